@@ -1,0 +1,38 @@
+"""What a mixer is: the role algebra, architectures as data, and their text.
+
+>>> from einmix import Mixer
+>>> Mixer.parse("h=m4.s2 w=m4.s2 c=g32") <= Mixer.parse("h=m8 w=m8 c=m32")
+True
+"""
+
+from einmix.architecture import Activation, Architecture, Block, Branch, Linear, Mix, Node, Norm, Stage
+from einmix.errors import PatternError
+from einmix.factors import Factor, FactorSet, count_factorizations
+from einmix.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
+from einmix.order import redundant
+from einmix.source import build, source
+from einmix.words import describe
+
+__all__ = [
+    "Activation",
+    "Architecture",
+    "Block",
+    "Branch",
+    "Factor",
+    "FactorSet",
+    "Layout",
+    "Linear",
+    "Mix",
+    "Mixer",
+    "Node",
+    "Norm",
+    "PatternError",
+    "Stage",
+    "build",
+    "count_factorizations",
+    "describe",
+    "enumerate_mixers",
+    "redundant",
+    "sample_mixer",
+    "source",
+]

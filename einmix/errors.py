@@ -1,0 +1,21 @@
+"""The one error of `einmix`, in the manner of einops: what was written, where it fails, what to write instead."""
+
+from __future__ import annotations
+
+
+class PatternError(ValueError):
+    """A pattern, a mixer's text or an architecture that does not mean anything.
+
+    `str(error)` has up to three lines: the fact with the text, the text again, and a caret under the offending token
+    with a hint; `error.summary` says the same in one line.
+    """
+
+    def __init__(self, fact: str, *, text: str = "", token: tuple[int, int] | None = None, hint: str = ""):
+        self.summary = f"{fact} ({hint})" if hint else fact
+        lines = [fact]
+        if token is not None:
+            start, end = token
+            lines += [f"  {text}", "  " + " " * start + "^" * max(end - start, 1) + (f" {hint}" if hint else "")]
+        elif hint:
+            lines.append(f"  {hint}")
+        super().__init__("\n".join(lines))

@@ -1,0 +1,113 @@
+"""Reach: which inputs of a chain or a sum of mixers can influence which outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from einmix.errors import PatternError
+from einmix.mixer import Mixer
+from einmix.order import support
+
+Matrix = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """A union of products: each term has one boolean matrix (outputs x inputs) an axis.
+
+    Along a chain the terms compose axis by axis; a sum of branches is the union of its branches' terms, which is less
+    than the product of the axes' unions: rows plus columns do not reach the whole grid.
+
+    >>> rows, columns = Mixer.parse("h=s4 w=m4").reach(), Mixer.parse("h=m4 w=s4").reach()
+    >>> (rows | columns).density, rows.then(columns).density
+    (0.4375, 1.0)
+    """
+
+    terms: tuple[tuple[tuple[str, Matrix], ...], ...]
+
+    @classmethod
+    def of(cls, mixer: Mixer) -> Reach:
+        """The reach of one mixer."""
+        return cls((tuple((name, _matrix(mixer, name)) for name, _ in mixer.axes),))
+
+    @classmethod
+    def full(cls, sizes: Mapping[str, int], *axes: str) -> Reach:
+        """Everything reaches everything along `axes`, nothing else along the others (LayerNorm, pooling)."""
+        return cls(
+            (tuple((n, np.ones((s, s), dtype=bool) if n in axes else np.eye(s, dtype=bool)) for n, s in sizes.items()),)
+        )
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        return {name: matrix.shape[1] for name, matrix in self.terms[0]}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        return {name: matrix.shape[0] for name, matrix in self.terms[0]}
+
+    def then(self, after: Reach) -> Reach:
+        """What is reached through this and then through `after`. Raises PatternError where sizes do not meet."""
+        if self.outputs != after.inputs:
+            raise PatternError(f"a layer gives {_sizes(self.outputs)} and the next takes {_sizes(after.inputs)}")
+        return Reach(
+            _without_covered(
+                tuple((name, second @ first) for (name, first), (_, second) in zip(term, other, strict=True))
+                for term in self.terms
+                for other in after.terms
+            )
+        )
+
+    def __or__(self, other: Reach) -> Reach:
+        """What is reached through either of two branches that are summed."""
+        if self.inputs != other.inputs or self.outputs != other.outputs:
+            raise PatternError(f"branches of a sum differ: {_sizes(self.outputs)} and {_sizes(other.outputs)}")
+        return Reach(_without_covered([*self.terms, *other.terms]))
+
+    def matrix(self) -> Matrix:
+        """The joint boolean matrix, outputs x inputs, over all axes flattened in their order."""
+        return reduce(np.logical_or, (reduce(np.kron, (matrix for _, matrix in term)) for term in self.terms))
+
+    def along(self, axis: str) -> Matrix:
+        """Which positions of this axis reach which, whatever happens on the others (outputs x inputs)."""
+        return reduce(np.logical_or, (dict(term)[axis] for term in self.terms))
+
+    @property
+    def density(self) -> float:
+        """The share of all pairs of an input and an output that are connected."""
+        if len(self.terms) == 1:
+            return float(np.prod([matrix.mean() for _, matrix in self.terms[0]]))
+        return float(self.matrix().mean())
+
+    def touches(self, axis: str) -> bool:
+        """Whether anything moves along this axis."""
+        return bool(self.along(axis).sum(axis=1).max(initial=0) > 1)
+
+
+def _matrix(mixer: Mixer, axis: str) -> Matrix:
+    rows, columns = support(dict(mixer.axes)[axis])
+    matrix = np.zeros((mixer.outputs[axis], mixer.inputs[axis]), dtype=bool)
+    matrix[rows, columns] = True
+    return matrix
+
+
+def _without_covered(terms) -> tuple:  # type: ignore[no-untyped-def, type-arg]
+    """Terms that no other term contains on every axis."""
+    kept: list[tuple[tuple[str, Matrix], ...]] = []
+    for term in terms:
+        if any(_covers(other, term) for other in kept):
+            continue
+        kept = [other for other in kept if not _covers(term, other)] + [term]
+    return tuple(kept)
+
+
+def _covers(a: tuple[tuple[str, Matrix], ...], b: tuple[tuple[str, Matrix], ...]) -> bool:
+    return all((larger | ~smaller).all() for (_, larger), (_, smaller) in zip(a, b, strict=True))
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return " ".join(f"{name}={size}" for name, size in sizes.items())

@@ -1,0 +1,22 @@
+"""The one error that `nas` shows to its user: a line on stderr, exit status 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasError(Exception):
+    """What the user asked for cannot be done; the message says why and what to write instead."""
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str:
+    """The known names, those nearest to the wanted one first, as the end of an error message.
+
+    >>> nearest("subgird", ["local", "subgrid"])
+    "did you mean 'subgrid'? known: local, subgrid"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(wanted, names, n=3)
+    guess = "did you mean " + " or ".join(repr(name) for name in close) + "? " if close else ""
+    return guess + "known: " + (", ".join(names) or "(none)")

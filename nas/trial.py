@@ -1,0 +1,71 @@
+"""What is sent to a worker and what comes back: plain values that cross processes and become JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "pruned", "failed"]
+Phase = Literal["search", "final", "train"]
+Key = tuple[str, float, int, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to do: an architecture at a learning rate, a seed and a number of epochs.
+
+    `rungs` are the epochs (ascending, below `epochs`) after which the driver is asked whether to go on;
+    `weights` is the path, if any, at which the trained weights are kept (safetensors).
+    """
+
+    architecture: dict[str, Any]
+    id: str
+    lr: float
+    seed: int
+    epochs: int
+    phase: Phase = "search"
+    rungs: tuple[int, ...] = ()
+    label: str = ""
+    weights: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What makes two trainings the same one; recipe, data and split are fixed by the run."""
+        return self.id, self.lr, self.seed, self.epochs
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation on the validation split (or on test data), after `epoch` epochs."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: its curve, or the reason why it failed (with the traceback kept)."""
+
+    state: State
+    scores: tuple[Score, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    seconds: float = 0.0
+    test: Score | None = None
+    reason: str = ""
+    traceback: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+Report = Callable[[Score], bool]
+"""Called by a trainer at a rung; False means: stop here, the candidate is pruned."""
+
+Trainer = Callable[[Job, Report], Outcome]
+"""Trains one job. It may raise: the executor turns an exception into a failed outcome, and nothing else does."""
+
+
+def record(job: Job, outcome: Outcome, **facts: Any) -> dict[str, Any]:
+    """The JSON line of a finished training."""
+    line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights")}
+    return line | facts | asdict(outcome)
