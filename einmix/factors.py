@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 from math import isqrt
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from einmix.errors import PatternError
 
@@ -58,6 +58,15 @@ def divisors(n: int) -> tuple[int, ...]:
     """
     small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return tuple(small + [n // d for d in reversed(small) if d * d != n])
+
+
+T = TypeVar("T")
+
+
+def pick(rng: Random, weights: Mapping[T, int]) -> T:
+    """A key with a chance in proportion to its weight, exact for integers of any size."""
+    keys, cumulative = list(weights), list(accumulate(weights.values()))
+    return keys[bisect(cumulative, rng.randrange(cumulative[-1]))]
 
 
 def count_factorizations(n: int) -> int:
@@ -133,8 +142,9 @@ class FactorSet:
             profiles = self.profiles(n)
             if not profiles:
                 raise ValueError(f"no factorisation of {n} matches {' or '.join(self.patterns)}")
-            accepted = rng.choices([key[0] for key in profiles], weights=profiles.values())[0]
-        state, last, factors = self._start, "", []
+            accepted, _, _ = pick(rng, profiles)
+        state, last = self._start, ""
+        factors: list[Factor] = []
         while True:
             options, cumulative = self._weights(state, n, last, accepted)
             factor = options[bisect(cumulative, rng.randrange(cumulative[-1]))]
