@@ -15,6 +15,7 @@ class PatternError(ValueError):
         lines = [fact]
         if token is not None:
             start, end = token
+            text = "".join(c if c.isprintable() else " " for c in text)
             lines += [f"  {text}", "  " + " " * start + "^" * max(end - start, 1) + (f" {hint}" if hint else "")]
         elif hint:
             lines.append(f"  {hint}")

@@ -21,7 +21,8 @@ Axes = tuple[tuple[str, Factors], ...]
 
 _AXIS = re.compile(r"[a-z][a-z0-9]*")
 _FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
-_RESERVED = {"b", "pattern", "weight_shape", "bias_shape"}
+_RESERVED = {"b", "axis", "cls", "self", "pattern", "weight_shape", "bias_shape"}
+"""Names that mean something else: to einops, or as arguments beside the sizes."""
 MAX_SIZE = 2**24
 """Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
 
@@ -205,8 +206,8 @@ def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
 def _checked(sizes: dict[str, int]) -> dict[str, int]:
     for name, size in sizes.items():
         check_axis(name, name, (0, len(name)))
-        if not 1 <= size <= MAX_SIZE:
-            raise PatternError(f"axis {name} cannot have size {size}", hint=f"write a size from 1 to {MAX_SIZE}")
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+            raise PatternError(f"axis {name} cannot have size {size!r}", hint=f"write a size from 1 to {MAX_SIZE}")
     return sizes
 
 

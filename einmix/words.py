@@ -59,7 +59,8 @@ def _positions(axes: dict[str, Factors]) -> str:
     if words == {"ms"}:
         steps = {inner for _, inner in sizes}
         step = str(steps.pop()) if len(steps) == 1 else " x ".join(str(inner) for _, inner in sizes)
-        return f"a {' x '.join(str(outer) for outer, _ in sizes)} subgrid in steps of {step}"
+        grid = " x ".join(str(outer) for outer, _ in sizes)
+        return f"a{'n' * grid.startswith(('8', '11 ', '18 '))} {grid} subgrid in steps of {step}"
     if words == {"sm"}:
         return f"within patches of {' x '.join(str(inner) for _, inner in sizes)}"
     if words <= {"s", ""}:
