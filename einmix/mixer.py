@@ -21,7 +21,7 @@ Axes = tuple[tuple[str, Factors], ...]
 
 _AXIS = re.compile(r"[a-z][a-z0-9]*")
 _FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
-_RESERVED = {"b", "axis", "cls", "self", "pattern", "weight_shape", "bias_shape"}
+RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape"}
 """Names that mean something else: to einops, or as arguments beside the sizes."""
 MAX_SIZE = 2**24
 """Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
@@ -87,7 +87,7 @@ class Mixer:
         return cls(tuple(axes.items()), bias)
 
     @classmethod
-    def from_einmix(cls, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> Mixer:
+    def from_einmix(cls, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> Mixer:
         """Read an EinMix call as it stands in somebody's code, with the sizes of all axes but the batch axis.
 
         >>> str(Mixer.from_einmix("b c (hI h) (wI w) -> b c (hO h) (wO w)", "c hI wI hO wO",
@@ -199,7 +199,7 @@ def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
     """Raises PatternError unless the name can be an axis."""
     if not _AXIS.fullmatch(name) or iskeyword(name):
         raise _error(text, span, f"{name!r} is no axis name", "a lower-case letter, then letters and digits")
-    if name in _RESERVED:
+    if name in RESERVED:
         raise _error(text, span, f"{name!r} cannot be an axis", "b is the batch" if name == "b" else "it is reserved")
 
 

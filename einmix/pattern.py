@@ -12,13 +12,14 @@ from typing import Any
 
 from einmix.errors import PatternError
 from einmix.factors import Factor
-from einmix.mixer import MAX_SIZE, Layout, Mixer
+from einmix.mixer import MAX_SIZE, RESERVED, Layout, Mixer
 
 MAX_NAMES = 26
 """einops' EinMix renames its axes to the letters a to z."""
 
 _CHANNELS_LAST = {"t": 0, "d": 1, "h": 2, "w": 3, "c": 99}
 _SPATIAL = ("h", "w", "d")
+_KNOWN = re.compile("[ct]|[dhw]+")
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,23 @@ class _Call:
 
 def read_einmix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, int]) -> Mixer:
     """The mixer of an EinMix call; its layout keeps the call as it was written."""
+    for text in (pattern, weight_shape, bias_shape or ""):
+        if not isinstance(text, str):
+            raise PatternError(
+                f"pattern, weight and bias are texts, not {text!r}", hint="as in 'b t c -> b t0 c', 't t0'"
+            )
+    pattern, weight_shape = re.sub(r"\s", " ", pattern), re.sub(r"\s", " ", weight_shape)  # einops knows spaces only
+    bias_shape = None if bias_shape is None else re.sub(r"\s", " ", bias_shape)
     call = _Call(pattern, weight_shape, bias_shape, dict(sizes))
     left, right = _sides(call)
     weight = _flat_names(call, weight_shape, "weight")
-    batch = _batch(call, left, right, weight)
-    left, right = ([[name for name in group if name != batch] for group in side] for side in (left, right))
-    _check_names(call, left, right, weight)
     roles = _roles(call, left, right, weight)
-    if bias_shape is not None:
-        _check_bias(call, right, roles)
+    bias = _bias(call, right, roles)
+    batch = _batch(call, left, right, weight)
+    _check_names(call, {*roles, batch})
+    left, right = ([[name for name in group if name != batch] for group in side] for side in (left, right))
     axes = _axes([group for group in left if group], [group for group in right if group], roles, sizes)
-    layout = Layout(pattern, weight_shape, bias_shape, tuple(sizes.items()))
-    return Mixer(axes, bias_shape is not None, layout)
+    return Mixer(axes, bias, Layout(pattern, weight_shape, bias_shape, tuple(sizes.items())))
 
 
 def _sides(call: _Call) -> tuple[list[list[str]], list[list[str]]]:
@@ -93,7 +99,8 @@ def _groups(call: _Call, side: str, right: bool) -> list[list[str]]:
             raise call.error(
                 f"{token} has no name", token, f"name the axis and pass its size, as in n={token}", right=right
             )
-        if not token.isidentifier() or token.startswith("_") or token.endswith("_") or iskeyword(token):
+        plain = token.isidentifier() and token.replace("_", "x").isalnum()
+        if not plain or token.startswith("_") or token.endswith("_") or iskeyword(token):
             raise call.error(f"{token!r} is no axis name", token, "letters, digits and inner underscores", right=right)
         groups[-1].append(token) if inside else groups.append([token])
     if inside:
@@ -120,41 +127,32 @@ def _flat_names(call: _Call, shape: str, where: str) -> list[str]:
 
 
 def _batch(call: _Call, left: list[list[str]], right: list[list[str]], weight: list[str]) -> str:
-    """The axis that is the batch: the one without a size, or `b`."""
+    """The axis that is the batch: `b`, or else the only one without a size."""
     bare = [group[0] for group in left if len(group) == 1 and group in right and group[0] not in weight]
-    missing = [name for name in dict.fromkeys(chain(*left, *right, weight)) if name not in call.sizes]
-    if len(missing) == 1 and missing[0] in bare:
-        batch = missing[0]
-    elif "b" in bare:
-        batch = "b"
-    else:
-        batch = ""
+    names = dict.fromkeys(chain(*left, *right))
+    missing = sorted((name for name in names if name not in call.sizes), key=lambda name: name in bare)
+    batch = "b" if "b" in bare else missing[0] if len(missing) == 1 and missing[0] in bare else ""
+    unused = [name for name in call.sizes if name not in names]
     for name in missing:
         if name != batch:
-            where = "pattern" if name in chain(*left, *right) else "weight"
-            raise call.error(f"the size of axis {name} is missing", name, f"pass {name}=...", where)
+            hint = f"pass {name}=..." + (f", not {unused[0]}=..." if unused else "")
+            raise call.error(f"the size of axis {name} is missing", name, hint)
     if not batch:
         hint = "put an axis without a size first on both sides, as in 'b t c -> b t0 c'"
-        raise call.error("a batch axis is missing", call.pattern.split()[0] if call.pattern.split() else "", hint)
+        raise call.error("a batch axis is missing", call.pattern.split()[0], hint)
     return batch
 
 
-def _check_names(call: _Call, left: list[list[str]], right: list[list[str]], weight: list[str]) -> None:
-    known = {*chain(*left), *chain(*right), *weight}
+def _check_names(call: _Call, known: set[str]) -> None:
     for name, size in call.sizes.items():
-        if name not in known and name not in call.pattern.split():
-            raise call.error(
-                f"size {name}={size} is given for an axis that is not used", "", "drop it, or name the axis so"
-            )
-        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_SIZE:
+        if name not in known:
+            hint = "drop it, or name the axis so"
+            raise call.error(f"size {name}={size} is given for an axis that is not used", "", hint)
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
             raise call.error(f"axis {name} cannot have size {size!r}", name, f"pass an integer from 1 to {MAX_SIZE}")
-    for name in weight:
-        if name not in {*chain(*left), *chain(*right)}:
-            raise call.error(f"weight axis {name} is in neither input nor output", name, "drop it", "weight")
-    if len(known) + 1 > MAX_NAMES:
-        raise call.error(
-            f"einops' EinMix knows {MAX_NAMES} axes, and these are {len(known) + 1}", "", "merge neighbours"
-        )
+    if len(known) > MAX_NAMES:
+        fact = f"einops' EinMix knows {MAX_NAMES} axes, and these are {len(known)}"
+        raise call.error(fact, "", "write neighbours with the same role as one axis")
 
 
 def _roles(call: _Call, left: list[list[str]], right: list[list[str]], weight: list[str]) -> dict[str, str]:
@@ -171,28 +169,37 @@ def _roles(call: _Call, left: list[list[str]], right: list[list[str]], weight: l
             raise call.error(f"axis {name} is only on the left", name, hint)
         else:
             raise call.error(f"output axis {name} comes from nowhere", name, f"put {name} into the weight", right=True)
+    for name in weight:
+        if name not in roles:
+            raise call.error(f"weight axis {name} is in neither input nor output", name, "drop it", "weight")
     return roles
 
 
-def _check_bias(call: _Call, right: list[list[str]], roles: dict[str, str]) -> None:
-    bias = _flat_names(call, call.bias_shape or "", "bias")
+def _bias(call: _Call, right: list[list[str]], roles: dict[str, str]) -> bool:
+    """Whether there is a bias; it has one number for each index of the grouped and mixed axes of the output."""
+    if call.bias_shape is None:
+        return False
+    bias = _flat_names(call, call.bias_shape, "bias")
     wanted = [name for name in chain(*right) if roles[name] != "s"]
+    hint = f"write bias_shape={' '.join(wanted)!r}"
     for name in bias:
+        if name not in chain(*right):
+            raise call.error(f"bias axis {name} is not in the output", name, hint, "bias")
         if name not in wanted:
-            hint = f"write bias_shape={' '.join(wanted)!r}"
             raise call.error(f"roles cannot say a bias along {name}, where no weight is", name, hint, "bias")
     for name in wanted:
         if name not in bias:
-            hint = f"write bias_shape={' '.join(wanted)!r}"
             raise call.error(f"roles cannot say a bias that is the same all along {name}", "", hint, "bias")
+    return True
 
 
 def _stem(name: str) -> str:
-    """The axis that a name speaks of: h for hI, h0, hp and h_out; a name of its own for hw, hid, tokens."""
-    short = re.match(r"([a-z])(?:[A-Z0-9_]\w*|[a-z]?)$", name)
-    if short and not (len(name) == 2 and name[0] in _SPATIAL and name[1] in _SPATIAL):
-        return short[1]
-    return re.sub(r"(_(in|out|new)|\d+)$", "", name) or name
+    """The axis that a name speaks of: h for hI, h0, hp, h_out, gh and kh; a name of its own for hw, hid, tokens."""
+    if re.fullmatch(r"[ct][a-z]|[dhw][a-ce-gi-vx-z]|[a-z][iog]|[a-z][A-Z0-9_]\w*", name):
+        return name[0]
+    if re.fullmatch(r"[a-z][dhw]\d*", name) and name[0] not in _SPATIAL:
+        return name[1]
+    return re.sub(r"\d*(_(in|out|new|i|o|g))?$", "", name) or name
 
 
 def _segments(groups: list[list[str]]) -> list[list[str]]:
@@ -211,15 +218,23 @@ def _segments(groups: list[list[str]]) -> list[list[str]]:
 
 
 def _title(segment: list[str]) -> str:
-    """A name for an axis made of these parts."""
-    stems = [_stem(name) for name in segment]
-    if len(set(stems)) == 1:
-        return re.sub("[^a-z0-9]", "", stems[0].lower()) or "x"
+    """A name for an axis made of these parts, where they tell one."""
+    stems = list(dict.fromkeys(map(_stem, segment)))
     for known in ("c", "t", *_SPATIAL):
-        if known in stems:
+        if known in stems and len(stems) > 1:
             return known
-    last = {name[-1] for name in segment}
-    return last.pop() if len(last) == 1 and last <= {*_SPATIAL} else "c"
+    return re.sub("[^a-z0-9]", "", stems[0].lower()).lstrip("0123456789") if len(stems) == 1 else ""
+
+
+def _titles(pairs: list[tuple[list[str], list[str]]]) -> list[str]:
+    """A name for every axis: a usual one that its input or output tells, c for channels that are cut and not named."""
+    choices = [(_title(source), _title(target)) for source, target in pairs]
+    usual = [next(filter(_KNOWN.fullmatch, both), "") for both in choices]
+    titles: list[str] = []
+    for (source, target), title in zip(choices, usual, strict=True):
+        cut = not (source and target) and "c" not in (*usual, *titles)
+        titles.append(_fresh(title or ("c" if cut else source or target or "x"), {*titles, *RESERVED}))
+    return titles
 
 
 def _axes(
@@ -249,23 +264,19 @@ def _axes(
     pairs = _united(pairs)
     order = {name: position for position, name in enumerate(chain(*left, *right))}
     pairs.sort(key=lambda pair: order[(pair[0] or pair[1])[0]])
-    named: dict[str, tuple[Factor, ...]] = {}
-    for source, target in pairs:
-        title = _fresh(_title(source or target), named)
-        named[title] = _factors(source, target, roles, sizes)
-    return tuple(sorted(named.items(), key=lambda axis: _CHANNELS_LAST.get(axis[0], 50)))
+    factors = [_factors(source, target, roles, sizes) for source, target in pairs]
+    named = zip(_titles(pairs), factors, strict=True)
+    return tuple(sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50)))
 
 
 def _united(pairs: list[tuple[list[str], list[str]]]) -> list[tuple[list[str], list[str]]]:
     """Pairs whose kept parts crossed over (an axis of the output drawing on two of the input) joined into one."""
     united: list[tuple[list[str], list[str]]] = []
     for source, target in pairs:
-        for index, (other, kept) in enumerate(united):
-            if set(source) & set(kept) or set(other) & set(target):
-                united[index] = other + source, kept + target
-                break
-        else:
-            united.append((source, target))
+        for other in [pair for pair in united if {*pair[0]} & {*target} or {*pair[1]} & {*source}]:
+            united.remove(other)
+            source, target = other[0] + source, other[1] + target
+        united.append((source, target))
     return united
 
 
@@ -357,12 +368,13 @@ def named_parts(mixer: Mixer) -> list[list[Part]]:
         parts = []
         for position, factor in enumerate(factors, start=1):
             number = str(position) if several[factor.role] else ""
+            stem = axis + number + ("_" if len(axis) > 1 else "")
             if factor.role == "m":
                 alone = len(factors) == 1
-                source = _fresh(f"{axis}{number}i", used | whole) if factor.size > 1 or alone else ""
-                target = _fresh(f"{axis}{number}o", used | whole) if factor.out > 1 or alone else ""
+                source = _fresh(f"{stem}i", used | whole) if factor.size > 1 or alone else ""
+                target = _fresh(f"{stem}o", used | whole) if factor.out > 1 or alone else ""
             elif factor.role == "g" and len(factors) > 1:
-                source = target = _fresh(("g" if axis == "c" else f"g{axis}") + number, used | whole)
+                source = target = _fresh(f"g{number}" if axis == "c" else f"{stem}g", used | whole)
             else:
                 source = target = f"{axis}{number}" if not number else _fresh(f"{axis}{number}", used | whole)
             used |= {source, target}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain, groupby
@@ -57,7 +58,9 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     exec(compile(text, f"<einmix.source {arch.id}>", "exec"), namespace)
     if mix is not None:
         namespace["Mix"] = mix
-    return namespace["model"]()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="EinMix: weight has no dimensions")  # a mixer of shared factors only
+        return namespace["model"]()
 
 
 class _Writer:

@@ -1,0 +1,402 @@
+"""Executors: they run jobs, in this process or in worker processes, and know nothing of strategies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal, Protocol, Self
+
+from nas.errors import NasError
+from nas.trial import Job, Outcome, Report, Score, Trainer
+
+MakeTrainer = Callable[[int], Trainer]
+"""Makes the trainer of a worker, whose index it is given; called once in each worker process, so it must pickle."""
+
+OnRung = Callable[[int, Score], bool]
+"""Called in the driver with a job's number and its score at a rung; False prunes the job."""
+
+Method = Literal["forkserver", "spawn"]
+
+DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has made its trainer and takes jobs."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job has ended, one way or another; every job submitted comes back once."""
+
+    number: int
+    outcome: Outcome
+    worker: int
+
+
+Event = Ready | Done
+
+
+class Executor(Protocol):
+    """Runs jobs and hands back how they ended, in any order.
+
+    >>> from nas.trial import Job, Outcome, Score
+    >>> with Serial(lambda worker: lambda job, report: Outcome("complete", (Score(1, 0.5, 0.9),))) as executor:
+    ...     executor.submit(0, Job({}, "a1", 0.01, 0, 1))
+    ...     executor.wait(lambda number, score: True), executor.wait(lambda number, score: True)[0].outcome.state
+    ([Ready(worker=0)], 'complete')
+    """
+
+    capacity: int
+    """How many jobs run at once. More can be submitted: they wait for their turn, and keep the workers busy."""
+
+    def submit(self, number: int, job: Job) -> None:
+        """Takes a job in, under a number that no unfinished job has; returns at once."""
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        """What has happened, as soon as anything has; empty after `timeout` seconds, a rung, or with no job submitted.
+
+        `on_rung` is called from within; what it raises is raised here, and its job does not come back.
+        Raises NasError when a worker cannot start.
+        """
+
+    def close(self) -> None:
+        """Stops all jobs and worker processes at once; jobs not done are lost."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def run_job(trainer: Trainer, job: Job, report: Report) -> Outcome:
+    """Trains one job; the only place where an exception, a NaN or a worthless answer becomes a failed outcome."""
+    begun = time.perf_counter()
+    scores: list[Score] = []
+
+    def report_finite(score: Score) -> bool:
+        _require_finite(score)
+        scores.append(score)
+        return report(score)
+
+    try:
+        return _sound(trainer(job, report_finite))
+    except Exception as error:
+        return replace(failure(error), scores=tuple(scores), seconds=time.perf_counter() - begun)
+
+
+def failure(error: BaseException) -> Outcome:
+    """The failed outcome of an exception: the reason in one line, the traceback kept.
+
+    >>> failure(MemoryError()).reason, failure(ValueError("a line\\nand another")).reason
+    ('out of memory (MemoryError)', 'ValueError: a line and another')
+    """
+    reason = " ".join("".join(traceback.format_exception_only(error)).split())
+    # torch says "CUDA out of memory", and on the CPU "DefaultCPUAllocator: can't allocate memory"
+    if isinstance(error, MemoryError) or "out of memory" in reason or "can't allocate memory" in reason:
+        reason = f"out of memory ({reason})"
+    return Outcome("failed", reason=reason[:400], traceback="".join(traceback.format_exception(error))[-20_000:])
+
+
+class Serial:
+    """The executor that trains in this process, one job in each `wait`, which no timeout cuts short."""
+
+    capacity = 1
+
+    def __init__(self, make_trainer: MakeTrainer) -> None:
+        self._make_trainer = make_trainer
+        self._trainer: Trainer | None = None
+        self._queue: deque[tuple[int, Job]] = deque()
+
+    def submit(self, number: int, job: Job) -> None:
+        """See `Executor.submit`."""
+        self._queue.append((number, job))
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        """See `Executor.wait`."""
+        if not self._queue:
+            return []
+        if self._trainer is None:
+            try:
+                self._trainer = self._make_trainer(0)
+            except Exception as error:
+                raise _cannot_start(0, failure(error)) from error
+            return [Ready(0)]
+        number, job = self._queue.popleft()
+
+        def report(score: Score) -> bool:
+            try:
+                return on_rung(number, score)
+            except Exception as error:
+                raise _DriverError(error) from error
+
+        try:
+            return [Done(number, run_job(self._trainer, job, report), 0)]
+        except _DriverError as carried:
+            raise carried.error from None
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self._queue.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _DriverError(BaseException):
+    """Carries an error of `on_rung` through a trainer, which is not to blame for it, to the driver."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+@dataclass
+class _Task:
+    number: int
+    job: Job
+    answers: dict[int, bool] = field(default_factory=dict)  # by epoch: a job that runs again is not asked about again
+    deaths: int = 0
+
+
+@dataclass
+class _Worker:
+    index: int
+    process: BaseProcess
+    pipe: connection.Connection
+    ready: bool = False
+    task: _Task | None = None
+
+
+class LocalWorkers:
+    """The executor of `workers` processes on this machine, each of which makes its trainer once and then trains.
+
+    The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
+    imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
+    shares a CUDA context. The trainer of a killed worker is made anew and its job run once more, from the start.
+    """
+
+    def __init__(
+        self,
+        make_trainer: MakeTrainer,
+        workers: int,
+        *,
+        preload: Sequence[str] = (),
+        method: Method = DEFAULT_METHOD,
+    ) -> None:
+        self.capacity = workers
+        self._make_trainer = make_trainer
+        self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
+        self._workers: dict[int, _Worker] = {}
+        self._false_starts = [0] * workers
+        self._tasks: dict[int, _Task] = {}
+        self._queue: deque[_Task] = deque()
+        self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
+        # It unblocks SIGINT as it starts, against which `_sigint_held` shields what is started after it.
+        resource_tracker.ensure_running()
+        if method == "forkserver":
+            self._context.set_forkserver_preload(list(preload))
+            with _sigint_held():
+                forkserver.ensure_running()  # imports while the driver goes on
+
+    def submit(self, number: int, job: Job) -> None:
+        """See `Executor.submit`."""
+        if number in self._tasks:
+            raise ValueError(f"job {number} is already submitted")
+        self._tasks[number] = _Task(number, job)
+        self._queue.append(self._tasks[number])
+        self._feed()
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        """See `Executor.wait`; the first call also waits until the server has imported `preload`."""
+        if self._tasks and not self._events:
+            for index in range(self.capacity):
+                if index not in self._workers:
+                    self._start(index)
+            self._feed()
+            by_handle: dict[Any, int] = {}
+            for index, worker in self._workers.items():
+                by_handle |= {worker.pipe: index, worker.process.sentinel: index}
+            for index in sorted({by_handle[handle] for handle in connection.wait(list(by_handle), timeout)}):
+                self._serve(self._workers[index], on_rung)
+            self._feed()
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for worker in self._workers.values():
+            if worker.process.is_alive():
+                worker.process.kill()
+        for index in list(self._workers):
+            self._bury(self._workers.pop(index))
+        self._tasks.clear()
+        self._queue.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, index: int) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(self._make_trainer, index, theirs), name=f"nas-worker-{index}", daemon=True
+        )
+        try:
+            with _sigint_held():
+                process.start()
+                self._workers[index] = _Worker(index, process, ours)
+        except (OSError, EOFError) as error:
+            raise NasError(f"worker {index} could not start: {error}") from error
+        finally:
+            theirs.close()
+
+    def _feed(self) -> None:
+        """Gives every idle worker the next job."""
+        for worker in self._workers.values():
+            if self._queue and worker.ready and worker.task is None:
+                try:
+                    worker.pipe.send(self._queue[0].job)
+                except OSError:  # it died idle: the next `wait` sees that
+                    continue
+                worker.task = self._queue.popleft()
+
+    def _serve(self, worker: _Worker, on_rung: OnRung) -> None:
+        """Takes one message from a worker that has sent one; without one, it was its death that called."""
+        message: Any = None
+        try:
+            alive = worker.pipe.poll()
+            if alive:
+                message = worker.pipe.recv()
+        except (EOFError, OSError):
+            alive = False
+        if not alive:
+            self._replace(worker)
+        elif not worker.ready:
+            if isinstance(message, Outcome):
+                raise _cannot_start(worker.index, message)
+            worker.ready, self._false_starts[worker.index] = True, 0
+            self._events.append(Ready(worker.index))
+        elif isinstance(message, Score):
+            assert worker.task is not None
+            answers = worker.task.answers
+            if message.epoch not in answers:
+                answers[message.epoch] = on_rung(worker.task.number, message)
+            with contextlib.suppress(OSError):
+                worker.pipe.send(answers[message.epoch])
+        else:
+            self._end(worker, message)
+
+    def _end(self, worker: _Worker, outcome: Outcome) -> None:
+        assert worker.task is not None
+        del self._tasks[worker.task.number]
+        self._events.append(Done(worker.task.number, outcome, worker.index))
+        worker.task = None
+
+    def _replace(self, worker: _Worker) -> None:
+        """Starts a dead worker anew; its job is run once more, then failed."""
+        cause = self._bury(self._workers.pop(worker.index))
+        if not worker.ready:
+            self._false_starts[worker.index] += 1
+            if self._false_starts[worker.index] > 1:
+                raise NasError(f"worker {worker.index} died twice before it was ready ({cause})")
+        if worker.task is not None:
+            worker.task.deaths += 1
+            if worker.task.deaths > 1:
+                self._end(worker, Outcome("failed", reason=f"worker process died twice ({cause})"))
+            else:
+                self._queue.appendleft(worker.task)
+        self._start(worker.index)
+
+    def _bury(self, worker: _Worker) -> str:
+        """Frees what a dead or dying worker held; says what it died of."""
+        worker.pipe.close()
+        worker.process.join(5)  # one that dumps core takes its time
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        code = worker.process.exitcode
+        worker.process.close()
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+def _work(make_trainer: MakeTrainer, index: int, pipe: connection.Connection) -> None:
+    """A worker process: makes its trainer, then trains job after job until the driver lets go of the pipe."""
+    threading.Thread(target=_exit_with_driver, daemon=True).start()
+
+    def report(score: Score) -> bool:
+        pipe.send(score)
+        return pipe.recv()
+
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            trainer = make_trainer(index)
+        except Exception as error:
+            pipe.send(failure(error))
+            return
+        pipe.send(None)
+        while True:
+            pipe.send(run_job(trainer, pipe.recv(), report))
+
+
+def _exit_with_driver() -> None:
+    """Ends this worker when its driver has died, even in the midst of a training."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _sigint_held() -> Iterator[None]:
+    """Holds Ctrl-C back; processes started meanwhile inherit that and never see it, not even as they import.
+
+    It is meant for the driver alone, which closes its workers.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _cannot_start(worker: int, failed: Outcome) -> NasError:
+    error = NasError(f"worker {worker} could not start: {failed.reason.removeprefix('nas.errors.NasError: ')}")
+    error.add_note(failed.traceback)
+    return error
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """The outcome, if all its figures are finite and it can be a JSON line."""
+    for score in outcome.scores:
+        _require_finite(score)
+    if outcome.test is not None:
+        _require_finite(outcome.test)
+    for epoch, loss in enumerate(outcome.train_loss, 1):
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"training loss is {loss} in epoch {epoch}")
+    json.dumps(asdict(outcome), allow_nan=False)
+    return outcome
+
+
+def _require_finite(score: Score) -> None:
+    if not (math.isfinite(score.loss) and math.isfinite(score.accuracy)):
+        raise FloatingPointError(f"loss is {score.loss}, accuracy {score.accuracy} after epoch {score.epoch}")

@@ -1,0 +1,107 @@
+"""Progress of a search: a live display where a terminal is, plain lines where none is."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from nas.results import Result
+from nas.search import Status
+
+TITLES = {"search": "searching", "final": "finals", "train": "training"}
+
+
+class Quiet:
+    """Says nothing."""
+
+    def show(self, status: Status) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Lines:
+    """One line for every training that ends."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._shown: Result | None = None
+
+    def show(self, status: Status) -> None:
+        result = status.last
+        if result is None or result is self._shown or status.done == status.reused:
+            return
+        self._shown = result
+        outcome = result.reason if result.state == "failed" else "" if result.score is None else _score(result)
+        name = result.label or result.id
+        self.console.print(
+            f"{TITLES[status.phase]} {status.done}/{status.total}  {name}  {result.state}  {outcome}  "
+            f"{result.params:,} parameters  {result.seconds:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Live:
+    """A bar a phase, with what runs, what was pruned or failed, the best so far and the time left."""
+
+    def __init__(self, console: Console):
+        self.progress = Progress(
+            TextColumn("{task.description:>9}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, status: Status) -> None:
+        if status.phase not in self._tasks:
+            self._tasks[status.phase] = self.progress.add_task(TITLES[status.phase], total=status.total, detail="")
+        left = status.seconds_left
+        parts = [
+            f"{status.running} running" if status.running else "",
+            f"{status.pruned} pruned" if status.pruned else "",
+            f"[red]{status.failed} failed[/red]" if status.failed else "",
+            f"best {status.best.id} {_score(status.best)}" if status.best else "",
+            f"{left:.0f} s left" if left else "",
+        ]
+        self.progress.update(
+            self._tasks[status.phase],
+            completed=status.done,
+            total=status.total,
+            detail=" · ".join(filter(None, parts)),
+        )
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, highlight=False, markup=False)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+
+def watcher(console: Console) -> Live | Lines:
+    """The live display where it can be seen."""
+    return Live(console) if console.is_terminal else Lines(console)
+
+
+def _score(result: Result) -> str:
+    return f"{result.score.accuracy:.1%}" if result.score else ""

@@ -1,0 +1,309 @@
+"""A run directory: its settings, its append-only log of finished trainings, its weights; nothing in it is trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from nas.errors import NasError, nearest
+from nas.results import ID, Result, read_object, take
+from nas.trial import Key
+
+_FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+class Run:
+    """A run directory, open to read or, as the one writer, to append.
+
+    `settings` is everything needed to repeat the run, `created` the UTC time of its making in ISO format,
+    `warnings` what was found amiss and put right or passed over.
+
+    >>> import tempfile
+    >>> with Run.create_or_open(Path(tempfile.mkdtemp()), "demo", {"space": "local"}) as run:
+    ...     run.name, run.settings, run.results()
+    ('demo', {'space': 'local'}, [])
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.resolve().name
+        self.warnings: list[str] = []
+        self._results: int | None = None  # the descriptor of results.jsonl, the writer's alone
+        self._held = contextlib.ExitStack()
+        content = _read_run(path / "run.json")
+        self.settings: dict[str, Any] = content["settings"]
+        self.created: str = content["created"]
+
+    @staticmethod
+    def names(root: Path) -> list[str]:
+        """The runs under `root`, by name."""
+        with _telling(f"read {root}"):
+            return sorted(path.parent.name for path in root.glob("*/run.json"))
+
+    @classmethod
+    def open(cls, root: Path, name: str) -> Self:
+        """A run to read, by its name under `root` or by the path of its directory; NasError if there is none."""
+        with _telling(f"read run {name!r}"):
+            for path in (root / name, Path(name)):
+                if (path / "run.json").exists():
+                    return cls(path)
+        raise NasError(f"no run {name!r} in {root}: {nearest(name, cls.names(root))}")
+
+    @classmethod
+    def create_or_open(
+        cls, root: Path, name: str, settings: dict[str, Any], *, may_differ: Collection[str] = ()
+    ) -> Self:
+        """A run to write, made where there is none; until it is closed (or its process ends) nobody else can write it.
+
+        An existing run must have been made with the same settings, but for the top-level ones named in `may_differ`
+        (a number of trials, say), which then keep their first values in `run.settings`.
+
+        Raises NasError for a name that is no plain file name, other settings, another writer, a failing disk.
+        """
+        if not _NAME.fullmatch(name):
+            raise NasError(
+                f"{name!r} cannot name a run: use up to 100 letters, digits, '.', '_', '-', and begin with none of '.-'"
+            )
+        path = root / name
+        try:
+            settings = read_object(json.dumps(settings).encode())
+        except ValueError as error:
+            raise NasError(f"run {name!r} cannot be made: {error} among its settings") from error
+        with contextlib.ExitStack() as undo:
+            with _telling(f"write {path}"):
+                (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+                _lock(path / "lock", name, undo)
+                if not (path / "run.json").exists():
+                    if (path / "results.jsonl").exists():
+                        raise NasError(f"{path} has a results.jsonl but no run.json: choose another --run")
+                    _create_run(path / "run.json", settings)
+            run = cls(path)
+            run._require(settings, may_differ)
+            with _telling(f"write {path / 'results.jsonl'}"):
+                run._results = _open(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
+                undo.callback(os.close, run._results)
+                run._mend(run._results)
+                _sync_folder(path)
+            run._held = undo.pop_all()
+        return run
+
+    def append(self, line: dict[str, Any]) -> Result:
+        """Adds a line (`nas.trial.record`) to results.jsonl: one write, on disk when this returns, or not there at all.
+
+        Returns what will be read back from it. Raises NasError when the disk is full or cannot be written, while the
+        lines before stay as they are; ValueError for a line that could not be read back.
+        """
+        if self._results is None:
+            raise NasError(f"run {self.name!r} is not open for writing")
+        data = json.dumps(line).encode() + b"\n"
+        result = Result.from_line(read_object(data))
+        with _telling(f"write {self.path / 'results.jsonl'}"):
+            end = os.fstat(self._results).st_size
+            try:
+                if os.write(self._results, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._results)
+            except OSError:
+                self._take_back(end)
+                raise
+        return result
+
+    def results(self, validate: Callable[[dict[str, Any]], object] | None = None) -> list[Result]:
+        """The finished trainings, in the order in which they ended.
+
+        `validate` is called with every architecture and refuses one by a ValueError. A torn last line (a write cut
+        off by a kill or a power failure) is passed over with a warning.
+
+        Raises NasError that names the file and the line which is no result.
+        """
+        path = self.path / "results.jsonl"
+        with _telling(f"read {path}"):
+            *lines, tail = (_read(path) if path.exists() else b"").split(b"\n")
+        if tail and _is_whole(tail):
+            lines.append(tail)
+        elif tail:
+            self._warn(f"{path}: the last line is torn (a write was cut off): it is passed over")
+        results = []
+        for number, line in enumerate(lines, 1):
+            try:
+                result = Result.from_line(read_object(line))
+                if validate is not None:
+                    validate(result.architecture)
+            except (ValueError, NasError) as error:
+                raise NasError(f"{path}, line {number}: {error}; mend or delete this line") from error
+            results.append(result)
+        return results
+
+    def weights_path(self, key: Key) -> Path:
+        """Where the trained weights of a job are kept: runs/NAME/checkpoints/ID-lr…-s…-e….safetensors.
+
+        Raises NasError where that would lead out of the run directory.
+        """
+        id, lr, seed, epochs = key
+        path = self.path / "checkpoints" / f"{id}-lr{float(lr)!r}-s{seed:d}-e{epochs:d}.safetensors"
+        if not ID.fullmatch(id):
+            raise NasError(f"{id!r} cannot name a file of weights: an id is up to 64 letters, digits, '_' and '-'")
+        for part in (path.parent, path):
+            if part.is_symlink():
+                raise NasError(f"{part} is a symbolic link: a run directory holds plain files and folders only")
+        return path
+
+    def close(self) -> None:
+        """Gives the run back to other writers."""
+        self._results = None
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _require(self, settings: dict[str, Any], may_differ: Collection[str]) -> None:
+        """Refuses settings other than those that the run was made with."""
+        mine, asked = (
+            _flat({name: value for name, value in all.items() if name not in may_differ})
+            for all in (self.settings, settings)
+        )
+        unset = "(unset)"
+        differing = [
+            f"{name}={mine.get(name, unset)}, not {asked.get(name, unset)}"
+            for name in asked | mine
+            if mine.get(name, unset) != asked.get(name, unset)
+        ]
+        if differing:
+            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            made = "; ".join(differing[:3])
+            raise NasError(f"run {self.name!r} was made with {made}{more}: choose another --run")
+
+    def _mend(self, results: int) -> None:
+        """Leaves results.jsonl with whole lines only, so that the next one begins on its own."""
+        path = self.path / "results.jsonl"
+        data = _read(path)
+        tail = data[data.rfind(b"\n") + 1 :]
+        if not tail:
+            return
+        if _is_whole(tail):
+            os.write(results, b"\n")
+        else:
+            os.ftruncate(results, len(data) - len(tail))
+            self._warn(f"{path}: the last line was torn (a write was cut off): its {len(tail)} bytes are removed")
+        os.fsync(results)
+
+    def _take_back(self, end: int) -> None:
+        """Cuts off a line that was not written whole; where even that fails, nothing more is written after it."""
+        assert self._results is not None
+        try:
+            os.ftruncate(self._results, end)
+        except OSError:
+            self._results = None
+
+    def _warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+
+def _is_whole(tail: bytes) -> bool:
+    """Whether only the newline is missing; no proper beginning of a JSON object is itself JSON."""
+    try:
+        read_object(tail)
+    except ValueError:
+        return False
+    return True
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names and short texts: {"recipe": {"epochs": 4}} is {"recipe.epochs": "4"}."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: repr(value)}
+    return flat
+
+
+@contextlib.contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """An operating-system error as the user's one line."""
+    try:
+        yield
+    except OSError as error:
+        raise NasError(f"cannot {what}: {error.strerror or error}") from error
+
+
+def _open(path: Path, flags: int) -> int:
+    """Opens a plain file, never through a symbolic link; never a pipe or device, on which a read could hang."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"{path.name} is a symbolic link, a run directory holds plain files only")
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, f"{path.name} is no plain file")
+    return file
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    """What run.json says, checked."""
+    with _telling(f"read {path}"):
+        data = _read(path)
+    try:
+        content = read_object(data)
+        if take(content, "format", "an integer") != _FORMAT:
+            raise ValueError(f"of format {content['format']}, this version of nas reads {_FORMAT}")
+        take(content, "settings", "an object")
+        datetime.fromisoformat(take(content, "created", "a text"))
+    except ValueError as error:
+        raise NasError(f"{path} is damaged or from another version: {error}") from error
+    return content
+
+
+def _create_run(path: Path, settings: dict[str, Any]) -> None:
+    """Writes run.json so that it is either whole or not there, whenever the power fails."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    text = json.dumps({"format": _FORMAT, "created": created, "settings": settings}, indent=2)
+    unfinished = path.with_suffix(".tmp")
+    with os.fdopen(_open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    for folder in (path.parent, path.parent.parent):
+        _sync_folder(folder)
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes the names in a folder last, as fsync makes the content of a file."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _lock(path: Path, name: str, undo: contextlib.ExitStack) -> None:
+    """Takes the writer's lock, which the system releases however its holder ends; NasError if another has it."""
+    lock = _open(path, os.O_RDWR | os.O_CREAT)
+    undo.callback(os.close, lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip()
+        raise NasError(
+            f"run {name!r} is being written by another search (process {holder if holder.isdigit() else 'unknown'}): "
+            "wait until it ends, or choose another --run"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())

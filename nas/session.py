@@ -1,0 +1,331 @@
+"""From what a user asked for to a search that can run, and from a run back to what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from einmix import Architecture
+from nas.data import Dataset, load
+from nas.errors import NasError, nearest
+from nas.executors import Executor, LocalWorkers, Serial
+from nas.objectives import parse_objectives
+from nas.ranking import Standing, rank
+from nas.recipe import Recipe
+from nas.runs import Run
+from nas.search import Plan, Search, Watcher, check_architecture
+from nas.strategies import Strategy, make_strategy
+from nas.worker import PRELOAD, MakeTrainer, find_device
+from search_spaces import Budget, SearchSpace, Space, SpaceError
+from search_spaces import load as load_space
+
+BAND = 2
+"""Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
+
+CPU_IMAGES = 10_000
+"""Training images that a search on the CPU takes of a larger data set."""
+
+MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "command", "data_dir", "versions")
+"""Settings that a run can go on with although they have changed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be asked of a search; None (or nothing) leaves it to the data, the space or the machine."""
+
+    space: str = "subgrid"
+    data: str = "digits"
+    trials: int = 32
+    minutes: float | None = None
+    strategy: str = "tpe"
+    objective: str = "accuracy"
+    max_params: int | None = None
+    min_params: int | None = None
+    max_macs: int | None = None
+    patch: tuple[int, ...] = ()
+    width: tuple[int, ...] = ()
+    depth: tuple[int, ...] = ()
+    ratio: tuple[int, ...] = ()
+    epochs: int | None = None
+    lr: float | None = None
+    batch: int | None = None
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    augment: str | None = None
+    images: int | None = None
+    prune: bool = True
+    top: int = 3
+    seeds: int = 5
+    seed: int = 0
+    device: str = "auto"
+    workers: int | None = None
+    run: str | None = None
+    runs_dir: Path = Path("runs")
+    data_dir: Path = Path("data")
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        least = {"trials": 1, "top": 1, "seeds": 1, "seed": 0, "workers": 0, "max_params": 1, "min_params": 0}
+        for name, bound in (least | {"max_macs": 1, "images": 1}).items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise NasError(f"--{name.replace('_', '-')} is {value}; at least {bound} is expected")
+        if self.minutes is not None and not self.minutes > 0:
+            raise NasError(f"--minutes is {self.minutes:g}; more than 0 is expected")
+        if self.min_params and self.max_params and self.min_params > self.max_params:
+            raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")
+
+
+class Session:
+    """A search made ready: everything is checked before anything is trained or written."""
+
+    def __init__(self, options: Options):
+        self.options = options
+        self.objectives = parse_objectives(options.objective)
+        declared = load_space(options.space)
+        self.device, self.devices = find_device(options.device)
+        self.dataset = load_data(options.data, options.data_dir, options.seed, options.images, self.device)
+        self.space = bind(declared, options, self.dataset)
+        self.budget = budget_band(self.space, options)
+        self.recipe = Recipe.for_dataset(
+            self.dataset,
+            epochs=options.epochs,
+            lr=options.lr,
+            batch=options.batch,
+            weight_decay=options.weight_decay,
+            label_smoothing=options.label_smoothing,
+            augment=options.augment,
+        )
+        self.plan = Plan(
+            trials=options.trials,
+            epochs=self.recipe.epochs,
+            lr=self.recipe.lr,
+            seed=options.seed,
+            rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
+            minutes=options.minutes,
+            top=options.top,
+            seeds=options.seeds,
+            objectives=self.objectives,
+        )
+        self.strategy: Strategy = make_strategy(
+            options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
+        )
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What run.json keeps: everything needed to repeat the run."""
+        options, space = self.options, self.space
+        declared = {"name": space.space.name}
+        if options.space.endswith(".py"):
+            path = Path(options.space).resolve()
+            declared |= {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {
+            "space": declared | {name: list(sizes) for name, sizes in space.sizes.items()},
+            "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
+            "recipe": self.recipe.to_json(),
+            "budget": vars(self.budget),
+            "strategy": options.strategy,
+            "objective": options.objective,
+            "seed": options.seed,
+            "images": len(self.dataset.train),
+            "rungs": list(self.plan.rungs),
+            "trials": options.trials,
+            "minutes": options.minutes,
+            "top": options.top,
+            "seeds": options.seeds,
+            "device": self.device,
+            "workers": self.workers,
+            "command": options.command,
+            "data_dir": str(options.data_dir),
+            "versions": {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")},
+        }
+
+    @property
+    def name(self) -> str:
+        """The run's name: as asked, or made of space, data and a hash of what makes the run what it is."""
+        if self.options.run:
+            return self.options.run
+        identity = {name: value for name, value in self.settings.items() if name not in MAY_DIFFER}
+        digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:6]
+        data = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.options.data).stem) or "data"
+        return f"{self.space.space.name}-{data}-{digest}"
+
+    @property
+    def workers(self) -> int:
+        """As asked, else one a GPU, else one a core; 0 trains in this process."""
+        if self.options.workers is not None:
+            return self.options.workers
+        return self.devices if self.device != "cpu" else cores()
+
+    def executor(self) -> Executor:
+        """Local worker processes, or this process."""
+        return local_executor(self.dataset, self.recipe, self.device, self.devices, self.workers)
+
+    def share(self) -> float:
+        """The estimated share of the space that is within the budget."""
+        return self.space.share(self.budget, Random(self.options.seed))
+
+    def open_run(self) -> Run:
+        """The run directory, locked for this search."""
+        return Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
+
+    def search(self, watcher: Watcher, run: Run) -> list[Standing]:
+        """Runs the search and its finals, or what is left of them, and ranks all that the run holds."""
+        with self.executor() as executor:
+            search = Search(self.space, self.strategy, executor, run, self.plan)
+            search.explore(watcher)
+            if search.exhausted:
+                watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
+            search.finals(watcher)
+        return rank(run.results(), sizes_of)
+
+
+def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
+    """The data; of a large set on the CPU as many training images as a search needs."""
+    return load(name, data_dir=data_dir, seed=seed, limit=images or (CPU_IMAGES if device == "cpu" else None))
+
+
+def local_executor(dataset: Dataset, recipe: Recipe, device: str, devices: int, workers: int) -> Executor:
+    """Worker processes with one thread each, or with 0 workers this process with all its threads."""
+    make = MakeTrainer(dataset, recipe, device, devices, threads=1 if workers else cores())
+    if workers == 0:
+        return Serial(make)
+    if device == "cpu":
+        return LocalWorkers(make, workers, preload=PRELOAD)
+    return LocalWorkers(make, workers, method="spawn")
+
+
+def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:
+    """The space on the shape of the data, with the sizes that were asked for."""
+    return declared.on(
+        dataset.shape,
+        channels=dataset.channels,
+        classes=dataset.classes,
+        patch=options.patch,
+        width=options.width,
+        depth=options.depth,
+        ratio=options.ratio,
+    )
+
+
+def budget_band(space: SearchSpace, options: Options) -> Budget:
+    """One band of sizes: from half the largest parameter count to all of it.
+
+    The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
+    multiply-accumulates (to twice its own). A band that would be empty gives way below. Raises SpaceError.
+    """
+    reference = space.references(space.middle)["full token mixing"]
+    least, most, fewest, _ = space.bounds()
+    max_params, max_macs = options.max_params, options.max_macs
+    if max_params is None:
+        max_params = max(reference.params, least) if options.min_params is None else None
+        max_macs = max_macs or max(BAND * reference.macs, fewest)
+    min_params = options.min_params
+    if min_params is None:
+        assert max_params is not None
+        min_params = min(max_params, most) // BAND
+        if not _possible(space, Budget(min_params, max_params, max_macs)):
+            min_params = 0
+    budget = Budget(min_params, max_params, max_macs)
+    space.check(budget)
+    return budget
+
+
+def _possible(space: SearchSpace, budget: Budget) -> bool:
+    try:
+        space.sample(Random(0), budget)
+    except SpaceError:
+        return False
+    return True
+
+
+def rungs(epochs: int) -> tuple[int, ...]:
+    """The epochs at which candidates are compared: a quarter and a half of all, where these are whole epochs."""
+    return tuple(sorted({epochs // 4, epochs // 2} - {0, epochs}))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def search(watcher: Watcher | None = None, **options: Any) -> list[Standing]:
+    """The search in one call, as from the command line; options are those of `Options`.
+
+    >>> standings = search(space="local", trials=8, epochs=4)  # doctest: +SKIP
+    >>> standings[0].accuracy, str(standings[0].architecture.mixers[0])  # doctest: +SKIP
+    """
+    from nas.progress import Quiet
+
+    session = Session(Options(**options))
+    with session.open_run() as run:
+        return session.search(watcher or Quiet(), run)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that exists, with what its settings say, for commands that read it or train in it."""
+
+    run: Run
+    standings: list[Standing]
+
+    @classmethod
+    def open(cls, runs_dir: Path, name: str) -> OpenRun:
+        """Raises NasError for an unknown or damaged run."""
+        return cls.of(Run.open(runs_dir, name))
+
+    @classmethod
+    def of(cls, run: Run) -> OpenRun:
+        """A run that is open already."""
+        return cls(run, rank(run.results(validate=check_architecture), sizes_of))
+
+    def find(self, id: str) -> Standing:
+        """An architecture by its id or the beginning of it. Raises NasError."""
+        found = [standing for standing in self.standings if standing.id.startswith(id)]
+        if len(found) != 1:
+            several = f"{len(found)} architectures of run {self.run.name!r} begin with {id!r}: write more of the id"
+            ids = [standing.id for standing in self.standings]
+            raise NasError(several if found else f"no architecture {id!r} in run {self.run.name!r}: {nearest(id, ids)}")
+        return found[0]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run."""
+        return Recipe.from_json(self._setting("recipe"))
+
+    def dataset(self, data_dir: Path | None = None) -> Dataset:
+        """The data of the run, loaded again. Raises NasError when it has changed."""
+        facts = self._setting("data")
+        try:
+            name, seed, images, fingerprint = facts["name"], facts["seed"], facts["train"], facts["fingerprint"]
+        except (KeyError, TypeError):
+            raise NasError(f"run {self.run.name!r} does not say which data it used") from None
+        dataset = load(str(name), data_dir=data_dir or Path(str(self._setting("data_dir"))), seed=seed, limit=images)
+        if dataset.fingerprint != fingerprint:
+            raise NasError(f"data {name!r} is not what run {self.run.name!r} was made with: its fingerprint differs")
+        return dataset
+
+    def _setting(self, name: str) -> Any:
+        if name not in self.run.settings:
+            raise NasError(f"{self.run.path}/run.json has no {name!r}")
+        return self.run.settings[name]
+
+
+def sizes_of(architecture: Architecture) -> object:
+    """What two networks share that differ in their mixers only: patch, width, depth and channel MLPs."""
+    stage = architecture.stages[0]
+    return str(stage.embed), tuple(block[-1] for block in stage.blocks)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,241 @@
+"""Trains one candidate, with the data on the device and nothing read back inside an epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.data import Dataset
+from nas.formats import Arrays
+from nas.recipe import Augment, Recipe
+from nas.trial import Job, Outcome, Report, Score
+
+EVALUATION = 4  # times the batch of training: nothing is kept for a backward pass
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Examples `x` (`n c *axes`, uint8 where the source is) and labels `y` (`n`), on a device."""
+
+    x: Tensor
+    y: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Part:
+        """Puts one part of a data set on a device, with the moments of the training part."""
+        shape = dataset.channels, *[1] * len(dataset.axes)
+        moments = [torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std)]
+        return cls(torch.from_numpy(arrays.x).to(device), torch.from_numpy(arrays.y).to(device), *moments)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Normalised examples and their labels; by batch, so that uint8 takes a quarter of the memory at no cost."""
+        return (self.x[index] - self.mean) / self.std, self.y[index]
+
+
+def fit(
+    build: Callable[[], nn.Module], data: tuple[Part, Part], recipe: Recipe, *, job: Job, report: Report
+) -> tuple[nn.Module, Outcome]:
+    """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
+
+    The job's seed fixes the first weights (torch's global generator is seeded before `build` is called), the order
+    and the augmentation. The last batch of an epoch is dropped where it is not full, unless it is the only one.
+
+    Raises: FloatingPointError when a loss is not finite.
+    """
+    train, validation = data
+    device = train.x.device
+    torch.manual_seed(job.seed)
+    generator = torch.Generator(device).manual_seed(job.seed)
+    model = build().to(device)
+    optimizer = _adamw(model, recipe.weight_decay)
+    batches = max(1, len(train) // recipe.batch)
+    losses: list[float] = []
+    scores: list[Score] = []
+    for epoch in range(1, job.epochs + 1):
+        model.train()
+        total = torch.zeros((), device=device)
+        order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
+        for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
+            for group in optimizer.param_groups:
+                group["lr"] = job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup)
+            x, y = train.batch(index)
+            with _autocast(device):
+                logits = model(augment(x, recipe.augment, generator))
+                loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        losses.append(_finite(total.item() / batches, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
+        if epoch in job.rungs or epoch == job.epochs:
+            scores.append(evaluate(model, validation, epoch=epoch, batch=EVALUATION * recipe.batch))
+            if epoch < job.epochs and not report(scores[-1]):
+                return model, Outcome("pruned", tuple(scores), tuple(losses))
+    return model, Outcome("complete", tuple(scores), tuple(losses))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, part: Part, *, epoch: int, batch: int) -> Score:
+    """Mean cross-entropy (without smoothing) and accuracy over a part, `batch` examples at a time."""
+    model.eval()
+    totals = torch.zeros(2, device=part.x.device)
+    for start in range(0, len(part), batch):
+        x, y = part.batch(slice(start, start + batch))
+        with _autocast(x.device):
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), y, reduction="sum")
+        totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
+    loss_sum, correct = totals.tolist()
+    return Score(epoch, _finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
+
+
+def schedule(done: float, warmup: float) -> float:
+    """The share of the learning rate when a share `done` of all steps is done: linear up, then a cosine to zero.
+
+    >>> [round(schedule(done, 0.2), 2) for done in (0, 0.1, 0.2, 0.6, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < warmup:
+        return done / warmup
+    return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
+
+
+def augment(x: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
+    """Moves and mirrors examples (`b c *axes`, normalised) at random, all of a batch at once."""
+    if how == "none":
+        return x
+    x = shift(x, generator)
+    return flip(x, generator) if how == "shift+flip" else x
+
+
+def shift(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Moves each example by up to an eighth of each side; zeros, which are the mean, come in from outside."""
+    sides = x.shape[2:]
+    pads = [side // 8 for side in sides]  # 4 pixels of 32
+    windows = F.pad(x, [pad for pad in reversed(pads) for _ in range(2)])
+    for axis, side in enumerate(sides, start=2):
+        windows = windows.unfold(axis, side, 1)  # a view: every position that the crop can start at
+    starts = [torch.randint(2 * pad + 1, (len(x),), generator=generator, device=x.device) for pad in pads]
+    index: tuple[Any, ...] = torch.arange(len(x), device=x.device), slice(None), *starts
+    return windows[index]
+
+
+def flip(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirrors every example along its last axis with probability 1/2."""
+    mirrored = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+    return torch.where(mirrored.view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Writes the model's state as safetensors (float32 on CPU, the module's own keys): whole, or not at all."""
+    from safetensors.torch import save
+
+    state = {
+        key: (value.float() if value.is_floating_point() else value).cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in model.state_dict().items()
+    }  # cloned, since safetensors refuses weights that two layers share
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(save(state))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def build_architecture(architecture: dict[str, Any]) -> nn.Module:
+    """The model of an architecture in its JSON form."""
+    import einmix
+
+    model: nn.Module = einmix.build(einmix.Architecture.from_json(architecture))
+    return model
+
+
+@dataclass
+class ArchitectureTrainer:
+    """A `nas.trial.Trainer` that is sent to a worker process once and called there for every job.
+
+    It is pickled without anything that lies on a device: `start` puts the data there, in the worker.
+    """
+
+    dataset: Dataset
+    recipe: Recipe
+    device: str = "cpu"
+    threads: int = 1
+    build: Callable[[dict[str, Any]], nn.Module] = build_architecture
+
+    def start(self) -> None:
+        """Prepares the process for this trainer: the number of threads, the data on the device."""
+        torch.set_num_threads(self.threads)
+        self.data  # noqa: B018 - computed here, not within the first job
+
+    @cached_property
+    def data(self) -> tuple[Part, Part]:
+        """Training and validation part on the device."""
+        parts = self.dataset.train, self.dataset.validation
+        train, validation = (Part.of(part, self.dataset, self.device) for part in parts)
+        return train, validation
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "data"}
+
+    def __call__(self, job: Job, report: Report) -> Outcome:
+        """Trains the job's architecture; a complete one is saved where the job says, and tested in phase "train"."""
+        start = time.perf_counter()
+        try:
+            model, outcome = fit(partial(self.build, job.architecture), self.data, self.recipe, job=job, report=report)
+            if outcome.state == "complete" and job.phase == "train":
+                test = Part.of(self.dataset.test, self.dataset, self.device)
+                score = evaluate(model, test, epoch=job.epochs, batch=EVALUATION * self.recipe.batch)
+                outcome = replace(outcome, test=score)
+            if outcome.state == "complete" and job.weights:
+                save_weights(model, Path(job.weights))
+        except torch.OutOfMemoryError as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
+            torch.cuda.empty_cache()
+            raise
+        return replace(outcome, seconds=time.perf_counter() - start)
+
+
+def _adamw(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
+    """Fused AdamW; weight decay is for weights of two axes or more, not for biases (EinMix gives those many axes)."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_weight = parameter.ndim >= 2 and not name.endswith("bias")
+        (decayed if is_weight else others).append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+
+
+def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 on a GPU that computes in it, float32 elsewhere."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _finite(loss: float, what: str) -> float:
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"{what} is {loss}")
+    return loss

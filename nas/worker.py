@@ -1,0 +1,53 @@
+"""What a worker process is given: data, recipe and device, from which it makes its trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.data import Dataset
+from nas.errors import NasError
+from nas.recipe import Recipe
+from nas.trial import Trainer
+
+PRELOAD = ("nas.training", "einmix.source")
+"""Modules that a server of worker processes imports once for all of them."""
+
+
+@dataclass(frozen=True)
+class MakeTrainer:
+    """Makes a worker's trainer; with several GPUs worker i trains on GPU i modulo their number."""
+
+    dataset: Dataset
+    recipe: Recipe
+    device: str
+    devices: int = 1
+    threads: int = 1
+
+    def __call__(self, worker: int) -> Trainer:
+        from nas.training import ArchitectureTrainer
+
+        device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
+        trainer = ArchitectureTrainer(self.dataset, self.recipe, device, threads=self.threads)
+        trainer.start()
+        return trainer
+
+
+def find_device(wanted: str) -> tuple[str, int]:
+    """The device and how many of it there are; `auto` takes GPUs before Apple's mps before the CPU.
+
+    torch (seconds to import) is only asked where a GPU can be. Raises NasError for a device that is not there.
+    """
+    if wanted not in ("auto", "cpu", "cuda", "mps"):
+        raise NasError(f"no device {wanted!r}: known: auto, cpu, cuda, mps")
+    if wanted == "cpu" or (wanted == "auto" and Path("/proc").exists() and not Path("/proc/driver/nvidia").exists()):
+        return "cpu", 1
+    import torch
+
+    if wanted in ("auto", "cuda") and torch.cuda.is_available():
+        return "cuda", torch.cuda.device_count()
+    if wanted in ("auto", "mps") and torch.backends.mps.is_available():
+        return "mps", 1
+    if wanted == "auto":
+        return "cpu", 1
+    raise NasError(f"device {wanted!r} is not available here: write --device auto")

@@ -1,0 +1,289 @@
+"""Every executor keeps one contract; worker processes also survive kills and leave nothing behind."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from stubs import accuracy, alive, gone, importing, make_broken, make_dying, make_stub, stub_job
+
+from nas.errors import NasError
+from nas.executors import Done, Executor, LocalWorkers, MakeTrainer, Ready, Serial, failure
+from nas.trial import Job, Outcome, Score
+
+
+def make_executor(kind: str, make_trainer: MakeTrainer = make_stub) -> Executor:
+    return Serial(make_trainer) if kind == "serial" else LocalWorkers(make_trainer, 2, method=kind)
+
+
+every_executor = pytest.mark.parametrize("kind", ["serial", "forkserver", "spawn"])
+
+
+def go_on(number: int, score: Score) -> bool:
+    return True
+
+
+def run_all(executor: Executor, jobs: dict[int, Job], on_rung=go_on) -> dict[int, Outcome]:
+    """Submits all jobs and waits until each has come back, once."""
+    for number, job in jobs.items():
+        executor.submit(number, job)
+    outcomes: dict[int, Outcome] = {}
+    while len(outcomes) < len(jobs):
+        for event in executor.wait(on_rung):
+            if isinstance(event, Done):
+                assert event.number not in outcomes
+                assert 0 <= event.worker < executor.capacity
+                outcomes[event.number] = event.outcome
+    assert executor.wait(on_rung) == []
+    return outcomes
+
+
+def curves(outcomes: dict[int, Outcome]) -> dict[int, tuple]:
+    return {number: (outcome.state, outcome.scores, outcome.train_loss) for number, outcome in outcomes.items()}
+
+
+@every_executor
+def test_every_job_comes_back_once_whatever_the_order(kind):
+    jobs = {number: stub_job(f"net{number}", ms=number % 3, seed=number) for number in range(12)}
+    with make_executor(kind) as executor:
+        forwards = run_all(executor, jobs)
+        backwards = run_all(executor, dict(reversed(jobs.items())))
+    assert {outcome.state for outcome in forwards.values()} == {"complete"}
+    assert forwards[7].scores[-1] == Score(3, 1 - accuracy("net7", 7), accuracy("net7", 7))
+    assert curves(forwards) == curves(backwards)
+
+
+@every_executor
+def test_wait_without_jobs_returns_and_starts_no_trainer(kind):
+    with make_executor(kind, make_broken) as executor:
+        assert executor.wait(go_on) == []
+
+
+@every_executor
+def test_workers_say_when_they_are_ready(kind):
+    with make_executor(kind) as executor:
+        executor.submit(0, stub_job("a", ms=1))
+        events = []
+        while not any(isinstance(event, Done) for event in events):
+            events += executor.wait(go_on)
+    assert isinstance(events[0], Ready)
+
+
+FAILURES = {
+    "raise": "ValueError: the sizes do not divide",
+    "out of memory": "out of memory (MemoryError)",
+    "nan": "FloatingPointError: training loss is nan in epoch 2",
+    "nan score": "FloatingPointError: loss is nan, accuracy 0.30206",
+    "worthless": "TypeError: Object of type object is not JSON serializable",
+    "learn": "",
+}
+
+
+@every_executor
+def test_failures_are_outcomes_with_reason_and_traceback(kind):
+    with make_executor(kind) as executor:
+        outcomes = run_all(executor, {number: stub_job("a", do) for number, do in enumerate(FAILURES)})
+    for outcome, reason in zip((outcomes[number] for number in range(len(FAILURES))), FAILURES.values(), strict=True):
+        assert outcome.state == ("failed" if reason else "complete")
+        assert outcome.reason.startswith(reason)
+        assert outcome.traceback.startswith("Traceback" if reason else "")
+
+
+@every_executor
+def test_a_failure_keeps_the_rungs_before_it_and_nan_is_not_asked_about(kind):
+    asked = []
+
+    def on_rung(number: int, score: Score) -> bool:
+        asked.append(number)
+        return True
+
+    with make_executor(kind) as executor:
+        outcomes = run_all(executor, {0: stub_job("a", "nan"), 1: stub_job("a", "nan score")}, on_rung)
+    assert [[score.epoch for score in outcomes[number].scores] for number in (0, 1)] == [[1], []]
+    assert asked == [0]
+
+
+@every_executor
+def test_the_answer_at_a_rung_prunes(kind):
+    asked = {}
+
+    def even_goes_on(number: int, score: Score) -> bool:
+        asked[number, score.epoch] = score.accuracy
+        return number % 2 == 0
+
+    with make_executor(kind) as executor:
+        outcomes = run_all(executor, {n: stub_job(f"net{n}", rungs=(1, 2)) for n in range(6)}, even_goes_on)
+    assert {n: outcome.state for n, outcome in outcomes.items()} == dict(enumerate(["complete", "pruned"] * 3))
+    assert {n: len(outcome.train_loss) for n, outcome in outcomes.items()} == dict(enumerate([3, 1] * 3))
+    assert sorted(asked) == [(0, 1), (0, 2), (1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (4, 2), (5, 1)]
+    assert asked[1, 1] == outcomes[1].scores[0].accuracy
+
+
+@every_executor
+def test_an_error_of_the_driver_is_not_taken_for_the_trainers(kind):
+    def full_disk(number: int, score: Score) -> bool:
+        raise OSError("disk full")
+
+    with make_executor(kind) as executor, pytest.raises(OSError, match="disk full"):
+        run_all(executor, {0: stub_job("a")}, full_disk)
+
+
+@every_executor
+def test_a_trainer_that_cannot_be_made_ends_the_search(kind):
+    with make_executor(kind, make_broken) as executor, pytest.raises(NasError) as raised:
+        run_all(executor, {0: stub_job("a")})
+    assert str(raised.value) in [f"worker {index} could not start: RuntimeError: no such device" for index in (0, 1)]
+    assert "in make_broken" in raised.value.__notes__[0]
+
+
+@every_executor
+def test_close_leaves_no_process_in_the_midst_of_training(kind, tmp_path):
+    executor = make_executor(kind)
+    with executor:
+        executor.submit(0, stub_job("short"))
+        executor.submit(1, stub_job("long", "note pids", ms=0 if kind == "serial" else 60_000, folder=str(tmp_path)))
+        while not list(tmp_path.iterdir()):
+            executor.wait(go_on, timeout=0.05)
+    executor.close()
+    pid = int(next(tmp_path.iterdir()).name.split("-")[0])
+    assert pid == os.getpid() if kind == "serial" else not alive(pid)
+
+
+def test_wait_stops_at_its_timeout():
+    with LocalWorkers(make_stub, 1) as executor:
+        executor.submit(0, stub_job("a", ms=60_000))
+        assert executor.wait(go_on) == [Ready(0)]
+        assert executor.wait(go_on, timeout=0.01) == []
+
+
+def test_what_has_ended_is_not_lost_with_an_error_of_the_driver():
+    def full_disk(number: int, score: Score) -> bool:
+        raise OSError("disk full")
+
+    with LocalWorkers(make_stub, 2) as executor:
+        run_all(executor, {number: stub_job("a", ms=20, rungs=()) for number in range(4)})
+        executor.submit(0, stub_job("a", rungs=()))
+        executor.submit(1, stub_job("a"))
+        time.sleep(0.1)  # now one `wait` finds both the end of the one job and the rung of the other
+        events = []
+        with pytest.raises(OSError, match="disk full"):
+            while True:
+                events += executor.wait(full_disk)
+        events += executor.wait(full_disk, timeout=0)
+    assert [event.number for event in events if isinstance(event, Done)] == [0]
+
+
+def test_a_number_is_not_given_twice():
+    with LocalWorkers(make_stub, 1) as executor:
+        executor.submit(0, stub_job("a"))
+        with pytest.raises(ValueError, match="job 0 is already submitted"):
+            executor.submit(0, stub_job("b"))
+
+
+@pytest.mark.parametrize(("times", "state"), [(1, "complete"), (2, "failed")])
+def test_a_killed_job_runs_once_more(times, state, tmp_path):
+    jobs = {number: stub_job(f"net{number}") for number in range(6)}
+    jobs[2] = stub_job("net2", "die", flag=str(tmp_path / "flag"), times=times)
+    with LocalWorkers(make_stub, 2) as executor:
+        outcomes = run_all(executor, jobs)
+    assert {outcomes[number].state for number in jobs if number != 2} == {"complete"}
+    assert outcomes[2].state == state
+    assert outcomes[2].reason == ("worker process died twice (signal 9)" if state == "failed" else "")
+
+
+def test_a_job_that_runs_once_more_is_not_asked_about_again(tmp_path):
+    asked = []
+
+    def on_rung(number: int, score: Score) -> bool:
+        asked.append((number, score.epoch))
+        return True
+
+    with LocalWorkers(make_stub, 1) as executor:
+        outcomes = run_all(executor, {0: stub_job("a", "die late", flag=str(tmp_path / "f"), times=1)}, on_rung)
+    assert outcomes[0].state == "complete"
+    assert asked == [(0, 1)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_worker_killed_at_its_start_is_started_once_more(times, tmp_path):
+    with LocalWorkers(functools.partial(make_dying, tmp_path / "flag", times), 1) as executor:
+        if times == 1:
+            assert run_all(executor, {0: stub_job("a")})[0].state == "complete"
+        else:
+            with pytest.raises(NasError, match=r"worker 0 died twice before it was ready \(signal 9\)"):
+                run_all(executor, {0: stub_job("a")})
+
+
+def test_kills_at_random_moments_lose_no_job():
+    chance = random.Random(0)
+    jobs = {number: stub_job(f"net{number}", ms=2) for number in range(60)}
+    kills, outcomes = 0, {}
+    with LocalWorkers(make_stub, 2) as executor:
+        for number, job in jobs.items():
+            executor.submit(number, job)
+        while len(outcomes) < len(jobs):
+            for event in executor.wait(go_on):
+                if isinstance(event, Done):
+                    outcomes[event.number] = event.outcome
+                    pid = event.outcome.extra.get("pid")
+                    if pid and chance.random() < 0.5 and alive(pid):
+                        time.sleep(chance.random() * 0.008)  # into the midst of its next job, or idle after it
+                        os.kill(pid, signal.SIGKILL)
+                        kills += 1
+    assert kills
+    assert sorted(outcomes) == sorted(jobs)
+    for number, outcome in outcomes.items():
+        if outcome.state == "complete":
+            assert outcome.scores[-1].accuracy == accuracy(f"net{number}", 0)
+        else:
+            assert outcome.reason == "worker process died twice (signal 9)"
+
+
+DRIVER = """
+import sys
+from nas.executors import LocalWorkers
+from stubs import make_stub, stub_job
+
+if __name__ == "__main__":
+    with LocalWorkers(make_stub, 2, method=sys.argv[2]) as executor:
+        for number in range(2):
+            executor.submit(number, stub_job("a", "note pids", ms=60_000, folder=sys.argv[1]))
+        while True:
+            executor.wait(lambda number, score: True)
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_driver(how, method, tmp_path):
+    script, notes = tmp_path / "driver.py", tmp_path / "pids"
+    script.write_text(DRIVER)
+    notes.mkdir()
+    command = [sys.executable, str(script), str(notes), method]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=importing())
+    while len(list(notes.iterdir())) < 2:
+        assert driver.poll() is None
+        time.sleep(0.01)
+    if how == signal.SIGINT:  # as a terminal does: to the driver and all its workers
+        os.killpg(driver.pid, how)
+    else:
+        driver.kill()
+    error = driver.communicate(timeout=60)[1]
+    pids = {int(pid) for note in notes.iterdir() for pid in note.name.split("-")} - {driver.pid}
+    assert len(pids) == (3 if method == "forkserver" else 2)
+    assert [pid for pid in pids if not gone(pid)] == []
+    assert error.count("Traceback") == (1 if how == signal.SIGINT else 0)  # the driver's own KeyboardInterrupt
+
+
+def test_out_of_memory_is_told_in_these_words():
+    cuda = RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+    cpu = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+    assert failure(cuda).reason == f"out of memory (RuntimeError: {cuda})"
+    assert failure(cpu).reason == f"out of memory (RuntimeError: {cpu})"
+    assert failure(RuntimeError("x" * 1000)).reason == "RuntimeError: " + "x" * 386

@@ -1,0 +1,1048 @@
+"""EinMix calls as people write them: read into mixers, written back, computing the same; and what is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import algebra
+import pytest
+import torch
+from einops import EinopsError, rearrange
+from einops.layers.torch import EinMix
+from hypothesis import given
+from hypothesis import strategies as st
+
+from einmix import Factor, Mixer, PatternError
+from einmix.pattern import MAX_NAMES, write_einmix
+
+pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A call, the mixer that it is, and the same call written channels last, in its own names, as the mixer says it."""
+
+    name: str
+    pattern: str
+    weight: str
+    bias: str | None
+    sizes: dict[str, int]
+    text: str
+    reading: str = ""
+    batch: str = field(default="b")
+
+    @property
+    def call(self) -> dict[str, Any]:
+        return {"pattern": self.pattern, "weight_shape": self.weight, **self.bias_shape, **self.sizes}
+
+    @property
+    def bias_shape(self) -> dict[str, str]:
+        return {} if self.bias is None else {"bias_shape": self.bias}
+
+
+SUBGRID = {"c": 64, "hI": 8, "h": 4, "wI": 8, "w": 4, "hO": 8, "wO": 8}
+GRID = {"h": 2, "hI": 3, "hO": 3, "w": 2, "wI": 2, "wO": 2, "c": 4}
+VIP = {"h": 32, "h0": 32, "w": 32, "n": 32, "c": 4, "c0": 4}
+RAFT = {"h": 8, "w": 8, "r": 4, "o": 16, "hid": 32}
+MAXIM = {"gh": 4, "gw": 4, "gh0": 4, "gw0": 4, "fh": 2, "fw": 2, "c": 8}
+BLOCK = {"gh": 4, "gw": 4, "fh": 2, "fw": 2, "fh0": 2, "fw0": 2, "c": 8}
+HIRE = {"c": 8, "g": 4, "p": 2, "w": 8, "hid": 16}
+
+ROWS = [
+    # the tutorial, in its order
+    Row(
+        "channels",
+        "t b c -> t b c_out",
+        "c c_out",
+        None,
+        {"t": 5, "c": 8, "c_out": 12},
+        "t=s5 c=m8:12",
+        "b t c -> b t c_out",
+    ),
+    Row("ResMLP patches", "b t c -> b t0 c", "t t0", "t0", {"t": 16, "t0": 16, "c": 8}, "t=m16 c=s8 +b"),
+    Row("affine", "b t c -> b t c", "c", "c", {"t": 16, "c": 8}, "t=s16 c=g8 +b"),
+    Row("layer scale", "b t c -> b t c", "c", None, {"t": 16, "c": 8}, "t=s16 c=g8"),
+    Row("token mixer, first", "b hw c -> b hid c", "hw hid", "hid", {"hw": 16, "hid": 32, "c": 8}, "hw=m16:32 c=s8 +b"),
+    Row("token mixer, second", "b hid c -> b hw c", "hid hw", "hw", {"hw": 16, "hid": 32, "c": 8}, "hw=m32:16 c=s8 +b"),
+    Row(
+        "patch embedding",
+        "b c_in (h hp) (w wp) -> b (h w) c",
+        "c_in hp wp c",
+        "c",
+        {"c_in": 3, "h": 8, "hp": 4, "w": 8, "wp": 4, "c": 64},
+        "h=s8.m4:1 w=s8.m4:1 c=m3:64 +b",
+        "b (h hp) (w wp) c_in -> b h w c",
+    ),
+    Row("ViP channels", "b h w c -> b h w c0", "c c0", "c0", {"h": 4, "w": 5, "c": 8, "c0": 8}, "h=s4 w=s5 c=m8 +b"),
+    Row("ViP height", "b h w (n c) -> b h0 w (n c0)", "h c h0 c0", None, VIP, "h=m32 w=s32 c=s32.m4"),
+    Row(
+        "ViP width",
+        "b h w (n c) -> b h w0 (n c0)",
+        "w c w0 c0",
+        "w0 c0",
+        {"h": 3, "w": 6, "w0": 6, "n": 2, "c": 4, "c0": 4},
+        "h=s3 w=m6 c=s2.m4 +b",
+    ),
+    Row("shared", "b hw c -> b hw_out c", "hw hw_out", None, {"hw": 16, "hw_out": 16, "c": 8}, "hw=m16 c=s8"),
+    Row("per channel", "b hw c -> b hw_out c", "c hw hw_out", None, {"hw": 16, "hw_out": 16, "c": 8}, "hw=m16 c=g8"),
+    Row(
+        "grouped",
+        "b hw (group c) -> b hw_out (group c)",
+        "group hw hw_out",
+        None,
+        {"hw": 16, "hw_out": 16, "group": 4, "c": 8},
+        "hw=m16 c=g4.s8",
+    ),
+    Row(
+        "local",
+        "b c (h hI) (w wI) -> b c (h hO) (w wO)",
+        "c hI wI hO wO",
+        None,
+        GRID,
+        "h=s2.m3 w=s2.m2 c=g4",
+        "b (h hI) (w wI) c -> b (h hO) (w wO) c",
+    ),
+    Row(
+        "subgrid",
+        "b c (hI h) (wI w) -> b c (hO h) (wO w)",
+        "c hI wI hO wO",
+        None,
+        SUBGRID,
+        "h=m8.s4 w=m8.s4 c=g64",
+        "b (hI h) (wI w) c -> b (hO h) (wO w) c",
+    ),
+    # the tutorial's last list, and the same in other layouts
+    Row(
+        "subgrid with a bias",
+        "b c (hI h) (wI w) -> b c (hO h) (wO w)",
+        "c hI wI hO wO",
+        "c hO wO",
+        GRID,
+        "h=m3.s2 w=m2.s2 c=g4 +b",
+        "b (hI h) (wI w) c -> b (hO h) (wO w) c",
+    ),
+    Row(
+        "subgrid of tokens in a row",
+        "b (hI h wI w) c -> b (hO h wO w) c",
+        "hI wI hO wO",
+        "hO wO",
+        GRID,
+        "h=m3.s2 w=m2.s2 c=s4 +b",
+        "b (hI h) (wI w) c -> b (hO h) (wO w) c",
+    ),
+    Row(
+        "rows of tokens in a row",
+        "b (h w) c -> b (h w0) c",
+        "w w0",
+        "w0",
+        {"h": 3, "w": 4, "w0": 4, "c": 5},
+        "h=s3 w=m4 c=s5 +b",
+        "b h w c -> b h w0 c",
+    ),
+    Row(
+        "columns, c first",
+        "b c h w -> b c h0 w",
+        "h h0",
+        "h0",
+        {"h": 3, "h0": 3, "w": 4, "c": 5},
+        "h=m3 w=s4 c=s5 +b",
+        "b h w c -> b h0 w c",
+    ),
+    Row(
+        "image to tokens",
+        "b c h w -> b (h w) c",
+        "c",
+        None,
+        {"h": 3, "w": 4, "c": 5},
+        "h=s3 w=s4 c=g5",
+        "b h w c -> b h w c",
+    ),
+    Row(
+        "tokens to image",
+        "b (h w) c -> b c0 h w",
+        "c c0",
+        "c0",
+        {"h": 3, "w": 4, "c": 5, "c0": 6},
+        "h=s3 w=s4 c=m5:6 +b",
+        "b h w c -> b h w c0",
+    ),
+    Row(
+        "part of an axis",
+        "b (n h) w c -> b (n h0) w c",
+        "h h0",
+        None,
+        {"n": 2, "h": 3, "h0": 3, "w": 4, "c": 5},
+        "h=s2.m3 w=s4 c=s5",
+    ),
+    Row(
+        "like a grid",
+        "b (h n) w c -> b (h0 n) w c",
+        "h h0",
+        None,
+        {"n": 2, "h": 3, "h0": 3, "w": 4, "c": 5},
+        "h=m3.s2 w=s4 c=s5",
+    ),
+    Row(
+        "middle of an axis",
+        "b (h1 h h2) c -> b (h1 h0 h2) c",
+        "h1 h h0",
+        "h1 h0",
+        {"h1": 2, "h": 3, "h0": 3, "h2": 2, "c": 5},
+        "h=g2.m3.s2 c=s5 +b",
+    ),
+    Row(
+        "channels within groups",
+        "b t (g c) -> b t (g c0)",
+        "g c c0",
+        "g c0",
+        {"t": 4, "g": 2, "c": 3, "c0": 3},
+        "t=s4 c=g2.m3 +b",
+    ),
+    Row(
+        "1D",
+        "b c (t tI) -> b c (t tO)",
+        "c tI tO",
+        None,
+        {"t": 4, "tI": 3, "tO": 3, "c": 2},
+        "t=s4.m3 c=g2",
+        "b (t tI) c -> b (t tO) c",
+    ),
+    Row(
+        "3D",
+        "b c (dI d) (hI h) (wI w) -> b c (dO d) (hO h) (wO w)",
+        "c dI hI wI dO hO wO",
+        None,
+        {"dI": 2, "d": 2, "dO": 2, "hI": 2, "h": 1, "hO": 2, "wI": 2, "w": 2, "wO": 2, "c": 3},
+        "d=m2.s2 h=m2 w=m2.s2 c=g3",
+        "b (dI d) (hI h) (wI w) c -> b (dO d) (hO h) (wO w) c",
+    ),
+    Row(
+        "4D",
+        "b c t d h w -> b c t0 d h w",
+        "c t t0",
+        "t0 c",
+        {"t": 3, "t0": 3, "d": 2, "h": 2, "w": 2, "c": 3},
+        "t=m3 d=s2 h=s2 w=s2 c=g3 +b",
+        "b t d h w c -> b t0 d h w c",
+    ),
+    # the literature
+    Row("MLP-Mixer tokens", "b t c -> b u c", "t u", "u", {"t": 8, "u": 16, "c": 4}, "t=m8:16 c=s4 +b"),
+    Row("MLP-Mixer per channel", "b t c -> b u c", "c t u", "u c", {"t": 8, "u": 8, "c": 4}, "t=m8 c=g4 +b"),
+    Row("MLP-Mixer grouped", "b t (g c) -> b u (g c)", "g t u", None, {"t": 8, "u": 8, "g": 2, "c": 4}, "t=m8 c=g2.s4"),
+    Row(
+        "MLP-Mixer group channels",
+        "b t (k g) -> b u (k g0)",
+        "t g u g0",
+        None,
+        {"t": 8, "u": 8, "k": 4, "g": 2, "g0": 2},
+        "t=m8 c=s4.m2",
+    ),
+    Row("gMLP gate", "b n c -> b n0 c", "n n0", "n0", {"n": 6, "n0": 6, "c": 4}, "n=m6 c=s4 +b"),
+    Row(
+        "ViP height, c first",
+        "b (n c) h w -> b (n c0) h0 w",
+        "h c h0 c0",
+        "h0 c0",
+        {**VIP, "h": 4, "h0": 4, "w": 3, "n": 2},
+        "h=m4 w=s3 c=s2.m4 +b",
+        "b h w (n c) -> b h0 w (n c0)",
+    ),
+    Row(
+        "RaftMLP up",
+        "b (h w) (r o) -> b o w hid",
+        "h r hid",
+        "hid",
+        RAFT,
+        "h=m8:32 w=s8 c=m4:1.s16 +b",
+        "b h w (r o) -> b hid w o",
+    ),
+    Row(
+        "RaftMLP down",
+        "b o w hid -> b (h w) (r o)",
+        "hid h r",
+        "h r",
+        RAFT,
+        "h=m32:8 w=s8 c=m1:4.s16 +b",
+        "b hid w o -> b h w (r o)",
+    ),
+    Row(
+        "RaftMLP in one",
+        "b (h w) (r o) -> b (h0 w) (r0 o)",
+        "h r h0 r0",
+        None,
+        {"h": 8, "h0": 8, "w": 8, "r": 4, "r0": 4, "o": 16},
+        "h=m8 w=s8 c=m4.s16",
+        "b h w (r o) -> b h0 w (r0 o)",
+    ),
+    Row(
+        "DynaMixer generator",
+        "b l c -> b l g d",
+        "c g d",
+        None,
+        {"l": 6, "c": 8, "g": 2, "d": 3},
+        "d=m1:3 l=s6 c=m8:2",
+        "b l c -> b d l g",
+    ),
+    Row(
+        "DynaMixer operator",
+        "b l g d -> b g i j",
+        "l d i j",
+        "i j",
+        {"l": 6, "g": 2, "d": 3, "i": 6, "j": 6},
+        "d=m3:6 l=m6 g=s2 +b",
+        "b d l g -> b j i g",
+    ),
+    Row(
+        "sMLPNet",
+        "b c h w -> b c h w0",
+        "w w0",
+        None,
+        {"h": 3, "w": 4, "w0": 4, "c": 5},
+        "h=s3 w=m4 c=s5",
+        "b h w c -> b h w0 c",
+    ),
+    Row(
+        "Hire-MLP in",
+        "b c (g p) w -> b hid g w",
+        "c p hid",
+        "hid",
+        HIRE,
+        "w=s8 g=s4.m2:1 c=m8:16 +b",
+        "b w (g p) c -> b w g hid",
+    ),
+    Row(
+        "Hire-MLP out",
+        "b hid g w -> b c (g p) w",
+        "hid c p",
+        "c p",
+        HIRE,
+        "w=s8 g=s4.m1:2 c=m16:8 +b",
+        "b w g hid -> b w (g p) c",
+    ),
+    Row(
+        "MAXIM grid",
+        "b (gh fh) (gw fw) c -> b (gh0 fh) (gw0 fw) c",
+        "gh gw gh0 gw0",
+        "gh0 gw0",
+        MAXIM,
+        "h=m4.s2 w=m4.s2 c=s8 +b",
+    ),
+    Row(
+        "MAXIM block",
+        "b (gh fh) (gw fw) c -> b (gh fh0) (gw fw0) c",
+        "fh fw fh0 fw0",
+        None,
+        BLOCK,
+        "h=s4.m2 w=s4.m2 c=s8",
+    ),
+    Row(
+        "ConvMixer depthwise",
+        "b (c k) l -> b c l",
+        "c k",
+        None,
+        {"c": 4, "k": 9, "l": 6},
+        "l=s6 c=g4.m9:1",
+        "b l (c k) -> b l c",
+    ),
+    Row("Monarch, first", "b (k p) -> b (k q)", "k q p", None, {"k": 4, "p": 3, "q": 5}, "c=g4.m3:5"),
+    Row("Monarch, second", "b (r l) -> b (s l)", "l s r", None, {"r": 4, "l": 3, "s": 6}, "c=m4:6.g3"),
+    Row("low rank, down", "b c l -> b r l", "c r", None, {"c": 16, "r": 4, "l": 6}, "l=s6 c=m16:4", "b l c -> b l r"),
+    Row("low rank, up", "b r l -> b c l", "r c", "c", {"c": 16, "r": 4, "l": 6}, "l=s6 c=m4:16 +b", "b l r -> b l c"),
+    Row(
+        "two factors, first",
+        "n (g b a) -> n f d r g b",
+        "f d r g a",
+        None,
+        {"g": 2, "b": 3, "a": 4, "f": 3, "d": 2, "r": 2},
+        "d=m1:2 r=m1:2 x=g2.s3.m4:1 c=m1:3",
+        "n (g b a) -> n d r (g b) f",
+        batch="n",
+    ),
+    Row(
+        "two factors, second",
+        "n f d r g b -> n (f e d)",
+        "f e r g b",
+        None,
+        {"f": 3, "d": 2, "r": 2, "g": 2, "b": 3, "e": 4},
+        "d=g3.m1:4.s2 g=m2:1 bx=m3:1 c=m2:1",
+        "n (f d) g b r -> n (f e d)",
+        batch="n",
+    ),
+    # crossings: what is kept moves from one axis to another
+    Row(
+        "width into channels",
+        "b (h w) c -> b h (w c)",
+        "c",
+        None,
+        {"h": 3, "w": 4, "c": 5},
+        "h=s3 c=s4.g5",
+        "b h (w c) -> b h (w c)",
+    ),
+    Row(
+        "all crossed",
+        "b a y (x z i) -> b (a x) (y z o)",
+        "i o",
+        None,
+        {"a": 2, "y": 3, "x": 2, "z": 2, "i": 3, "o": 5},
+        "c=s24.m3:5",
+        "b (a y x z i) -> b (a y x z o)",
+    ),
+    Row(
+        "groups turned",
+        "b t (g c) -> b t (c g)",
+        "g",
+        None,
+        {"t": 2, "g": 3, "c": 4},
+        "t=s2 c=g3.s4",
+        "b t (g c) -> b t (g c)",
+    ),
+    Row(
+        "a group that the weight forgets is shared",
+        "b t (g c) -> b u (g c)",
+        "t u",
+        None,
+        {"t": 8, "u": 8, "g": 2, "c": 4},
+        "t=m8 c=s8",
+    ),
+    Row("a number", "b t c -> b t c", "", "", {"t": 4, "c": 3}, "t=s4 c=s3 +b"),
+    Row("units", "b t () c -> b c () t", "t", None, {"t": 4, "c": 3}, "t=g4 c=s3", "b t c -> b t c"),
+]
+
+
+@pytest.fixture(params=ROWS, ids=lambda row: row.name)
+def row(request: pytest.FixtureRequest) -> Row:
+    return request.param
+
+
+def test_reads_as(row: Row) -> None:
+    assert str(Mixer.from_einmix(**row.call)) == row.text
+
+
+def test_comes_back_in_its_own_layout(row: Row) -> None:
+    mixer = Mixer.from_einmix(**row.call)
+    assert mixer.einmix() == row.call
+    assert mixer.layout is not None and mixer.canonical().einmix()["pattern"].startswith("b ")
+
+
+def test_costs_what_the_layer_costs(row: Row) -> None:
+    mixer = Mixer.from_einmix(**row.call)
+    assert mixer.params == sum(p.numel() for p in EinMix(**row.call).parameters())
+    assert mixer.macs == prod(row.sizes.values())
+
+
+def reversed_sides(row: Row) -> tuple[str, str]:
+    """The reading's two sides; where none is given, the call is channels last already."""
+    left, right = (row.reading or row.pattern).split("->")
+    return left.strip(), right.strip()
+
+
+def test_computes_the_same(row: Row) -> None:
+    """The call, its own layout written back, and the channels-last layer: one function under the same weights.
+
+    The reading tells how the call's input, output and weights are laid out in the channels-last one.
+    """
+    torch.manual_seed(0)
+    layer = EinMix(**row.call).double()
+    again = EinMix(**Mixer.from_einmix(**row.call).einmix()).double()
+    again.load_state_dict(layer.state_dict())
+    last = EinMix(**Mixer.from_einmix(**row.call).canonical().einmix()).double()
+    written = [side.strip() for side in row.pattern.split("->")]
+    left, right = reversed_sides(row)
+    weight, bias = row.weight.split(), (row.bias or "").split()
+    names = [re.findall(r"\w+", side) for side in (left, right)]
+    kept = [name for name in names[0] if name in names[1] and name in weight]
+    mixed = [[name for name in side if name in weight and name not in kept] for side in names]
+    order = [*kept, *mixed[0], *mixed[1]]
+    assert sorted(order) == sorted(weight)
+    last.weight.data = rearrange(layer.weight.data, f"{row.weight} -> {' '.join(order)}").reshape(last.weight.shape)
+    if row.bias is not None:
+        own = [name for name in re.findall(r"\w+", written[1]) if name in bias]  # in the order of the output
+        flat = layer.bias.data.reshape([row.sizes[name] for name in own])
+        ordered = [name for name in names[1] if name in bias]
+        last.bias.data = rearrange(flat, f"{' '.join(own)} -> {' '.join(ordered)}").reshape(last.bias.shape)
+    sizes = {**row.sizes, row.batch: 2}
+    shape = [prod(sizes[name] for name in group.split()) for group in groups(written[0])]
+    x = torch.randn(shape, dtype=torch.float64)
+    y = layer(x)
+    assert torch.equal(again(x), y)
+    used = [{name: n for name, n in sizes.items() if re.search(rf"\b{name}\b", side)} for side in (left, right)]
+    flat = [f"{row.batch} " + " ".join(n for n in side if n != row.batch) for side in names]
+    x_last = rearrange(x, f"{written[0]} -> {flat[0]}", **used[0]).reshape(
+        2, *Mixer.from_einmix(**row.call).inputs.values()
+    )
+    y_last = last(x_last).reshape([sizes[name] for name in flat[1].split()])
+    torch.testing.assert_close(rearrange(y_last, f"{flat[1]} -> {written[1]}", **used[1]), y)
+
+
+def groups(side: str) -> list[str]:
+    return [inner if whole.startswith("(") else whole for whole, inner in re.findall(r"(\(([\w\s]*)\)|\w+)", side)]
+
+
+def test_raft_up_and_down_make_the_vertical_mixing() -> None:
+    up, down = (Mixer.from_einmix(**row.call) for row in ROWS if row.name in ("RaftMLP up", "RaftMLP down"))
+    one = Mixer.from_einmix(**next(row for row in ROWS if row.name == "RaftMLP in one").call)
+    assert (up.reach().then(down.reach()).matrix() == one.reach().matrix()).all()
+
+
+# ---------------------------------------------------------------------------------------------------- written
+
+
+NAMES = [
+    ("t", "c"),
+    ("h", "w", "c"),
+    ("d", "h", "w", "c"),
+    ("t", "d", "h", "w", "c"),
+    ("n", "c"),
+    ("hw", "c"),
+    ("tokens", "x", "c"),
+]
+
+
+@given(st.data())
+def test_what_is_written_reads_back(data: st.DataObject) -> None:
+    mixer = data.draw(algebra.mixers(names=data.draw(st.sampled_from(NAMES))))
+    back = Mixer.from_einmix(**mixer.einmix())
+    assert back == mixer
+    assert back.einmix() == mixer.einmix()
+    EinMix(**mixer.einmix())
+
+
+@given(st.data())
+def test_the_order_and_flattening_of_axes_change_nothing(data: st.DataObject) -> None:
+    """One mixer, its axes permuted on either side, positions flattened into tokens or not, names as people give them."""
+    mixer = data.draw(algebra.mixers(names=data.draw(st.sampled_from(NAMES[:4]))))
+    call = mixer.einmix()
+    sides = []
+    for side in call["pattern"].split("->"):
+        axes = re.findall(r"\([^)]*\)|\w+", side)[1:]
+        parts = dict(zip([name for name, _ in mixer.axes][-len(axes) :], axes, strict=True)) if axes else {}
+        order = data.draw(st.permutations(axes))
+        spatial = [axis for name, axis in parts.items() if name in ("d", "h", "w")]
+        if spatial and data.draw(st.booleans()) and len(axes) == len(mixer.axes):
+            joined = "(" + " ".join(axis.strip("()") for axis in spatial) + ")"
+            order = [joined] + [axis for axis in order if axis not in spatial]
+            order = data.draw(st.permutations(order))
+        sides.append(" ".join(["b", *order]))
+    changed = {**call, "pattern": " -> ".join(sides)}
+    EinMix(**changed)
+    assert Mixer.from_einmix(**changed) == mixer
+
+
+@given(algebra.mixers())
+def test_channels_first_is_the_same_layer_on_a_transposed_input(mixer: Mixer) -> None:
+    torch.manual_seed(0)
+    last, first = (EinMix(**write_einmix(mixer, channels_first=flag)).double() for flag in (False, True))
+    first.load_state_dict(last.state_dict())
+    x = torch.randn(2, *mixer.inputs.values(), dtype=torch.float64)
+    torch.testing.assert_close(first(x.movedim(-1, 1)), last(x))
+
+
+@given(algebra.mixers())
+def test_sizes_that_einops_infers_can_be_left_out(mixer: Mixer) -> None:
+    torch.manual_seed(0)
+    whole, short = EinMix(**mixer.einmix()), EinMix(**write_einmix(mixer, all_sizes=False))
+    short.load_state_dict(whole.state_dict())
+    x = torch.randn(2, *mixer.inputs.values())
+    assert torch.equal(whole(x), short(x))
+
+
+def test_more_names_than_einops_knows() -> None:
+    factors = tuple(Factor("sg"[i % 2], 2, 2) for i in range(13))
+    fits, too_many = (Mixer((("x", factors[:12]), ("y", factors[: 12 + k]))) for k in range(2))
+    fits_call = fits.einmix()
+    assert len(fits_call) - 2 + 1 == MAX_NAMES - 1
+    EinMix(**fits_call)
+    one_more = Mixer((*too_many.axes, ("c", (Factor("s", 2, 2),))))
+    with pytest.raises(PatternError) as error:
+        one_more.einmix()
+    fact, hint = str(error.value).splitlines()
+    assert fact == f"einops' EinMix knows 26 axes, and {str(one_more)!r} needs 27"
+    assert hint == "  permute its shared factors together first, as einmix.source does"
+
+
+# ---------------------------------------------------------------------------------------------------- refused
+
+
+def call(pattern: str, weight: str, bias: str | None = None, **sizes: Any) -> dict[str, Any]:
+    return {"pattern": pattern, "weight_shape": weight, "bias_shape": bias} | sizes
+
+
+T = {"t": 8, "t0": 8, "c": 4}
+MANY = {f"a{i}": 1 for i in range(26)}
+ALL = " ".join(MANY)
+
+REFUSED = [
+    # what einops raises for, too
+    (
+        "parenthesis in the weight",
+        call("b t c -> b t0 c", "(t t0)", **T),
+        "no parentheses in the weight shape",
+        "^ list its axes one by one",
+        "weight_shape",
+        "",
+    ),
+    (
+        "dots in the weight",
+        call("b t c -> b t0 c", "t t0 ...", **T),
+        "no '...' in the weight shape",
+        "^^^ name all its axes",
+        "weight_shape",
+        "...",
+    ),
+    (
+        "dots on the left",
+        call("b ... c -> b c0", "c c0", c=4, c0=4),
+        "roles cannot say '...'",
+        "^^^ name the axes that it stands for",
+        "pattern",
+        "...",
+    ),
+    (
+        "dots on both sides",
+        call("... c -> ... c0", "c c0", c=4, c0=4),
+        "roles cannot say '...'",
+        "^^^ name the axes that it stands for",
+        "pattern",
+        "...",
+    ),
+    (
+        "a number",
+        call("b 3 c -> b 3 c", "c", c=4),
+        "3 has no name",
+        "^ name the axis and pass its size, as in n=3",
+        "pattern",
+        "3",
+    ),
+    (
+        "a one",
+        call("b 1 c -> b 1 c", "c", c=4),
+        "roles cannot say an axis of length 1 without a name",
+        "^ name it, give it size 1",
+        "pattern",
+        "1",
+    ),
+    (
+        "output from nowhere",
+        call("b t c -> b t c u", "t", u=3, **{"t": 8, "c": 4}),
+        "output axis u comes from nowhere",
+        "^ put u into the weight",
+        "pattern",
+        "u",
+    ),
+    (
+        "missing size of the weight",
+        call("b t c -> b t0 c", "t t0", t=8, c=4),
+        "the size of axis t0 is missing",
+        "^^ pass t0=...",
+        "pattern",
+        "t0",
+    ),
+    (
+        "missing size of a kept axis",
+        call("b t c -> b t0 c", "t t0", t=8, t0=8, b=2),
+        "the size of axis c is missing",
+        "^ pass c=...",
+        "pattern",
+        "c",
+    ),
+    (
+        "unused size",
+        call("b t c -> b t0 c", "t t0", n=3, **T),
+        "size n=3 is given for an axis that is not used",
+        "^ drop it, or name the axis so",
+        "pattern",
+        "",
+    ),
+    (
+        "the arrow as a size",
+        call("b t c -> b t0 c", "t t0", **T, **{"->": 3}),
+        "size ->=3 is given for an axis that is not used",
+        "^ drop it, or name the axis so",
+        "pattern",
+        "",
+    ),
+    (
+        "the tutorial's token mixer",
+        call("b hw c -> b hid c", "hw hid", "hid", hw=16, hidden=64),
+        "the size of axis hid is missing",
+        "^^^ pass hid=..., not hidden=...",
+        "pattern",
+        "hid",
+    ),
+    (
+        "… and its other half",
+        call("b hid c -> b hw c", "hid hw", "hw", hw=16, hidden=64),
+        "the size of axis hid is missing",
+        "^^^ pass hid=..., not hidden=...",
+        "pattern",
+        "hid",
+    ),
+    (
+        "bias axis not in the output",
+        call("b t c -> b t0 c", "t t0", "t", **T),
+        "bias axis t is not in the output",
+        "^ write bias_shape='t0'",
+        "bias_shape",
+        "t",
+    ),
+    (
+        "axis twice on the left",
+        call("b t t -> b t0 t", "t t0", **T),
+        "axis t stands twice on one side",
+        "^ give each its own name",
+        "pattern",
+        "t",
+    ),
+    (
+        "axis twice on the right",
+        call("b t c -> b t0 (c c)", "t t0", **T),
+        "axis c stands twice on one side",
+        "^ give each its own name",
+        "right",
+        "c",
+    ),
+    (
+        "axis twice in the weight",
+        call("b t c -> b t0 c", "t t0 t", **T),
+        "axis t stands twice in the weight shape",
+        "^ write every axis once",
+        "weight_shape",
+        "t",
+    ),
+    (
+        "redundant weight axis",
+        call("b t c -> b t0 c", "t t0 z", z=3, **T),
+        "weight axis z is in neither input nor output",
+        "^ drop it",
+        "weight_shape",
+        "z",
+    ),
+    (
+        "parenthesis not closed",
+        call("b (t c -> b t0 c", "t t0", **T),
+        "parentheses do not match",
+        "^ close what was opened",
+        "pattern",
+        "(",
+    ),
+    (
+        "parenthesis in another",
+        call("b ((t) c) -> b t0 c", "t t0", **T),
+        "parentheses do not match",
+        "^ open and close each once, without nesting",
+        "pattern",
+        "(",
+    ),
+    (
+        "parenthesis on the right",
+        call("b t c -> b t0) c", "t t0", **T),
+        "parentheses do not match",
+        "^ open and close each once, without nesting",
+        "pattern",
+        ")",
+    ),
+    (
+        "no identifier",
+        call("b t-1 c -> b t0 c", "t t0", **T),
+        "'t-1' is no axis name",
+        "^^^ letters, digits and inner underscores",
+        "pattern",
+        "t-1",
+    ),
+    (
+        "an underscore",
+        call("b t c -> b t0 c_", "t t0", **T),
+        "'c_' is no axis name",
+        "^^ letters, digits and inner underscores",
+        "pattern",
+        "c_",
+    ),
+    (
+        "a keyword",
+        call("b in c -> b t0 c", "in t0", **T),
+        "'in' is no axis name",
+        "^^ letters, digits and inner underscores",
+        "pattern",
+        "in",
+    ),
+    # where einops raises something else
+    (
+        "a one in the weight",
+        call("b t c -> b t0 c", "t t0 1", **T),
+        "'1' in the weight shape is no axis",
+        "^ leave it out or name it",
+        "weight_shape",
+        "1",
+    ),
+    (
+        "27 axes",
+        call(f"b {ALL} -> b {ALL}", "a0", **MANY),
+        "einops' EinMix knows 26 axes, and these are 27",
+        "^ write neighbours with the same role as one axis",
+        "pattern",
+        "",
+    ),
+    (
+        "no arrow",
+        call("b t c", "t", t=8, c=4),
+        "a pattern has one '->'",
+        "^ write INPUT -> OUTPUT, as in 'b t c -> b t0 c'",
+        "pattern",
+        "",
+    ),
+    (
+        "two arrows",
+        call("b t -> b t0 -> b t", "t t0", t=8, t0=8),
+        "a pattern has one '->'",
+        "^^ write INPUT -> OUTPUT, as in 'b t c -> b t0 c'",
+        "pattern",
+        "->",
+    ),
+    (
+        "nothing",
+        call("", "t", t=8),
+        "a pattern has one '->'",
+        "^ write INPUT -> OUTPUT, as in 'b t c -> b t0 c'",
+        "pattern",
+        "",
+    ),
+    (
+        "size 0",
+        call("b t c -> b t0 c", "t t0", t=0, t0=8, c=4),
+        "axis t cannot have size 0",
+        f"^ pass an integer from 1 to {2**24}",
+        "pattern",
+        "t",
+    ),
+    (
+        "size -1",
+        call("b t c -> b t0 c", "t t0", t=-1, t0=8, c=4),
+        "axis t cannot have size -1",
+        f"^ pass an integer from 1 to {2**24}",
+        "pattern",
+        "t",
+    ),
+    (
+        "size 2.0",
+        call("b t c -> b t0 c", "t t0", t=2.0, t0=8, c=4),
+        "axis t cannot have size 2.0",
+        f"^ pass an integer from 1 to {2**24}",
+        "pattern",
+        "t",
+    ),
+    (
+        "size True",
+        call("b t c -> b t0 c", "t t0", t=True, t0=8, c=4),
+        "axis t cannot have size True",
+        f"^ pass an integer from 1 to {2**24}",
+        "pattern",
+        "t",
+    ),
+    (
+        "a huge size",
+        call("b t c -> b t0 c", "t t0", t=2**60, t0=8, c=4),
+        f"axis t cannot have size {2**60}",
+        f"^ pass an integer from 1 to {2**24}",
+        "pattern",
+        "t",
+    ),
+    # where einops says nothing
+    (
+        "only on the left",
+        call("b t c -> b c", "c", t=8, c=4),
+        "axis t is only on the left",
+        "^ it would be summed: put t into the weight to mix it, or into the output to keep it",
+        "pattern",
+        "t",
+    ),
+    (
+        "batch only on the left",
+        call("b t c -> t c", "c", b=2, t=8, c=4),
+        "axis b is only on the left",
+        "^ it would be summed: put b into the weight to mix it, or into the output to keep it",
+        "pattern",
+        "b",
+    ),
+    # where roles end
+    (
+        "no batch",
+        call("t c -> t0 c", "t t0", **T),
+        "a batch axis is missing",
+        "^ put an axis without a size first on both sides, as in 'b t c -> b t0 c'",
+        "pattern",
+        "t",
+    ),
+    (
+        "bias where no weight is",
+        call("b t c -> b t0 c", "t t0", "t0 c", **T),
+        "roles cannot say a bias along c, where no weight is",
+        "^ write bias_shape='t0'",
+        "bias_shape",
+        "c",
+    ),
+    (
+        "bias less than the weights",
+        call("b t c -> b t0 c", "c t t0", "t0", **T),
+        "roles cannot say a bias that is the same all along c",
+        "^ write bias_shape='t0 c'",
+        "bias_shape",
+        "",
+    ),
+    (
+        "bias with no axes",
+        call("b t c -> b t0 c", "t t0", "", **T),
+        "roles cannot say a bias that is the same all along t0",
+        "^ write bias_shape='t0'",
+        "bias_shape",
+        "",
+    ),
+    (
+        "a one in the bias",
+        call("b t c -> b t0 c", "t t0", "1", **T),
+        "'1' in the bias shape is no axis",
+        "^ leave it out or name it",
+        "bias_shape",
+        "1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact", "pointer", "where", "token"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_refused(arguments: dict[str, Any], fact: str, pointer: str, where: str, token: str) -> None:
+    """The fact and the whole call, the text with the fault, a caret under the token (or all of it), and what to write."""
+    with pytest.raises(PatternError) as error:
+        Mixer.from_einmix(**arguments)
+    first, text, caret = str(error.value).splitlines()
+    shapes = f"{arguments['pattern']!r}, weight_shape={arguments['weight_shape']!r}"
+    if arguments["bias_shape"] is not None:
+        shapes += f", bias_shape={arguments['bias_shape']!r}"
+    sizes = "".join(f", {name}={size}" for name, size in arguments.items() if not name.endswith(("shape", "pattern")))
+    assert first == f"{fact}: EinMix({shapes}{sizes})"
+    faulty = arguments["pattern" if where == "right" else where]
+    assert text == f"  {faulty}"
+    marks, hint = pointer.split(" ", 1)
+    after = faulty.find("->") if where == "right" else 0
+    start = re.search(rf"(?<!\w){re.escape(token)}(?!\w)", faulty[after:]).start() + after if token else 0  # type: ignore[union-attr]
+    assert caret == "  " + " " * start + (marks if token else "^" * max(len(faulty), 1)) + f" {hint}"
+    assert error.value.summary == f"{first} ({hint})"
+
+
+@pytest.mark.parametrize("arguments", [(None, "t"), ("b t -> b t", 3), ("b t -> b t", ["t"]), ("b t -> b t", "t", 7)])
+def test_what_is_no_text_is_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(PatternError, match="pattern, weight and bias are texts"):
+        Mixer.from_einmix(*arguments, t=3)
+
+
+def test_any_white_space_will_do() -> None:
+    read = Mixer.from_einmix("b t\tc\n -> b t0  c", "t\nt0", "\tt0", **T)
+    assert read == Mixer.parse("t=m8 c=s4 +b")
+    assert EinMix(**read.einmix()).weight.shape == (8, 8)
+
+
+def test_an_axis_may_have_any_name_that_einops_and_python_allow() -> None:
+    read = Mixer.from_einmix("n cls self_ß -> n cls é1", "self_ß é1", cls=2, self_ß=3, é1=4)
+    assert Mixer.parse(str(read)) == read
+    assert sorted(zip(read.inputs.values(), read.outputs.values(), strict=True)) == [(2, 2), (3, 4)]
+
+
+TOKENS = st.lists(
+    st.sampled_from(
+        [
+            "b",
+            "t",
+            "h",
+            "hI",
+            "hO",
+            "w",
+            "w0",
+            "c",
+            "c0",
+            "g",
+            "n",
+            "(",
+            ")",
+            "->",
+            "...",
+            "1",
+            "4",
+            "_x",
+            "é",
+            "a·b",
+            "in",
+        ]
+    ),
+    max_size=12,
+).map(" ".join)
+
+
+@given(
+    st.tuples(TOKENS, TOKENS).map(" -> ".join) | TOKENS,
+    TOKENS,
+    st.none() | TOKENS,
+    st.dictionaries(
+        st.sampled_from(["t", "h", "hI", "hO", "w", "w0", "c", "c0", "g", "n", "é", "b", "cls"]), st.integers(-1, 4)
+    ),
+)
+def test_whatever_is_written_is_refused_or_a_layer(
+    pattern: str, weight: str, bias: str | None, sizes: dict[str, int]
+) -> None:
+    check_call(pattern, weight, bias, sizes)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, str, str | None, dict[str, int]]:
+    """Calls with a meaning: axes in any order and grouping, whatever their roles."""
+    roles = draw(
+        st.dictionaries(
+            st.sampled_from(["t", "h", "hI", "w", "wp", "c", "g", "n", "k", "hw", "o", "d"]),
+            st.sampled_from("sgio"),
+            min_size=1,
+        )
+    )
+    if not set("io").isdisjoint(roles.values()) and draw(st.booleans()):
+        roles = {**roles, "x0": "i", "y0": "o"}
+    sides = []
+    for dropped in "oi":
+        names = draw(st.permutations([name for name, role in roles.items() if role != dropped]))
+        cuts = draw(st.lists(st.integers(0, len(names)), max_size=len(names)).map(lambda found: sorted({0, *found})))
+        pieces = [names[a:b] for a, b in zip(cuts, [*cuts[1:], len(names)], strict=True) if a < b]
+        sides.append(" ".join(["b", *(p[0] if len(p) == 1 else f"({' '.join(p)})" for p in pieces)]))
+    weight = draw(st.permutations([name for name, role in roles.items() if role != "s"]))
+    bias = [name for name, role in roles.items() if role in "go"] if draw(st.booleans()) else None
+    sizes = {name: draw(st.integers(1, 3)) for name in roles}
+    return " -> ".join(sides), " ".join(weight), None if bias is None else " ".join(bias), sizes
+
+
+@given(calls())
+def test_every_meaningful_call_is_read(written: tuple[str, str, str | None, dict[str, int]]) -> None:
+    assert check_call(*written) is not None
+
+
+def check_call(pattern: str, weight: str, bias: str | None, sizes: dict[str, int]) -> Mixer | None:
+    """Refused in three lines, or a mixer with just the factors of the call, which einops accepts and a text can say."""
+    try:
+        mixer = Mixer.from_einmix(pattern, weight, bias, **sizes)
+    except PatternError as error:
+        assert len(str(error).splitlines()) == 3
+        return None
+    try:
+        layer = EinMix(**mixer.einmix())
+    except EinopsError as error:
+        pytest.fail(f"einops refuses what was read: {error}")
+    assert Mixer.parse(str(mixer)) == mixer
+    left, right = (set(re.findall(r"\w+", side)) for side in pattern.split("->"))
+    parts = [factor for _, factors in mixer.axes for factor in factors]
+    in_weight, batch = set(weight.split()), (left & right) - set(sizes) or {"b"}
+    kept = (left & right) - batch
+    for role, names in (("g", kept & in_weight), ("s", kept - in_weight)):
+        assert prod(f.size for f in parts if f.role == role) == prod(sizes[name] for name in names)
+    mixed = [f for f in parts if f.role == "m"]
+    assert prod(f.size for f in mixed) == prod(sizes[name] for name in left - right)
+    assert prod(f.out for f in mixed) == prod(sizes[name] for name in right - left)
+    assert mixer.params == sum(p.numel() for p in layer.parameters())
+    return mixer

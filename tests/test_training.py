@@ -1,0 +1,414 @@
+"""Training: deterministic, judged where it should be, and silent towards the host inside an epoch."""
+
+import math
+import multiprocessing
+import pickle
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas import training
+from nas.data import Dataset, load
+from nas.errors import NasError
+from nas.formats import Arrays
+from nas.recipe import Recipe
+from nas.training import ArchitectureTrainer, Part, augment, evaluate, fit, flip, save_weights, schedule, shift
+from nas.trial import Job, Outcome, Score
+
+
+def build(architecture: dict[str, Any]) -> nn.Module:
+    width = architecture.get("width", 32)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, 10))
+
+
+def go_on(score: Score) -> bool:
+    return True
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("digits", data_dir=Path(), seed=0, limit=600)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def job(**changes: Any) -> Job:
+    return replace(Job({}, "a1", lr=1e-2, seed=0, epochs=4), **changes)
+
+
+def train(dataset: Dataset, recipe: Recipe | None = None, **changes: Any) -> Outcome:
+    return ArchitectureTrainer(dataset, recipe or Recipe(), build=build)(job(**changes), go_on)
+
+
+def fitted(
+    model: nn.Module, data: tuple[Part, Part], recipe: Recipe | None = None, **changes: Any
+) -> tuple[nn.Module, Outcome]:
+    return fit(lambda: model, data, recipe or Recipe(), job=job(**changes), report=go_on)
+
+
+def metrics(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.state, outcome.scores, outcome.train_loss
+
+
+# learning
+
+
+def test_it_learns(digits: Dataset) -> None:
+    outcome = train(digits, epochs=8)
+    assert outcome.state == "complete" and outcome.seconds > 0
+    assert len(outcome.train_loss) == 8
+    assert outcome.train_loss[-1] < outcome.train_loss[0]
+    (score,) = outcome.scores
+    assert score.epoch == 8 and score.accuracy > 0.85 and score.loss < 0.8
+
+
+def test_it_does_not_learn_from_labels_that_say_nothing(digits: Dataset) -> None:
+    shuffled = Arrays(digits.train.x, np.random.default_rng(0).permutation(digits.train.y))
+    assert train(replace(digits, train=shuffled), epochs=8).scores[-1].accuracy < 0.3
+
+
+def test_the_same_job_gives_the_same_metrics(digits: Dataset) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(augment="shift+flip"), build=build)
+    first = trainer(job(), go_on)
+    torch.rand(7)  # whatever else draws numbers in between
+    assert metrics(trainer(job(), go_on)) == metrics(first)
+    assert metrics(trainer(job(seed=1), go_on)) != metrics(first)
+    assert metrics(trainer(job(lr=2e-2), go_on)) != metrics(first)
+
+
+def run_job(trainer: ArchitectureTrainer) -> Outcome:
+    trainer.start()
+    return trainer(job(), go_on)
+
+
+def test_another_process_gives_the_same_metrics(digits: Dataset) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(augment="shift+flip"), build=build)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        elsewhere = pool.apply(run_job, (trainer,))
+    assert metrics(elsewhere) == metrics(run_job(trainer))
+
+
+def test_start_puts_data_there_and_pickling_leaves_it(digits: Dataset) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(), threads=2, build=build)
+    before = len(pickle.dumps(trainer))
+    trainer.start()
+    assert torch.get_num_threads() == 2
+    assert "data" in vars(trainer)
+    assert len(pickle.dumps(trainer)) == before
+
+
+# rungs
+
+
+def test_reports_at_rungs_and_scores_the_end(digits: Dataset) -> None:
+    seen: list[Score] = []
+    trainer = ArchitectureTrainer(digits, Recipe(), build=build)
+    outcome = trainer(job(rungs=(1, 3)), lambda score: not seen.append(score))
+    assert [score.epoch for score in seen] == [1, 3]
+    assert [score.epoch for score in outcome.scores] == [1, 3, 4]
+    assert outcome.scores[:2] == tuple(seen)
+
+
+def test_a_report_does_not_change_what_is_trained(digits: Dataset) -> None:
+    assert train(digits, rungs=(1, 2, 3)).train_loss == train(digits).train_loss
+
+
+def test_a_pruned_candidate_stops_and_leaves_no_weights(digits: Dataset, tmp_path: Path) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(), build=build)
+    pruned = trainer(job(rungs=(1, 2), phase="train", weights=str(tmp_path / "w")), lambda score: score.epoch < 2)
+    assert pruned.state == "pruned" and pruned.test is None
+    assert [score.epoch for score in pruned.scores] == [1, 2]
+    assert len(pruned.train_loss) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_phase_train_looks_at_test_data(digits: Dataset) -> None:
+    unreadable = replace(digits, test=None)
+    for phase in ("search", "final"):
+        assert train(unreadable, phase=phase, epochs=1).test is None
+    tested = train(digits, phase="train", epochs=1)
+    assert tested.test is not None and tested.test.epoch == 1
+    assert round(tested.test.accuracy * len(digits.test), 6).is_integer()
+    with pytest.raises(AttributeError):
+        train(unreadable, phase="train", epochs=1)
+
+
+# the loop
+
+
+class Watch(nn.Module):
+    """A linear model that keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.batches: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.batches.append(x)
+        return self.linear(x.flatten(1))
+
+
+def placed(dataset: Dataset) -> tuple[Part, Part]:
+    return Part.of(dataset.train, dataset, "cpu"), Part.of(dataset.validation, dataset, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(64, [64] * 9), (600, [600]), (500, [500]), (601, [600]), (4096, [600]), (100, [100] * 6)]
+)
+def test_the_last_batch_is_dropped_unless_it_is_the_only_one(batch: int, sizes: list[int], digits: Dataset) -> None:
+    model = Watch()
+    fitted(model, placed(digits), Recipe(batch=batch), epochs=2, rungs=(1,))
+    assert [len(x) for x in model.batches] == sizes * 2
+
+
+def test_an_epoch_sees_every_image_once_in_its_own_order(digits: Dataset) -> None:
+    model = Watch()
+    data = placed(digits)
+    fitted(model, data, Recipe(batch=600), epochs=2)
+    whole, _ = data[0].batch(slice(None))
+    fitted(model, data, Recipe(batch=600), epochs=1, seed=1)
+    first, second, other_seed = model.batches
+    assert not torch.equal(first, second) and not torch.equal(first, other_seed)
+    for epoch in model.batches:
+        assert torch.equal(*(torch.unique(x.flatten(1), dim=0, return_counts=True)[1] for x in (epoch, whole)))
+        torch.testing.assert_close(epoch.sum(), whole.sum(), rtol=0, atol=0.1)
+
+
+class CountReads(TorchDispatchMode):
+    """Counts how often a number is taken from the device to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("how", ["none", "shift+flip"])
+def test_nothing_is_read_back_inside_an_epoch(how: Any, digits: Dataset) -> None:
+    data = placed(digits)
+    reads = []
+    for batch in (10, 300):
+        with CountReads() as counter:
+            fitted(Watch(), data, Recipe(batch=batch, augment=how), epochs=3)
+        reads.append(counter.count)
+    assert reads[0] == reads[1] >= 3  # the training loss of three epochs, however many steps they have
+
+
+@pytest.mark.parametrize("lr", [1e30, 1e38])
+def test_a_loss_that_is_not_finite_is_an_error(lr: float, digits: Dataset) -> None:
+    with pytest.raises(FloatingPointError, match=r"in epoch 1( of 4, lr 1e\+3[08])? is (nan|inf)"):
+        train(digits, lr=lr)
+
+
+def test_a_validation_loss_that_is_not_finite_is_an_error(digits: Dataset) -> None:
+    class Overflows(Watch):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (1 if self.training else math.inf)
+
+    with pytest.raises(FloatingPointError, match="loss of an evaluation in epoch 2 is nan"):
+        fitted(Overflows(), placed(digits), rungs=(2,))
+
+
+def test_weight_decay_is_for_weights_only() -> None:
+    model = build({})
+    model.register_parameter("bias", nn.Parameter(torch.zeros(1, 4, 4)))  # EinMix's shape of a bias
+    decayed, others = training._adamw(model, 0.3).param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert [names[id(parameter)] for parameter in decayed["params"]] == ["1.weight", "4.weight"]
+    assert sorted(names[id(parameter)] for parameter in others["params"]) == [
+        "1.bias", "3.bias", "3.weight", "4.bias", "bias",
+    ]  # fmt: skip
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
+def test_the_schedule_rises_to_one_and_falls_to_zero(warmup: float) -> None:
+    values = [schedule(step / 1000, warmup) for step in range(1001)]
+    peak = round(warmup * 1000)
+    assert values[peak] == max(values) == 1.0
+    assert values[-1] == pytest.approx(0, abs=1e-12)
+    assert sorted(values[:peak]) == values[:peak]
+    assert sorted(values[peak:], reverse=True) == values[peak:]
+
+
+def test_an_evaluation_does_not_depend_on_its_batches(digits: Dataset) -> None:
+    torch.manual_seed(0)
+    model, (_, validation) = build({}), placed(digits)
+    x, y = validation.batch(slice(None))
+    logits = model.eval()(x)
+    for batch in (7, 288, 1000):
+        score = evaluate(model, validation, epoch=5, batch=batch)
+        assert score.epoch == 5
+        assert score.accuracy == pytest.approx((logits.argmax(1) == y).float().mean().item())
+        assert score.loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
+
+
+# data on the device
+
+
+def test_a_part_is_normalised_by_the_training_part(digits: Dataset) -> None:
+    part, validation = placed(digits)
+    assert part.x.dtype == torch.uint8
+    x, y = part.batch(slice(None))
+    assert (x.shape, x.dtype, y.dtype) == ((600, 1, 8, 8), torch.float32, torch.int64)
+    torch.testing.assert_close(x.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.std(), torch.tensor(1.0), atol=1e-4, rtol=0)
+    assert validation.batch(slice(None))[0].mean().abs() > 1e-5
+
+
+@pytest.mark.parametrize("axes", ["n c t", "n c h w", "n c d h w"])
+def test_channels_have_their_own_moments_in_any_number_of_axes(axes: str, tmp_path: Path) -> None:
+    shape = 40, 2, *[8] * (len(axes.split()) - 2)
+    x = np.random.default_rng(0).normal(size=shape)
+    x[:, 1] = 100 + 10 * x[:, 1]
+    np.savez(tmp_path / "mine.npz", x=x, y=np.arange(40) % 4, axes=axes)
+    dataset = load(str(tmp_path / "mine.npz"), data_dir=tmp_path, seed=0)
+    normalised, _ = Part.of(dataset.train, dataset, "cpu").batch(slice(None))
+    by_channel = normalised.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(by_channel.mean(1), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(by_channel.std(1), torch.ones(2), atol=1e-2, rtol=0)
+
+
+# augmentation
+
+
+@pytest.mark.parametrize("sides", [(16,), (16, 8), (8, 16, 9), (4, 16)])
+def test_a_shift_is_a_window_of_the_padded_example(sides: tuple[int, ...]) -> None:
+    x = torch.randn(24, 2, *sides)
+    shifted = shift(x, torch.Generator().manual_seed(0))
+    assert shifted.shape == x.shape
+    pads = [side // 8 for side in sides]
+    seen = set()
+    for example, result in zip(x.numpy(), shifted.numpy(), strict=True):
+        padded = np.pad(example, [(0, 0), *((pad, pad) for pad in pads)])
+        starts = [
+            start
+            for start in np.ndindex(*(2 * pad + 1 for pad in pads))
+            if np.array_equal(padded[(..., *(slice(s, s + n) for s, n in zip(start, sides, strict=True)))], result)
+        ]
+        assert len(starts) == 1
+        seen.add(starts[0])
+    for axis, pad in enumerate(pads):
+        assert {start[axis] for start in seen} == set(range(2 * pad + 1))
+
+
+def test_a_flip_mirrors_the_last_axis_of_some() -> None:
+    x = torch.randn(64, 2, 3, 5)
+    flipped = flip(x, torch.Generator().manual_seed(0))
+    mirrored = (flipped == x.flip(-1)).flatten(1).all(1)
+    assert torch.equal(mirrored, ~(flipped == x).flatten(1).all(1))
+    assert 16 < mirrored.sum() < 48
+
+
+def test_augment_does_what_its_name_says() -> None:
+    x = torch.randn(32, 1, 8, 8)
+    assert augment(x, "none", torch.Generator()) is x
+    shifted, both = (augment(x, how, torch.Generator().manual_seed(0)) for how in ("shift", "shift+flip"))
+    assert torch.equal(shifted, shift(x, torch.Generator().manual_seed(0)))
+    assert not torch.equal(both, shifted)
+    as_it_was, mirrored = ((both == other).flatten(1).all(1) for other in (shifted, shifted.flip(-1)))
+    assert (as_it_was | mirrored).all()
+
+
+# weights
+
+
+def test_weights_are_those_of_the_trained_model(digits: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "weights" / "a1.safetensors"
+    outcome = train(digits, weights=str(path))
+    assert [file.name for file in path.parent.iterdir()] == ["a1.safetensors"]
+    model = build({})
+    model.load_state_dict(load_file(path), strict=True)
+    score = evaluate(model, placed(digits)[1], epoch=4, batch=256)
+    assert score == outcome.scores[-1]
+
+
+def test_weights_are_float32_whatever_the_model_holds(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(3, 4).bfloat16(), nn.BatchNorm1d(4))
+    model.append(model[1])  # shared
+    model[0].weight.data = model[0].weight.data.T.contiguous().T  # not contiguous
+    save_weights(model, tmp_path / "w")
+    saved = load_file(tmp_path / "w")
+    assert saved.keys() == model.state_dict().keys()
+    assert {str(value.dtype) for value in saved.values()} == {"torch.float32", "torch.int64"}
+    assert torch.equal(saved["0.weight"], model[0].weight.float())
+
+
+def test_weights_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w"
+    path.write_bytes(b"what was there")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_weights(nn.Linear(2, 2), path)
+    assert [file.name for file in tmp_path.iterdir()] == ["w"]
+    assert path.read_bytes() == b"what was there"
+
+
+# failures
+
+
+class Exhausting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        large = torch.zeros(1000)
+        raise torch.OutOfMemoryError(f"no room beside {large.numel()} numbers")
+
+
+def build_exhausting(architecture: dict[str, Any]) -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 8), Exhausting())
+
+
+def test_out_of_memory_is_raised_with_its_traceback_but_without_its_tensors(digits: Dataset) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(), build=build_exhausting)
+    with pytest.raises(torch.OutOfMemoryError, match="no room beside 1000 numbers") as error:
+        trainer(job(), go_on)
+    assert "in forward" in "".join(traceback.format_tb(error.tb))
+    frames = [frame for frame, _ in traceback.walk_tb(error.tb) if frame.f_code.co_name in ("forward", "fit")]
+    assert frames and not any(isinstance(value, Tensor) for frame in frames for value in frame.f_locals.values())
+
+
+def test_an_error_of_the_model_is_left_to_the_executor(digits: Dataset) -> None:
+    def broken(architecture: dict[str, Any]) -> nn.Module:
+        raise NasError("no such block")
+
+    with pytest.raises(NasError, match="no such block"):
+        ArchitectureTrainer(digits, Recipe(), build=broken)(job(), go_on)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("how", ["none", "shift+flip"])
+def test_on_a_gpu(how: Any, digits: Dataset, tmp_path: Path) -> None:
+    trainer = ArchitectureTrainer(digits, Recipe(augment=how), device="cuda", build=build)
+    trainer.start()
+    path = tmp_path / "w"
+    outcome = trainer(job(epochs=12, rungs=(4,), phase="train", weights=str(path)), go_on)
+    assert outcome.test is not None and outcome.test.accuracy > (0.85 if how == "none" else 0.3)
+    assert all(value.dtype == torch.float32 for value in load_file(path).values())
+    assert metrics(trainer(job(epochs=12, rungs=(4,), phase="train"), go_on)) == metrics(outcome)
+    on_cpu = build({})
+    on_cpu.load_state_dict(load_file(path))
+    score = evaluate(on_cpu, placed(digits)[1], epoch=12, batch=256)
+    assert score.loss == pytest.approx(outcome.scores[-1].loss, abs=0.02)  # bfloat16 there, float32 here
