@@ -42,7 +42,8 @@ class _Call:
         """The error with a caret under `token` in the pattern (its right side on request), weight or bias shape."""
         text = {"pattern": self.pattern, "weight": self.weight_shape, "bias": self.bias_shape or ""}[where]
         start = text.find("->") + 2 if right else 0
-        found = re.search(rf"(?<!\w){re.escape(token)}(?!\w)", text[start:]) if token else None
+        whole = rf"(?<!\w){re.escape(token)}(?!\w)" if token.isidentifier() else re.escape(token)
+        found = re.search(whole, text[start:]) if token else None
         span = (start + found.start(), start + found.end()) if found else (0, len(text))
         return PatternError(f"{fact}: {self}", text=text, token=span, hint=hint)
 
@@ -63,6 +64,8 @@ def read_einmix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: 
     bias = _bias(call, right, roles)
     batch = _batch(call, left, right, weight)
     _check_names(call, {*roles, batch})
+    if set(roles) == {batch}:
+        raise call.error("there is no axis besides the batch", "", "as in 'b t c -> b t0 c'")
     left, right = ([[name for name in group if name != batch] for group in side] for side in (left, right))
     axes = _axes([group for group in left if group], [group for group in right if group], roles, sizes)
     return Mixer(axes, bias, Layout(pattern, weight_shape, bias_shape, tuple(sizes.items())))
@@ -262,8 +265,8 @@ def _axes(
                 targets = [target for target in targets if target not in taken]
     pairs += [(source, []) for source in sources] + [([], target) for target in targets]
     pairs = _united(pairs)
-    order = {name: position for position, name in enumerate(chain(*left, *right))}
-    pairs.sort(key=lambda pair: order[(pair[0] or pair[1])[0]])
+    names = [*chain(*left, *right)]
+    pairs.sort(key=lambda pair: names.index((pair[0] or pair[1])[0]))
     factors = [_factors(source, target, roles, sizes) for source, target in pairs]
     named = zip(_titles(pairs), factors, strict=True)
     return tuple(sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50)))
