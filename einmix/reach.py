@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from einmix.mixer import Mixer
 from einmix.order import support
 
 Matrix = NDArray[np.bool_]
+Term = tuple[tuple[str, Matrix], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Reach:
     (0.4375, 1.0)
     """
 
-    terms: tuple[tuple[tuple[str, Matrix], ...], ...]
+    terms: tuple[Term, ...]
 
     @classmethod
     def of(cls, mixer: Mixer) -> Reach:
@@ -65,7 +67,8 @@ class Reach:
     def __or__(self, other: Reach) -> Reach:
         """What is reached through either of two branches that are summed."""
         if self.inputs != other.inputs or self.outputs != other.outputs:
-            raise PatternError(f"branches of a sum differ: {_sizes(self.outputs)} and {_sizes(other.outputs)}")
+            ours, theirs = (f"{_sizes(reach.outputs)} from {_sizes(reach.inputs)}" for reach in (self, other))
+            raise PatternError(f"branches of a sum differ: {ours} and {theirs}")
         return Reach(_without_covered([*self.terms, *other.terms]))
 
     def matrix(self) -> Matrix:
@@ -79,9 +82,8 @@ class Reach:
     @property
     def density(self) -> float:
         """The share of all pairs of an input and an output that are connected."""
-        if len(self.terms) == 1:
-            return float(np.prod([matrix.mean() for _, matrix in self.terms[0]]))
-        return float(self.matrix().mean())
+        pairs = prod(self.inputs.values()) * prod(self.outputs.values())
+        return _connected(self.terms) / pairs
 
     def touches(self, axis: str) -> bool:
         """Whether anything moves along this axis."""
@@ -95,9 +97,19 @@ def _matrix(mixer: Mixer, axis: str) -> Matrix:
     return matrix
 
 
-def _without_covered(terms) -> tuple:  # type: ignore[no-untyped-def, type-arg]
+def _connected(terms: tuple[Term, ...]) -> int:
+    """How many pairs a union connects: what its first term does, and what the others do outside it."""
+    if not terms:
+        return 0
+    first, others = terms[0], terms[1:]
+    own = prod(int(matrix.sum()) for _, matrix in first)
+    common = [tuple((name, m & n) for (name, m), (_, n) in zip(first, other, strict=True)) for other in others]
+    return own + _connected(others) - _connected(_without_covered(common))
+
+
+def _without_covered(terms: Iterable[Term]) -> tuple[Term, ...]:
     """Terms that no other term contains on every axis."""
-    kept: list[tuple[tuple[str, Matrix], ...]] = []
+    kept: list[Term] = []
     for term in terms:
         if any(_covers(other, term) for other in kept):
             continue
@@ -105,7 +117,7 @@ def _without_covered(terms) -> tuple:  # type: ignore[no-untyped-def, type-arg]
     return tuple(kept)
 
 
-def _covers(a: tuple[tuple[str, Matrix], ...], b: tuple[tuple[str, Matrix], ...]) -> bool:
+def _covers(a: Term, b: Term) -> bool:
     return all((larger | ~smaller).all() for (_, larger), (_, smaller) in zip(a, b, strict=True))
 
 

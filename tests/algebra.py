@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from einmix import Factor, FactorSet, Mixer
+from einmix import Activation, Architecture, Factor, FactorSet, Linear, Mix, Mixer, Norm, Stage
+from einmix.architecture import Block, Branch, Node
 
 EVERY = FactorSet("*")
 UNCONNECTED = -1
@@ -106,3 +107,23 @@ def mixers(draw: st.DrawFn, *, names: tuple[str, ...] = (), square: bool = False
             axes[name].append(Factor(role, size, out))
             total = [total[0] * size, total[1] * out]
     return Mixer(tuple((name, tuple(factors)) for name, factors in axes.items()), draw(st.booleans()))
+
+
+def network(embed: str, *blocks: Block, classes: int = 3) -> Architecture:
+    """A network of one stage, for the inputs that its embedding takes."""
+    mixer = Mixer.parse(embed)
+    return Architecture(tuple(mixer.inputs.items()), (Stage(mixer, blocks),), classes)
+
+
+def nodes(*words: str) -> Branch:
+    """A branch, each node written as `norm`, `gelu`, a number (a linear layer's width) or a mixer's text."""
+    known: dict[str, Node] = {"norm": Norm(), "gelu": Activation()}
+    return tuple(known.get(w) or (Linear(int(w)) if w.isdigit() else Mix(Mixer.parse(w))) for w in words)
+
+
+def randomised(net: torch.nn.Module) -> torch.nn.Module:
+    """The same network in float64 with every parameter drawn anew: no zeros and no ones that a start may have set."""
+    torch.manual_seed(0)
+    for parameter in net.double().parameters():
+        torch.nn.init.normal_(parameter)
+    return net
