@@ -44,7 +44,7 @@ SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (sequences, volumes) as `n c *axes` with labels 0 ... classes - 1, in three parts with no example in common.
+    """Images (sequences, volumes) as `n c *axes` with labels 0 ... classes - 1, in three separate parts.
 
     `mean` and `std` are those of each channel of the training part; a channel that is constant has std 1.
     `fingerprint` (hex) is equal for two datasets exactly when all three parts and the seed of the split are.

@@ -10,6 +10,10 @@ class NasError(Exception):
     """What the user asked for cannot be done; the message says why and what to write instead."""
 
 
+MOST = 12
+"""So many known names are listed."""
+
+
 def nearest(wanted: str, known: Iterable[str]) -> str:
     """The known names, those nearest to the wanted one first, as the end of an error message.
 
@@ -19,4 +23,5 @@ def nearest(wanted: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(wanted, names, n=3)
     guess = "did you mean " + " or ".join(repr(name) for name in close) + "? " if close else ""
-    return guess + "known: " + (", ".join(names) or "(none)")
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return guess + "known: " + (", ".join(names[:MOST]) or "(none)") + more

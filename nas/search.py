@@ -220,8 +220,7 @@ class Search:
                     number=event.number,
                     worker=event.worker,
                 )
-                self.run.append(line)
-                result = Result.from_line(line)
+                result = self.run.append(line)
                 self._learn(result, architecture)
                 self._count(status, result)
                 status.running = min(len(self._jobs), self.executor.capacity)
@@ -264,7 +263,6 @@ def train_once(
                     number=event.number,
                     worker=event.worker,
                 )
-                run.append(line)
-                results.append(Result.from_line(line))
+                results.append(run.append(line))
                 done(results[-1])
     return results

@@ -46,7 +46,7 @@ def parts(dataset: Dataset) -> list[formats.Arrays]:
 
 def test_digits(tmp_path: Path) -> None:
     digits = load("digits", data_dir=tmp_path, seed=0)
-    assert (digits.shape, digits.channels, digits.classes) == ({"h": 8, "w": 8}, 1, 10)
+    assert (digits.shape, digits.channels, digits.classes) == data.SHAPES["digits"] == ({"h": 8, "w": 8}, 1, 10)
     assert [len(part) for part in parts(digits)] == [1150, 288, 359]
     assert all(part.x.dtype == np.uint8 and part.y.dtype == np.int64 for part in parts(digits))
     assert digits.mean == pytest.approx((digits.train.x.mean(),))
@@ -275,7 +275,7 @@ def test_fashion_mnist_files_are_found(
     write_fashion(tmp_path / folder, suffix, open_)
     loaded = load("fashion-mnist", data_dir=tmp_path, seed=0)
     assert [len(part) for part in parts(loaded)] == [48, 12, 20]
-    assert loaded.shape == {"h": 28, "w": 28}
+    assert (loaded.shape, loaded.channels, loaded.classes) == data.SHAPES["fashion-mnist"]
     np.testing.assert_array_equal(loaded.test.x[:, 0], arrays((20, 28, 28), classes=10)["x"])
     assert loaded.test.x.flags.writeable  # torch warns of arrays that are not
 
@@ -387,7 +387,7 @@ def test_cifar_is_the_same_in_both_layouts(name: str, counts: list[int], tmp_pat
         write_cifar(tmp_path / str(pickled), name, pickled=pickled)
     binary, unpickled = (load(name, data_dir=tmp_path / str(pickled), seed=0) for pickled in (False, True))
     assert [len(part) for part in parts(binary)] == counts
-    assert (binary.shape, binary.channels, binary.classes) == ({"h": 32, "w": 32}, 3, int(name[5:]))
+    assert (binary.shape, binary.channels, binary.classes) == data.SHAPES[name]
     assert binary.fingerprint == unpickled.fingerprint
 
 

@@ -186,6 +186,13 @@ def test_a_number_is_not_given_twice():
             executor.submit(0, stub_job("b"))
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_ctrl_c_does_not_reach_the_workers(method):
+    with LocalWorkers(make_stub, 1, method=method) as executor:
+        outcomes = run_all(executor, {0: stub_job("a", "interrupt")})
+    assert outcomes[0].state == "complete"
+
+
 @pytest.mark.parametrize(("times", "state"), [(1, "complete"), (2, "failed")])
 def test_a_killed_job_runs_once_more(times, state, tmp_path):
     jobs = {number: stub_job(f"net{number}") for number in range(6)}
