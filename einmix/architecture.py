@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from einmix.errors import PatternError
-from einmix.mixer import MAX_SIZE, Mixer, check_axis
+from einmix.mixer import MAX_SIZE, Mixer, check_axis, written
 from einmix.order import redundant
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class Architecture:
             raise PatternError(f"an architecture has at least one stage, and at most {MAX_BLOCKS} blocks")
         for node, before, after in self._walk():
             if node is None and before != after:
-                raise PatternError(f"a residual branch starts with {before} and ends with {after}: they must be equal")
+                ends = f"starts with {written(before)} and ends with {written(after)}"
+                raise PatternError(f"a residual branch {ends}: they must be equal")
 
     @classmethod
     def from_json(cls, data: str | dict[str, Any]) -> Architecture:
@@ -197,7 +198,7 @@ class Architecture:
     def redundancies(self) -> tuple[str, ...]:
         """Linear layers that add no map to a linear neighbour, in words; the same maps are not the same training."""
         found = []
-        steps = list(self._walk())
+        steps = list(self._walk(embeddings=False))  # an embedding feeds the first branch and the sum beside it
         for (first, at_first, _), (second, at_second, _) in pairwise(steps):
             a, b = _linear(first, at_first), _linear(second, at_second)
             if a and b:

@@ -195,6 +195,11 @@ def sample_mixer(rng: Random, *, bias: bool = False, **sizes: int) -> Mixer:
     return Mixer(tuple((name, EVERY.sample(n, rng)) for name, n in _checked(sizes).items()), bias)
 
 
+def written(sizes: Mapping[str, int]) -> str:
+    """Sizes as they stand in messages: `h=4 w=4 c=6`."""
+    return " ".join(f"{name}={size}" for name, size in sizes.items())
+
+
 def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
     """Raises PatternError unless the name can be an axis."""
     if not _AXIS.fullmatch(name) or iskeyword(name):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einmix.errors import PatternError
-from einmix.mixer import Mixer
+from einmix.mixer import Mixer, written
 from einmix.order import support
 
 Matrix = NDArray[np.bool_]
@@ -55,7 +55,7 @@ class Reach:
     def then(self, after: Reach) -> Reach:
         """What is reached through this and then through `after`. Raises PatternError where sizes do not meet."""
         if self.outputs != after.inputs:
-            raise PatternError(f"a layer gives {_sizes(self.outputs)} and the next takes {_sizes(after.inputs)}")
+            raise PatternError(f"a layer gives {written(self.outputs)} and the next takes {written(after.inputs)}")
         return Reach(
             _without_covered(
                 tuple((name, second @ first) for (name, first), (_, second) in zip(term, other, strict=True))
@@ -67,7 +67,7 @@ class Reach:
     def __or__(self, other: Reach) -> Reach:
         """What is reached through either of two branches that are summed."""
         if self.inputs != other.inputs or self.outputs != other.outputs:
-            ours, theirs = (f"{_sizes(reach.outputs)} from {_sizes(reach.inputs)}" for reach in (self, other))
+            ours, theirs = (f"{written(reach.outputs)} from {written(reach.inputs)}" for reach in (self, other))
             raise PatternError(f"branches of a sum differ: {ours} and {theirs}")
         return Reach(_without_covered([*self.terms, *other.terms]))
 
@@ -119,7 +119,3 @@ def _without_covered(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 def _covers(a: Term, b: Term) -> bool:
     return all((larger | ~smaller).all() for (_, larger), (_, smaller) in zip(a, b, strict=True))
-
-
-def _sizes(sizes: Mapping[str, int]) -> str:
-    return " ".join(f"{name}={size}" for name, size in sizes.items())

@@ -76,11 +76,11 @@ class _Writer:
         self._name_mixers()
         body = self._model()
         functions = [text for _, text in self.branches.values()]
-        used = body + "".join(functions)
+        named = [self._mixer_function(mixer, name) for mixer, name in self.mixers.items()]
+        used = "".join([body, *functions, *named])
         imports = ["from einops.layers.torch import EinMix as Mix"]
         imports += [f"from einops.layers.torch import {name}" for name in ("Rearrange", "Reduce") if f"{name}(" in used]
         helpers = [RESIDUAL] * ("Residual(" in used) + [SCALE] * ("scale(" in used)
-        named = [self._mixer_function(mixer, name) for mixer, name in self.mixers.items()]
         main = (
             '\nif __name__ == "__main__":\n    net = model()\n'
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
@@ -160,10 +160,11 @@ class _Writer:
             return [f"{name}({', '.join(f'{self.mixers[mixer]}()' for mixer in mixers)}),"]
         comments = [f"# {describe(mixer)}" for mixer in mixers if mixer not in self.mixers]
         calls = [[f"{self.mixers[m]}(),"] if m in self.mixers else self._mixer(m) for m in mixers]
-        if len(calls) == 1 and len(calls[0]) == 1 and len(calls[0][0]) + len(name) < WIDTH - 16:
-            return [*comments, f"{name}({calls[0][0][:-1]}),"]
-        if len(calls) == 1:
-            return [*comments, f"{name}({calls[0][0]}", *calls[0][1:-1], calls[0][-1][:-1] + "),"]
+        (first, *more), *others = calls
+        if not others and not more and len(name) + len(first) < WIDTH - 16:
+            return [*comments, f"{name}({first[:-1]}),"]
+        if not others and more:
+            return [*comments, f"{name}({first}", *more[:-1], more[-1][:-1] + "),"]
         return [*comments, f"{name}(", *("    " + line for line in chain(*calls)), "),"]
 
     def _branch_function(self, branch: Branch, sizes: dict[str, int]) -> tuple[str, str]:
