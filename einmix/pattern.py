@@ -71,6 +71,15 @@ def read_einmix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: 
     return Mixer(axes, bias, Layout(pattern, weight_shape, bias_shape, tuple(sizes.items())))
 
 
+def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
+    """The axes on both sides of a pattern, those in one pair of parentheses together.
+
+    >>> groups_of("b (hi h) c -> b (ho h) c")
+    ([['b'], ['hi', 'h'], ['c']], [['b'], ['ho', 'h'], ['c']])
+    """
+    return _sides(_Call(pattern, "", None, {}))
+
+
 def _sides(call: _Call) -> tuple[list[list[str]], list[list[str]]]:
     sides = call.pattern.split("->")
     if len(sides) != 2:

@@ -1,0 +1,85 @@
+"""EinMix computed faster: the same arguments, parameters, initialisation and function as einops' layer."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from einops.layers.torch import EinMix
+from torch import Tensor
+
+from einmix.pattern import groups_of
+
+
+class FastMix(EinMix):
+    """One matrix product a group, its bias included, between two copies at most.
+
+    einops goes through `torch.einsum`, which copies its operands into the same products, adds the bias in a pass of
+    its own over strided memory, and copies again. Layers that mix nothing stay with einops, as one multiplication.
+    Ratios: benchmarks/layers.py.
+    """
+
+    def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: Any):
+        super().__init__(pattern, weight_shape, bias_shape, **sizes)
+        self._left, self._right = groups_of(pattern)
+        left, right = ([name for group in side for name in group] for side in (self._left, self._right))
+        weight = weight_shape.split()
+        self._grouped = [name for name in weight if name in left and name in right]
+        self._kept = [name for name in left if name in right and name not in weight]
+        self._mixed = [name for name in weight if name not in right]
+        self._made = [name for name in weight if name not in left]
+        biased = self._grouped + self._made if bias_shape is None else bias_shape.split()
+        self._plain = not (
+            self._mixed
+            and set(left) == {*self._grouped, *self._kept, *self._mixed}
+            and set(biased) == {*self._grouped, *self._made}
+        )
+        # Where the innermost axis is kept, it stays innermost: copies then move whole rows, and the weight goes first.
+        self._columns = left[-1] == right[-1] and left[-1] in self._kept
+        g, k, m, o = self._grouped, self._kept, self._mixed, self._made
+        before, self._after, factor = (
+            (g + m + k, g + o + k, g + o + m) if self._columns else (g + k + m, g + k + o, g + m + o)
+        )
+        if not self._plain:
+            self._to_products = [left.index(name) for name in before]
+            self._from_products = [self._after.index(name) for name in right]
+            self._weight_order = [weight.index(name) for name in factor]
+            self._bias_order = [right.index(name) for name in self._after]
+        self._shapes: dict[torch.Size, tuple[list[int], list[int], list[int]]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._plain:
+            return super().forward(x)
+        split, after, joined = self._plan(x.shape)
+        groups, mixed, made = (
+            prod(self.axes_lengths[name] for name in names) for names in (self._grouped, self._mixed, self._made)
+        )
+        x, weight = x.reshape(split).permute(self._to_products), self.weight.permute(self._weight_order)
+        if self._columns:
+            factors = weight.reshape(groups, made, mixed), x.reshape(groups, mixed, -1)
+        else:
+            factors = x.reshape(groups, -1, mixed), weight.reshape(groups, mixed, made)
+        if self.bias is None:
+            y = torch.bmm(*factors)
+        else:
+            bias = self.bias.permute(self._bias_order)
+            y = torch.baddbmm(bias.reshape((groups, made, 1) if self._columns else (groups, 1, made)), *factors)
+        return y.reshape(after).permute(self._from_products).reshape(joined)
+
+    def _plan(self, shape: torch.Size) -> tuple[list[int], list[int], list[int]]:
+        """The shapes of the input cut into its axes, of the products cut into theirs, and of the output."""
+        if shape not in self._shapes:
+            sizes = dict(self.axes_lengths)
+            for group, n in zip(self._left, shape, strict=True):
+                known = prod(sizes.get(name, 1) for name in group)
+                free = [name for name in group if name not in sizes]
+                if n % known or len(free) > 1 or (not free and n != known):
+                    raise ValueError(f"{self} cannot take an input of shape {tuple(shape)}: axis ({' '.join(group)})")
+                sizes |= dict.fromkeys(free, n // known)
+            self._shapes[shape] = (
+                [sizes[name] for group in self._left for name in group],
+                [sizes[name] for name in self._after],
+                [prod(sizes[name] for name in group) for group in self._right],
+            )
+        return self._shapes[shape]
