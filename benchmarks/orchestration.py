@@ -1,0 +1,105 @@
+"""Measures what a search costs beside training, a candidate: processes, proposals, rungs, results on disk.
+
+    python benchmarks/orchestration.py
+
+A candidate's overhead is (wall time of the search x workers - time inside training) / candidates. The trainer is a
+stub, everything else is what `nas search` runs: Session, Search, LocalWorkers and a run directory with its fsyncs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from stub_trainer import make_stub
+
+from einmix import Architecture
+from nas.executors import LocalWorkers
+from nas.progress import Quiet
+from nas.results import Result
+from nas.search import Search
+from nas.session import Options, Session
+from nas.strategies import Strategy
+
+WORKERS = 2
+LAST = 50  # asks that the cost of an `ask` at a size is the median of
+
+
+@dataclass
+class Timed:
+    """A strategy with its `ask`s and `tell`s timed, in milliseconds."""
+
+    strategy: Strategy
+    asks: list[float] = field(default_factory=list)
+    tells: list[float] = field(default_factory=list)
+
+    @property
+    def ahead(self) -> bool:
+        return self.strategy.ahead
+
+    def ask(self) -> Architecture | None:
+        begun = time.perf_counter()
+        found = self.strategy.ask()
+        self.asks.append(1000 * (time.perf_counter() - begun))
+        return found
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        begun = time.perf_counter()
+        self.strategy.tell(architecture, result)
+        self.tells.append(1000 * (time.perf_counter() - begun))
+
+
+def measure(strategy: str, candidates: int) -> tuple[float, Timed]:
+    """The overhead of a candidate in milliseconds, and the strategy's part in it."""
+    with TemporaryDirectory(prefix="nas-orchestration-") as folder:
+        options = Options(
+            space="subgrid", strategy=strategy, trials=candidates, workers=WORKERS, device="cpu", runs_dir=Path(folder)
+        )
+        session = Session(options)
+        timed = Timed(session.strategy)
+        begun = time.perf_counter()
+        with session.open_run() as run, LocalWorkers(make_stub, WORKERS) as executor:
+            results = Search(session.space, timed, executor, run, session.plan).explore(Quiet())
+            inside = sum(result.seconds for result in results)
+        wall = time.perf_counter() - begun
+    assert len(results) == candidates, f"{len(results)} of {candidates} candidates"
+    return 1000 * (wall * WORKERS - inside) / candidates, timed
+
+
+def spread(values: list[float]) -> str:
+    """Median, least and most."""
+    return f"{median(values):7.2f} ms ({min(values):.2f} to {max(values):.2f}, n={len(values)})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tpe", type=int, default=500, help="candidates of the model-based search; 0 for none")
+    arguments = parser.parse_args()
+    measure("random", 20)  # imports, and the server of worker processes
+    overheads: dict[int, list[float]] = {size: [] for size in arguments.sizes}
+    asks: dict[int, list[float]] = {size: [] for size in arguments.sizes}
+    model: list[tuple[float, Timed]] = []
+    for _ in range(arguments.repeats):
+        for size in arguments.sizes:
+            overhead, timed = measure("random", size)
+            overheads[size].append(overhead)
+            asks[size].append(median(timed.asks[-LAST:]))
+        if arguments.tpe:
+            model.append(measure("tpe", arguments.tpe))
+    for size in arguments.sizes:
+        print(f"random, {size:5} candidates: overhead {spread(overheads[size])}, of which ask {spread(asks[size])}")
+    if arguments.tpe:
+        print(f"tpe,    {arguments.tpe:5} candidates: overhead {spread([overhead for overhead, _ in model])}")
+        for done in sorted({min(100, arguments.tpe), arguments.tpe}):
+            costs = [median(timed.asks[max(0, done - LAST) : done]) for _, timed in model]
+            print(f"        ask after {done} results: {spread(costs)}")
+
+
+if __name__ == "__main__":
+    main()
