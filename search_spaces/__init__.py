@@ -9,11 +9,15 @@
 from __future__ import annotations
 
 import difflib
+import runpy
+import traceback
 from pathlib import Path
 
 from search_spaces import grouped, local, mixed, per_channel, roles, subgrid
+from search_spaces.budget import Budget
 from search_spaces.errors import SpaceError
-from search_spaces.search_space import Budget, Macro, SearchSpace
+from search_spaces.networks import Macro
+from search_spaces.search_space import SearchSpace
 from search_spaces.space import Family, Space
 
 SPACES: dict[str, Space] = {
@@ -31,23 +35,23 @@ def load(name: str) -> Space:
         return SPACES[name]
     if name.endswith(".py"):
         return _from_file(Path(name))
-    close = difflib.get_close_matches(name, SPACES, n=3)
+    close = difflib.get_close_matches(name.lower(), SPACES, n=3)
     guess = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     raise SpaceError(f"no space {name!r}: {guess}known: {', '.join(SPACES)}, or the path of a .py file")
 
 
 def _from_file(path: Path) -> Space:
+    if not path.is_file():
+        raise SpaceError(f"cannot read space {str(path)!r}: there is no such file")
     try:
-        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
-        namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
-        exec(code, namespace)
-    except OSError as error:
-        raise SpaceError(f"cannot read space {str(path)!r}: {error.strerror}") from None
-    except Exception as error:
-        raise SpaceError(f"{path} failed: {type(error).__name__}: {error}") from error
-    space = namespace.get("SPACE")
+        space = runpy.run_path(str(path)).get("SPACE")
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f", line {lines[-1]}" if lines else ""
+        fact = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpaceError(f"space {str(path)!r} failed{where}: {fact}") from error
     if not isinstance(space, Space):
-        raise SpaceError(f"{path} declares no space: write SPACE = Space(...), not {type(space).__name__}")
+        raise SpaceError(f"{str(path)!r} declares no space: write SPACE = Space(...), not {space!r}")
     return space
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd, log, prod
 from typing import TYPE_CHECKING
 
 from einmix import FactorSet, PatternError
 from einmix.factors import count_factorizations, divisors
+from einmix.mixer import MAX_SIZE
 from search_spaces.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 POSITIONS = (16, 256)
 """How many positions the patch sizes of a space that names none leave: 4 x 4 to 16 x 16."""
+
+SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8}
+"""The sizes of a network, each with the largest that a space may name: larger ones are mistakes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,12 @@ class Family:
     axes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_name(self.name, "a family")
+        if not isinstance(self.axes, Mapping):
+            raise SpaceError(f"family {self.name!r}: axes is a dict from axis to pattern, not {self.axes!r}")
         for pattern in (self.positions, self.channels, *self.axes.values()):
+            if not isinstance(pattern, str):
+                raise SpaceError(f"family {self.name!r}: a pattern is a text such as 'm*.s*', not {pattern!r}")
             try:
                 FactorSet(pattern)
             except PatternError as error:
@@ -66,17 +75,20 @@ class Space:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise SpaceError(f"{self.name!r} cannot name a space: lower-case letters, digits and underscores")
-        if not self.families or not all(isinstance(family, Family) for family in self.families):
-            raise SpaceError(f"space {self.name!r} needs a tuple of at least one Family")
-        if len({family.name for family in self.families}) != len(self.families):
+        _check_name(self.name, "a space")
+        families = self.families
+        if not isinstance(families, tuple) or not families or not all(isinstance(each, Family) for each in families):
+            raise SpaceError(f"space {self.name!r} needs a tuple of at least one Family, not {families!r}")
+        if len({family.name for family in families}) != len(families):
             raise SpaceError(f"space {self.name!r} has two families of one name")
-        for name in ("patch", "width", "depth", "ratio"):
+        for name, largest in SIZES.items():
             sizes = getattr(self, name)
-            whole = isinstance(sizes, tuple) and all(type(size) is int and size > 0 for size in sizes)
+            whole = isinstance(sizes, tuple) and all(type(size) is int and 1 <= size <= largest for size in sizes)
             if not whole or (not sizes and name != "patch") or len(set(sizes)) != len(sizes):
-                raise SpaceError(f"space {self.name!r}: {name} is a tuple of different whole numbers, not {sizes!r}")
+                fact = f"{name} is a tuple of different whole numbers from 1 to {largest}"
+                raise SpaceError(f"space {self.name!r}: {fact}, not {sizes!r}")
+        if not isinstance(self.bias, bool):
+            raise SpaceError(f"space {self.name!r}: bias is True or False, not {self.bias!r}")
 
     def on(
         self,
@@ -95,24 +107,26 @@ class Space:
         """
         from search_spaces.search_space import SearchSpace
 
-        if patch:
-            for size in patch:
-                _check_patch(size, shape)
-        else:
-            patch = [size for size in self.patch if all(n % size == 0 for n in shape.values())]
-            if self.patch and not patch:
-                _check_patch(self.patch[0], shape)
-        return SearchSpace(
+        _check_shape(shape, channels, classes)
+        for family in self.families:
+            for axis in family.axes:
+                if axis not in (*shape, "c"):
+                    raise SpaceError(
+                        f"family {family.name!r} names an axis {axis!r}; the data have {' '.join(shape)} c"
+                    )
+        bound = replace(
             self,
-            dict(shape),
-            channels=channels,
-            classes=classes,
-            sizes={
-                "patch": tuple(patch) or default_patches(shape),
-                "width": tuple(width) or self.width,
-                "depth": tuple(depth) or self.depth,
-                "ratio": tuple(ratio) or self.ratio,
-            },
+            patch=tuple(patch) or self.patch,
+            width=tuple(width) or self.width,
+            depth=tuple(depth) or self.depth,
+            ratio=tuple(ratio) or self.ratio,
+        )
+        fitting = tuple(size for size in bound.patch if all(n % size == 0 for n in shape.values()))
+        if patch or not fitting:
+            for size in bound.patch:
+                _check_patch(size, shape)
+        return SearchSpace(
+            replace(bound, patch=fitting or default_patches(shape)), shape, channels=channels, classes=classes
         )
 
 
@@ -124,8 +138,9 @@ def default_patches(shape: Mapping[str, int]) -> tuple[int, ...]:
     """
     common = divisors(gcd(*shape.values()))
     fitting = [p for p in common if POSITIONS[0] <= _positions(shape, p) <= POSITIONS[1]]
-    if not fitting:
-        fitting = [min(common, key=lambda p: abs(log(_positions(shape, p) / 64)))]
+    if not fitting:  # then the nearest to 64, but not a single one, where there is nothing to mix
+        several = [p for p in common if _positions(shape, p) > 1] or [1]
+        fitting = [min(several, key=lambda p: abs(log(_positions(shape, p) / 64)))]
     rich = [p for p in fitting if all(count_factorizations(n // p) > 3 for n in shape.values())]
     return tuple(rich or fitting)
 
@@ -134,8 +149,20 @@ def _positions(shape: Mapping[str, int], patch: int) -> int:
     return prod(n // patch for n in shape.values())
 
 
+def _check_name(name: object, what: str) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise SpaceError(f"{name!r} cannot name {what}: lower-case letters, digits and underscores")
+
+
+def _check_shape(shape: Mapping[str, int], channels: int, classes: int) -> None:
+    numbers = [*shape.values(), channels, classes]
+    if not 1 <= len(shape) <= 4 or "c" in shape or not all(type(n) is int and 1 <= n <= MAX_SIZE for n in numbers):
+        fact = "data have 1 to 4 spatial axes, channels and classes, all of at least 1"
+        raise SpaceError(f"{fact}, not {dict(shape)}, {channels!r} and {classes!r}")
+
+
 def _check_patch(size: int, shape: Mapping[str, int]) -> None:
     for axis, n in shape.items():
-        if size < 1 or n % size:
+        if n % size:
             fitting = ", ".join(map(str, divisors(gcd(*shape.values()))))
             raise SpaceError(f"a patch of {size} does not divide axis {axis}={n}; sizes that divide: {fitting}")
