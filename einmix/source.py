@@ -15,6 +15,8 @@ from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
 from einmix.words import describe, title
 
 WIDTH = 120
+ROOM = WIDTH - 24
+"""What the deepest nesting leaves of a line."""
 
 RESIDUAL = '''
 class Residual(nn.Module):
@@ -64,7 +66,7 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
 
 
 class _Writer:
-    """The one place where an architecture becomes text; each kind of node has its emit rule in `_node`."""
+    """The one place where an architecture becomes text; each kind of node has its emit rule in `_branch_function`."""
 
     def __init__(self, arch: Architecture):
         self.arch = arch
@@ -91,20 +93,13 @@ class _Writer:
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
-        heading = (
-            dict(facts).get("title", arch.id) + f": an EinMix network for {_subject(arch)}, {arch.classes} classes."
-        )
-        millions = arch.macs / 1e6
-        size = f"{arch.params:,} parameters, {millions:.2f} million multiply-accumulates an image"
-        lines = {name: text for name, text in facts.items() if name != "title"} | {"size": size}
-        pad = max(map(len, lines)) + 4
-        wrapped = [
-            "\n".join(
-                textwrap.wrap(_plain(text), WIDTH, initial_indent=f"{_plain(name):{pad}}", subsequent_indent=" " * pad)
-            )
-            for name, text in lines.items()
-        ]
-        return f'"""{_plain(heading)}\n\n' + "\n".join(wrapped) + '\n"""\n'
+        title = facts.get("title", arch.id)
+        heading = f"{title}: an EinMix network for {_subject(arch)}, {arch.classes} classes."
+        size = f"{arch.params:,} parameters, {arch.macs / 1e6:.2f} million multiply-accumulates an image"
+        plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
+        pad = max(map(len, plain)) + 4
+        lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]
+        return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
     def _name_mixers(self) -> None:
         """Mixers that stand in several places get a function of their own."""
@@ -158,7 +153,8 @@ class _Writer:
             return [f"{name}(),"]
         if all(mixer in self.mixers for mixer in mixers):
             return [f"{name}({', '.join(f'{self.mixers[mixer]}()' for mixer in mixers)}),"]
-        comments = [f"# {describe(mixer)}" for mixer in mixers if mixer not in self.mixers]
+        words = dict.fromkeys(describe(mixer) for mixer in mixers if mixer not in self.mixers)
+        comments = [line for text in words for line in textwrap.wrap(f"# {text}", ROOM, subsequent_indent="# ")]
         calls = [[f"{self.mixers[m]}(),"] if m in self.mixers else self._mixer(m) for m in mixers]
         (first, *more), *others = calls
         if not others and not more and len(name) + len(first) < WIDTH - 16:
@@ -197,34 +193,40 @@ class _Writer:
     def _mixer_function(self, mixer: Mixer, name: str) -> str:
         call = "\n".join(self._mixer(mixer))[:-1]
         words = describe(mixer)
-        body = textwrap.indent(f'"""{words[0].upper() + words[1:]}."""\nreturn {call}', "    ")
+        docstring = textwrap.fill(f'"""{words[0].upper() + words[1:]}."""', ROOM)
+        body = textwrap.indent(f"{docstring}\nreturn {call}", "    ")
         return f"\ndef {name}() -> nn.Module:\n{body}\n"
 
     def _mixer(self, mixer: Mixer, *, channels_first: bool = False) -> list[str]:
         """The lines of a mixer, ended by a comma."""
-        parts = named_parts(mixer)
-        if len({"b", *(name for axis in parts for part in axis for name in part.names)}) > MAX_NAMES:
-            lines = _rearranged(mixer, channels_first)
-        else:
-            plain = mixer.canonical()
-            lines = _layer(write_einmix(plain, channels_first=channels_first, all_sizes=False))
-        if not any(part.factor.role == "m" for axis in parts for part in axis):
-            lines = [f"scale({lines[0]}", *lines[1:]]
-            lines[-1] = lines[-1].removesuffix(",") + "),"
+        names = {"b", *(name for axis in named_parts(mixer) for part in axis for name in part.names)}
+        if len(names) > MAX_NAMES:
+            return _rearranged(mixer, channels_first)
+        call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
+        return _started(_layer(call), mixer)
+
+
+def _started(lines: list[str], mixer: Mixer) -> list[str]:
+    """The lines of a layer, as the identity at the start if it only scales."""
+    if mixer.mixed:
         return lines
+    lines = [f"scale({lines[0]}", *lines[1:]]
+    return [*lines[:-1], lines[-1].removesuffix(",") + "),"]
 
 
 def _layer(call: dict[str, Any]) -> list[str]:
-    shapes = [f'{name}="{call[name]}"' for name in ("weight_shape", "bias_shape") if name in call]
-    sizes = [f"{name}={n}" for name, n in call.items() if name not in ("pattern", "weight_shape", "bias_shape")]
-    line = f"Mix({', '.join([_quoted(call['pattern']), *shapes, *sizes])}),"
-    if len(line) <= WIDTH - 24:
-        return [line]
-    rows = textwrap.wrap(", ".join(sizes) + ",", WIDTH - 24)
-    joined = [", ".join(shapes) + ","] if len(", ".join(shapes)) < WIDTH - 24 else [f"{shape}," for shape in shapes]
-    if len(joined) == len(rows) == 1 and len(joined[0] + rows[0]) < WIDTH - 24:
-        joined, rows = [f"{joined[0]} {rows[0]}"], []
-    return ["Mix(", *("    " + row for row in [f"{_quoted(call['pattern'])},", *joined, *rows]), "),"]
+    shapes = {name: call[name] for name in ("weight_shape", "bias_shape") if name in call}
+    sizes = [f"{name}={n}" for name, n in call.items() if name != "pattern" and name not in shapes]
+    short = ", ".join([f'"{call["pattern"]}"', *(f'{name}="{axes}"' for name, axes in shapes.items()), *sizes])
+    if len(short) + len("Mix(),") <= ROOM:
+        return [f"Mix({short}),"]
+    rows = [line for name, axes in shapes.items() for line in _quoted(axes, f"{name}=")]
+    rows += textwrap.wrap(", ".join(sizes) + ",", ROOM)
+    if len(" ".join(rows)) <= ROOM:
+        rows = [" ".join(rows)]
+    elif len(" ".join(rows[: len(shapes)])) <= ROOM:
+        rows = [" ".join(rows[: len(shapes)]), *rows[len(shapes) :]]
+    return ["Mix(", *("    " + row for row in [*_quoted(call["pattern"]), *rows]), "),"]
 
 
 def _rearranged(mixer: Mixer, channels_first: bool) -> list[str]:
@@ -250,19 +252,16 @@ def _rearranged(mixer: Mixer, channels_first: bool) -> list[str]:
         known = [
             item for item in every.split(", ") if item.split("=")[0] in used.replace("(", " ").replace(")", " ").split()
         ]
-        rows = textwrap.wrap(", ".join(known) + ",", WIDTH - 28)
-        wrapped = textwrap.wrap(pattern, WIDTH - 30, break_on_hyphens=False)
-        quoted = [f'"{row}{" " if row is not wrapped[-1] else ""}"' for row in wrapped]
-        quoted[-1] += ","
-        return ["    Rearrange(", *("        " + row for row in [*quoted, *rows]), "    ),"]
+        rows = textwrap.wrap(", ".join(known) + ",", ROOM - 4)
+        return ["    Rearrange(", *("        " + row for row in [*_quoted(pattern), *rows]), "    ),"]
 
     before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
     bias = 'bias_shape="g o", ' if mixer.bias else ""
-    middle = f'    Mix("b s g i -> b s g o", weight_shape="g i o", {bias}g={size["g"]}, i={size["i"]}, o={size["o"]}),'
+    middle = f'Mix("b s g i -> b s g o", weight_shape="g i o", {bias}g={size["g"]}, i={size["i"]}, o={size["o"]}),'
     return [
         "nn.Sequential(",
         *rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
-        middle,
+        *("    " + line for line in _started([middle], mixer)),
         *rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
         "),",
     ]
@@ -289,8 +288,20 @@ def _embedding_words(embed: Mixer) -> str:
     return f"patches of {' x '.join(map(str, patch))} to {width} channels"
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def _quoted(text: str, name: str = "") -> list[str]:
+    """A string among the arguments of a call, in several pieces where it is long."""
+    halves = [text] if len(text) <= ROOM - 22 else text.replace(" -> ", "\n-> ").splitlines()
+    *pieces, last = chain.from_iterable(
+        textwrap.wrap(half, ROOM - 22, break_on_hyphens=False) or [""] for half in halves
+    )
+    first, *rest = [*(f'"{piece} "' for piece in pieces), f'"{last}",']
+    return [name + first, *rest]
+
+
+def _wrapped(name: str, text: str) -> str:
+    return textwrap.fill(
+        text, WIDTH - 3, initial_indent=name, subsequent_indent=" " * len(name), break_on_hyphens=False
+    )
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,418 @@
+"""The text of an architecture: it is the model, people can read it, and nothing in it was typed by anybody."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from math import prod
+from pathlib import Path
+from random import Random
+from types import ModuleType
+
+import algebra
+import pytest
+import torch
+from einops.layers.torch import EinMix
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from einmix import Architecture, FactorSet, Mixer, Stage, build, sample_mixer, source
+from einmix.mixer import Axes
+
+pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
+
+EMBED = "h=s8.m4:1 w=s8.m4:1 c=m3:64 +b"
+CHANNELS = algebra.nodes("norm", "128", "gelu", "64")
+UNIFORM = algebra.network(EMBED, *[(algebra.nodes("norm", "h=m4.s2 w=m4.s2 c=g8.s8 +b"), CHANNELS)] * 8, classes=10)
+MIXERS = [
+    "h=m4.s2 w=m4.s2 c=g64 +b",
+    "h=s2.m4 w=s2.m4 c=g64 +b",
+    "h=m8 w=m8 c=s64 +b",
+    "h=m8 w=s8 c=s16.m4 +b",
+    "h=s8 w=m8 c=s16.m4 +b",
+    "h=m2.s4 w=m2.s4 c=g8.s8 +b",
+    "h=s4.m2 w=s4.m2 c=g8.s8 +b",
+    "h=m8 w=m8 c=g2.s32 +b",
+]
+VARIED = algebra.network(EMBED, *[(algebra.nodes("norm", mixer), CHANNELS) for mixer in MIXERS], classes=10)
+ALTERNATING = algebra.network(EMBED, *[(algebra.nodes("norm", MIXERS[i % 2]), CHANNELS) for i in range(8)], classes=10)
+RESMLP = algebra.network(
+    "t=s16.m4:1 c=m1:8 +b",
+    *[
+        (
+            algebra.nodes("t=s16 c=g8 +b", "t=m16 c=s8 +b", "t=s16 c=g8"),
+            algebra.nodes("t=s16 c=g8 +b", "32", "gelu", "8", "t=s16 c=g8"),
+        )
+    ]
+    * 2,
+)
+LONG = algebra.network(
+    "t=s1 c=m1:64",
+    (algebra.nodes("t=s1 c=g2.m2.g2.m2.g2.m2 +b"),),
+    (algebra.nodes("t=s1 c=g2.s2.g2.s2.g2.s2 +b", "gelu"),),
+)
+NETWORKS = {"uniform": UNIFORM, "varied": VARIED, "alternating": ALTERNATING, "ResMLP": RESMLP, "long": LONG}
+NAMES = pytest.mark.parametrize("name", NETWORKS)
+
+
+def images(arch: Architecture, count: int = 2) -> torch.Tensor:
+    *axes, channels = [size for _, size in arch.inputs]
+    return torch.randn(count, channels, *axes, generator=torch.Generator().manual_seed(1))
+
+
+def loaded(text: str, folder: Path) -> ModuleType:
+    """The text as a module that was imported from a file."""
+    path = folder / "exported.py"
+    path.write_text(text, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("exported", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---------------------------------------------------------------------------------------------------- the model
+
+
+@NAMES
+def test_what_is_built_is_what_the_text_says(name: str, tmp_path: Path) -> None:
+    arch = NETWORKS[name]
+    torch.manual_seed(0)
+    built = build(arch)
+    torch.manual_seed(0)
+    written = loaded(source(arch), tmp_path).model()
+    assert str(built) == str(written)
+    assert torch.equal(built(images(arch)), written(images(arch)))
+    assert source(arch) == source(Architecture.from_json(arch.to_json()))
+
+
+def test_the_text_needs_torch_and_einops_alone(tmp_path: Path) -> None:
+    """All networks in one clean process, in which the packages of this project cannot be imported."""
+    expected = []
+    for name, arch in NETWORKS.items():
+        (tmp_path / f"{name}.py").write_text(source(arch, facts={"found": "here"}), encoding="utf-8")
+        torch.manual_seed(0)
+        expected.append(f"{name} {build(arch)(torch.ones_like(images(arch))).sum().item():.6f} {arch.params}")
+    program = (
+        "import runpy, sys, torch\n"
+        "sys.modules.update(dict.fromkeys(['einmix', 'search_spaces', 'nas', 'optuna', 'ray', 'sklearn']))\n"
+        "torch.set_num_threads(1)\n"
+        "for path, *shape in map(str.split, sys.argv[1:]):\n"
+        "    torch.manual_seed(0)\n"
+        "    net = runpy.run_path(path + '.py')['model']()\n"
+        "    total = net(torch.ones(*map(int, shape))).sum().item()\n"
+        "    print(path, f'{total:.6f}', sum(p.numel() for p in net.parameters()))\n"
+    )
+    shapes = [" ".join([name, *map(str, images(arch).shape)]) for name, arch in NETWORKS.items()]
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", "-c", program, *shapes], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == expected, done.stderr
+
+
+@pytest.mark.parametrize("name", ["uniform", "ResMLP", "long"])
+def test_the_text_can_be_scripted(name: str, tmp_path: Path) -> None:
+    """The tutorial times its blocks scripted: they must go on working so."""
+    arch = NETWORKS[name]
+    net = loaded(source(arch), tmp_path).model()
+    assert torch.allclose(torch.jit.script(net)(images(arch)), net(images(arch)), atol=1e-5)
+
+
+def test_run_as_a_script_it_prints_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = source(RESMLP)
+    exec(compile(text, "exported.py", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.endswith(f"{RESMLP.params} parameters\n")
+
+
+class Stub(nn.Module):
+    """Takes EinMix's arguments, keeps them, and computes with EinMix."""
+
+    def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int):
+        super().__init__()
+        self.inner = EinMix(pattern, weight_shape, bias_shape, **sizes)
+        self.weight, self.bias = self.inner.weight, self.inner.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+@NAMES
+def test_another_layer_stands_in_for_mix(name: str) -> None:
+    arch = NETWORKS[name]
+    net = build(arch, mix=Stub)
+    stubs = [layer for layer in net.modules() if isinstance(layer, Stub)]
+    assert len(stubs) == 1 + len(arch.mixers) == sum(isinstance(layer, EinMix) for layer in net.modules())
+    assert net(images(arch)).shape == (2, arch.classes)
+    assert not any(isinstance(layer, Stub) for layer in build(arch).modules())
+
+
+def test_scales_start_as_the_identity_and_mixers_do_not() -> None:
+    net = build(RESMLP)
+    for layer in (layer for layer in net.modules() if isinstance(layer, EinMix)):
+        if layer.weight_shape == "c":
+            assert (layer.weight == 1).all() and (layer.bias is None or not layer.bias.any())
+        else:
+            assert not (layer.weight == 1).any()
+
+
+# ---------------------------------------------------------------------------------------------------- many names
+
+
+def by_einsum(mixer: Mixer, weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
+    """The mixer with weights `g i o` (all its factors of a role, in order), factor by factor, channels last."""
+    letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    parts = [(f, next(letters), next(letters)) for _, factors in mixer.axes for f in factors]
+    left = [a for _, a, _ in parts]
+    right = [z if f.role == "m" else a for f, a, z in parts]
+    grouped = [(f, a) for f, a, _ in parts if f.role == "g"]
+    mixed = [(f, a, z) for f, a, z in parts if f.role == "m"]
+    letters_of_weight = [a for _, a in grouped] + [a for _, a, _ in mixed] + [z for _, _, z in mixed]
+    shape = [f.size for f, _ in grouped] + [f.size for f, _, _ in mixed] + [f.out for f, _, _ in mixed]
+    equation = f"{''.join(left)},{''.join(letters_of_weight)}->{''.join(right)}"
+    y = torch.einsum(equation, x.reshape([f.size for f, _, _ in parts]), weight.reshape(shape))
+    if bias is not None:
+        flat = bias.reshape([f.size for f, _ in grouped] + [f.out for f, _, _ in mixed])
+        y = y + torch.einsum(
+            f"{''.join([a for _, a in grouped] + [z for _, _, z in mixed])},{''.join(right)}->{''.join(right)}",
+            flat,
+            torch.ones_like(y),
+        )
+    return y.reshape(list(mixer.outputs.values()))
+
+
+MANY = [
+    "h=m2.s2.m2.g2.m2.s2 w=m2.s2.m2.g2.m2.s2 c=m2.s2.m2.g2.m2.s2 +b",
+    "h=s2.m2:1.s2.m2 w=m2.s2.m2.g2.m1:2.s2 c=m2.s2.m2.g2.m2.s2.m2.s2.m2 +b",
+    "t=s2.m2.s2.m2.s2.m2.s2.m2.s2 c=m2.s2.m2.s2.m2.s2.m2.s2.m2 +b",
+]
+
+
+@pytest.mark.parametrize("text", MANY)
+def test_more_names_than_einops_knows(text: str) -> None:
+    """Such a mixer is written with its factors brought together first; it computes the same, in either layout."""
+    mixer = Mixer.parse(text)
+    net = algebra.randomised(build(algebra.network(text, classes=2)))
+    assert "Rearrange(" in source(algebra.network(text))
+    x = torch.randn(1, *mixer.inputs.values(), dtype=torch.float64)
+    (mix,) = [layer for layer in net.modules() if isinstance(layer, EinMix)]
+    expected = by_einsum(mixer, mix.weight, mix.bias, x[0])
+    torch.testing.assert_close(net[0](x.movedim(-1, 1))[0], expected)
+    if mixer.inputs == mixer.outputs:
+        sizes = " ".join(f"{name}=" + (f"s{n}" if name != "c" else f"m1:{n}") for name, n in mixer.inputs.items())
+        inner = algebra.randomised(build(algebra.network(sizes, (algebra.nodes(text),))))
+        mix = next(layer for layer in inner[1].modules() if isinstance(layer, EinMix))
+        torch.testing.assert_close(inner[1].f(x)[0], by_einsum(mixer, mix.weight, mix.bias, x[0]))
+
+
+@given(st.sampled_from([("t", "c"), ("h", "w", "c")]).flatmap(lambda names: algebra.mixers(names=names)))
+def test_bringing_factors_together_changes_nothing(mixer: Mixer) -> None:
+    """The same for small mixers, as if einops knew no more than two names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["einmix.source"], "MAX_NAMES", 2)
+        assert "Rearrange(" in source(algebra.network(str(mixer)))
+        net = algebra.randomised(build(algebra.network(str(mixer))))
+    x = torch.randn(1, *mixer.inputs.values(), dtype=torch.float64)
+    mix = next(layer for layer in net.modules() if isinstance(layer, EinMix))
+    torch.testing.assert_close(net[0](x.movedim(-1, 1))[0], by_einsum(mixer, mix.weight, mix.bias, x[0]))
+
+
+# ---------------------------------------------------------------------------------------------------- reading it
+
+
+def code_lines(text: str) -> list[str]:
+    """Without the header, blank lines and comments."""
+    end = text.index('"""', 3) + 3
+    return [line for line in text[end:].splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+@NAMES
+def test_the_text_is_short_and_narrow(name: str) -> None:
+    text = source(NETWORKS[name], facts={"found": "a search of 100 candidates, " * 10})
+    assert len(code_lines(text)) <= 80
+    assert max(map(len, text.splitlines())) <= 120
+    assert not any(line != line.rstrip() for line in text.splitlines())
+
+
+def test_what_repeats_is_a_loop_or_a_function() -> None:
+    assert source(UNIFORM).count("Mix(") == 2 and "for _ in range(8)" in source(UNIFORM)
+    text = source(ALTERNATING)
+    assert text.count("Mix(") == 3 and text.count("tokens(subgrid())") == text.count("tokens(local())") == 4
+
+
+GOLDEN = '''\
+"""rows: an EinMix network for 8 x 8 grey images, 3 classes.
+
+found    nas search --space subgrid
+size     219 parameters, 0.00 million multiply-accumulates an image
+"""
+
+from einops.layers.torch import EinMix as Mix
+from einops.layers.torch import Reduce
+from torch import nn
+
+
+class Residual(nn.Module):
+    """x + f(x)"""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.f = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.f(x)
+
+
+def tokens(mix: nn.Module) -> nn.Module:
+    """Mix positions: `b h w 8 -> b h w 8`."""
+    return Residual(nn.LayerNorm(8), mix)
+
+
+def model() -> nn.Module:
+    """`b c h w` inputs (1 x 8 x 8) -> `b k` logits (3 classes)."""
+    return nn.Sequential(
+        # patches of 2 x 2 to 8 channels
+        Mix("b ci (h hi) (w wi) -> b h w co", weight_shape="hi wi ci co", hi=2, wi=2, ci=1, co=8),
+        # h apart, w mixed, weights per channel
+        tokens(Mix("b h wi c -> b h wo c", weight_shape="c wi wo", wi=4, wo=4, c=8)),
+        nn.LayerNorm(8),
+        Reduce("b h w c -> b c", "mean"),
+        nn.Linear(8, 3),
+    )
+
+
+if __name__ == "__main__":
+    net = model()
+    print(net, sum(p.numel() for p in net.parameters()), "parameters")
+'''
+
+
+def test_a_text_in_full() -> None:
+    arch = algebra.network("h=s4.m2:1 w=s4.m2:1 c=m1:8", (algebra.nodes("norm", "h=s4 w=m4 c=g8"),))
+    text = source(arch, facts={"title": "rows", "found": "nas search --space subgrid"})
+    assert text == GOLDEN
+
+
+# ---------------------------------------------------------------------------------------------------- what stands in it
+
+
+# fmt: off
+HOSTILE = [
+    '"""', '"', "'''", "\\", '\\"""', '""""""', "\n", "\r", "\u2028", "\u2029", "\x85", "\x00", "\x1b[2J", "\ud800",
+    "{x}", "%s", "é", "x" * 300, '"""\nimport os\n"""', "\\N{DASH}", "\\u0022" * 3,
+]
+# fmt: on
+
+
+def harmless(text: str, reference: str) -> None:
+    """A module whose docstring alone differs from the reference's."""
+    text.encode("utf-8")
+    mine, other = ast.parse(text), ast.parse(reference)
+    assert ast.get_docstring(mine)
+    assert [ast.dump(node) for node in mine.body[1:]] == [ast.dump(node) for node in other.body[1:]]
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.filterwarnings("error")
+@given(
+    st.dictionaries(
+        st.text(max_size=5) | st.sampled_from([*HOSTILE, "title", "size"]),
+        st.lists(st.sampled_from(HOSTILE) | st.text(max_size=8), max_size=5).map("".join),
+        max_size=4,
+    )
+)
+def test_facts_stay_inside_the_docstring(facts: dict[str, str]) -> None:
+    harmless(source(RESMLP, facts=facts), source(RESMLP))
+
+
+@pytest.mark.parametrize("place", ["title", "score", "name"])
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_hostile_facts(hostile: str, place: str) -> None:
+    facts = {hostile: "text"} if place == "name" else {place: f"before {hostile}"}
+    harmless(source(RESMLP, facts=facts), source(RESMLP))
+    harmless(source(RESMLP, facts={place: hostile}), source(RESMLP))
+
+
+def test_facts_can_be_read() -> None:
+    command = (
+        "nas search --space subgrid --max-params 100000 --strategy exhaustive --objective accuracy,macs --run first-run"
+    )
+    text = source(RESMLP, facts={"score": "0.93 ± 0.01 (n = 5)", "recipe": "", "repeat": command})
+    lines = (ast.get_docstring(ast.parse(text)) or "").splitlines()
+    assert lines[2] == "score     0.93 ± 0.01 (n = 5)"
+    assert lines[3].startswith("repeat    nas search --space") and "recipe" not in text.split('"""')[1]
+    assert all(word in text.split() for word in command.split()), "a word of the command is cut"
+
+
+NAMES_OF_PYTHON = {"super", "self", "range", "print", "sum", "_", "__name__"}
+NAMES_OF_THE_TEXT = {
+    "Mix",
+    "Reduce",
+    "Rearrange",
+    "Residual",
+    "nn",
+    "x",
+    "layers",
+    "layer",
+    "model",
+    "net",
+    "p",
+    "scale",
+}
+
+
+@given(st.integers(0, 2**32))
+def test_names_in_the_text_come_from_a_fixed_vocabulary(seed: int) -> None:
+    """Axes stand in strings and as keywords of Mix and Rearrange; no other text of the architecture becomes code."""
+    rng = Random(seed)
+    sizes: dict[str, int] = rng.choice(
+        [{"t": 64, "c": 96}, {"h": 16, "w": 12, "c": 48}, {"d": 4, "h": 8, "w": 8, "zeta9": 4, "c": 32}]
+    )
+    embed = " ".join(f"{name}=" + (f"s{n}" if name != "c" else f"m3:{n}") for name, n in sizes.items())
+    mixers = [str(sample_mixer(rng, bias=rng.random() < 0.5, **sizes)) for _ in range(3)]
+    blocks = [
+        tuple(algebra.nodes(*rng.choice([["norm"], []]), *rng.choices(mixers, k=rng.randint(1, 3))) for _ in range(2))
+        for _ in range(4)
+    ]
+    text = source(algebra.network(embed, *blocks))
+    tree = ast.parse(text)
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert len(functions) == sum(isinstance(node, ast.FunctionDef) for node in tree.body), "two functions of one name"
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    arguments = {arg.arg for node in tree.body if isinstance(node, ast.FunctionDef) for arg in node.args.args}
+    assert used <= NAMES_OF_PYTHON | NAMES_OF_THE_TEXT | functions | arguments and arguments <= {
+        "mix",
+        "mix1",
+        "mix2",
+        "mix3",
+    }
+    assert all(name.replace("_", "").isalnum() and name.isascii() for name in functions)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_long_mixers_stay_narrow() -> None:
+    rng, every = Random(0), FactorSet("*")
+    for _ in range(300):
+        axes: Axes = tuple((name, every.sample(n, rng)) for name, n in (("h", 64), ("w", 64), ("c", 384)))
+        arch = algebra.network("h=s64 w=s64 c=m3:384", (algebra.nodes("norm", str(Mixer(axes, True))),))
+        assert max(map(len, source(arch).splitlines())) <= 120
+        assert (
+            arch.params == prod((1,)) * sum(p.numel() for p in build(arch).parameters())
+            if arch.params < 10**6
+            else True
+        )
+
+
+def test_two_stages_and_their_names() -> None:
+    first = algebra.network(
+        "h=s4.m2:1 w=s4.m2:1 c=m1:4", (algebra.nodes("norm", "h=m4 w=s4 c=s4"), algebra.nodes("8", "gelu", "4"))
+    )
+    second = algebra.network(
+        "h=s2.m2:1 w=s2.m2:1 c=m4:6", (algebra.nodes("norm", "h=m2 w=s2 c=s6"), algebra.nodes("12", "gelu", "6"))
+    )
+    arch = Architecture(first.inputs, (*first.stages, Stage(second.stages[0].embed, second.stages[0].blocks)), 3)
+    text = source(arch)
+    assert "def tokens(" in text and "def tokens_2(" in text and "def channels(" in text and "def channels_2(" in text
+    assert build(arch)(images(arch)).shape == (2, 3)
