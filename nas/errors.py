@@ -5,13 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST = 12
+"""So many known names are listed."""
+
 
 class NasError(Exception):
     """What the user asked for cannot be done; the message says why and what to write instead."""
 
 
-MOST = 12
-"""So many known names are listed."""
+def one_line(text: str) -> str:
+    """A text from anywhere as one line that does nothing to a terminal: no control characters, no line breaks.
+
+    >>> one_line("loss is\\n\\x1b[31mnan")
+    'loss is [31mnan'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:

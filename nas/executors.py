@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import multiprocessing
 import os
 import signal
@@ -20,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol, Self
 
 from nas.errors import NasError
+from nas.results import LARGEST
 from nas.trial import Job, Outcome, Report, Score, Trainer
 
 MakeTrainer = Callable[[int], Trainer]
@@ -385,18 +385,18 @@ def _cannot_start(worker: int, failed: Outcome) -> NasError:
 
 
 def _sound(outcome: Outcome) -> Outcome:
-    """The outcome, if all its figures are finite and it can be a JSON line."""
+    """The outcome, if all its figures are sound and it can be a JSON line."""
     for score in outcome.scores:
         _require_finite(score)
     if outcome.test is not None:
         _require_finite(outcome.test)
     for epoch, loss in enumerate(outcome.train_loss, 1):
-        if not math.isfinite(loss):
+        if not abs(loss) < LARGEST:
             raise FloatingPointError(f"training loss is {loss} in epoch {epoch}")
     json.dumps(asdict(outcome), allow_nan=False)
     return outcome
 
 
 def _require_finite(score: Score) -> None:
-    if not (math.isfinite(score.loss) and math.isfinite(score.accuracy)):
+    if not (abs(score.loss) < LARGEST and 0 <= score.accuracy <= 1):  # false for NaN too
         raise FloatingPointError(f"loss is {score.loss}, accuracy {score.accuracy} after epoch {score.epoch}")

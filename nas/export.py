@@ -1,18 +1,19 @@
-"""Exports a network as a module with its weights, and proves in a clean process that the two give its outputs."""
+"""Exports networks as modules with their weights, and proves in a clean process that these give their outputs."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from einmix import Architecture, build, source
-from nas.errors import NasError
+from nas.errors import NasError, one_line
 from nas.ranking import Standing
 from nas.results import Result
 from nas.session import OpenRun
@@ -24,16 +25,17 @@ SECONDS = 300
 CHECK = '''
 import importlib.util, json, sys
 
-blocked = set(json.loads(sys.argv[4]))
+blocked = set(json.loads(sys.argv[1]))
 
 class Clean:
     """Refuses every installed package but torch, einops and what these need."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in blocked:
-            raise ModuleNotFoundError(f"an exported module may not import {name}")
+            raise ModuleNotFoundError(f"it may not import {name}")
 
 sys.meta_path.insert(0, Clean())
+answers, sys.stdout = sys.stdout, sys.stderr
 import torch
 
 def read(path):
@@ -50,126 +52,152 @@ def read(path):
         tensors[name] = flat.reshape(entry["shape"])
     return tensors
 
-spec = importlib.util.spec_from_file_location("exported", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-net = module.model().eval()
-if sys.argv[2]:
-    net.load_state_dict(read(sys.argv[2]), strict=True)
-case = read(sys.argv[3])
-if not sys.argv[2]:
-    net.load_state_dict({name[6:]: value for name, value in case.items() if name.startswith("state.")}, strict=True)
-with torch.no_grad():
-    print(float((net(case["input"]) - case["output"]).abs().max() / case["output"].abs().max().clamp(min=1)))
+def difference(module, weights, case):
+    spec = importlib.util.spec_from_file_location("exported", module)
+    exported = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(exported)
+    net = exported.model().eval()
+    net.load_state_dict(read(weights), strict=True)
+    case = read(case)
+    with torch.no_grad():
+        outputs = net(case["input"])
+    assert outputs.shape == case["output"].shape, f"outputs of shape {list(outputs.shape)}"
+    return float((outputs - case["output"]).abs().max() / case["output"].abs().max().clamp(min=1))
+
+for files in json.load(sys.stdin):
+    try:
+        answer = difference(*files)
+    except Exception as error:
+        answer = f"{type(error).__name__}: {error}"
+    print(json.dumps(answer), file=answers, flush=True)
 '''
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written; `difference` is the greatest one between the outputs, relative to their size."""
+    """A module and the weights that it was checked with, those of the trained network where there are any.
 
+    `difference` is the greatest one between the module's outputs and the built network's, relative to their size.
+    """
+
+    architecture: Architecture
     module: Path
     weights: Path | None
-    difference: float
+    difference: float = 0.0
 
 
-def export(opened: OpenRun, standing: Standing, folder: Path, command: str) -> Exported:
+def export(opened: OpenRun, standings: Sequence[Standing], folder: Path, command: str) -> list[Exported]:
     """Writes `SPACE_ID.py`, and `SPACE_ID.safetensors` where the network was trained in the finals or by `nas train`.
 
-    Raises NasError when the written module does not give the trained model's outputs.
+    Raises NasError when a written module does not give the trained network's outputs.
     """
-    trained = best_trained(opened, standing)
-    space = str(opened.run.settings.get("space", {}).get("name", "network"))
-    stem = f"{space if space.isidentifier() else 'network'}_{standing.id}"
-    weights = opened.run.weights_path(trained.key) if trained else None
-    return write(
-        standing.architecture, folder / stem, weights=weights, facts=facts(opened, standing, trained, stem, command)
-    )
+    return check([_write(opened, standing, folder, command) for standing in standings])
 
 
 def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
     """Of the trainings whose weights are kept, the one with the most epochs, then the best validation accuracy."""
     kept = [
-        result
-        for result in opened.run.results()
-        if result.id == standing.id and result.score and opened.run.weights_path(result.key).exists()
+        (result.epochs, result.score.accuracy, -number, result)
+        for number, result in enumerate(opened.results)
+        if result.id == standing.id and result.score and opened.run.weights_path(result.key).is_file()
     ]
-    return max(kept, key=lambda r: (r.epochs, r.score.accuracy if r.score else 0.0), default=None)
+    return max(kept)[-1] if kept else None
 
 
-def write(architecture: Architecture, stem: Path, *, weights: Path | None, facts: dict[str, str]) -> Exported:
-    """Writes the module (and the weights) and checks them in a clean process."""
-    module = stem.with_suffix(".py")
-    kept = stem.with_suffix(".safetensors") if weights else None
+def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> Exported:
+    """Writes a module, and a copy of its weights."""
+    trained = best_trained(opened, standing)
+    stem = f"{opened.space_name}_{standing.id}"
+    module, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors" if trained else None
+    text = source(standing.architecture, facts(opened, standing, trained, command))
     try:
-        module.parent.mkdir(parents=True, exist_ok=True)
-        module.write_text(source(architecture, facts), encoding="utf-8")
-        if weights and kept:
-            kept.write_bytes(weights.read_bytes())
+        folder.mkdir(parents=True, exist_ok=True)
+        module.write_text(text, encoding="utf-8")
+        if trained and weights:
+            weights.write_bytes(opened.run.weights_path(trained.key).read_bytes())
     except OSError as error:
         raise NasError(f"cannot write {error.filename or module}: {error.strerror}") from None
-    difference = check(architecture, module, kept)
-    if not difference <= TOLERANCE:
-        raise NasError(f"{module} does not give the outputs of the trained model: they differ by {difference:.1e}")
-    return Exported(module, kept, difference)
+    return Exported(standing.architecture, module, weights)
 
 
-def check(architecture: Architecture, module: Path, weights: Path | None) -> float:
-    """How far the module's outputs, in a process that sees torch and einops alone, are from the built model's.
+def check(written: Sequence[Exported]) -> list[Exported]:
+    """The same with how far the modules' outputs are from the networks', in one process with torch and einops alone.
 
-    Without weights both get the same fresh ones. Raises NasError when the module or its weights do not load.
+    A module without weights is checked with fresh ones. Raises NasError for a module that does not run by itself,
+    does not take its weights strictly, or gives other outputs than the network that `einmix.build` makes.
     """
+    with TemporaryDirectory(prefix="nas-export-") as folder:
+        files = [_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)]
+        answers = _run_check(files)
+    checked = []
+    for each, answer in zip(written, answers, strict=True):
+        if isinstance(answer, str):
+            raise NasError(f"{each.module} does not run by itself: {one_line(answer)[:300]}")
+        if not answer <= TOLERANCE:
+            raise NasError(f"{each.module} does not give the outputs of its network: they differ by {answer:.1e}")
+        checked.append(replace(each, difference=answer))
+    return checked
+
+
+def _make_case(exported: Exported, stem: Path) -> list[str]:
+    """The files of one check: the module, its weights, and an input with the output that it should give."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
 
-    model = build(architecture).eval()
+    architecture, weights = exported.architecture, exported.weights
     try:
+        net = build(architecture).eval()
         if weights:
-            model.load_state_dict(load_file(weights), strict=True)
+            net.load_state_dict(load_file(weights), strict=True)
+        else:
+            weights = stem.with_suffix(".weights")
+            save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise NasError(f"the weights {weights} do not fit architecture {architecture.id}: {error}") from None
+        what = f"does not take the weights {exported.weights}" if exported.weights else "cannot be built"
+        raise NasError(f"architecture {architecture.id} {what}: {one_line(str(error))[:300]}") from None
     *axes, channels = (size for _, size in architecture.inputs)
     x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
+    case = stem.with_suffix(".case")
     with torch.no_grad():
-        case = {"input": x, "output": model(x)}
-    if weights is None:
-        case |= {f"state.{name}": value.contiguous() for name, value in model.state_dict().items()}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "case.safetensors"
-        save_file(case, path)
-        arguments = [str(module), str(weights or ""), str(path), json.dumps(sorted(_foreign_modules()))]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-W", "ignore", "-c", CHECK, *arguments],
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NasError(f"{module} did not answer within {SECONDS} s") from None
-    if done.returncode:
-        raise NasError(f"{module} does not run by itself: {done.stderr.strip().splitlines()[-1:]}")
-    return float(done.stdout)
+        save_file({"input": x, "output": net(x)}, case)
+    return [str(exported.module.absolute()), str(weights.absolute()), str(case)]
 
 
-def facts(opened: OpenRun, standing: Standing, trained: Result | None, stem: str, command: str) -> dict[str, str]:
+def _run_check(files: list[list[str]]) -> list[float | str]:
+    """For every case the relative difference of outputs, or what went wrong."""
+    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, json.dumps(sorted(_foreign_modules()))]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(files), capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise NasError(f"the exported modules did not answer within {SECONDS} s") from None
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode or len(answers) < len(files):
+        last = one_line((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+        raise NasError(f"the check of exported modules ended early: {last[:300]}")
+    return answers
+
+
+def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
     """The header of an exported module: what was found, on which data, with which score, and how to repeat it."""
-    settings = opened.run.settings
-    data, recipe = settings.get("data", {}), opened.recipe
-    tried = [s for s in opened.standings if s.search]
+    recipe, name = opened.recipe, opened.space_name
+    data, train, validation = (
+        opened.setting(f"data.{fact}", kind)
+        for fact, kind in (("name", "a text"), ("train", "a count"), ("validation", "a count"))
+    )
+    tried = sum(s.search is not None for s in opened.standings)
     n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
     lines = {
-        "title": f"{settings.get('space', {}).get('name', 'network')}-{standing.id}",
-        "found by": str(settings.get("command", "")),
-        "data": f"{data.get('name')}: {data.get('train'):,} training and {data.get('validation'):,} validation images",
-        "score": f"validation accuracy {accuracy(standing)} ({n}), best of {len(tried)} candidates, so optimistic",
+        "title": f"{name}-{standing.id}",
+        "found by": opened.setting("command", "a text"),
+        "data": f"{data}: {train:,} training and {validation:,} validation images",
+        "score": f"validation accuracy {accuracy(standing)} ({n}), best of {tried} candidates, so optimistic",
     }
     if standing.gain:
         lines["gain"] = f"{gain(standing)} points over {standing.gain.against} (same sizes and recipe, paired by seed)"
-    references = [s for s in opened.standings if s.is_reference]
-    if references:
+    if references := [s for s in opened.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (
         f"{recipe.epochs} epochs of AdamW, learning rate {recipe.lr:g} (warm-up {recipe.warmup:.0%}, cosine), "
@@ -177,20 +205,19 @@ def facts(opened: OpenRun, standing: Standing, trained: Result | None, stem: str
         f"augmentation {recipe.augment}"
     )
     lines["mixers"] = mixers(standing.architecture)
-    if trained:
+    if trained and trained.score:
         test = f", test accuracy {trained.test.accuracy:.1%}" if trained.test else ""
         lines["weights"] = (
-            f"{stem}.safetensors: seed {trained.seed}, {trained.epochs} epochs, "
-            f"validation accuracy {trained.score.accuracy:.1%}{test}"  # type: ignore[union-attr]
+            f"{name}_{standing.id}.safetensors: seed {trained.seed}, {trained.epochs} epochs, "
+            f"validation accuracy {trained.score.accuracy:.1%}{test}"
         )
-    mean, std = data.get("mean"), data.get("std")
-    if mean and std:
-        lines["inputs"] = f"normalised by channel: mean {_figures(mean)}, std {_figures(std)}"
+    mean, std = (opened.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
+    lines["inputs"] = f"normalised by channel: mean {_figures(mean)}, std {_figures(std)}"
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}
 
 
-def _figures(values: Any) -> str:
+def _figures(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)
 
 
@@ -199,23 +226,24 @@ def _foreign_modules() -> set[str]:
     own: set[str] = set()
     queue = ["torch", "einops"]
     while queue:
-        name = queue.pop().lower().replace("_", "-")
-        if name in own:
-            continue
-        own.add(name)
-        try:
-            queue += [_requirement(line) for line in requires(name) or [] if "extra ==" not in line]
-        except PackageNotFoundError:
-            continue
+        name = _normal(queue.pop())
+        if name not in own:
+            own.add(name)
+            try:
+                queue += [_requirement(line) for line in requires(name) or [] if "extra ==" not in line]
+            except PackageNotFoundError:  # of another platform
+                continue
     return {"nas", "einmix", "search_spaces"} | {
         module
         for module, packages in packages_distributions().items()
-        if not any(package.lower().replace("_", "-") in own for package in packages)
+        if not any(_normal(package) in own for package in packages)
     }
 
 
+def _normal(package: str) -> str:
+    return package.lower().replace("_", "-")
+
+
 def _requirement(line: str) -> str:
-    name = line
-    for end in " ;<>=!~[(":
-        name = name.partition(end)[0]
-    return name
+    """The name of a package in a line of its dependents' metadata: `sympy` of `sympy>=1.13.3`."""
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]

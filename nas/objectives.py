@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from nas.errors import NasError, nearest
 from nas.results import Result
 from nas.trial import Score
+
+Quality = Literal["accuracy", "loss"]
+Figure = Literal["accuracy", "loss", "params", "macs", "seconds"]
 
 
 @dataclass(frozen=True)
 class Objective:
     """A figure and whether more or less of it is better."""
 
-    name: Literal["accuracy", "loss", "params", "macs", "seconds"]
+    name: Figure
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -22,31 +26,42 @@ class Objective:
 
     def of(self, result: Result, score: Score) -> float:
         """The figure of a result at one of its scores."""
-        return float(getattr(score if self.name in ("accuracy", "loss") else result, self.name))
-
-
-OBJECTIVES = {name: Objective(name) for name in ("accuracy", "loss", "params", "macs", "seconds")}  # type: ignore[arg-type]
+        return float(getattr(score if self.name in get_args(Quality) else result, self.name))
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
-    """The objectives of a list such as `accuracy,macs`. Raises NasError."""
+    """The objectives of a list such as `accuracy,macs`, one of them at least a figure that training is for.
+
+    Raises NasError.
+    """
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in OBJECTIVES:
-            raise NasError(f"no objective {name!r}: {nearest(name, OBJECTIVES)}")
+        if name not in get_args(Figure):
+            raise NasError(f"no objective {name!r}: {nearest(name, get_args(Figure))}")
     if len(set(names)) < len(names):
         raise NasError(f"objective {text!r} names one figure twice")
-    return tuple(OBJECTIVES[name] for name in names)
+    if not set(names) & set(get_args(Quality)):
+        raise NasError(f"objective {text!r} needs no training: add accuracy or loss, as in accuracy,{text}")
+    return tuple(Objective(name) for name in names)  # type: ignore[arg-type]
 
 
-def pareto_front(results: list[Result], objectives: tuple[Objective, ...]) -> list[Result]:
-    """The results that no other one beats in every objective, in their order."""
+def quality(objectives: Sequence[Objective]) -> Quality:
+    """The figure that orders candidates where one order is needed: the first of the objectives that training is for."""
+    return next(o.name for o in objectives if o.name == "accuracy" or o.name == "loss")
 
-    def figures(result: Result) -> list[float]:
-        assert result.score is not None
-        return [o.of(result, result.score) * (-1 if o.direction == "maximize" else 1) for o in objectives]
 
-    points = [(result, figures(result)) for result in results if result.score]
+def merit(score: Score, by: Quality) -> tuple[float, float]:
+    """What sorts scores, that of the better one being larger: accuracy and then loss, or loss and then accuracy."""
+    return (-score.loss, score.accuracy) if by == "loss" else (score.accuracy, -score.loss)
+
+
+def pareto_front(results: Sequence[Result], objectives: Sequence[Objective]) -> list[Result]:
+    """The results that no other one beats: one as good in every objective and better in some; in their order."""
+
+    def figures(result: Result, score: Score) -> list[float]:
+        return [o.of(result, score) * (-1 if o.direction == "maximize" else 1) for o in objectives]
+
+    points = [(result, figures(result, result.score)) for result in results if result.score]
     return [
         result
         for result, mine in points

@@ -8,6 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from nas.errors import one_line
 from nas.results import Result
 from nas.search import Status
 
@@ -34,18 +35,18 @@ class Lines:
         if result is None or result is self._shown or status.done == status.reused:
             return
         self._shown = result
-        outcome = result.reason if result.state == "failed" else "" if result.score is None else _score(result)
-        name = result.label or result.id
-        self.console.print(
+        outcome = one_line(result.reason) if result.state == "failed" else _score(result)
+        name = one_line(result.label) or result.id
+        self._print(
             f"{TITLES[status.phase]} {status.done}/{status.total}  {name}  {result.state}  {outcome}  "
-            f"{result.params:,} parameters  {result.seconds:.1f} s",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
+            f"{result.params:,} parameters  {result.seconds:.1f} s"
         )
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._print(one_line(text))
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +87,7 @@ class Live:
         )
 
     def say(self, text: str) -> None:
-        self.progress.console.print(text, highlight=False, markup=False)
+        self.progress.console.print(one_line(text), highlight=False, markup=False)
 
     def __enter__(self) -> Self:
         self.progress.start()

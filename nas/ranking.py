@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from statistics import fmean, stdev
 
 from einmix import Architecture
+from nas.objectives import Quality, merit
 from nas.results import Result
+from nas.trial import Score
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A mean difference of accuracy over the seeds both were trained with, and the half width of its interval."""
+    """A mean difference of accuracy over the `n` seeds both were trained with, and the half width of its interval."""
 
     against: str
     mean: float
@@ -24,12 +27,17 @@ class Gain:
 
 @dataclass(frozen=True)
 class Standing:
-    """One architecture with all that is known of it; `finals` are its trainings at the full budget, over seeds."""
+    """One architecture with all that is known of it.
+
+    `search` is its training in the search, `finals` are those at the full budget, over seeds, that reached the end;
+    `failures` are the others. `label` is empty but for reference points.
+    """
 
     architecture: Architecture
-    label: str
-    search: Result | None
-    finals: tuple[Result, ...]
+    label: str = ""
+    search: Result | None = None
+    finals: tuple[Result, ...] = ()
+    failures: tuple[Result, ...] = ()
     gain: Gain | None = None
 
     @property
@@ -41,85 +49,116 @@ class Standing:
         return bool(self.label)
 
     @property
-    def accuracies(self) -> list[float]:
-        return [result.score.accuracy for result in self.finals if result.score]
-
-    @property
-    def accuracy(self) -> float:
-        """Mean over the finals; without any, the accuracy in the search."""
-        if self.finals:
-            return fmean(self.accuracies)
-        return self.search.score.accuracy if self.search and self.search.score else float("nan")
-
-    @property
-    def loss(self) -> float:
-        found = [r.score.loss for r in self.finals or (self.search,) if r and r.score]
-        return fmean(found) if found else float("nan")
-
-    @property
-    def std(self) -> float | None:
-        return stdev(self.accuracies) if len(self.finals) > 1 else None
-
-    @property
-    def n(self) -> int:
-        """How many trainings the accuracy is the mean of."""
-        return len(self.finals) or int(self.search is not None)
+    def trainings(self) -> tuple[Result, ...]:
+        """Those that the figures are means of: the finals, else the one of the search."""
+        return self.finals or (() if self.search is None else (self.search,)) or self.failures
 
     @property
     def state(self) -> str:
         """`final`, or how the search's training ended."""
-        return "final" if self.finals else self.search.state if self.search else "running"
+        return "final" if self.finals else self.trainings[0].state
+
+    @property
+    def scores(self) -> list[Score]:
+        """How its trainings ended; empty where they failed."""
+        return [result.score for result in self.trainings if result.score and result.state != "failed"]
+
+    @property
+    def n(self) -> int:
+        """How many trainings the figures are means of."""
+        return len(self.scores)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean over `n` trainings; of one that was pruned, as far as it went."""
+        return fmean(score.accuracy for score in self.scores) if self.scores else None
+
+    @property
+    def std(self) -> float | None:
+        return stdev(score.accuracy for score in self.scores) if self.n > 1 else None
+
+    @property
+    def loss(self) -> float | None:
+        return fmean(score.loss for score in self.scores) if self.scores else None
 
     @property
     def seconds(self) -> float:
-        """Mean training time."""
-        return fmean(r.seconds for r in self.finals or (self.search,) if r)
+        """Mean time of a training."""
+        return fmean(result.seconds for result in self.trainings)
+
+    @property
+    def reason(self) -> str:
+        """Why a training failed, of the search or of the finals."""
+        failed = [result for result in (self.search, *self.failures) if result and result.state == "failed"]
+        return failed[0].reason if failed else ""
 
 
-def search_order(result: Result) -> tuple[float, ...]:
-    """A key that sorts results of the search, the best first: those that got furthest, then accuracy, then loss."""
+def search_order(result: Result, by: Quality = "accuracy") -> tuple[float, ...]:
+    """A key that sorts results, the best first: those that got furthest, then by merit; those that failed come last."""
     if result.score is None or result.state == "failed":
-        return (1.0,)
-    return 0.0, -result.score.epoch, -result.score.accuracy, result.score.loss
+        return (inf,)
+    first, second = merit(result.score, by)
+    return -result.score.epoch, -first, -second
 
 
-def rank(results: Sequence[Result], sizes_of: Callable[[Architecture], object]) -> list[Standing]:
-    """All architectures, the best first: finalists and references by mean accuracy, then the rest by the search.
+def rank(
+    results: Sequence[Result], sizes_of: Callable[[Architecture], object], by: Quality = "accuracy"
+) -> list[Standing]:
+    """All architectures, the best first: finalists and references by their means, then the rest by the search.
 
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
     """
     by_id: dict[str, list[Result]] = {}
     for result in results:
-        by_id.setdefault(result.id, []).append(result)
-    standings = []
-    for found in by_id.values():
-        finals = tuple(r for r in found if r.phase == "final" and r.state == "complete")
-        search = next((r for r in found if r.phase == "search"), None)
-        if search or finals:
-            label = next((r.label for r in found if r.label), "")
-            standings.append(Standing(Architecture.from_json(found[0].architecture), label, search, finals))
-    ahead = sorted((s for s in standings if s.finals), key=lambda s: (-s.accuracy, s.loss))
-    behind = sorted((s for s in standings if not s.finals and s.search), key=lambda s: search_order(s.search))  # type: ignore[arg-type]
+        if result.phase != "train":
+            by_id.setdefault(result.id, []).append(result)
+    standings = [_standing(found) for found in by_id.values()]
+    ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
+    behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
     return [_with_gain(s, references, sizes_of) for s in ahead] + behind
 
 
+def _standing(found: list[Result]) -> Standing:
+    """What the results of one architecture say of it."""
+    finals = [result for result in found if result.phase == "final"]
+    return Standing(
+        Architecture.from_json(found[0].architecture),
+        label=next((result.label for result in found if result.label), ""),
+        search=next((result for result in found if result.phase == "search"), None),
+        finals=tuple(result for result in finals if _finished(result)),
+        failures=tuple(result for result in finals if not _finished(result)),
+    )
+
+
+def _finished(result: Result) -> bool:
+    return result.state == "complete" and result.score is not None
+
+
+def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
+    assert standing.loss is not None and standing.accuracy is not None
+    first, second = merit(Score(0, standing.loss, standing.accuracy), by)
+    return -first, -second
+
+
 def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callable[[Architecture], object]) -> Standing:
     mine = sizes_of(standing.architecture)
-    rivals = [r for r in references if sizes_of(r.architecture) == mine and r.id != standing.id]
+    rivals = [r for r in references if sizes_of(r.architecture) == mine]
     if standing.is_reference or not rivals:
         return standing
-    best = max(rivals, key=lambda r: r.accuracy)
-    return Standing(standing.architecture, "", standing.search, standing.finals, gain(standing, best))
+    return replace(standing, gain=gain(standing, max(rivals, key=lambda r: r.accuracy or 0.0)))
 
 
 def gain(standing: Standing, rival: Standing) -> Gain | None:
     """The paired difference in accuracy, with the interval of Student's t over the common seeds."""
-    theirs = {(r.seed, r.lr): r.score.accuracy for r in rival.finals if r.score}
-    pairs = [(r.score.accuracy, theirs[r.seed, r.lr]) for r in standing.finals if r.score and (r.seed, r.lr) in theirs]
-    if not pairs:
+    theirs = {result.seed: result.score.accuracy for result in rival.finals if result.score}
+    differences = [
+        result.score.accuracy - theirs[result.seed]
+        for result in standing.finals
+        if result.score and result.seed in theirs
+    ]
+    if not differences:
         return None
-    differences = [mine - other for mine, other in pairs]
     n = len(differences)
     half = None
     if n > 1:

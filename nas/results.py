@@ -15,6 +15,8 @@ from nas.trial import Key, Phase, Score, State
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an architecture's id may look like: it becomes part of file names."""
 
+LARGEST = 1e100  # of a loss, say, which in float32 ends at 3e38
+
 _DEPTH = 100  # an architecture nests some ten levels deep; Python's own limit is 1000 calls
 
 
@@ -145,16 +147,22 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_finite(value: Any) -> bool:
-    return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that sums and means of many such numbers stay finite with.
+
+    >>> is_finite(0.5), is_finite(float("nan")), is_finite(1e300), is_finite("0.5")
+    (True, False, False, False)
+    """
+    return type(value) is int or (isinstance(value, float) and abs(value) < LARGEST)
 
 
 def _is_score(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and _is_count(value.get("epoch"))
-        and _is_finite(value.get("loss"))
-        and _is_finite(value.get("accuracy"))
+        and is_finite(value.get("loss"))
+        and is_finite(value.get("accuracy"))
+        and 0 <= value["accuracy"] <= 1
     )
 
 
@@ -168,8 +176,8 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "an id": lambda value: isinstance(value, str) and ID.fullmatch(value) is not None,
     "an integer": lambda value: type(value) is int,
     "a count": _is_count,
-    "a finite number": _is_finite,
-    "a list of finite numbers": _list_of(_is_finite),
+    "a finite number": is_finite,
+    "a list of finite numbers": _list_of(is_finite),
     "a score or null": lambda value: value is None or _is_score(value),
     "a list of scores": _list_of(_is_score),
     " or ".join(get_args(Phase)): lambda value: value in get_args(Phase),

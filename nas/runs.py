@@ -118,11 +118,11 @@ class Run:
                 raise
         return result
 
-    def results(self, validate: Callable[[dict[str, Any]], object] | None = None) -> list[Result]:
+    def results(self, validate: Callable[[Result], object] | None = None) -> list[Result]:
         """The finished trainings, in the order in which they ended.
 
-        `validate` is called with every architecture and refuses one by a ValueError. A torn last line (a write cut
-        off by a kill or a power failure) is passed over with a warning.
+        `validate` is called with every result and refuses one by a ValueError. A torn last line (a write cut off by a
+        kill or a power failure) is passed over with a warning.
 
         Raises NasError that names the file and the line which is no result.
         """
@@ -138,7 +138,7 @@ class Run:
             try:
                 result = Result.from_line(read_object(line))
                 if validate is not None:
-                    validate(result.architecture)
+                    validate(result)
             except (ValueError, NasError) as error:
                 raise NasError(f"{path}, line {number}: {error}; mend or delete this line") from error
             results.append(result)

@@ -16,11 +16,13 @@ from einmix import Architecture
 from nas.data import Dataset, load
 from nas.errors import NasError, nearest
 from nas.executors import Executor, LocalWorkers, Serial
-from nas.objectives import parse_objectives
+from nas.objectives import parse_objectives, quality
+from nas.options import Options
 from nas.ranking import Standing, rank
 from nas.recipe import Recipe
+from nas.results import Result, take
 from nas.runs import Run
-from nas.search import Plan, Search, Watcher, check_architecture
+from nas.search import Plan, Search, Watcher, check_result
 from nas.strategies import Strategy, make_strategy
 from nas.worker import PRELOAD, MakeTrainer, find_device
 from search_spaces import Budget, SearchSpace, Space, SpaceError
@@ -32,55 +34,8 @@ BAND = 2
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""
 
-MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "command", "data_dir", "versions")
+MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "space_file", "data_dir", "command", "versions")
 """Settings that a run can go on with although they have changed."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be asked of a search; None (or nothing) leaves it to the data, the space or the machine."""
-
-    space: str = "subgrid"
-    data: str = "digits"
-    trials: int = 32
-    minutes: float | None = None
-    strategy: str = "tpe"
-    objective: str = "accuracy"
-    max_params: int | None = None
-    min_params: int | None = None
-    max_macs: int | None = None
-    patch: tuple[int, ...] = ()
-    width: tuple[int, ...] = ()
-    depth: tuple[int, ...] = ()
-    ratio: tuple[int, ...] = ()
-    epochs: int | None = None
-    lr: float | None = None
-    batch: int | None = None
-    weight_decay: float | None = None
-    label_smoothing: float | None = None
-    augment: str | None = None
-    images: int | None = None
-    prune: bool = True
-    top: int = 3
-    seeds: int = 5
-    seed: int = 0
-    device: str = "auto"
-    workers: int | None = None
-    run: str | None = None
-    runs_dir: Path = Path("runs")
-    data_dir: Path = Path("data")
-    command: str = ""
-
-    def __post_init__(self) -> None:
-        least = {"trials": 1, "top": 1, "seeds": 1, "seed": 0, "workers": 0, "max_params": 1, "min_params": 0}
-        for name, bound in (least | {"max_macs": 1, "images": 1}).items():
-            value = getattr(self, name)
-            if value is not None and value < bound:
-                raise NasError(f"--{name.replace('_', '-')} is {value}; at least {bound} is expected")
-        if self.minutes is not None and not self.minutes > 0:
-            raise NasError(f"--minutes is {self.minutes:g}; more than 0 is expected")
-        if self.min_params and self.max_params and self.min_params > self.max_params:
-            raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")
 
 
 class Session:
@@ -122,19 +77,15 @@ class Session:
     def settings(self) -> dict[str, Any]:
         """What run.json keeps: everything needed to repeat the run."""
         options, space = self.options, self.space
-        declared = {"name": space.space.name}
-        if options.space.endswith(".py"):
-            path = Path(options.space).resolve()
-            declared |= {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         return {
-            "space": declared | {name: list(sizes) for name, sizes in space.sizes.items()},
+            "space": {"name": space.space.name, "bias": space.space.bias, "families": families(space)}
+            | {name: list(sizes) for name, sizes in space.sizes.items()},
             "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
             "strategy": options.strategy,
             "objective": options.objective,
             "seed": options.seed,
-            "images": len(self.dataset.train),
             "rungs": list(self.plan.rungs),
             "trials": options.trials,
             "minutes": options.minutes,
@@ -143,6 +94,7 @@ class Session:
             "device": self.device,
             "workers": self.workers,
             "command": options.command,
+            "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
             "data_dir": str(options.data_dir),
             "versions": {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")},
         }
@@ -159,10 +111,8 @@ class Session:
 
     @property
     def workers(self) -> int:
-        """As asked, else one a GPU, else one a core; 0 trains in this process."""
-        if self.options.workers is not None:
-            return self.options.workers
-        return self.devices if self.device != "cpu" else cores()
+        """How many worker processes train; with 0 this process does."""
+        return worker_count(self.options.workers, self.device, self.devices)
 
     def executor(self) -> Executor:
         """Local worker processes, or this process."""
@@ -184,12 +134,19 @@ class Session:
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
             search.finals(watcher)
-        return rank(run.results(), sizes_of)
+        return rank(run.results(), sizes_of, quality(self.objectives))
 
 
 def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
     """The data; of a large set on the CPU as many training images as a search needs."""
     return load(name, data_dir=data_dir, seed=seed, limit=images or (CPU_IMAGES if device == "cpu" else None))
+
+
+def worker_count(wanted: int | None, device: str, devices: int) -> int:
+    """As many worker processes as wanted, else one a GPU, else one a core."""
+    if wanted is not None:
+        return wanted
+    return cores() if device == "cpu" else devices
 
 
 def local_executor(dataset: Dataset, recipe: Recipe, device: str, devices: int, workers: int) -> Executor:
@@ -238,6 +195,12 @@ def budget_band(space: SearchSpace, options: Options) -> Budget:
     return budget
 
 
+def families(space: SearchSpace) -> dict[str, dict[str, str]]:
+    """What a block may be: the pattern of every axis, by family."""
+    axes = (*space.shape, "c")
+    return {family.name: {axis: family.pattern(axis) for axis in axes} for family in space.space.families}
+
+
 def _possible(space: SearchSpace, budget: Budget) -> bool:
     try:
         space.sample(Random(0), budget)
@@ -274,17 +237,18 @@ class OpenRun:
     """A run that exists, with what its settings say, for commands that read it or train in it."""
 
     run: Run
-    standings: list[Standing]
+    results: list[Result]
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> OpenRun:
         """Raises NasError for an unknown or damaged run."""
-        return cls.of(Run.open(runs_dir, name))
+        run = Run.open(runs_dir, name)
+        return cls(run, run.results(validate=check_result))
 
-    @classmethod
-    def of(cls, run: Run) -> OpenRun:
-        """A run that is open already."""
-        return cls(run, rank(run.results(validate=check_architecture), sizes_of))
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """The ranking of the run."""
+        return rank(self.results, sizes_of, quality(parse_objectives(self.setting("objective", "a text"))))
 
     def find(self, id: str) -> Standing:
         """An architecture by its id or the beginning of it. Raises NasError."""
@@ -298,30 +262,43 @@ class OpenRun:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe of the run."""
-        return Recipe.from_json(self._setting("recipe"))
+        return Recipe.from_json(self.setting("recipe", "an object"))
+
+    @property
+    def space_name(self) -> str:
+        """The name of the space that was searched, fit for the name of a module."""
+        name: str = self.setting("space.name", "a text")
+        return name if name.isidentifier() and name.isascii() else "network"
 
     def dataset(self, data_dir: Path | None = None) -> Dataset:
         """The data of the run, loaded again. Raises NasError when it has changed."""
-        facts = self._setting("data")
-        try:
-            name, seed, images, fingerprint = facts["name"], facts["seed"], facts["train"], facts["fingerprint"]
-        except (KeyError, TypeError):
-            raise NasError(f"run {self.run.name!r} does not say which data it used") from None
-        dataset = load(str(name), data_dir=data_dir or Path(str(self._setting("data_dir"))), seed=seed, limit=images)
+        name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
+        dataset = load(
+            name,
+            data_dir=data_dir or Path(self.setting("data_dir", "a text")),
+            seed=self.setting("data.seed", "a count"),
+            limit=self.setting("data.train", "a count"),
+        )
         if dataset.fingerprint != fingerprint:
             raise NasError(f"data {name!r} is not what run {self.run.name!r} was made with: its fingerprint differs")
         return dataset
 
-    def _setting(self, name: str) -> Any:
-        if name not in self.run.settings:
-            raise NasError(f"{self.run.path}/run.json has no {name!r}")
-        return self.run.settings[name]
+    def setting(self, name: str, kind: str) -> Any:
+        """A setting by its dotted name, checked to be of a kind that `nas.results.take` knows. Raises NasError."""
+        *outer, last = name.split(".")
+        values = self.run.settings
+        try:
+            for part in outer:
+                values = take(values, part, "an object")
+            return take(values, last, kind)
+        except ValueError as error:
+            raise NasError(f"{self.run.path / 'run.json'}: among its settings {error}") from None
 
 
 def sizes_of(architecture: Architecture) -> object:
     """What two networks share that differ in their mixers only: patch, width, depth and channel MLPs."""
     stage = architecture.stages[0]
-    return str(stage.embed), tuple(block[-1] for block in stage.blocks)
+    return str(stage.embed), tuple(block[-1:] for block in stage.blocks)
 
 
 def _version(name: str) -> str:

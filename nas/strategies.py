@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from einmix import Architecture
 from nas.errors import NasError, nearest
@@ -12,11 +12,17 @@ from nas.objectives import Objective
 from nas.results import Result
 from search_spaces import Budget, SearchSpace, SpaceError
 
-REPEATS = 200
-"""So many proposals in a row that were all known make a strategy list what is left."""
+if TYPE_CHECKING:
+    from optuna.trial import Trial
 
 LISTABLE = 2_000_000
 """Spaces up to this size are searched to the last architecture; in larger ones nobody gets there."""
+
+REPEATS = 200
+"""So many known architectures drawn in a row make a strategy list what is left of a space that can be listed."""
+
+LAST_REPEATS = 2_000
+"""So many, in a space too large to be listed, mean that next to nothing is left of the budget."""
 
 
 class Strategy(Protocol):
@@ -33,31 +39,50 @@ class Strategy(Protocol):
 
 
 class RandomSearch:
-    """Uniform over the architectures within the budget, without repetition: the baseline that others have to beat."""
+    """Uniform over the architectures within the budget, without repetition: the baseline that others have to beat.
+
+    When the results of an earlier session are told, it proposes what that session would have proposed next.
+    """
 
     ahead = True
 
     def __init__(self, space: SearchSpace, budget: Budget, seed: int):
-        self.space, self.budget, self.rng = space, budget, Random(seed)
-        self._known: set[str] = set()
-        self._rest: Iterator[Architecture] | None = None
         space.check(budget)
+        self.space, self.budget, self.rng = space, budget, Random(seed)
+        self._listable = space.count() <= LISTABLE
+        self._known: set[str] = set()
+        self._replayed: set[str] = set()  # of these, those that an earlier session drew and this one has yet to draw
+        self._rest: Iterator[Architecture] | None = None
 
     def ask(self) -> Architecture | None:
-        for _ in range(REPEATS if self._rest is None else 0):
-            architecture = self.space.sample(self.rng, self.budget)
-            if self._new(architecture):
-                return architecture
-        if self.space.count() > LISTABLE:
-            return self.ask()
         if self._rest is None:
-            self._rest = self.space.enumerate()
-        return next((a for a in self._rest if self.budget.admits(a.params, a.macs) and self._new(a)), None)
+            if found := self._draw():
+                return found
+            self._rest = affordable(self.space, self.budget) if self._listable else iter(())
+        return next((architecture for architecture in self._rest if self.take(architecture)), None)
+
+    def _draw(self) -> Architecture | None:
+        """A new architecture; None when so many known ones came in a row that drawing leads nowhere."""
+        repeats = 0
+        while repeats < (REPEATS if self._listable else LAST_REPEATS):
+            try:
+                architecture = self.space.sample(self.rng, self.budget)
+            except SpaceError:  # next to nothing is within the budget
+                if self._listable or self._known:
+                    return None
+                raise
+            if self.take(architecture):
+                return architecture
+            repeats = 0 if architecture.id in self._replayed else repeats + 1
+            self._replayed.discard(architecture.id)
+        return None
 
     def tell(self, architecture: Architecture, result: Result) -> None:
-        self._known.add(architecture.id)
+        if self.take(architecture):
+            self._replayed.add(architecture.id)
 
-    def _new(self, architecture: Architecture) -> bool:
+    def take(self, architecture: Architecture) -> bool:
+        """Marks an architecture as known; whether it is new."""
         new = architecture.id not in self._known
         self._known.add(architecture.id)
         return new
@@ -70,11 +95,11 @@ class Exhaustive:
 
     def __init__(self, space: SearchSpace, budget: Budget, seed: int):
         space.check(budget)
-        self._rest = (a for a in space.enumerate() if budget.admits(a.params, a.macs))
+        self._rest = affordable(space, budget)
         self._known: set[str] = set()
 
     def ask(self) -> Architecture | None:
-        return next((a for a in self._rest if a.id not in self._known), None)
+        return next((architecture for architecture in self._rest if architecture.id not in self._known), None)
 
     def tell(self, architecture: Architecture, result: Result) -> None:
         self._known.add(architecture.id)
@@ -97,54 +122,56 @@ class Tpe:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.budget, self.objectives = space, budget, objectives
         self.uniform = RandomSearch(space, budget, seed)
-        self._optuna = optuna
         self._study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=0),
             directions=[objective.direction for objective in objectives],
         )
-        self._open: dict[str, Any] = {}  # Optuna's trials by architecture id
-        self._asked = 0
+        self._states = optuna.trial.TrialState
+        self._open: dict[str, Trial] = {}  # by architecture id
+        self._informed = 0  # results with a figure to learn from
 
     def ask(self) -> Architecture | None:
-        self._asked += 1
-        for _ in range(self.attempts if self._asked > self.startup and self._learned() else 0):
+        for _ in range(self.attempts if self._informed >= self.startup else 0):
             trial = self._study.ask()
             architecture = self.space.choose(trial.suggest_categorical)
             affordable = self.budget.admits(architecture.params, architecture.macs)
-            if affordable and architecture in self.space and self.uniform._new(architecture):
+            if affordable and architecture in self.space and self.uniform.take(architecture):
                 self._open[architecture.id] = trial
                 return architecture
-            self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-        found = self.uniform.ask()
-        if found is not None:
-            self._study.enqueue_trial(self.space.encode(found))
-            self._open[found.id] = trial = self._study.ask()
-            self.space.choose(trial.suggest_categorical)
-        return found
+            self._study.tell(trial, state=self._states.FAIL)
+        return self.uniform.ask()
 
     def tell(self, architecture: Architecture, result: Result) -> None:
         self.uniform.tell(architecture, result)
-        trial = self._open.pop(architecture.id, None)
+        trial = self._open.pop(architecture.id, None) or self._enter(architecture)
         if trial is None:
-            self._asked += 1
-            try:
-                self._study.enqueue_trial(self.space.encode(architecture))
-            except SpaceError:  # a reference, or of another version of the space
-                return
-            trial = self._study.ask()
-            self.space.choose(trial.suggest_categorical)
-        states = self._optuna.trial.TrialState
-        if result.state == "failed" or result.score is None:
-            self._study.tell(trial, state=states.FAIL)
-        elif result.state == "pruned" and len(self.objectives) == 1:
-            for score in result.scores:
-                trial.report(self.objectives[0].of(result, score), score.epoch)
-            self._study.tell(trial, state=states.PRUNED)
+            return
+        score, single = result.score, len(self.objectives) == 1
+        if score is None or result.state == "failed" or (result.state == "pruned" and not single):
+            self._study.tell(trial, state=self._states.FAIL)
+            return
+        self._informed += 1
+        if result.state == "pruned":
+            for rung in result.scores:
+                trial.report(self.objectives[0].of(result, rung), rung.epoch)
+            self._study.tell(trial, state=self._states.PRUNED)
         else:
-            self._study.tell(trial, [objective.of(result, result.score) for objective in self.objectives])
+            self._study.tell(trial, [objective.of(result, score) for objective in self.objectives])
 
-    def _learned(self) -> bool:
-        return any(trial.state.is_finished() for trial in self._study.get_trials(deepcopy=False))
+    def _enter(self, architecture: Architecture) -> Trial | None:
+        """Optuna's trial of a proposal that was not Optuna's; None for a network that is not in the space."""
+        try:
+            self._study.enqueue_trial(self.space.encode(architecture))
+        except SpaceError:  # a run of another version of the space
+            return None
+        trial = self._study.ask()
+        self.space.choose(trial.suggest_categorical)
+        return trial
+
+
+def affordable(space: SearchSpace, budget: Budget) -> Iterator[Architecture]:
+    """Every architecture within the budget, lazily."""
+    return (architecture for architecture in space.enumerate() if budget.admits(architecture.params, architecture.macs))
 
 
 STRATEGIES = ("tpe", "random", "exhaustive")

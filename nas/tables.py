@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from einmix import Architecture, Mixer
+from nas.errors import one_line
 from nas.ranking import CONFIDENCE, Standing
 
 
 def ranking(standings: Sequence[Standing], *, title: str, most: int) -> Table:
-    """Finalists and references, then the others as far as the search took them, at most `most` of these."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Finalists and references, then the others as far as the search took them: at most `most` ranks beyond finals."""
+    table = new_table(title)
     gained = any(standing.gain for standing in standings)
     for name in ("rank", "architecture", "accuracy", *(["gain"] if gained else []), "n", "params", "MACs", "seconds"):
         table.add_column(name, justify="left" if name == "architecture" else "right", no_wrap=True)
     table.add_column("mixers", overflow="fold")
-    place = 0
-    for position, standing in enumerate(standings):
-        if standing.is_reference:
-            rank = "–"
-        else:
-            place += 1
-            rank = str(place)
-            if place > most and not standing.finals:
-                break
-        following = standings[position + 1] if position + 1 < len(standings) else None
-        table.add_row(
-            rank,
-            standing.label or standing.id,
+    shown = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= most]
+    last_final = max((i for i, (_, standing) in enumerate(shown) if standing.finals), default=None)
+    for position, (place, standing) in enumerate(shown):
+        cells = [
+            "–" if place is None else str(place),
+            one_line(standing.label) or standing.id,
             accuracy(standing),
             *([gain(standing)] if gained else []),
             str(standing.n),
@@ -40,21 +36,36 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int) -> Table:
             short(standing.architecture.macs),
             f"{standing.seconds:.1f}",
             mixers(standing.architecture),
-            style="dim" if standing.is_reference else None,
-            end_section=bool(standing.finals and following and not following.finals),
-        )
+        ]
+        style = "dim" if standing.is_reference else None
+        table.add_row(*map(Text, cells), style=style, end_section=position == last_final)
     return table
+
+
+def new_table(title: str | None = None) -> Table:
+    """The look of all tables."""
+    text = None if title is None else Text(one_line(title))
+    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
+    """Every standing with its place; references have none."""
+    place, rows = 0, []
+    for standing in standings:
+        place += not standing.is_reference
+        rows.append((None if standing.is_reference else place, standing))
+    return rows
 
 
 def accuracy(standing: Standing) -> str:
     """Mean ± standard deviation in percent; of a candidate that did not finish, how far it got."""
-    if standing.state == "failed":
+    if standing.accuracy is None:
         return "failed"
     value = f"{standing.accuracy:.1%}"
     if standing.std is not None:
         return f"{value[:-1]} ± {100 * standing.std:.1f}%"
-    if standing.state == "pruned" and standing.search and standing.search.score:
-        return f"{value} @ {standing.search.score.epoch}"
+    if standing.state == "pruned":
+        return f"{value} @ {standing.scores[0].epoch}"
     return value
 
 
@@ -72,48 +83,56 @@ def mixers(architecture: Architecture) -> str:
     return " | ".join(text if times == 1 else f"{times} x {text}" for text, times in runs) or "none"
 
 
-def footnotes(standings: Sequence[Standing], candidates: int) -> list[str]:
-    """What the reader of a ranking has to know about its figures."""
-    notes = [f"accuracy: validation, best of {candidates} candidates, so that of the leaders is optimistic"]
-    if gains := [s.gain for s in standings if s.gain]:
-        against = " or ".join(sorted({gain.against for gain in gains}))
+def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
+    """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
+    tried = sum(standing.search is not None for standing in standings)
+    notes = [f"accuracy: validation, best of {tried} candidates, so that of the leaders is optimistic"]
+    if gains := [standing.gain for standing in standings if standing.gain]:
+        against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
+        seeds = " or ".join(map(str, sorted({gain.n for gain in gains})))
         notes.append(
             f"gain: points over the best reference of the same sizes ({against}), mean of the differences over "
-            f"{gains[0].n} seeds, {CONFIDENCE:.0%} interval (t)"
+            f"{seeds} seeds, {CONFIDENCE:.0%} interval (t)"
         )
-    if any(s.state == "pruned" for s in standings):
-        notes.append("@ 5: pruned after 5 epochs")
+    if any(standing.state == "pruned" for standing in standings):
+        notes.append("@ e: pruned after e epochs")
+    failed = [standing for standing in standings if standing.reason]
+    notes += [f"{one_line(s.label) or s.id} failed: {one_line(s.reason)}" for s in failed[:most]]
+    if len(failed) > most:
+        notes.append(f"and {len(failed) - most} more failed: --json tells why")
     return notes
 
 
-def as_json(standing: Standing, place: int | None) -> dict[str, Any]:
+def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
     """A standing as JSON values; `place` is None for a reference."""
-    architecture, gained = standing.architecture, standing.gain
+    gained = standing.gain
     return {
         "rank": place,
         "id": standing.id,
         "label": standing.label,
         "state": standing.state,
-        "accuracy": standing.accuracy if standing.n and standing.accuracy == standing.accuracy else None,
+        "accuracy": standing.accuracy,
         "std": standing.std,
         "n": standing.n,
-        "loss": standing.loss if standing.loss == standing.loss else None,
+        "loss": standing.loss,
         "gain": gained and {"mean": gained.mean, "half_width": gained.half_width, "against": gained.against},
-        "params": architecture.params,
-        "macs": architecture.macs,
+        "params": standing.architecture.params,
+        "macs": standing.architecture.macs,
         "seconds": standing.seconds,
-        "reason": standing.search.reason if standing.search else "",
-        "mixers": [str(mixer) for mixer in architecture.mixers],
+        "reason": standing.reason,
+        "mixers": [str(mixer) for mixer in standing.architecture.mixers],
     }
 
 
-def ranked_json(standings: Iterable[Standing]) -> list[dict[str, Any]]:
-    """All standings as JSON values, places counted as in the table."""
-    place, rows = 0, []
-    for standing in standings:
-        place += not standing.is_reference
-        rows.append(as_json(standing, None if standing.is_reference else place))
-    return rows
+def architecture_json(architecture: Architecture) -> dict[str, Any]:
+    """An architecture as JSON values: its costs, its mixers in both forms."""
+    return {
+        "id": architecture.id,
+        "params": architecture.params,
+        "macs": architecture.macs,
+        "mixers": [str(mixer) for mixer in architecture.mixers],
+        "einmix": [einmix_line(mixer) for mixer in architecture.mixers],
+    }
 
 
 def einmix_line(mixer: Mixer) -> str:
@@ -140,5 +159,9 @@ def short(n: int) -> str:
 
 
 def count(n: int) -> str:
-    """An exact count where it can be read, else its magnitude."""
-    return f"{n:,}" if n < 10**12 else f"{n:.2e}"
+    """An exact count where it can be read, else its magnitude.
+
+    >>> count(9_303), count(10**22), count(10**400)
+    ('9,303', '1.00e+22', '1.00e+400')
+    """
+    return f"{n:,}" if n < 10**12 else f"{Decimal(n):.2e}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # the first optimizer step would import it: a second that is no training
 import torch.nn.functional as F
 from torch import Tensor, nn
 

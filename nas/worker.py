@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from nas.errors import NasError
 from nas.recipe import Recipe
 from nas.trial import Trainer
 
-PRELOAD = ("nas.training", "einmix.source")
+PRELOAD = ("nas.training", "einmix.source", "einops.layers.torch")
 """Modules that a server of worker processes imports once for all of them."""
+
+GPU_FILES = [Path(path) for path in ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")]
+"""One of these is there where Linux has a GPU that torch can use: NVIDIA's driver, AMD's, that of WSL."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def find_device(wanted: str) -> tuple[str, int]:
     """
     if wanted not in ("auto", "cpu", "cuda", "mps"):
         raise NasError(f"no device {wanted!r}: known: auto, cpu, cuda, mps")
-    if wanted == "cpu" or (wanted == "auto" and Path("/proc").exists() and not Path("/proc/driver/nvidia").exists()):
+    if wanted == "cpu" or (wanted == "auto" and sys.platform == "linux" and not any(map(Path.exists, GPU_FILES))):
         return "cpu", 1
     import torch
 

@@ -270,8 +270,8 @@ def test_a_garbage_line_is_refused_with_its_number(garbage, message, tmp_path):
 def test_the_callers_check_refuses_a_line_too(tmp_path):
     make_run(tmp_path, line(0), line(1, architecture={"do": "harm"}))
 
-    def validate(architecture: dict) -> None:
-        if architecture["do"] != "learn":
+    def validate(result: Result) -> None:
+        if result.architecture["do"] != "learn":
             raise ValueError("no such node: 'harm'")
 
     with pytest.raises(NasError, match="line 2: no such node: 'harm'; mend"):

@@ -1,0 +1,76 @@
+"""What can be asked of a search, with the only defaults there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.errors import NasError
+
+LEAST = {
+    "trials": 1,
+    "top": 1,
+    "seeds": 1,
+    "seed": 0,
+    "workers": 0,
+    "max_params": 1,
+    "min_params": 0,
+    "max_macs": 1,
+    "images": 1,
+}
+MOST = {"seed": 2**31 - 1, "seeds": 2**16, "workers": 2**12}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be asked of a search; None (or nothing) leaves it to the data, the space or the machine.
+
+    >>> Options(space="local").trials
+    32
+    """
+
+    space: str = "subgrid"
+    data: str = "digits"
+    trials: int = 32
+    minutes: float | None = None
+    strategy: str = "tpe"
+    objective: str = "accuracy"
+    max_params: int | None = None
+    min_params: int | None = None
+    max_macs: int | None = None
+    patch: tuple[int, ...] = ()
+    width: tuple[int, ...] = ()
+    depth: tuple[int, ...] = ()
+    ratio: tuple[int, ...] = ()
+    epochs: int | None = None
+    lr: float | None = None
+    batch: int | None = None
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    augment: str | None = None
+    images: int | None = None
+    prune: bool = True
+    top: int = 3
+    seeds: int = 5
+    seed: int = 0
+    device: str = "auto"
+    workers: int | None = None
+    run: str | None = None
+    runs_dir: Path = Path("runs")
+    data_dir: Path = Path("data")
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            check_range(name, getattr(self, name), least, MOST.get(name))
+        if self.minutes is not None and not self.minutes > 0:
+            raise NasError(f"--minutes is {self.minutes:g}; more than 0 is expected")
+        if self.min_params and self.max_params and self.min_params > self.max_params:
+            raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")
+
+
+def check_range(name: str, value: int | None, least: int, most: int | None = None) -> None:
+    """Raises NasError for an option that is less, or more, than it can be."""
+    if value is not None and (value < least or (most is not None and value > most)):
+        expected = f"at least {least}" if most is None else f"{least} to {most}"
+        raise NasError(f"--{name.replace('_', '-')} is {value}; {expected} is expected")
