@@ -105,15 +105,16 @@ def test_costs_are_those_of_the_built_network(name: str) -> None:
     assert net(x).shape == (2, arch.classes)
 
 
-def test_a_known_model_has_its_published_number_of_parameters() -> None:
-    """MLP-Mixer at 32 px, patch 4, 10 classes, dim 128, depth 8, token 64… counted by hand in Python."""
-    width, tokens, hidden, depth = 128, 64, 256, 8
-    token = algebra.nodes("norm", f"t=m{tokens}:{hidden} c=s{width} +b", "gelu", f"t=m{hidden}:{tokens} c=s{width} +b")
-    channel = algebra.nodes("norm", str(4 * width), "gelu", str(width))
-    arch = algebra.network(f"t=s{tokens} c=m48:{width} +b", *[(token, channel)] * depth, classes=10)
-    by_hand = 48 * width + width + 2 * width + width * 10 + 10
-    by_hand += depth * (4 * width + 2 * tokens * hidden + tokens + hidden + 8 * width * width + 5 * width)
-    assert arch.params == by_hand
+def test_published_models_have_their_published_numbers_of_parameters() -> None:
+    """As counted in timm: mixer_s16_224 and resmlp_12_224, both with 1000 classes."""
+    embed = "h=s14.m16:1 w=s14.m16:1 c=m3:{} +b"
+    token = algebra.nodes("norm", "h=m14:16 w=m14:16 c=s512 +b", "gelu", "h=m16:14 w=m16:14 c=s512 +b")
+    channel = algebra.nodes("norm", "2048", "gelu", "512")
+    assert algebra.network(embed.format(512), *[(token, channel)] * 8, classes=1000).params == 18_528_264
+    affine, scale = "h=s14 w=s14 c=g384 +b", "h=s14 w=s14 c=g384"
+    patches = algebra.nodes(affine, "h=m14 w=m14 c=s384 +b", scale)
+    channel = algebra.nodes(affine, "1536", "gelu", "384", scale)
+    assert algebra.network(embed.format(384), *[(patches, channel)] * 12, classes=1000).params == 15_350_872
 
 
 def test_mixers_and_untouched() -> None:

@@ -113,6 +113,7 @@ def test_the_text_needs_torch_and_einops_alone(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == expected, done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 @pytest.mark.parametrize("name", ["uniform", "ResMLP", "long"])
 def test_the_text_can_be_scripted(name: str, tmp_path: Path) -> None:
     """The tutorial times its blocks scripted: they must go on working so."""

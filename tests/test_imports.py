@@ -1,0 +1,78 @@
+"""What is cheap to import stays cheap; and the examples in the docstrings of einmix are true."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import einmix
+
+ROOT = Path(einmix.__file__).parents[1]
+HEAVY = ("torch", "ray", "optuna", "matplotlib")
+HELP = """
+import sys
+from nas.cli import main
+
+sys.argv = ["nas", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+def loaded_by(program: str, folder: Path = ROOT) -> set[str]:
+    """The heavy packages that a fresh interpreter has loaded after a program, which must end well."""
+    check = f"\nimport sys\nprint('LOADED', *(name for name in {HEAVY} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + check], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import einmix", "import search_spaces", HELP],
+    ids=["einmix", "search_spaces", "nas --help"],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    assert loaded_by(program) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in HEAVY if importlib.util.find_spec(name)])
+def test_the_check_finds_what_is_loaded(name: str, tmp_path: Path) -> None:
+    """A module that imports a heavy package somewhere inside is caught."""
+    (tmp_path / "light.py").write_text("import inner\n")
+    (tmp_path / "inner.py").write_text(f"def start():\n    import {name}\nstart()\n")
+    assert name in loaded_by("import light", tmp_path)
+
+
+def test_the_check_fails_with_the_program(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="no_such_module"):
+        loaded_by("import no_such_module", tmp_path)
+
+
+def test_help_is_checked_by_the_command_that_people_run() -> None:
+    """The entry point of pyproject.toml is the function that the test above calls."""
+    assert 'nas = "nas.cli:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["einmix", *(f"einmix.{module.name}" for module in pkgutil.iter_modules(einmix.__path__))]
+)
+def test_examples(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert not found.failed
+
+
+def test_the_public_functions_have_examples() -> None:
+    modules = (importlib.import_module(f"einmix.{name}") for name in ("factors", "mixer", "order", "reach", "words"))
+    assert all(doctest.testmod(module).attempted for module in modules)
