@@ -51,7 +51,8 @@ def _from_file(path: Path) -> Space:
         fact = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpaceError(f"space {str(path)!r} failed{where}: {fact}") from error
     if not isinstance(space, Space):
-        raise SpaceError(f"{str(path)!r} declares no space: write SPACE = Space(...), not {space!r}")
+        found = " ".join(repr(space).split())[:80]
+        raise SpaceError(f"{str(path)!r} declares no space: write SPACE = Space(...), not {found}")
     return space
 
 

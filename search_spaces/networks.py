@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, combinations, product
+from itertools import combinations, product
 
 from einmix import Mixer
 from search_spaces.mixers import Bounds, Mixers, wider
@@ -29,6 +29,12 @@ class Networks:
         """`base` is what all of them cost without their mixers, in parameters and in multiply-accumulates."""
         self.axes = frozenset(axis for axis, n in mixers.sizes.items() if axis != "c" and n > 1)
 
+    @property
+    def subsets(self) -> list[frozenset[str]]:
+        """All sets of the axes that have to be mixed."""
+        axes = sorted(self.axes)
+        return [frozenset(chosen) for k in range(len(axes) + 1) for chosen in combinations(axes, k)]
+
     def covers(self, covered: Iterable[frozenset[str]]) -> bool:
         """Whether mixers that mix along these axes leave none out."""
         return self.axes <= frozenset[str]().union(*covered)
@@ -36,11 +42,10 @@ class Networks:
     @cached_property
     def count(self) -> int:
         """By inclusion and exclusion over the sets of axes that no block mixes."""
-        axes = sorted(self.axes)
         return sum(
             (-1) ** len(missed)
             * sum(n for covered, n in self.mixers.coverage.items() if covered.isdisjoint(missed)) ** self.macro.depth
-            for missed in chain.from_iterable(combinations(axes, k) for k in range(len(axes) + 1))
+            for missed in self.subsets
         )
 
     @cached_property

@@ -101,8 +101,9 @@ class SearchSpace:
 
         Raises SpaceError where nothing, or next to nothing, is within the budget.
         """
-        self.check(budget)
         proposals = self._proposals(budget or Budget())
+        if not proposals.total:
+            self.check(budget)
         for _ in range(MAX_TRIES if proposals.total else 0):
             if proposed := proposals.draw(rng):
                 macro, kinds = proposed
