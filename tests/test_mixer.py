@@ -90,6 +90,7 @@ BAD_TEXTS = [
     ("h=m٣", "'m٣' is no factor: 'h=m٣'", "  ^^ write a role and a size, as in m8, s4, g64 or m4:1"),
     ("h=m4.x8", "'x' is no role: 'h=m4.x8'", "     ^^ s shared, g grouped, m mixed"),
     ("h=m4.s8:4", "'s8:4' changes its size, and only mixed factors can: 'h=m4.s8:4'", "     ^^^^ write m8:4, or s8"),
+    ("h=g8:4", "'g8:4' changes its size, and only mixed factors can: 'h=g8:4'", "  ^^^^ write m8:4, or g8"),
     ("h=m0", "'m0' has an impossible size: 'h=m0'", f"  ^^ write a size from 1 to {MAX_SIZE}"),
     ("h=m4:0", "'m4:0' has an impossible size: 'h=m4:0'", f"  ^^^^ write a size from 1 to {MAX_SIZE}"),
     (f"h=s{BIG}", f"'s{BIG}' has an impossible size: 'h=s{BIG}'", f"  ^^^^^^^^^ write a size from 1 to {MAX_SIZE}"),
