@@ -1,0 +1,239 @@
+"""Every strategy keeps one contract: each architecture once, within space and budget, to the last one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from statistics import fmean
+
+import pytest
+from scipy.stats import chisquare
+from searches import result_of, tiny
+
+from einmix import Architecture
+from nas.errors import NasError
+from nas.objectives import parse_objectives
+from nas.strategies import LISTABLE, STRATEGIES, Strategy, make_strategy
+from nas.trial import State
+from search_spaces import Budget, SearchSpace, SpaceError
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+SPACES: dict[str, tuple[SearchSpace, Budget]] = {
+    "local": (tiny("local", depth=(2,)), Budget()),
+    "mixed in a budget": (tiny("mixed", patch=(1, 2), width=(4, 8), depth=(1, 2)), Budget(300, 900, 20_000)),
+    "roles on a sequence": (tiny("roles", {"t": 12}, patch=(1, 3)), Budget(max_macs=2_000)),
+    "roles on a volume": (tiny("roles", {"d": 4, "h": 4, "w": 4}, patch=(1,), width=(4,), depth=(2,)), Budget()),
+}
+HUGE = tiny("roles", {"h": 32, "w": 32}, patch=(1,), width=(64,), depth=(4,)), Budget(max_params=200_000)
+SMALL = {
+    "local": (tiny("local"), Budget()),
+    "mixed": (tiny("mixed"), Budget(min_params=300)),
+    "per_channel in a budget": (tiny("per_channel", width=(2, 4), depth=(1,)), Budget(max_params=400, max_macs=2_000)),
+}
+every_space = pytest.mark.parametrize("where", SPACES)
+every_small_space = pytest.mark.parametrize("where", SMALL)
+
+
+def make(name: str, space: SearchSpace, budget: Budget | None = None, seed: int = 0, by: str = "accuracy") -> Strategy:
+    return make_strategy(name, space, budget or Budget(), seed=seed, objectives=parse_objectives(by))
+
+
+def merit(architecture: Architecture) -> float:
+    """A made-up accuracy: the share of spatial axes that each block mixes from their outermost factor on."""
+    firsts = [factors[0] for mixer in architecture.mixers for axis, factors in mixer.axes if axis != "c"]
+    return fmean(factor.role == "m" for factor in firsts)
+
+
+def drive(strategy: Strategy, n: int, state: Callable[[int], State] = lambda number: "complete") -> list[Architecture]:
+    """Asks for up to n architectures and tells how each one ended, by its number."""
+    asked = []
+    for number in range(n):
+        architecture = strategy.ask()
+        if architecture is None:
+            break
+        asked.append(architecture)
+        score = None if state(number) == "failed" else merit(architecture)
+        strategy.tell(architecture, result_of(architecture, score, state(number)))
+    return asked
+
+
+def ids(architectures: list[Architecture]) -> list[str]:
+    return [architecture.id for architecture in architectures]
+
+
+def feasible(space: SearchSpace, budget: Budget) -> set[str]:
+    return {arch.id for arch in space.enumerate() if budget.admits(arch.params, arch.macs)}
+
+
+@every_strategy
+@every_space
+def test_proposals_are_distinct_in_the_space_and_within_the_budget(name, where):
+    check_proposals(name, *SPACES[where])
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_so_they_are_in_a_space_that_nobody_can_list(name):
+    check_proposals(name, *HUGE)
+
+
+def check_proposals(name: str, space: SearchSpace, budget: Budget) -> None:
+    asked = drive(make(name, space, budget), 20)
+    assert len(set(ids(asked))) == 20
+    for architecture in asked:
+        assert architecture in space
+        assert budget.admits(architecture.params, architecture.macs)
+
+
+@every_strategy
+@every_small_space
+def test_a_space_ends_when_all_that_is_within_the_budget_has_been_proposed(name, where):
+    space, budget = SMALL[where]
+    strategy = make(name, space, budget)
+    asked = drive(strategy, space.count() + 1)
+    assert len(asked) == len(set(ids(asked)))
+    assert set(ids(asked)) == feasible(space, budget)
+    assert strategy.ask() is None
+
+
+@every_strategy
+@every_small_space
+def test_results_of_an_earlier_session_are_not_proposed_again(name, where):
+    space, budget = SMALL[where]
+    earlier = make(name, space, budget, seed=1)
+    known = drive(earlier, 5)
+    later = make(name, space, budget, seed=1)
+    for architecture in known:
+        later.tell(architecture, result_of(architecture, merit(architecture)))
+    rest = drive(later, space.count())
+    assert not set(ids(rest)) & set(ids(known))
+    assert set(ids(rest + known)) == feasible(space, budget)
+
+
+@every_strategy
+def test_proposals_are_determined_by_the_seed(name):
+    space = tiny("roles", depth=(1, 2))
+    first, second, other = (ids(drive(make(name, space, seed=seed), 25)) for seed in (0, 0, 1))
+    assert first == second
+    assert (first == other) == (name == "exhaustive")
+
+
+@every_strategy
+@pytest.mark.parametrize("state", ["failed", "pruned"])
+def test_failed_and_pruned_results_break_nothing(name, state):
+    space = tiny("roles", depth=(1, 2))
+    assert len(set(ids(drive(make(name, space), 30, lambda number: state)))) == 30
+    mixed = drive(make(name, space), 30, lambda number: state if number % 3 else "complete")
+    assert len(set(ids(mixed))) == 30
+
+
+@every_strategy
+def test_results_may_come_late_and_in_any_order(name):
+    space = tiny("roles", depth=(1, 2))
+    strategy, waiting, seen = make(name, space), [], set()
+    for number in range(40):
+        architecture = strategy.ask()
+        assert architecture.id not in seen
+        seen.add(architecture.id)
+        waiting.append(architecture)
+        if number % 2:
+            late = waiting.pop(number % len(waiting))
+            strategy.tell(late, result_of(late, merit(late)))
+
+
+@every_strategy
+def test_what_is_not_in_the_space_can_be_told(name):
+    space, elsewhere = tiny("local"), tiny("roles", depth=(3,))
+    strategy = make(name, space)
+    for architecture in islice(elsewhere.enumerate(), 5):
+        strategy.tell(architecture, result_of(architecture, 0.5))
+    assert len(drive(strategy, 100)) == space.count()
+
+
+@every_strategy
+def test_a_budget_that_nothing_meets_is_told_at_once(name):
+    with pytest.raises(SpaceError, match="no architecture of space 'local' has 0 to 5 parameters"):
+        make(name, tiny("local"), Budget(max_params=5))
+
+
+def test_an_unknown_strategy_is_told_with_the_nearest_names():
+    with pytest.raises(NasError, match="no strategy 'randon': did you mean 'random'"):
+        make("randon", tiny())
+
+
+def test_an_interrupted_random_search_goes_on_as_if_it_had_not_been():
+    space = tiny("roles", {"t": 8}, patch=(1,))  # small enough for repeats to come, and the listing of what is left
+    by_id = {architecture.id: architecture for architecture in space.enumerate()}
+    whole = ids(drive(make("random", space), space.count()))
+    assert len(whole) == space.count()
+    for done in (1, 100, space.count() - 1):
+        resumed = make("random", space)
+        for id in reversed(whole[:done]):  # results come in any order
+            resumed.tell(by_id[id], result_of(by_id[id], 0.5))
+        assert ids(drive(resumed, space.count())) == whole[done:]
+
+
+def test_random_search_is_uniform():
+    space = tiny("local")
+    firsts = Counter(make("random", space, seed=seed).ask().id for seed in range(100 * space.count()))
+    assert firsts.keys() == feasible(space, Budget())
+    assert chisquare(list(firsts.values())).pvalue > 0.001
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_the_few_of_a_huge_space_that_are_within_the_budget_are_found_and_end(name):
+    space = tiny("roles", width=(64,), depth=(2,))
+    least = space.bounds()[0]
+    assert space.count() > LISTABLE
+    asked = drive(make(name, space, Budget(max_params=least)), 100)
+    assert 1 < len(asked) < 100
+    assert {architecture.params for architecture in asked} == {least}
+
+
+def test_tpe_learns():
+    """Where every choice counts by itself the model finds good ones; at random half of the merit is chance."""
+    space = tiny("roles", width=(16,), depth=(2,))
+    late: dict[str, list[float]] = {"tpe": [], "random": []}
+    for name, means in late.items():
+        for seed in range(5):
+            means.append(fmean(merit(architecture) for architecture in drive(make(name, space, seed=seed), 50)[30:]))
+    assert min(late["tpe"]) > max(late["random"])
+
+
+def test_tpe_learns_from_an_earlier_session():
+    space = tiny("roles", width=(16,), depth=(2,))
+    history = drive(make("random", space, seed=7), 50)
+    told, untold = make("tpe", space), make("tpe", space)
+    for architecture in history:
+        told.tell(architecture, result_of(architecture, merit(architecture)))
+    first_told, first_untold = ([untold_or_told.ask() for _ in range(8)] for untold_or_told in (told, untold))
+    assert fmean(map(merit, first_told)) > fmean(map(merit, first_untold)) + 0.2
+
+
+def test_tpe_keeps_away_from_what_is_pruned():
+    space = tiny("roles", width=(16,), depth=(2,))
+    strategy, asked = make("tpe", space), []
+    for _ in range(50):
+        architecture = strategy.ask()
+        asked.append(architecture)
+        state = "complete" if merit(architecture) > 0.5 else "pruned"
+        strategy.tell(architecture, result_of(architecture, 0.5, state))
+    assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
+
+
+def test_tpe_takes_several_objectives():
+    space = tiny("roles", width=(16,), depth=(2,))
+    asked = drive(make("tpe", space, by="accuracy,macs"), 30, lambda number: "failed" if number == 15 else "complete")
+    assert len(set(ids(asked))) == 30
+    single = drive(make("tpe", space), 30)
+    assert fmean(architecture.macs for architecture in asked[15:]) < fmean(arch.macs for arch in single[15:])
+
+
+def test_tpe_minimises_the_loss():
+    space = tiny("roles", width=(16,), depth=(2,))
+    strategy, asked = make("tpe", space, by="loss"), []
+    for _ in range(50):
+        asked.append(strategy.ask())
+        strategy.tell(asked[-1], result_of(asked[-1], 0.5, loss=1 - merit(asked[-1])))
+    assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
