@@ -110,7 +110,7 @@ def search(
     images: Annotated[int | None, typer.Option(help="Training images to use (default on a CPU: 10,000).")] = None,
     prune: Annotated[bool, typer.Option(help="Stop weak candidates at early rungs.")] = Options.prune,
     top: Annotated[int, typer.Option(help="Finalists to train again over several seeds.")] = Options.top,
-    seeds: Annotated[int, typer.Option(help="Seeds of the finals.")] = Options.seeds,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the finals (default: 5, for large data 3).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of split, proposals and trainings.")] = Options.seed,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes (default: one a GPU, or one a core).")] = None,

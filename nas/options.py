@@ -51,7 +51,7 @@ class Options:
     images: int | None = None
     prune: bool = True
     top: int = 3
-    seeds: int = 5
+    seeds: int | None = None
     seed: int = 0
     device: str = "auto"
     workers: int | None = None

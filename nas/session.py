@@ -34,6 +34,9 @@ BAND = 2
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""
 
+SEEDS, FEW_SEEDS, LARGE = 5, 3, 10_000
+"""Seeds of the finals, and those where a training takes long: from so many training images on."""
+
 MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "space_file", "data_dir", "command", "versions")
 """Settings that a run can go on with although they have changed."""
 
@@ -66,7 +69,7 @@ class Session:
             rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
             minutes=options.minutes,
             top=options.top,
-            seeds=options.seeds,
+            seeds=options.seeds or (FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS),
             objectives=self.objectives,
         )
         self.strategy: Strategy = make_strategy(
@@ -90,7 +93,7 @@ class Session:
             "trials": options.trials,
             "minutes": options.minutes,
             "top": options.top,
-            "seeds": options.seeds,
+            "seeds": self.plan.seeds,
             "device": self.device,
             "workers": self.workers,
             "command": options.command,
