@@ -50,13 +50,14 @@ class Noting:
     log: Path
     does: Mapping[str, str] = field(default_factory=dict)
     ms: float = 0.0
+    deaths: int = 2
 
     def __call__(self, worker: int) -> Trainer:
         return self.train
 
     def train(self, job: Job, report: Report) -> Outcome:
         self._note("start", job)
-        todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "flag": f"{self.log}.{job.id}", "times": 2}
+        todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "flag": f"{self.log}.{job.id}", "times": self.deaths}
         outcome = train(replace(job, architecture=todo), report)
         if job.weights:
             Path(job.weights).touch()

@@ -1,0 +1,431 @@
+"""A search over both executors: what is tried, pruned, failed and resumed, and who takes part in the finals."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from searches import Noting, notes, plan, result_of, search_in, tiny
+from stubs import accuracy
+
+from nas.errors import NasError
+from nas.executors import Executor, LocalWorkers, Serial
+from nas.objectives import parse_objectives
+from nas.progress import Quiet
+from nas.results import Result
+from nas.runs import Run
+from nas.search import Plan, Rungs, Search, Status, check_result
+from nas.session import OpenRun
+from nas.strategies import Exhaustive, RandomSearch
+from nas.trial import Score
+from search_spaces import Budget, SearchSpace
+
+SPACE = tiny(depth=(1, 2))
+SETTINGS = {"objective": "accuracy"}
+
+Searching = Callable[..., Search]
+
+
+def first_ids(n: int, space: SearchSpace = SPACE, seed: int = 0) -> list[str]:
+    """The ids that a random search proposes first."""
+    strategy = RandomSearch(space, Budget(), seed)
+    return [strategy.ask().id for _ in range(n)]  # type: ignore[union-attr]
+
+
+def executor_of(kind: str, make: Noting) -> Executor:
+    return Serial(make) if kind == "serial" else LocalWorkers(make, 2)
+
+
+@pytest.fixture(params=["serial", "workers"])
+def searching(request, tmp_path) -> Searching:
+    """Runs a search in the run "x" under tmp_path with a stub that notes into tmp_path/log."""
+
+    def search(wanted: Plan | None = None, does: dict[str, str] | None = None, **given: object) -> Search:
+        make = Noting(tmp_path / "log", does or {})
+        with executor_of(request.param, make) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+            return search_in(run, executor, wanted or plan(), **given)  # type: ignore[arg-type]
+
+    return search
+
+
+def results(tmp_path: Path, phase: str = "") -> list[Result]:
+    """What another process reads of the run, every line checked."""
+    found = Run.open(tmp_path, "x").results(validate=check_result)
+    return [result for result in found if phase in ("", result.phase)]
+
+
+def started(tmp_path: Path) -> Counter:
+    return Counter(note.key for note in notes(tmp_path / "log", "start"))
+
+
+def test_every_trial_is_trained_once_and_the_finals_follow(searching, tmp_path):
+    searching()
+    tried, finals = results(tmp_path, "search"), results(tmp_path, "final")
+    assert {result.id for result in tried} == set(first_ids(6))
+    assert {(result.seed, result.epochs, result.state, result.label) for result in tried} == {(0, 3, "complete", "")}
+    best = sorted(tried, key=lambda result: -accuracy(result.id, 0))[:2]
+    assert {result.id for result in finals if not result.label} == {result.id for result in best}
+    assert Counter(result.seed for result in finals) == {1: len(finals) // 2, 2: len(finals) // 2}
+    assert set(started(tmp_path).values()) == {1}
+    assert set(started(tmp_path)) == {result.key for result in tried + finals}
+
+
+def test_finals_hold_the_references_at_the_sizes_of_each_finalist(searching, tmp_path):
+    space = tiny(depth=(1, 2), width=(4, 8))
+    searching(plan(trials=20, top=3), space=space)
+    finals = results(tmp_path, "final")
+    by_id = {arch.id: arch for arch in space.enumerate()}
+    macros = {space.macro(by_id[result.id]) for result in finals if not result.label}
+    assert len(macros) > 1
+    expected = {(label, arch.id) for macro in macros for label, arch in space.references(macro).items()}
+    assert {(result.label, result.id) for result in finals if result.label} == expected
+    assert {label for label, _ in expected} == {"full token mixing", "channels only", "shared local"}
+
+
+def test_weights_are_kept_of_finals_alone(searching, tmp_path):
+    searching()
+    run = Run.open(tmp_path, "x")
+    kept = {path.name for path in (tmp_path / "x" / "checkpoints").iterdir()}
+    assert kept == {run.weights_path(result.key).name for result in results(tmp_path, "final")}
+
+
+def test_pruned_candidates_stop_at_their_rung_and_are_no_finalists(searching, tmp_path):
+    searching(plan(trials=40, rungs=(1, 2), top=40, seeds=1), space=tiny("mixed", depth=(1, 2)))
+    tried = results(tmp_path, "search")
+    pruned = [result for result in tried if result.state == "pruned"]
+    assert {result.scores[-1].epoch for result in pruned} == {1, 2}
+    assert {result.scores[-1].epoch for result in tried if result.state == "complete"} == {3}
+    finalists = {result.id for result in results(tmp_path, "final") if not result.label}
+    assert finalists == {result.id for result in tried if result.state == "complete"}
+    assert all(len(result.scores) == 1 for result in results(tmp_path, "final"))  # no rungs there
+
+
+SEEN = [
+    # eta, scores so far and the new one: does it go on?
+    (2, [0.9, 0.8, 0.7, 0.1], True),  # the first four always
+    (2, [0.9, 0.8, 0.7, 0.6, 0.75], True),  # third of five, of which the best three go on
+    (2, [0.9, 0.8, 0.7, 0.6, 0.65], False),  # fourth of five
+    (2, [0.9, 0.8, 0.7, 0.6, 0.5, 0.75], True),  # third of six
+    (2, [0.9, 0.8, 0.7, 0.6, 0.5, 0.65], False),  # fourth of six
+    (3, [0.9, 0.8, 0.7, 0.6, 0.5, 0.85], True),  # second of six, of which the best two go on
+    (3, [0.9, 0.8, 0.7, 0.6, 0.5, 0.75], False),  # third of six
+    (2, [0.5, 0.5, 0.5, 0.5, 0.5], True),  # as good as all others
+]
+
+
+@pytest.mark.parametrize(("eta", "scores", "goes_on"), SEEN)
+def test_a_candidate_goes_on_when_it_is_among_the_best_share_at_its_rung(eta, scores, goes_on):
+    rungs = Rungs(eta)
+    for value in scores[:-1]:
+        rungs.see(Score(1, 0.5, value))
+    for other in (0.99, 0.98, 0.97, 0.96, 0.95):  # at another rung, which does not count
+        rungs.see(Score(2, 0.5, other))
+    assert rungs.see(Score(1, 0.5, scores[-1])) is goes_on
+
+
+def test_equal_accuracies_are_told_apart_by_loss_or_the_other_way_round():
+    by_accuracy, by_loss = Rungs(2), Rungs(2, by="loss")
+    for rungs in (by_accuracy, by_loss):
+        for loss in (0.1, 0.2, 0.3, 0.4):
+            rungs.see(Score(1, loss, 0.5))
+    assert not by_accuracy.see(Score(1, 0.35, 0.5))
+    assert by_accuracy.see(Score(1, 9.0, 0.6))
+    assert not by_loss.see(Score(1, 9.0, 0.6))
+    assert by_loss.see(Score(1, 0.05, 0.1))
+
+
+def test_a_search_in_pieces_ends_as_one_in_a_single_go(tmp_path):
+    """With one process at work even the order is the same: proposals and rungs of earlier sessions are had again."""
+    found = {}
+    for name, pieces in (("one go", [24]), ("pieces", [3, 8, 9, 24])):
+        for trials in pieces:
+            make = Noting(tmp_path / f"{name}.log")
+            with Serial(make) as executor, Run.create_or_open(tmp_path / name, "x", SETTINGS) as run:
+                search_in(run, executor, plan(trials=trials, rungs=(1, 2)))
+        tried = results(tmp_path / name, "search")
+        found[name] = [(result.key, result.state, result.scores) for result in tried]
+        assert Counter(result.state for result in tried)["pruned"] > 4
+    assert found["one go"] == found["pieces"]
+
+
+FAILURES = {
+    "raise": "ValueError: the sizes do not divide",
+    "out of memory": "out of memory (MemoryError)",
+    "nan": "FloatingPointError: training loss is nan in epoch 2",
+    "nan score": "FloatingPointError: loss is nan",
+    "worthless": "TypeError: Object of type object is not JSON serializable",
+}
+
+
+def test_failures_are_kept_with_their_reasons_and_the_search_goes_on(searching, tmp_path):
+    does = dict(zip(first_ids(10)[2:], FAILURES, strict=False))
+    searching(plan(trials=10), does)
+    by_id = {result.id: result for result in results(tmp_path, "search")}
+    assert set(by_id) == set(first_ids(10))
+    for id, do in does.items():
+        assert by_id[id].state == "failed"
+        assert by_id[id].reason.startswith(FAILURES[do])
+        assert "Traceback" in by_id[id].traceback
+    assert Counter(result.state for result in by_id.values()) == {"failed": 5, "complete": 5}
+    assert not {result.id for result in results(tmp_path, "final")} & set(does)
+    searching(plan(trials=10), does)
+    assert set(started(tmp_path).values()) == {1}  # what has failed is finished too
+
+
+def test_when_everything_fails_the_search_ends_without_finals(searching, tmp_path):
+    searching(does=dict.fromkeys(first_ids(6), "raise"))
+    assert [result.state for result in results(tmp_path)] == ["failed"] * 6
+
+
+def test_a_reference_that_fails_leaves_the_others(searching, tmp_path):
+    reference = SPACE.references(SPACE.middle)["channels only"]
+    space = tiny(depth=(SPACE.middle.depth,))
+    searching(does={reference.id: "raise"}, space=space)
+    finals = results(tmp_path, "final")
+    assert {result.label for result in finals if result.state == "failed"} == {"channels only"}
+    assert {result.label for result in finals if result.state == "complete"} == {
+        "",
+        "full token mixing",
+        "shared local",
+    }
+
+
+@pytest.mark.parametrize(("deaths", "state"), [(1, "complete"), (2, "failed")])
+def test_a_killed_worker_costs_its_candidate_one_more_try(deaths, state, tmp_path):
+    victim = first_ids(6)[3]
+    make = Noting(tmp_path / "log", {victim: "die"}, deaths=deaths)
+    with LocalWorkers(make, 2) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        search_in(run, executor, plan())
+    states = {result.id: result.state for result in results(tmp_path, "search")}
+    assert states == dict.fromkeys(first_ids(6), "complete") | {victim: state}
+    assert started(tmp_path)[victim, 0.01, 0, 3] == 2
+
+
+def test_a_space_that_is_exhausted_says_so_and_ends(searching, tmp_path):
+    space = tiny("grouped")
+    search = searching(plan(trials=100), space=space)
+    assert search.exhausted
+    assert len(results(tmp_path, "search")) == space.count()
+    assert searching(plan(trials=100), space=space).exhausted
+    assert set(started(tmp_path).values()) == {1}
+
+
+def test_trials_that_are_enough_do_not_exhaust_a_space(searching):
+    space = tiny("grouped")
+    assert not searching(plan(trials=space.count()), space=space).exhausted
+
+
+def test_repeating_a_search_trains_nothing_again(searching, tmp_path):
+    for _ in range(2):
+        searching()
+    assert set(started(tmp_path).values()) == {1}
+
+
+def test_more_trials_and_seeds_go_on_where_it_stopped(searching, tmp_path):
+    searching(plan(trials=4))
+    searching(plan(trials=9, seeds=3, top=3))
+    assert {result.id for result in results(tmp_path, "search")} == set(first_ids(9))
+    best = sorted(first_ids(9), key=lambda id: -accuracy(id, 0))[:3]
+    per_finalist = Counter(result.id for result in results(tmp_path, "final") if not result.label)
+    assert {id: per_finalist[id] for id in best} == dict.fromkeys(best, 3)
+    assert set(started(tmp_path).values()) == {1}
+
+
+def test_fewer_trials_than_there_are_leave_the_search_as_it_is(searching, tmp_path):
+    searching(plan(trials=8))
+    before = results(tmp_path)
+    searching(plan(trials=3))
+    assert results(tmp_path) == before
+
+
+def test_a_second_search_in_the_same_run_is_refused(searching, tmp_path):
+    with (
+        Run.create_or_open(tmp_path, "x", SETTINGS),
+        pytest.raises(NasError, match=r"run 'x' is being written by another search \(process \d+\)"),
+    ):
+        searching()
+    assert results(tmp_path) == []
+
+
+def test_a_full_disk_ends_the_search_and_the_same_command_goes_on(searching, tmp_path, monkeypatch):
+    lines, write = itertools.count(), os.write
+
+    def full_after_three(file: int, data: bytes) -> int:
+        if data.startswith(b'{"architecture"') and next(lines) >= 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data)
+
+    with monkeypatch.context() as patch, pytest.raises(NasError, match=r"results\.jsonl: No space left on device"):
+        patch.setattr(os, "write", full_after_three)
+        searching()
+    on_disk = {result.key for result in results(tmp_path)}
+    assert len(on_disk) == 3
+    (tmp_path / "log").unlink()
+    searching()
+    assert not set(started(tmp_path)) & on_disk
+    assert {result.id for result in results(tmp_path, "search")} == set(first_ids(6))
+
+
+def test_minutes_end_the_search_and_leave_the_finals(searching, tmp_path, monkeypatch):
+    class Clock:
+        """Ten seconds pass whenever somebody looks."""
+
+        def __init__(self) -> None:
+            self.monotonic = functools.partial(next, itertools.count(0, 10))
+
+    monkeypatch.setattr("nas.search.time", Clock())
+    search = searching(plan(trials=500, minutes=1))
+    assert 3 <= len(results(tmp_path, "search")) < 12
+    assert len({result.id for result in results(tmp_path, "final") if not result.label}) == 2
+    assert not search.exhausted
+
+
+class Watching(Quiet):
+    """Keeps what a watcher is shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, int, int, int, int]] = []
+        self.last: list[Result] = []
+
+    def show(self, status: Status) -> None:
+        counts = status.done, status.total, status.running, status.pruned, status.failed
+        self.seen.append((status.phase, *counts))
+        if status.last and status.done > status.reused and status.last not in self.last:
+            self.last.append(status.last)
+
+
+def test_a_watcher_is_shown_every_training_as_it_ends(searching, tmp_path):
+    for _ in range(2):  # in the second session there are none
+        watching = Watching()
+        before = len(results(tmp_path)) if (tmp_path / "x").exists() else 0
+        searching(plan(trials=12, rungs=(1,)), {first_ids(3)[2]: "raise"}, watcher=watching)
+        assert watching.last == results(tmp_path)[before:]
+        tried = results(tmp_path, "search")
+        pruned = sum(result.state == "pruned" for result in tried)
+        assert ("search", 12, 12, 0, pruned, 1) in watching.seen
+        finals = len(results(tmp_path, "final"))
+        assert watching.seen[-1] == ("final", finals, finals, 0, 0, 0)
+        assert all(done + running <= total for _, done, total, running, _, _ in watching.seen)
+
+
+def test_time_left_is_what_this_sessions_trainings_took():
+    now = Status("search", 10).started
+    assert Status("search", 10, done=4, reused=4).seconds_left is None
+    left = Status("search", 10, done=6, reused=4, started=now - 20).seconds_left
+    assert left == pytest.approx(40, rel=0.5)
+    assert Status("search", 3, done=6, reused=4).seconds_left == 0
+
+
+def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: SearchSpace = SPACE) -> Search:
+    """A search that finds these results in its run."""
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        for result in found:
+            run.append(result.to_line())
+        strategy = RandomSearch(space, Budget(), 0)
+        return Search(space, strategy, Serial(Noting(tmp_path / "log")), run, wanted)
+
+
+def finalists(search: Search) -> list[str]:
+    return [architecture.id for label, architecture in search.entries() if not label]
+
+
+def test_several_objectives_send_their_front_to_the_finals(tmp_path):
+    archs = sorted(tiny("mixed").enumerate(), key=lambda arch: (arch.macs, arch.id))
+    cheap, *_, dear = archs
+    others = [arch for arch in archs if cheap.macs < arch.macs < dear.macs][:2]
+    found = [result_of(dear, 0.9), result_of(cheap, 0.5), result_of(others[0], 0.4), result_of(others[1], 0.7)]
+    objectives = parse_objectives("accuracy,macs")
+    space = tiny("mixed")
+    all_of_it = finalists(search_over(tmp_path, found, plan(top=9, objectives=objectives), space))
+    references = {arch.id for arch in space.references(space.middle).values()}
+    assert all_of_it == [arch.id for arch in (dear, others[1], cheap) if arch.id not in references]
+    assert len(all_of_it) > 1
+
+
+@pytest.mark.parametrize(("objective", "best"), [("accuracy", 0), ("loss", 1), ("loss,accuracy,macs", 1)])
+def test_the_objective_chooses_the_finalists(objective, best, tmp_path):
+    space = tiny("per_channel", width=(8,), depth=(1,))
+    same_cost = max(
+        (list(archs) for _, archs in itertools.groupby(sorted(space.enumerate(), key=costs), key=costs)), key=len
+    )
+    found = [result_of(same_cost[0], 0.9, loss=0.6), result_of(same_cost[1], 0.8, loss=0.4)]
+    search = search_over(tmp_path, found, plan(top=1, objectives=parse_objectives(objective)), space)
+    assert finalists(search) == [same_cost[best].id]
+
+
+def costs(architecture) -> tuple[int, int]:
+    return architecture.params, architecture.macs
+
+
+@pytest.mark.parametrize("text", ["params", "macs,seconds"])
+def test_objectives_that_need_no_training_are_refused(text):
+    with pytest.raises(NasError, match=f"objective '{text}' needs no training: add accuracy or loss"):
+        parse_objectives(text)
+
+
+def test_a_reference_that_the_search_finds_is_a_reference_and_no_finalist(tmp_path):
+    space = tiny("grouped")
+    full = space.references(space.middle)["full token mixing"]
+    other = next(arch for arch in space.enumerate() if arch.id != full.id)
+    search = search_over(tmp_path, [result_of(full, 0.9), result_of(other, 0.5)], plan(top=1), space)
+    assert finalists(search) == [other.id]
+    assert ("full token mixing", full) in search.entries()
+
+
+def test_networks_of_another_space_take_no_part_in_the_finals(tmp_path):
+    elsewhere = next(tiny("roles", {"t": 8}, patch=(1,)).enumerate())
+    inside = next(arch for arch in SPACE.enumerate() if arch.id == first_ids(1)[0])
+    search = search_over(tmp_path, [result_of(elsewhere, 0.9), result_of(inside, 0.5)], plan())
+    assert finalists(search) == [inside.id]
+
+
+def test_a_longer_training_stands_for_no_trial_and_no_final(tmp_path):
+    """`nas train` may have been asked for the very seed and epochs of the search."""
+    inside = next(arch for arch in SPACE.enumerate() if arch.id == first_ids(1)[0])
+    found = [result_of(inside, 0.5), *(result_of(inside, 0.9, phase="train", seed=seed) for seed in (0, 1, 2))]
+    search = search_over(tmp_path, found, plan(trials=1))
+    assert search.explore(Quiet()) == found[:1]
+    wanted = {(architecture.id, seed) for _, architecture in search.entries() for seed in (1, 2)}
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, Serial(Noting(tmp_path / "log")) as executor:
+        search_in(run, executor, plan(trials=1))
+    assert {(result.id, result.seed) for result in results(tmp_path, "final")} == wanted
+
+
+WRONG = [
+    ({"id": "0000000000"}, r"'id' is 0000000000, its architecture's is [0-9a-f]{10}"),
+    ({"params": 7}, r"'params' is 7, its architecture's is \d+"),
+    ({"macs": 7}, r"'macs' is 7, its architecture's is \d+"),
+    ({"architecture": {}}, "this is no architecture"),
+    (
+        {"architecture": {"inputs": {"h": 8, "c": 1}, "stages": [], "classes": 10}},
+        "an architecture has at least one stage",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_a_line_that_belies_its_architecture_is_refused_with_its_number(change, message, tmp_path):
+    good, other = itertools.islice(SPACE.enumerate(), 2)
+    path = tmp_path / "x" / "results.jsonl"
+    search_over(tmp_path, [result_of(good, 0.5)], plan())
+    with path.open("a") as file:
+        file.write(json.dumps(result_of(other, 0.6).to_line() | change) + "\n")
+    before = path.read_bytes()
+    for opening in (lambda: OpenRun.open(tmp_path, "x"), lambda: search_over(tmp_path, [], plan())):
+        with pytest.raises(NasError, match=rf"results\.jsonl, line 2: {message}.*; mend or delete this line") as raised:
+            opening()
+        assert "\n" not in str(raised.value)
+    assert path.read_bytes() == before
+
+
+def test_an_exhaustive_search_is_one_like_others(searching, tmp_path):
+    space = tiny("grouped", depth=(1, 2))
+    searching(plan(trials=100), space=space, strategy=Exhaustive(space, Budget(), 0))
+    assert sorted(result.id for result in results(tmp_path, "search")) == sorted(arch.id for arch in space.enumerate())
