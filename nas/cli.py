@@ -491,7 +491,10 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
         return
     console = _console()
     tried = sum(standing.search is not None for standing in standings)
-    console.print(tables.ranking(standings, title=f"{name}: {tried} candidates", most=most))
+    width = console.width
+    console.print(tables.ranking(standings, title=f"{name}: {tried} candidates", most=most, width=width))
+    for line in tables.mixers_below(standings, most=most, width=width):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in tables.footnotes(standings):
         console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
 

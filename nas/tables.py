@@ -15,31 +15,61 @@ from einmix import Architecture, Mixer
 from nas.errors import one_line
 from nas.ranking import CONFIDENCE, Standing
 
+WIDE, NARROW = 120, 100
+"""Columns of a terminal: from WIDE on mixers stand in the table, below NARROW costs beyond parameters do not."""
 
-def ranking(standings: Sequence[Standing], *, title: str, most: int) -> Table:
+
+def ranking(standings: Sequence[Standing], *, title: str, most: int, width: int = WIDE) -> Table:
     """Finalists and references, then the others as far as the search took them: at most `most` ranks beyond finals."""
-    table = new_table(title)
-    gained = any(standing.gain for standing in standings)
-    for name in ("rank", "architecture", "accuracy", *(["gain"] if gained else []), "n", "params", "MACs", "seconds"):
-        table.add_column(name, justify="left" if name == "architecture" else "right", no_wrap=True)
-    table.add_column("mixers", overflow="fold")
     shown = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= most]
+    columns = {
+        "rank": [_place(place) for place, _ in shown],
+        "architecture": [one_line(s.label) or s.id for _, s in shown],
+        "sizes": [sizes(s.architecture) for _, s in shown],
+        "accuracy": [accuracy(s) for _, s in shown],
+        "gain": [gain(s) for _, s in shown],
+        "n": [str(s.n) for _, s in shown],
+        "params": [f"{s.architecture.params:,}" for _, s in shown],
+        "MACs": [short(s.architecture.macs) for _, s in shown],
+        "seconds": [f"{s.seconds:.1f}" for _, s in shown],
+        "mixers": [mixers(s.architecture) for _, s in shown],
+    }
+    left_out = {"mixers"} if width < WIDE else set()
+    left_out |= {"MACs", "seconds"} if width < NARROW else set()
+    left_out |= {"sizes"} if len(set(columns["sizes"])) == 1 else set()
+    left_out |= {"gain"} if not any(columns["gain"]) else set()
+    columns = {name: cells for name, cells in columns.items() if name not in left_out}
+    table = new_table(title)
+    for name in columns:
+        left = name in ("architecture", "sizes", "mixers")
+        table.add_column(name, justify="left" if left else "right", no_wrap=name != "mixers", overflow="fold")
     last_final = max((i for i, (_, standing) in enumerate(shown) if standing.finals), default=None)
-    for position, (place, standing) in enumerate(shown):
-        cells = [
-            "–" if place is None else str(place),
-            one_line(standing.label) or standing.id,
-            accuracy(standing),
-            *([gain(standing)] if gained else []),
-            str(standing.n),
-            f"{standing.architecture.params:,}",
-            short(standing.architecture.macs),
-            f"{standing.seconds:.1f}",
-            mixers(standing.architecture),
-        ]
-        style = "dim" if standing.is_reference else None
+    for position, cells in enumerate(zip(*columns.values(), strict=True)):
+        style = "dim" if shown[position][1].is_reference else None
         table.add_row(*map(Text, cells), style=style, end_section=position == last_final)
     return table
+
+
+def mixers_below(standings: Sequence[Standing], *, most: int, width: int) -> list[str]:
+    """The mixers of a ranking's found architectures, a line each, where the table is too narrow to hold them."""
+    rows = ranked(standings) if width < WIDE else []
+    return [
+        f"{place:>3} {standing.id}  {mixers(standing.architecture)}"
+        for place, standing in rows
+        if place is not None and (standing.finals or place <= most)
+    ]
+
+
+def sizes(architecture: Architecture) -> str:
+    """Patch, width and depth in a few characters: `p1 w32 d4`."""
+    stage = architecture.stages[0]
+    axis, length = next(iter(stage.embed.inputs.items()))
+    outputs = stage.embed.outputs
+    return f"p{length // outputs[axis]} w{outputs['c']} d{len(stage.blocks)}"
+
+
+def _place(place: int | None) -> str:
+    return "–" if place is None else str(place)
 
 
 def new_table(title: str | None = None) -> Table:
