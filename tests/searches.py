@@ -57,7 +57,8 @@ class Noting:
 
     def train(self, job: Job, report: Report) -> Outcome:
         self._note("start", job)
-        todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "flag": f"{self.log}.{job.id}", "times": self.deaths}
+        todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "times": self.deaths}
+        todo["flag"] = f"{self.log}.{job.id}"
         outcome = train(replace(job, architecture=todo), report)
         if job.weights:
             Path(job.weights).touch()

@@ -1,0 +1,235 @@
+"""Rankings: order, gains paired by seed with their intervals, fronts, and what is missing where trainings failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from math import sqrt
+from random import Random
+from statistics import fmean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from searches import result_of, tiny
+
+from einmix import Architecture
+from nas.errors import NasError
+from nas.objectives import Objective, merit, pareto_front, parse_objectives, quality
+from nas.ranking import Gain, Standing, rank, search_order
+from nas.results import Result
+from nas.session import sizes_of
+from nas.trial import Score
+
+SPACE = tiny("local", depth=(1, 2))
+FLAT, DEEP = (SPACE.references(macro) for macro in SPACE.macros)
+FULL, CHANNELS, DEEPER = FLAT["full token mixing"], FLAT["channels only"], DEEP["full token mixing"]
+A, B, C, D, E, F = [arch for arch in SPACE.enumerate() if arch not in FLAT.values()][:6]
+
+
+def finals(architecture: Architecture, *accuracies: float, label: str = "", seed: int = 1) -> list[Result]:
+    """A final for every accuracy, over seeds one after the other."""
+    return [
+        result_of(architecture, accuracy, phase="final", label=label, seed=seed + i)
+        for i, accuracy in enumerate(accuracies)
+    ]
+
+
+def ranked(*results: list[Result]) -> list[Standing]:
+    return rank([result for some in results for result in some], sizes_of)
+
+
+def gain_of(architecture: Architecture, *results: list[Result]) -> Gain | None:
+    (found,) = (standing.gain for standing in ranked(*results) if standing.id == architecture.id)
+    return found
+
+
+def test_the_gain_is_that_of_a_paired_t_test():
+    mine, theirs = (0.92, 0.94, 0.90), (0.90, 0.93, 0.86)
+    gain = gain_of(A, finals(A, *mine), finals(FULL, *theirs, label="full token mixing"))
+    assert (gain.against, gain.n) == ("full token mixing", 3)
+    differences = [0.02, 0.01, 0.04]
+    spread = sqrt(sum((d - 0.07 / 3) ** 2 for d in differences) / 2)
+    assert gain.mean == pytest.approx(0.07 / 3)
+    assert gain.half_width == pytest.approx(4.302652729911275 * spread / sqrt(3))  # t of a table: 97.5%, 2 degrees
+    interval = stats.ttest_rel(mine, theirs).confidence_interval(0.95)
+    assert (gain.mean - gain.half_width, gain.mean + gain.half_width) == pytest.approx(interval)
+
+
+def test_pairs_are_made_by_seed_whatever_the_order():
+    accuracies = [0.5, 0.9, 0.7, 0.6, 0.8]
+    reference = finals(FULL, *(accuracy - 0.1 for accuracy in accuracies), label="full token mixing")
+    Random(0).shuffle(reference)
+    gain = gain_of(A, finals(A, *accuracies), reference)
+    assert gain.mean == pytest.approx(0.1)
+    assert gain.half_width == pytest.approx(0, abs=1e-12)  # unpaired it would be 0.2
+
+
+@pytest.mark.parametrize(
+    ("seed", "n", "mean"),
+    [(1, 3, 0.1), (2, 2, 0.1 + 0.02), (3, 1, 0.1 + 0.04), (4, 0, None)],
+)
+def test_only_common_seeds_are_compared(seed, n, mean):
+    reference = finals(FULL, 0.5, 0.5, 0.5, label="full token mixing", seed=seed)
+    gain = gain_of(A, finals(A, 0.58, 0.6, 0.62), reference)
+    if n == 0:
+        assert gain is None
+    else:
+        assert (gain.n, gain.mean) == (n, pytest.approx(0.1 + 0.01 * (seed - 1)))
+        assert (gain.half_width is None) == (n == 1)
+
+
+def test_a_winner_is_held_against_the_best_reference_of_its_own_sizes():
+    references = [
+        *finals(FULL, 0.6, 0.6, label="full token mixing"),
+        *finals(CHANNELS, 0.7, 0.7, label="channels only"),
+        *finals(DEEPER, 0.95, 0.95, label="full token mixing"),
+    ]
+    gain = gain_of(A, finals(A, 0.8, 0.8), references)
+    assert (gain.against, gain.mean) == ("channels only", pytest.approx(0.1))
+    assert gain_of(A, finals(A, 0.8, 0.8), references[4:]) is None
+    assert [standing.gain for standing in ranked(references)] == [None, None, None]
+
+
+def test_finals_come_first_then_those_that_got_furthest():
+    standings = ranked(
+        [result_of(A, 0.99)],
+        [result_of(B, 0.5), *finals(B, 0.6, 0.4)],
+        [result_of(C, 0.4), *finals(C, 0.7, 0.5)],
+        [result_of(D, 0.7, "pruned"), result_of(E, None, "failed"), result_of(F, 0.98)],
+        finals(FULL, 0.55, 0.55, label="full token mixing"),
+    )
+    assert [standing.id for standing in standings] == [arch.id for arch in (C, FULL, B, A, F, D, E)]
+    assert [standing.state for standing in standings] == [*["final"] * 3, "complete", "complete", "pruned", "failed"]
+    assert [standing.is_reference for standing in standings] == [False, True, *[False] * 5]
+
+
+def test_equal_means_are_ordered_by_loss():
+    first, second = finals(A, 0.5), finals(B, 0.5)
+    first = [replace(first[0], scores=(Score(3, 0.9, 0.5),))]
+    assert [standing.id for standing in ranked(first, second)] == [B.id, A.id]
+    by_loss = rank([*first, *finals(C, 0.1)], sizes_of, "loss")
+    assert [standing.id for standing in by_loss] == [C.id, A.id]
+
+
+def test_a_standing_tells_means_over_its_finals():
+    (standing,) = ranked([result_of(A, 0.9), *finals(A, 0.6, 0.7, 0.8)])
+    assert (standing.n, standing.accuracy, standing.std) == (3, pytest.approx(0.7), pytest.approx(0.1))
+    assert (standing.loss, standing.seconds, standing.reason) == (0.5, 1.0, "")
+    (searched,) = ranked([result_of(A, 0.9)])
+    assert (searched.n, searched.accuracy, searched.std, searched.loss) == (1, 0.9, None, 0.5)
+
+
+def test_what_has_failed_has_no_figures_but_a_reason():
+    (standing,) = ranked([result_of(A, 0.3, "failed")])  # it failed after a rung
+    assert (standing.n, standing.accuracy, standing.std, standing.loss) == (0, None, None, None)
+    assert (standing.state, standing.reason) == ("failed", "ValueError: no luck")
+
+
+def test_finals_that_failed_do_not_count():
+    failed = result_of(A, 0.1, "failed", phase="final", seed=9)
+    (standing,) = ranked([result_of(A, 0.9), *finals(A, 0.6, 0.7), failed])
+    assert (standing.n, standing.accuracy, standing.state) == (2, pytest.approx(0.65), "final")
+    assert standing.reason == "ValueError: no luck"
+
+
+def test_a_reference_whose_finals_all_failed_is_shown_as_failed():
+    failed = result_of(FULL, None, "failed", phase="final", seed=1, label="full token mixing")
+    standings = ranked(finals(A, 0.6), [failed])
+    assert [(standing.id, standing.state) for standing in standings] == [(A.id, "final"), (FULL.id, "failed")]
+    assert standings[0].gain is None
+    assert standings[1].is_reference
+
+
+def test_a_candidate_whose_finals_all_failed_stands_by_its_search():
+    failed = result_of(A, None, "failed", phase="final", seed=1)
+    (standing,) = ranked([result_of(A, 0.8), failed])
+    assert (standing.state, standing.accuracy, standing.reason) == ("complete", 0.8, "ValueError: no luck")
+
+
+def test_a_reference_that_was_also_tried_is_one_reference():
+    standings = ranked([result_of(FULL, 0.9), *finals(FULL, 0.6, label="full token mixing")])
+    assert [(standing.is_reference, standing.search is not None) for standing in standings] == [(True, True)]
+
+
+def test_longer_trainings_are_not_ranked():
+    assert ranked([result_of(A, 0.99, phase="train", epochs=9)]) == []
+    (standing,) = ranked([result_of(A, 0.5), result_of(A, 0.99, phase="train", epochs=9)])
+    assert standing.accuracy == 0.5
+
+
+def test_complete_without_a_score_is_no_reason_to_fail():
+    """Nothing that this program writes, but a line that it accepts."""
+    standings = ranked([result_of(A, None), *finals(B, 0.5)], [result_of(C, None, phase="final")])
+    assert {standing.id: standing.accuracy for standing in standings} == {A.id: None, B.id: 0.5, C.id: None}
+
+
+def test_networks_of_any_form_have_sizes():
+    odd = [
+        {"inputs": {"h": 4, "c": 1}, "stages": [{"embed": "h=s4 c=m1:2", "blocks": blocks}], "classes": 2}
+        for blocks in ([], [[]], [[[]]], [[["mix h=m4 c=s2"]]])
+    ]
+    assert len({sizes_of(Architecture.from_json(value)) for value in odd}) == 4
+
+
+def test_the_order_of_the_search():
+    order = [result_of(A, 0.5), result_of(A, 0.4), result_of(A, 0.9, "pruned"), result_of(A, 0.9, "failed")]
+    for shuffled in permutations(order):
+        assert sorted(shuffled, key=search_order) == order
+    better_loss, better_accuracy = result_of(A, 0.4, loss=0.1), result_of(A, 0.5, loss=0.2)
+    assert search_order(better_accuracy) < search_order(better_loss)
+    assert search_order(better_loss, "loss") < search_order(better_accuracy, "loss")
+
+
+BY_MACS = {arch.macs: arch for arch in SPACE.enumerate()}
+MACS = sorted(BY_MACS)
+points = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12)
+
+
+@given(points)
+def test_the_front_is_what_no_other_result_beats(figures):
+    found = [result_of(BY_MACS[MACS[m]], accuracy / 4) for accuracy, m in figures]
+    front = pareto_front(found, parse_objectives("accuracy,macs"))
+    expected = [
+        (accuracy, m)
+        for accuracy, m in figures
+        if not any((a >= accuracy and n <= m) and (a, n) != (accuracy, m) for a, n in figures)
+    ]
+    assert [(int(result.score.accuracy * 4), MACS.index(result.macs)) for result in front] == expected
+
+
+def test_failures_are_on_no_front():
+    found = [result_of(A, None, "failed"), result_of(B, 0.5)]
+    assert pareto_front(found, parse_objectives("accuracy,loss")) == found[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("acuracy", "no objective 'acuracy': did you mean 'accuracy'"),
+        ("accuracy,", "no objective '': known: accuracy, loss, macs, params, seconds"),
+        ("loss,loss", "objective 'loss,loss' names one figure twice"),
+    ],
+)
+def test_objectives_that_are_none_are_told(text, message):
+    with pytest.raises(NasError, match=message):
+        parse_objectives(text)
+
+
+def test_objectives_know_their_direction_and_figure():
+    objectives = parse_objectives("macs, loss,accuracy,params,seconds")
+    directions = {objective.name: objective.direction for objective in objectives}
+    assert directions == dict.fromkeys(("macs", "loss", "params", "seconds"), "minimize") | {"accuracy": "maximize"}
+    result = result_of(A, 0.75, loss=0.25)
+    figures = {objective.name: objective.of(result, result.score) for objective in objectives}
+    assert figures == {"macs": A.macs, "loss": 0.25, "accuracy": 0.75, "params": A.params, "seconds": 1.0}
+    assert quality(objectives) == "loss"
+    assert merit(Score(1, 0.25, 0.75), "loss") == (-0.25, 0.75)
+    assert quality([Objective("macs"), Objective("accuracy")]) == "accuracy"
+
+
+def test_the_mean_is_over_all_finals_not_the_common_ones():
+    standings = ranked(finals(A, 0.5, 0.7, 0.9), finals(FULL, 0.4, label="full token mixing"))
+    assert standings[0].accuracy == pytest.approx(fmean((0.5, 0.7, 0.9)))
+    assert standings[0].gain.mean == pytest.approx(0.1)
