@@ -121,22 +121,29 @@ def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> E
 
 
 def check(written: Sequence[Exported]) -> list[Exported]:
-    """The same with how far the modules' outputs are from the networks', in one process with torch and einops alone.
+    """The same with how far the modules' outputs are from the networks'.
 
-    A module without weights is checked with fresh ones. Raises NasError for a module that does not run by itself,
-    does not take its weights strictly, or gives other outputs than the network that `einmix.build` makes.
+    Raises NasError for a module that does not run by itself, does not take its weights strictly, or gives other
+    outputs than the network that `einmix.build` makes.
     """
-    with TemporaryDirectory(prefix="nas-export-") as folder:
-        files = [_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)]
-        answers = _run_check(files)
     checked = []
-    for each, answer in zip(written, answers, strict=True):
+    for each, answer in zip(written, compare(written), strict=True):
         if isinstance(answer, str):
             raise NasError(f"{each.module} does not run by itself: {one_line(answer)[:300]}")
         if not answer <= TOLERANCE:
             raise NasError(f"{each.module} does not give the outputs of its network: they differ by {answer:.1e}")
         checked.append(replace(each, difference=answer))
     return checked
+
+
+def compare(written: Sequence[Exported]) -> list[float | str]:
+    """For every module the relative difference of its outputs to the network's, or why it does not run.
+
+    All run in one process that sees torch and einops alone; those without weights get fresh ones. Raises NasError for
+    weights that are not the network's, and when that process ends early.
+    """
+    with TemporaryDirectory(prefix="nas-export-") as folder:
+        return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
 
 
 def _make_case(exported: Exported, stem: Path) -> list[str]:
@@ -165,7 +172,7 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
 
 
 def _run_check(files: list[list[str]]) -> list[float | str]:
-    """For every case the relative difference of outputs, or what went wrong."""
+    """The answers of the clean process to the cases."""
     command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, json.dumps(sorted(_foreign_modules()))]
     try:
         done = subprocess.run(

@@ -1,0 +1,269 @@
+"""Exported modules run in a clean process and give their networks' outputs; everything else is told in one line."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from searches import result_of, tiny
+
+from einmix import Architecture, build, source
+from nas.errors import NasError
+from nas.export import Exported, best_trained, check, compare, export
+from nas.results import Result
+from nas.runs import Run
+from nas.session import OpenRun, Options, Session
+from nas.training import save_weights
+
+SPACE = tiny("local")
+BEST, OTHER, *_ = [arch for arch in SPACE.enumerate() if arch not in SPACE.references(SPACE.middle).values()]
+FULL = SPACE.references(SPACE.middle)["full token mixing"]
+
+
+def network(architecture: Architecture, seed: int = 0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    net: torch.nn.Module = build(architecture)
+    return net
+
+
+def make_run(root: Path, *results: Result, **settings: object) -> OpenRun:
+    """A run with these results; weights are kept of all but those of the search."""
+    session = Session(Options(space="local", patch=(2,), width=(8,), depth=(1,), ratio=(1,), device="cpu", epochs=3))
+    with Run.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
+        for result in results:
+            if run.append(result.to_line()).phase != "search":
+                save_weights(
+                    network(Architecture.from_json(result.architecture), result.seed), run.weights_path(result.key)
+                )
+    return OpenRun.open(root, "x")
+
+
+def finals(architecture: Architecture, *accuracies: float, label: str = "") -> list[Result]:
+    return [result_of(architecture, value, phase="final", seed=i, label=label) for i, value in enumerate(accuracies, 1)]
+
+
+def written(folder: Path, architecture: Architecture, text: str | None = None) -> Exported:
+    """A module as it is written, or another text in its place."""
+    module = folder / f"{architecture.id}.py"
+    module.write_text(source(architecture) if text is None else text)
+    return Exported(architecture, module, None)
+
+
+def header(module: Path) -> str:
+    text = ast.get_docstring(ast.parse(module.read_text()))
+    assert text
+    return text
+
+
+def test_every_architecture_of_small_spaces_passes_the_check(tmp_path):
+    spaces = [tiny(name, width=(4,)) for name in ("local", "subgrid", "per_channel", "mixed", "grouped")]
+    archs = {arch.id: arch for space in spaces for arch in space.enumerate()}
+    archs |= {arch.id: arch for space in spaces for arch in space.references(space.middle).values()}
+    for space in (  # sequences, volumes, several blocks, every role
+        tiny("mixed", {"t": 12}, patch=(3,), depth=(2,)),
+        tiny("local", {"d": 4, "h": 4, "w": 6}, width=(4,), depth=(3,)),
+        tiny("roles", patch=(1,), depth=(2,)),
+    ):
+        sampled = [space.sample(Random(seed)) for seed in range(6)]
+        archs |= {arch.id: arch for arch in sampled}
+    checked = check([written(tmp_path, arch) for arch in archs.values()])
+    assert [each.architecture.id for each in checked] == list(archs)
+    assert max(each.difference for each in checked) <= 1e-5
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> list[Exported]:
+    """The best network of a run, with its weights, and one of the search alone."""
+    root = tmp_path_factory.mktemp("runs")
+    opened = make_run(
+        root,
+        result_of(BEST, 0.95),
+        result_of(OTHER, 0.1, "pruned"),
+        *finals(BEST, 0.9, 0.94),
+        *finals(FULL, 0.8, 0.82, label="full token mixing"),
+    )
+    found = export(opened, [opened.find(BEST.id), opened.find(OTHER.id)], root / "out", "nas export x --top 2")
+    assert [each.module for each in found] == [root / "out" / f"local_{arch.id}.py" for arch in (BEST, OTHER)]
+    return found
+
+
+def test_a_network_is_exported_with_the_weights_it_was_trained_to(exported):
+    first, second = exported
+    assert first.weights == first.module.with_suffix(".safetensors")
+    assert second.weights is None
+    assert not second.module.with_suffix(".safetensors").exists()
+    namespace: dict = {}
+    exec(first.module.read_text(), namespace)
+    net = namespace["model"]()
+    net.load_state_dict(load_file(first.weights), strict=True)
+    x = torch.randn(3, 1, 8, 8)
+    assert torch.equal(net.eval()(x), network(BEST, seed=2).eval()(x))  # seed 2 came to 94%
+
+
+def test_the_header_tells_what_was_found_and_how(exported):
+    text = " ".join(header(exported[0].module).split())
+    for fact in (
+        f"local-{BEST.id}",
+        "found by nas search",
+        "digits: 1,150 training and 288 validation images",
+        "validation accuracy 92.0 ± 2.8% (mean ± std of 2 seeds), best of 2 candidates, so optimistic",
+        "+11.0 ± 12.7 points over full token mixing",
+        "full token mixing 81.0 ± 1.4%",
+        "3 epochs of AdamW, learning rate 0.005",
+        f"local_{BEST.id}.safetensors: seed 2, 3 epochs, validation accuracy 94.0%",
+        "normalised by channel: mean 4.",
+        "exported by nas export x --top 2",
+    ):
+        assert fact in text
+
+
+def test_the_longest_training_is_preferred_to_the_best(tmp_path):
+    longer = result_of(BEST, 0.6, phase="train", epochs=9)
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), longer)
+    assert best_trained(opened, opened.find(BEST.id)) == longer
+    opened.run.weights_path(longer.key).unlink()
+    assert best_trained(opened, opened.find(BEST.id)).epochs == 3
+
+
+HOSTILE = 'x"""\nimport os; os.abort()\n"""\\" \x1b[31m \u202e'
+
+
+def test_hostile_facts_stay_in_the_docstring(tmp_path):
+    reference = finals(FULL, 0.8, label=HOSTILE)
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *reference)
+    settings = opened.run.settings
+    settings["command"] = HOSTILE
+    settings["data"]["name"] = HOSTILE
+    settings["space"]["name"] = "../" + HOSTILE
+    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", HOSTILE)
+    assert exported.module.parent == tmp_path / "out"
+    assert "os.abort()" in header(exported.module)
+    text = exported.module.read_text()
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    plain = ast.parse(source(BEST))
+    assert ast.dump(ast.Module(ast.parse(text).body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
+
+
+OTHER_OUTPUTS = """
+one = model
+
+
+class Changed(nn.Sequential):
+    def forward(self, x):
+        return self[0](x)CHANGE
+
+    def load_state_dict(self, state, strict):
+        return self[0].load_state_dict(state, strict)
+
+
+def model():
+    return Changed(one())
+"""
+
+BROKEN = {
+    "import numpy\n": "ModuleNotFoundError: it may not import numpy",
+    "from nas.errors import NasError\n": "ModuleNotFoundError: it may not import nas",
+    "import einmix\n": "ModuleNotFoundError: it may not import einmix",
+    "raise ValueError('no')\n": "ValueError: no",
+    "model = None\n": "TypeError: 'NoneType' object is not callable",
+    "def model(:\n": "SyntaxError: invalid syntax (",
+    source(BEST) + OTHER_OUTPUTS.replace("CHANGE", "[:, 0]"): "AssertionError: outputs of shape [4]",
+}
+
+
+def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_path):
+    modules = []
+    for number, text in enumerate([*BROKEN, 'print("0.0")\n' + source(BEST), source(BEST)]):
+        (tmp_path / str(number)).mkdir()
+        modules.append(written(tmp_path / str(number), BEST, text))
+    *broken, printing, sound = compare(modules)
+    for answer, message in zip(broken, BROKEN.values(), strict=True):
+        assert answer.startswith(message)
+    assert max(printing, sound) <= 1e-5  # what a module prints is not taken for an answer
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(3)\n", r"the check of exported modules ended early: exit status 3$"),
+        ("raise ValueError('a\\n\\x1b[31mb' + 999 * 'c')\n", r"\.py does not run by itself: ValueError: a \[31mbccc"),
+        (
+            source(BEST) + OTHER_OUTPUTS.replace("CHANGE", " * 2"),
+            r"\.py does not give the outputs of its network: they differ by \d",
+        ),
+    ],
+)
+def test_a_failed_check_is_one_line(text, message, tmp_path):
+    with pytest.raises(NasError, match=message) as raised:
+        check([written(tmp_path, OTHER), written(tmp_path, BEST, text)])
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def test_weights_of_another_network_are_told(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *finals(OTHER, 0.8))
+    (mine,), (others,) = (
+        [r for r in opened.results if r.id == arch.id and r.phase == "final"] for arch in (BEST, OTHER)
+    )
+    shutil.copy(opened.run.weights_path(others.key), opened.run.weights_path(mine.key))
+    with pytest.raises(
+        NasError, match=f"architecture {BEST.id} does not take the weights .*local_{BEST.id}.safetensors"
+    ):
+        export(opened, [opened.find(BEST.id)], tmp_path, "")
+
+
+def test_what_is_no_file_is_no_weights(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = opened.run.weights_path(opened.results[1].key)
+    path.unlink()
+    os.mkfifo(path)  # on which a read would hang
+    assert best_trained(opened, opened.find(BEST.id)) is None
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "huge header", "missing", "extra"])
+def test_damaged_weights_are_told_in_a_line(damage, tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = opened.run.weights_path(opened.results[1].key)
+    data, state = path.read_bytes(), load_file(path)
+    path.unlink()
+    if damage == "missing":
+        save_file(dict(list(state.items())[1:]), path)
+    elif damage == "extra":
+        save_file(state | {"extra": torch.zeros(1)}, path)
+    else:
+        contents = {"empty": b"", "text": b"weights", "cut": data[: len(data) // 2], "huge header": b"\xff" * 8 + data}
+        path.write_bytes(contents[damage])
+    with pytest.raises(NasError, match="does not take the weights") as raised:
+        export(opened, [opened.find(BEST.id)], tmp_path, "")
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    (tmp_path / "file").touch()
+    with pytest.raises(NasError, match=r"cannot write .*file: "):
+        export(opened, opened.standings, tmp_path / "file", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": None}, "'data' is None, not an object"),
+        ({"data": {"name": "digits", "train": "many"}}, "'train' is 'many', not a count"),
+        ({"recipe": 3}, "'recipe' is 3, not an object"),
+        ({"recipe": {}}, "recipe: without 'epochs'"),
+        ({"space": {"name": ["local"]}}, r"'name' is \['local'\], not a text"),
+        ({"command": 1}, "'command' is 1, not a text"),
+    ],
+)
+def test_a_run_json_of_other_values_is_told(settings, message, tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), **settings)
+    with pytest.raises(NasError, match=message):
+        export(opened, opened.standings, tmp_path, "")
