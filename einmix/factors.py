@@ -95,7 +95,7 @@ class FactorSet:
 
     >>> subgrid = FactorSet("m*.s*")
     >>> subgrid.count(8), [".".join(map(str, f)) for f in subgrid.enumerate(8)]
-    (4, ['s8', 'm2.s4', 'm4.s2', 'm8'])
+    (4, ['s8', 'm8', 'm4.s2', 'm2.s4'])
 
     All that is asked is answered by one recursion over divisors: what can stand first, and how many ways are left.
     """
@@ -205,8 +205,9 @@ class FactorSet:
             if self._finals(state):
                 yield ()
             return
-        # by role first: it reads as a list from nothing mixed to all mixed
-        for factor, following in sorted(self._moves(state, rest, last), key=lambda move: ROLES.index(move[0].role)):
+        # whole axes before parts of them, shared before mixed: it then reads as a list from the simplest on
+        moves = sorted(self._moves(state, rest, last), key=lambda move: (-move[0].size, ROLES.index(move[0].role)))
+        for factor, following in moves:
             if self._count(following, rest // factor.size, factor.role):
                 for tail in self._enumerate(following, rest // factor.size, factor.role):
                     yield (factor, *tail)

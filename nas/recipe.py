@@ -59,7 +59,7 @@ class Recipe:
         """The recipe that fits the size and the kind of a data set; overrides that are None are left to it."""
         large = len(dataset.train) >= 10_000
         fitting = {
-            "epochs": min(20, max(3, round(60_000 / len(dataset.train)))),
+            "epochs": min(20, max(3, round(40_000 / len(dataset.train)))),
             "batch": 128 if large else 64,
             "augment": "shift+flip" if dataset.name in MIRRORED else "none",
         }

@@ -16,8 +16,8 @@ def dataset(name: str, images: int) -> SimpleNamespace:
     ("name", "images", "epochs", "batch", "augment"),
     [
         ("digits", 1_150, 20, 64, "none"),
-        ("mine.npz", 9_999, 6, 64, "none"),
-        ("fashion-mnist", 10_000, 6, 128, "none"),
+        ("mine.npz", 9_999, 4, 64, "none"),
+        ("fashion-mnist", 10_000, 4, 128, "none"),
         ("fashion-mnist", 55_000, 3, 128, "none"),
         ("cifar10", 45_000, 3, 128, "shift+flip"),
         ("cifar100", 20_000, 3, 128, "shift+flip"),
