@@ -157,7 +157,7 @@ class SearchSpace:
             return []
         steps = chain(((macro, moved) for moved in mixer_moves(arch.mixers)), macro_moves(self, macro, arch.mixers))
         found = (self.assemble(*step) for step in steps if self._holds(*step))
-        return list({each.id: each for each in found if each != arch}.values())
+        return list({each.id: each for each in found}.values())
 
     def choose(self, choose: Chooser) -> Architecture:
         """An architecture from the answers to named questions, each with its options: how samplers see the space.
