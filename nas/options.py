@@ -26,12 +26,12 @@ class Options:
     """What can be asked of a search; None (or nothing) leaves it to the data, the space or the machine.
 
     >>> Options(space="local").trials
-    32
+    64
     """
 
     space: str = "subgrid"
     data: str = "digits"
-    trials: int = 32
+    trials: int = 64
     minutes: float | None = None
     strategy: str = "tpe"
     objective: str = "accuracy"
