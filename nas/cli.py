@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
     from nas.ranking import Standing
     from nas.results import Result
+    from nas.runs import Run
     from nas.session import OpenRun, Session
 
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells expect it."""
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where data sets are found, or downloaded to.")]
@@ -46,15 +50,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ± gets a question mark
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except (NasError, SpaceError) as error:
         _fail(str(error))
     except PatternError as error:
         _fail(error.summary)
-    except typer.Abort:  # Ctrl-C, as typer tells it
+    except (KeyboardInterrupt, typer.Abort):  # typer makes of the first an exit status, or in older versions the second
         _say("stopped: finished trainings are on disk, and the same command goes on")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -159,8 +164,8 @@ def search(
         command=_typed(),
     )
     session = Session(options)
-    _introduce(session, _console(stderr=as_json))  # where it does not mix with JSON lines
     if dry_run:
+        _introduce(session, as_json)
         _propose(session, as_json)
     else:
         _search(session, as_json)
@@ -169,10 +174,11 @@ def search(
 def _search(session: Session, as_json: bool) -> None:
     from nas.progress import watcher
 
-    with session.open_run() as run, watcher(_console(stderr=True)) as watching:
-        for warning in run.warnings:
-            watching.say(f"warning: {warning}")
-        standings = session.search(watching, run)
+    with session.open_run() as run:
+        _introduce(session, as_json)
+        _warn(run)
+        with watcher(_console(stderr=True)) as watching:
+            standings = session.search(watching, run)
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json)
     best = next((standing for standing in standings if standing.finals and not standing.is_reference), None)
     if best and not as_json:
@@ -181,12 +187,13 @@ def _search(session: Session, as_json: bool) -> None:
         print(f"      nas top {run.name} -n 100    all candidates")
 
 
-def _introduce(session: Session, console: Console) -> None:
+def _introduce(session: Session, as_json: bool) -> None:
+    """Says what is about to be done, where it does not mix with JSON lines."""
     from nas.tables import count
 
     dataset, plan = session.dataset, session.plan
     least, most, _, _ = session.space.bounds()
-    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = partial(print, file=sys.stderr if as_json else sys.stdout)
     say(
         f"space {session.space.space.name}: {count(session.space.count())} architectures of {least:,} to {most:,} "
         f"parameters; about {100 * session.share():.3g}% of them have {session.budget}"
@@ -197,7 +204,7 @@ def _introduce(session: Session, console: Console) -> None:
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {plan.top} and their references over {plan.seeds} seeds"
     )
-    say(f"run {session.options.runs_dir / session.name}: {session.workers} workers on {session.device}")
+    say(f"run {session.options.runs_dir / session.name}: {session.workers} workers on {session.device}", flush=True)
 
 
 def _propose(session: Session, as_json: bool) -> None:
@@ -476,9 +483,13 @@ def _open(runs_dir: Path, name: str) -> OpenRun:
     from nas.session import OpenRun
 
     opened = OpenRun.open(runs_dir, name)
-    for warning in opened.run.warnings:
-        _say(f"warning: {warning}")
+    _warn(opened.run)
     return opened
+
+
+def _warn(run: Run) -> None:
+    for warning in run.warnings:
+        _say(f"warning: {warning}")
 
 
 def _print_ranking(standings: list[Standing], name: str, most: int, as_json: bool) -> None:

@@ -1,0 +1,549 @@
+"""The command line: what it prints, and that what the user can mend is one line on stderr and exit status 2."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from searches import Noting, notes
+from stubs import importing
+
+from nas import cli
+from nas.executors import Serial
+from nas.options import Options
+from nas.runs import Run
+
+COMMANDS = ("search", "spaces", "top", "show", "export", "train")
+SMALL = "--patch 2 --width 8 --depth 1 --ratio 1 --epochs 3 --device cpu"
+SEARCH = f"search --space local --strategy random {SMALL} --trials 5 --top 2 --seeds 2 --run x"
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def nas(tmp_path, monkeypatch, capsys) -> Callable[[str], Done]:
+    """Runs a command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["nas", *shlex.split(line)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def stubbed(monkeypatch, tmp_path) -> Path:
+    """Makes searches train with the stub, which learns at once and notes it in the file returned."""
+    log = tmp_path / "log"
+    monkeypatch.setattr("nas.session.local_executor", lambda *_: Serial(Noting(log)))
+    return log
+
+
+def one_line(done: Done, pattern: str, *, out: str = "") -> None:
+    """The command was refused by one line that matches, and had printed no more than what begins like this."""
+    assert done.status == 2
+    assert done.out.startswith(out) if out else not done.out
+    assert re.fullmatch(r"nas: .*\n", done.err), done.err
+    assert re.search(pattern, done.err), done.err
+
+
+def test_every_command_has_help_with_an_example(nas):
+    done = nas("--help")
+    assert done.status == 0
+    assert all(re.search(rf"^  {command}  ", done.out, re.M) for command in COMMANDS)
+    assert nas("").out == done.out
+    for command in COMMANDS:
+        done = nas(f"{command} --help")
+        assert (done.status, done.err) == (0, "")
+        assert re.search(rf"Example: nas {command} \S+", done.out)
+
+
+def test_defaults_are_those_of_the_options():
+    given = {name: parameter.default for name, parameter in inspect.signature(cli.search).parameters.items()}
+    for name in Options.__dataclass_fields__.keys() & given.keys():
+        assert given[name] == (getattr(Options, name) or given[name])
+    assert len(Options.__dataclass_fields__.keys() & given.keys()) == len(Options.__dataclass_fields__) - 1
+
+
+REFUSED = [
+    # what cannot be parsed
+    ("serch", r"No such command 'serch'. Did you mean 'search'\?"),
+    ("search --nope", "No such option: --nope"),
+    ("search --trials many", "Invalid value for '--trials'"),
+    ("search --width 8,x", r"--width takes whole numbers with commas between, as in 1,2,4, not '8,x'"),
+    ("search --width ''", "--width takes whole numbers"),
+    (f"search --width {'9' * 5000}", "--width takes whole numbers"),
+    ("show x", "Missing argument 'ID'"),
+    ("top", "Missing argument 'RUN'"),
+    # unknown names, with the nearest ones
+    ("search --space subgird", r"no space 'subgird': did you mean 'subgrid'\? known: grouped, "),
+    ("search --space nowhere.py", "cannot read space 'nowhere.py'"),
+    ("search --data digit", r"unknown data 'digit'; did you mean 'digits'\?"),
+    ("search --data no/such/folder", "data 'no/such/folder': no such file or folder"),
+    ("search --strategy tpee", r"no strategy 'tpee': did you mean 'tpe'\?"),
+    ("search --objective acuracy", "no objective 'acuracy': did you mean 'accuracy'"),
+    ("search --objective macs", "objective 'macs' needs no training"),
+    ("search --device gpu", "no device 'gpu': known: auto, cpu, cuda, mps"),
+    ("search --augment flip", r"unknown augment 'flip'; .*known: none, shift, shift\+flip"),
+    ("top nothing", r"no run 'nothing' in runs: known: \(none\)"),
+    ("show nothing 12", "no run 'nothing' in runs"),
+    ("export nothing", "no run 'nothing' in runs"),
+    ("train nothing 12", "no run 'nothing' in runs"),
+    ("spaces nowhere", "no space 'nowhere': known: grouped, "),
+    ("spaces --list", "--list needs the name of a space: grouped, "),
+    # sizes and numbers
+    ("search --patch 3", "a patch of 3 does not divide axis h=8; sizes that divide: 1, 2, 4, 8"),
+    ("spaces --patch 16", "a patch of 16 does not divide axis h=8; sizes that divide: 1, 2, 4, 8"),
+    (
+        "spaces --data cifar10 --patch 5",
+        "a patch of 5 does not divide axis h=32; sizes that divide: 1, 2, 4, 8, 16, 32",
+    ),
+    ("search --width 100000000", "width is a tuple of different whole numbers from 1 to"),
+    ("search --depth 100000", "depth is a tuple of different whole numbers from 1 to"),
+    ("search --trials 0", "--trials is 0; at least 1 is expected"),
+    ("search --top -1", "--top is -1; at least 1 is expected"),
+    ("search --seeds 0", "--seeds is 0; 1 to 65536 is expected"),
+    ("search --seed 99999999999999999999", "--seed is 99999999999999999999; 0 to 2147483647 is expected"),
+    ("search --minutes nan", "--minutes is nan; more than 0 is expected"),
+    ("search --minutes 0", "--minutes is 0; more than 0 is expected"),
+    ("search --workers -1", "--workers is -1; 0 to 4096 is expected"),
+    ("search --lr nan", "recipe: lr is nan; expected a number of at least 1e-08"),
+    ("search --lr 0", "recipe: lr is 0.0; expected"),
+    ("search --epochs 0", "recipe: epochs is 0; expected an integer of at least 1"),
+    ("search --batch 0", "recipe: batch is 0; expected an integer of at least 1"),
+    ("search --label-smoothing 1", "recipe: label_smoothing is 1.0; expected a number of at least 0 and below 1"),
+    ("search --images 5", "a limit of 5 leaves no training image of label"),
+    ("search --run ../x", r"'\.\./x' cannot name a run"),
+    ("spaces local -n -1", "Invalid value for '-n'"),
+    ("top x -n -1", "Invalid value for '-n'"),
+    ("export x --top 0", "Invalid value for '--top'"),
+    ("export x 12 --top 2", "export takes an ID or --top, not both"),
+    ("train x 12 --seeds 0", "--seeds is 0; 1 to 65536 is expected"),
+    ("train x 12 --epochs 0", "--epochs is 0; at least 1 is expected"),
+    # budgets that nothing meets
+    ("search --max-params 5", "no architecture of space 'subgrid' has 0 to 5 parameters: they have [0-9,]+ to [0-9,]+"),
+    ("search --max-macs 5", "no architecture of space 'subgrid' has .* at most 5 MACs: they have"),
+    ("search --min-params 10 --max-params 5", "--min-params 10 is more than --max-params 5"),
+    ("search --min-params 99999999", "no architecture of space 'subgrid' has at least 99,999,999 parameters"),
+]
+
+
+@pytest.mark.parametrize(("line", "pattern"), REFUSED, ids=[line[:40] for line, _ in REFUSED])
+def test_what_is_wrong_is_told_in_one_line_before_anything_is_written(line, pattern, nas, tmp_path):
+    one_line(nas(line), pattern)
+    assert list(tmp_path.iterdir()) == []
+
+
+def save(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    np.savez(path, x=x, y=y)
+
+
+IMAGES, LABELS = np.random.default_rng(0).random((40, 8, 8), np.float32), np.arange(40) % 2
+
+DATA = {
+    "an empty folder": (lambda path: path.mkdir(), "no images; expected one folder for each class"),
+    "a folder with a broken image": (
+        lambda path: [(path / name).mkdir(parents=True) or (path / name / "1.png").write_bytes(b"x") for name in "ab"],
+        r"1\.png: not a readable image",
+    ),
+    "no archive.npz": (lambda path: path.write_bytes(b"PK no"), r"not a readable \.npz file"),
+    "other arrays.npz": (lambda path: np.savez(path, a=IMAGES), "holds a; expected arrays x and y"),
+    "wrong shapes.npz": (lambda path: save(path, IMAGES[0], LABELS), r"x has shape \(8, 8\)"),
+    "wrong number.npz": (lambda path: save(path, IMAGES, LABELS[:-1]), "40 examples with 39 labels"),
+    "NaN.npz": (lambda path: save(path, IMAGES * np.nan, LABELS), "x holds NaN or infinity"),
+    "one class.npz": (lambda path: save(path, IMAGES, LABELS * 0), r"one class only \(label 0\)"),
+    "a text.txt": (lambda path: path.write_text("x"), "neither an .npz file nor an image folder"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("command", ["search --dry-run", "spaces"])
+def test_data_that_cannot_be_trained_on_is_told(command, name, nas, tmp_path):
+    make, pattern = DATA[name]
+    make(tmp_path / name)
+    one_line(nas(f"{command} --data '{tmp_path / name}'"), pattern)
+
+
+SPACE_FILES = [
+    ("SPACE = (\n", "space 'mine.py' failed.*SyntaxError"),
+    ("1 / 0\n", "space 'mine.py' failed, line 1: ZeroDivisionError: division by zero"),
+    ("raise SystemExit(3)\n", "space 'mine.py' failed, line 1: SystemExit: 3"),
+    ("x = 3\n", r"'mine\.py' declares no space: write SPACE = Space\(\.\.\.\), not None"),
+    (
+        "from search_spaces import Family, Space\nSPACE = Space('mine', '', (Family('a', 'q*', 's*'),))\n",
+        "space 'mine.py' failed, line 2: SpaceError: family 'a'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "pattern"), SPACE_FILES)
+@pytest.mark.parametrize("command", ["search --space mine.py", "spaces mine.py"])
+def test_a_space_file_that_fails_is_told(command, text, pattern, nas, tmp_path):
+    (tmp_path / "mine.py").write_text(text)
+    one_line(nas(command), pattern)
+
+
+MINE = """
+from search_spaces import Family, Space
+
+SPACE = Space("mine", "local mixing, weights for every channel", (Family("patches", positions="s*.m*", channels="g*"),))
+"""
+
+
+def test_a_space_of_the_users_own(nas, stubbed, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    (row,) = nas("spaces mine.py --json").rows
+    assert row["families"] == {"patches": {"h": "s*.m*", "w": "s*.m*", "c": "g*"}}
+    search = SEARCH.replace("--space local", "--space mine.py").replace("--run x", "")
+    assert nas(search).status == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"mine-digits-[0-9a-f]{6}", run.name)
+    assert nas(search).status == 0  # the same command is the same run, moved or commented as the file may be
+    (tmp_path / "mine.py").write_text("# better\n" + MINE)
+    assert nas(search).status == 0
+    assert list((tmp_path / "runs").iterdir()) == [run]
+    (tmp_path / "mine.py").write_text(MINE.replace('"g*"', '"s*"'))
+    one_line(nas(f"{search} --run {run.name}"), r"was made with space\.families\.patches\.c='g\*', not 's\*'")
+
+
+def test_a_search_prints_its_ranking_and_what_to_do_next(nas, stubbed, tmp_path):
+    done = nas(SEARCH)
+    assert done.status == 0
+    assert re.search(r"^space local: \d+ architectures of .* parameters; about [0-9.]+% of them have", done.out)
+    assert (
+        "data digits: 1,150 training and 288 validation images; 5 candidates of up to 3 epochs (rungs at 1)" in done.out
+    )
+    assert re.search(r"^ +1  +[0-9a-f]{10} +[0-9.]+ ± [0-9.]+% ", done.out, re.M)
+    assert re.search(r"Next: nas export x --top 1 .*\n +nas train x [0-9a-f]{10} .*\n +nas top x -n 100", done.out)
+    lines = done.err.splitlines()
+    assert len(lines) == 5 + len([line for line in lines if line.startswith("finals ")])
+    assert re.match(r"searching 1/5  [0-9a-f]{10}  complete  [0-9.]+%  [0-9,]+ parameters  0.0 s$", lines[0])
+    settings = json.loads((tmp_path / "runs" / "x" / "run.json").read_text())["settings"]
+    assert settings["command"] == f"nas {SEARCH}"
+    assert (settings["trials"], settings["recipe"]["epochs"], settings["data"]["name"]) == (5, 3, "digits")
+
+
+def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
+    first, second = nas(SEARCH), nas(SEARCH)
+    assert (second.status, second.out, second.err) == (0, first.out, "")
+    assert len(notes(stubbed, "start")) == len({note.key for note in notes(stubbed, "start")})
+
+
+def test_a_search_without_a_name_finds_its_run_again(nas, stubbed, tmp_path):
+    for line in (SEARCH, SEARCH.replace("--trials 5", "--trials 7 --workers 1 --minutes 9")):
+        assert nas(line.replace("--run x", "")).status == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    nas(SEARCH.replace("--run x", "--seed 1"))
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "pattern"),
+    [
+        ("--space subgrid", r"run 'x' was made with space\.name='local', not 'subgrid'.*: choose another --run"),
+        ("--lr 0.1", r"run 'x' was made with recipe\.lr=0.005, not 0.1: choose another --run"),
+        ("--seed 3", r"run 'x' was made with .*seed=0, not 3"),
+        ("--max-params 600", r"run 'x' was made with budget\."),
+        ("--images 500", r"run 'x' was made with data\.train=1150, not 500"),
+    ],
+)
+def test_a_run_of_other_settings_is_refused_and_kept(changes, pattern, nas, stubbed, tmp_path):
+    nas(SEARCH)
+    files = {path: path.read_bytes() for path in (tmp_path / "runs" / "x").iterdir() if path.is_file()}
+    one_line(nas(f"{SEARCH} {changes}"), pattern)
+    assert files == {path: path.read_bytes() for path in (tmp_path / "runs" / "x").iterdir() if path.is_file()}
+
+
+def test_a_second_search_in_one_run_is_refused(nas, stubbed, tmp_path):
+    nas(SEARCH)
+    settings = Run.open(tmp_path / "runs", "x").settings
+    with Run.create_or_open(tmp_path / "runs", "x", settings):
+        one_line(nas(SEARCH), r"run 'x' is being written by another search \(process \d+\)")
+        assert nas("top x").status == 0
+
+
+def test_a_garbage_line_is_refused_with_its_number_and_a_torn_one_is_passed_over(nas, stubbed, tmp_path):
+    nas(SEARCH)
+    path = tmp_path / "runs" / "x" / "results.jsonl"
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"\n", b"\n{garbage\n", 1))
+    for line in ("top x", "show x a", "export x", "train x a"):
+        one_line(nas(line), r"results\.jsonl, line 2: not JSON .*; mend or delete this line")
+    one_line(nas(SEARCH), r"results\.jsonl, line 2: not JSON", out="space local")
+    path.write_bytes(good + b'{"architecture": {')
+    done = nas("top x --json")
+    assert done.err.startswith("nas: warning: ") and done.err.count("\n") == 1
+    assert len(done.rows) > 5
+    again = nas(SEARCH)
+    assert (again.status, again.err.count("\n")) == (0, 1)
+    assert "the last line was torn" in again.err
+    assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "settings": {}, "created": "2026-01-01"}', "[" * 5000])
+def test_a_damaged_run_json_is_told(text, nas, stubbed, tmp_path):
+    nas(SEARCH)
+    (tmp_path / "runs" / "x" / "run.json").write_text(text)
+    for line in ("top x", "show x a", "export x", "train x a"):
+        one_line(nas(line), r"run\.json")
+    one_line(nas(SEARCH), r"run\.json|run 'x' was made with")
+
+
+def test_a_failing_candidate_is_told_with_its_reason(nas, monkeypatch, tmp_path):
+    rows = nas(f"{SEARCH} --dry-run --json").rows
+    does = {rows[1]["id"]: "raise", rows[2]["id"]: "nan", rows[3]["id"]: "out of memory"}
+    monkeypatch.setattr("nas.session.local_executor", lambda *_: Serial(Noting(tmp_path / "log", does)))
+    done = nas(SEARCH)
+    assert done.status == 0
+    for reason in ("ValueError: the sizes do not divide", "FloatingPointError: training loss is nan", "out of memory"):
+        assert f" failed: {reason}" in done.out
+        assert f"  failed  {reason}" in done.err
+    by_id = {row["id"]: row for row in nas("top x --json -n 99").rows}
+    assert [by_id[id]["state"] for id in does] == ["failed"] * 3
+    assert all(by_id[id]["accuracy"] is None for id in does)
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(nas, stubbed, monkeypatch, tmp_path):
+    (tmp_path / "runs").touch()
+    one_line(nas(SEARCH), "cannot write runs/x: ")
+    (tmp_path / "runs").unlink()
+    write = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if data.startswith(b'{"architecture"'):
+            raise OSError(28, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        one_line(nas(SEARCH), r"cannot write runs/x/results\.jsonl: No space left on device", out="space local")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        one_line(nas(SEARCH), "cannot write runs/x: Permission denied")
+    assert nas(SEARCH).status == 0
+
+
+def test_a_dry_run_shows_what_would_be_tried_and_writes_nothing(nas, stubbed, tmp_path):
+    done = nas(f"{SEARCH} --dry-run")
+    assert done.status == 0
+    assert len(re.findall(r"^  [1-5] [0-9a-f]{10}  [0-9,]+ parameters  [0-9,]+ MACs$", done.out, re.M)) == 5
+    assert done.out.count("      Mix('b ") == 5
+    rows = nas(f"{SEARCH} --dry-run --json").rows
+    assert all(row["id"] in done.out and row["einmix"][0] in done.out for row in rows)
+    assert list(tmp_path.iterdir()) == []
+    nas(SEARCH)
+    assert {row["id"] for row in rows} <= {row["id"] for row in nas("top x --json -n 99").rows}
+    assert nas(SEARCH.replace("--trials 5", "--trials 999 --dry-run --json")).rows[5:]
+
+
+def test_an_exhausted_space_says_so(nas, stubbed):
+    done = nas(SEARCH.replace("--trials 5", "--trials 999"))
+    assert done.status == 0
+    assert "every architecture of space 'local' within the budget has been tried" in done.err
+
+
+def test_several_objectives(nas, stubbed):
+    assert nas(f"{SEARCH} --objective accuracy,macs").status == 0
+    assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,macs").out
+
+
+def test_json_output_is_all_there_is_on_stdout(nas, stubbed):
+    rows = nas(f"{SEARCH} --json").rows
+    assert rows == nas("top x --json -n 99").rows
+    places = [row["rank"] for row in rows if row["rank"]]
+    assert places == list(range(1, len(places) + 1))
+    assert len(places) >= 4
+    best = next(row for row in rows if row["rank"] == 1)
+    assert (best["state"], best["n"], len(best["mixers"])) == ("final", 2, 1)
+    assert set(best["gain"]) == {"mean", "half_width", "against"}
+    (shown,) = nas(f"show x {best['id'][:6]} --json").rows
+    assert {name: shown[name] for name in best} == best
+    assert [training["phase"] for training in shown["trainings"]] == ["search", "final", "final"]
+    assert len(nas("top x --json -n 1").rows) == len([row for row in rows if row["state"] == "final"])
+
+
+def test_an_architecture_is_shown_in_words_as_einmix_and_as_text(nas, stubbed):
+    rows = nas(f"{SEARCH} --json").rows
+    for row in rows:
+        done = nas(f"show x {row['id']}")
+        assert done.status == 0
+        assert f"{row['params']:,} parameters" in done.out
+        assert all(mixer in done.out for mixer in row["mixers"])
+        assert "def model() -> nn.Module:" in done.out
+    one_line(nas("show x zz"), r"no architecture 'zz' in run 'x': known: [0-9a-f]{10}, ")
+    one_line(nas("show x ''"), r"\d+ architectures of run 'x' begin with '': write more of the id")
+
+
+def test_texts_of_a_foreign_run_do_nothing_to_a_terminal(nas, stubbed, tmp_path):
+    nas(SEARCH)
+    path = tmp_path / "runs" / "x" / "results.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        hostile = "[red]\x1b[2J\x9b31m\u202e\r\n"
+        line["label"] = line["label"] and line["label"] + hostile
+        line |= {"reason": hostile, "state": "failed" if line["number"] in (0, 7) else line["state"]}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    outputs = [nas("top x"), *(nas(f"show x {line['id']}") for line in lines), nas(SEARCH)]
+    for done in outputs:
+        assert done.status == 0
+        assert [c for c in done.out + done.err if not c.isprintable() and c != "\n"] == []
+    assert "[red] [2J 31m" in outputs[0].out
+
+
+def test_spaces_are_listed_with_exact_counts(nas):
+    rows = nas("spaces --json").rows
+    assert [row["name"] for row in rows] == ["grouped", "local", "subgrid", "per_channel", "mixed", "roles"]
+    text = nas("spaces").out
+    assert all(re.search(rf"^ {row['name']} ", text, re.M) for row in rows)
+    detailed = nas(f"spaces local {SMALL.split(' --epochs')[0]}").out
+    assert "family local: h=s*.m* w=s*.m* c=g*.s*" in detailed
+    assert "patch: 2\nwidth: 8\ndepth: 1\nratio: 1\n" in detailed
+
+
+def test_a_space_is_listed_with_einmix_lines(nas):
+    sizes = SMALL.split(" --epochs")[0]
+    (space,) = nas(f"spaces local --json {sizes}").rows
+    rows = nas(f"spaces local --list -n 0 --json {sizes}").rows
+    kinds = [row["kind"] for row in rows]
+    assert kinds.count("architecture") == space["architectures"]
+    assert kinds.count("mixer") > 0
+    assert [row["einmix"].startswith("Mix('b ") for row in rows if row["kind"] == "mixer"].count(False) == 0
+    text = nas(f"spaces local --list -n 3 {sizes}").out
+    assert text.count("Mix('b ") == 6
+    assert nas("spaces roles --data cifar10 --list -n 1").out.count("Mix('b ") >= 2  # lazily
+
+
+def test_spaces_on_data_of_the_users_own(nas, tmp_path):
+    save(tmp_path / "mine.npz", IMAGES, LABELS)
+    (row,) = nas("spaces grouped --data mine.npz --json").rows
+    assert row["sizes"]["patch"] == [1, 2]
+
+
+REAL = "search --epochs 1 --trials 3 --top 1 --seeds 2 --width 32 --depth 2 --patch 2 --workers 2 --device cpu --run x"
+
+
+def test_a_real_search_from_end_to_end(nas, tmp_path):
+    done = nas(REAL)
+    assert (done.status, done.err.count("\n")) == (0, 3 + 2 * 4)
+    rows = {row["label"] or row["rank"]: row for row in nas("top x --json").rows}
+    assert set(rows) == {1, 2, 3, "full token mixing", "channels only", "shared local"}
+    assert 0.1 < rows[1]["accuracy"] < 1
+    best = rows[1]["id"]
+    assert "def model() -> nn.Module:" in nas(f"show x {best}").out
+
+    exported = nas("export x --top 2 -o out")
+    assert (exported.status, exported.err) == (0, "")
+    first, second = exported.out.splitlines()
+    fact = "checked in a clean process with torch and einops alone, outputs equal to"
+    assert first.startswith(f"out/subgrid_{best}.py and subgrid_{best}.safetensors: {fact}")
+    assert f"(no weights: `nas train` makes them): {fact}" in second
+    header = (tmp_path / "out" / f"subgrid_{best}.py").read_text().split('"""')[1]
+    assert f"nas {REAL}" in " ".join(header.split())
+
+    train = f"train x {best} --epochs 2 --seeds 2 --workers 2 --device cpu"
+    done = nas(train)
+    assert done.status == 0
+    assert re.fullmatch(
+        r"(seed [01]: 2 epochs, validation [0-9.]+%, test [0-9.]+% \(loss [0-9.]+\), [0-9.]+ s\n){2}"
+        r"test accuracy [0-9.]+% ± [0-9.]+% \(mean ± std, n=2\)\n",
+        done.out,
+    )
+    again = nas(f"{train} --json")
+    assert again.err == ""
+    assert [(row["seed"], row["phase"], row["epochs"]) for row in again.rows] == [(0, "train", 2), (1, "train", 2)]
+    assert f"subgrid_{best}.safetensors: checked" in nas(f"export x {best[:5]}").out
+    assert "2 epochs, validation accuracy" in (tmp_path / "exported" / f"subgrid_{best}.py").read_text()
+
+
+def start(line: str, folder: Path) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a shell starts it."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "nas.cli", *shlex.split(line)]
+    return subprocess.Popen(
+        command, cwd=folder, env=importing(), start_new_session=True, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+    search = REAL.replace("--trials 3", "--trials 12").replace("--epochs 1", "--epochs 4 --no-prune")
+    first = start(search, tmp_path)
+    lines = [first.stderr.readline() for _ in range(2)]
+    assert [line.split()[:2] for line in lines] == [["searching", "1/12"], ["searching", "2/12"]]
+    os.killpg(first.pid, signal.SIGINT)
+    rest = first.communicate(timeout=60)[1].split("\n")
+    assert first.returncode == 130
+    told = [line for line in rest if line and not line.startswith("searching")]
+    assert told == ["nas: stopped: finished trainings are on disk, and the same command goes on"]
+    path = tmp_path / "runs" / "x" / "results.jsonl"
+    before = path.read_bytes()
+    assert before.count(b"\n") >= 2
+
+    second = start(search, tmp_path)
+    out, err = second.communicate(timeout=120)
+    assert (second.returncode, "rank" in out) == (0, True)
+    assert path.read_bytes().startswith(before)
+    trainings = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(trainings) == len(err.splitlines()) + before.count(b"\n")
+    keys = {(training["id"], training["seed"]) for training in trainings}
+    assert len(keys) == len(trainings) == 12 + 2 * 4
+
+
+@pytest.mark.parametrize(
+    "line", ["spaces roles --list -n 0", "spaces roles --list -n 0 --json", "spaces", "spaces --json"]
+)
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_reader_that_has_seen_enough_ends_the_command_in_silence(line, lines, tmp_path):
+    command = start(line, tmp_path)
+    for _ in range(lines):
+        command.stdout.readline()
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    command.stderr.close()
+    assert command.wait(timeout=60) in (0, 1)
+
+
+def test_a_terminal_without_the_signs_gets_others(tmp_path):
+    command = [sys.executable, "-m", "nas.cli", "spaces"]
+    done = subprocess.run(command, env=importing() | {"PYTHONIOENCODING": "ascii"}, capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"9.1k ? 1.1M" in done.stdout
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, typer.Abort])
+def test_ctrl_c_is_one_line_whatever_typer_makes_of_it(kind, nas, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise kind
+
+    monkeypatch.setattr(cli, "_list", interrupted)
+    done = nas("spaces local --list")
+    assert (done.status, done.out) == (130, "")
+    assert done.err == "nas: stopped: finished trainings are on disk, and the same command goes on\n"
