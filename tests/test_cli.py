@@ -21,9 +21,11 @@ from searches import Noting, notes
 from stubs import importing
 
 from nas import cli
+from nas.errors import NasError
 from nas.executors import Serial
 from nas.options import Options
 from nas.runs import Run
+from nas.session import search
 
 COMMANDS = ("search", "spaces", "top", "show", "export", "train")
 SMALL = "--patch 2 --width 8 --depth 1 --ratio 1 --epochs 3 --device cpu"
@@ -547,3 +549,14 @@ def test_ctrl_c_is_one_line_whatever_typer_makes_of_it(kind, nas, monkeypatch):
     done = nas("spaces local --list")
     assert (done.status, done.out) == (130, "")
     assert done.err == "nas: stopped: finished trainings are on disk, and the same command goes on\n"
+
+
+def test_a_search_from_python_is_the_one_of_the_command_line(nas, stubbed, tmp_path):
+    one = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
+    asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 5, "top": 2, "seeds": 2, "device": "cpu"}
+    standings = search(**asked, **one, run="x")
+    done = nas(SEARCH)
+    assert (done.status, done.err) == (0, "")  # nothing was left to train
+    assert [standing.id for standing in standings] == [row["id"] for row in nas("top x --json -n 99").rows]
+    with pytest.raises(NasError, match="--trials is 0; at least 1 is expected"):
+        search(trials=0)
