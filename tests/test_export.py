@@ -166,6 +166,16 @@ def model():
     return Changed(one())
 """
 
+MORE_WEIGHTS = """
+one = model
+
+
+def model():
+    net = one()
+    net[0].extra = nn.Parameter(net[0].weight.detach().clone())
+    return net
+"""
+
 BROKEN = {
     "import numpy\n": "ModuleNotFoundError: it may not import numpy",
     "from nas.errors import NasError\n": "ModuleNotFoundError: it may not import nas",
@@ -173,6 +183,7 @@ BROKEN = {
     "raise ValueError('no')\n": "ValueError: no",
     "model = None\n": "TypeError: 'NoneType' object is not callable",
     "def model(:\n": "SyntaxError: invalid syntax (",
+    source(BEST) + MORE_WEIGHTS: "RuntimeError: Error(s) in loading state_dict",
     source(BEST) + OTHER_OUTPUTS.replace("CHANGE", "[:, 0]"): "AssertionError: outputs of shape [4]",
 }
 
