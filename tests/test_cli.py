@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
+import random
 import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -560,3 +562,50 @@ def test_a_search_from_python_is_the_one_of_the_command_line(nas, stubbed, tmp_p
     assert [standing.id for standing in standings] == [row["id"] for row in nas("top x --json -n 99").rows]
     with pytest.raises(NasError, match="--trials is 0; at least 1 is expected"):
         search(trials=0)
+
+
+VALUES = [None, True, -1, 0, 10**18, 0.5, 1e99, "", "\x1b[2J", "../x", [], {}, [[]], {"a": 1}, "digits", "h=m4 c=s8 +b"]
+
+
+def places(value: object, path: tuple = ()) -> Iterator[tuple]:
+    """The paths to everything inside a JSON value."""
+    if path:
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def spoilt(text: str, chance: random.Random) -> str:
+    """A JSON text with one value of it replaced or left out."""
+    value = json.loads(text)
+    *outer, last = chance.choice(list(places(value)))
+    inner = functools.reduce(lambda node, key: node[key], outer, value)
+    if isinstance(inner, dict) and chance.random() < 0.2:
+        del inner[last]
+    else:
+        inner[last] = chance.choice(VALUES)
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("rounds", [16, pytest.param(200, marks=pytest.mark.slow)])
+def test_whatever_stands_in_a_run_is_read_or_refused_in_a_line(rounds, nas, stubbed, tmp_path, monkeypatch):
+    nas(SEARCH)
+    monkeypatch.setattr("nas.export.check", lambda written: written)  # it takes seconds, and trusts the run no more
+    files = [tmp_path / "runs" / "x" / name for name in ("run.json", "results.jsonl")]
+    texts = {path: path.read_text() for path in files}
+    ids = [json.loads(line)["id"] for line in texts[files[1]].splitlines()]
+    chance, refusals = random.Random(rounds), 0
+    for number in range(rounds):
+        lines = texts[files[number % 2]].splitlines() if number % 2 else [texts[files[0]]]
+        place = chance.randrange(len(lines))
+        lines[place] = spoilt(lines[place], chance)
+        for command in ("top x", f"show x {ids[0]}", "export x --top 2", f"train x {ids[0]} --epochs 1", SEARCH):
+            for path, text in texts.items():
+                path.write_text(text)
+            files[number % 2].write_text("\n".join(lines) + "\n")
+            done = nas(command)
+            assert [c for c in done.out + done.err if not c.isprintable() and c != "\n"] == []
+            if done.status:
+                refusals += 1
+                one_line(done, "", out="space local" * (command == SEARCH and "space local" in done.out))
+    assert rounds < refusals < 5 * rounds
