@@ -9,6 +9,7 @@ stub, everything else is what `nas search` runs: Session, Search, LocalWorkers a
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from nas.session import Options, Session
 from nas.strategies import Strategy
 
 WORKERS = 2
-LAST = 50  # asks that the cost of an `ask` at a size is the median of
+LAST = 20  # asks that the cost of an `ask` at a size is the median of
 
 
 @dataclass
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tpe", type=int, default=500, help="candidates of the model-based search; 0 for none")
+    parser.add_argument("--tpe", type=int, default=100, help="candidates of the model-based search; 0 for none")
     arguments = parser.parse_args()
     measure("random", 20)  # imports, and the server of worker processes
     overheads: dict[int, list[float]] = {size: [] for size in arguments.sizes}
@@ -90,13 +91,15 @@ def main() -> None:
             overhead, timed = measure("random", size)
             overheads[size].append(overhead)
             asks[size].append(median(timed.asks[-LAST:]))
+            print(f"random, {size}: {overhead:.2f} ms", file=sys.stderr)
         if arguments.tpe:
             model.append(measure("tpe", arguments.tpe))
+            print(f"tpe, {arguments.tpe}: {model[-1][0]:.2f} ms", file=sys.stderr)
     for size in arguments.sizes:
         print(f"random, {size:5} candidates: overhead {spread(overheads[size])}, of which ask {spread(asks[size])}")
     if arguments.tpe:
         print(f"tpe,    {arguments.tpe:5} candidates: overhead {spread([overhead for overhead, _ in model])}")
-        for done in sorted({min(100, arguments.tpe), arguments.tpe}):
+        for done in sorted({min(32, arguments.tpe), arguments.tpe}):
             costs = [median(timed.asks[max(0, done - LAST) : done]) for _, timed in model]
             print(f"        ask after {done} results: {spread(costs)}")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -97,8 +96,8 @@ def write_inputs(folder: Path, candidates: int, epochs: int) -> None:
     np.savez(folder / "data.npz", **arrays)
 
 
-def timed(arm: str, folder: Path, epochs: int, candidates: int) -> tuple[float, float, list[list[float]]]:
-    """Wall seconds, CPU seconds and figures of one arm, run in a folder of its own."""
+def timed(arm: str, folder: Path, epochs: int, candidates: int) -> tuple[float, list[list[float]]]:
+    """Seconds and figures of one arm, run in a folder of its own."""
     script, *rest = ARMS[arm]
     command = [sys.executable, str(HERE / script), *rest, "--epochs", str(epochs)]
     if arm == "nas":
@@ -106,12 +105,11 @@ def timed(arm: str, folder: Path, epochs: int, candidates: int) -> tuple[float, 
     with TemporaryDirectory(dir=folder) as inside:
         for name in ("candidates.json", "data.npz"):
             (Path(inside) / name).symlink_to(folder / name)
-        begun, used = time.perf_counter(), os.times()
+        begun = time.perf_counter()
         done = subprocess.run(command, cwd=inside, capture_output=True, text=True, check=True)
-        wall, after = time.perf_counter() - begun, os.times()
-    cpu = after.children_user + after.children_system - used.children_user - used.children_system
-    print(f"{arm}: {wall:.1f} s, CPU {cpu:.1f} s", file=sys.stderr)
-    return wall, cpu, json.loads(done.stdout)
+        wall = time.perf_counter() - begun
+    print(f"{arm}: {wall:.1f} s", file=sys.stderr)
+    return wall, json.loads(done.stdout)
 
 
 def main() -> None:
@@ -125,15 +123,13 @@ def main() -> None:
         print(json.dumps(run_nas(arguments.candidates, arguments.epochs)))
         return
     seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
-    busy: dict[str, list[float]] = {arm: [] for arm in ARMS}
     figures: dict[str, list[list[float]]] = {}
     with TemporaryDirectory(prefix="nas-versus-") as folder:
         write_inputs(Path(folder), arguments.candidates, arguments.epochs)
         for _ in range(arguments.repeats):
             for arm in ARMS:
-                wall, cpu, figures[arm] = timed(arm, Path(folder), arguments.epochs, arguments.candidates)
+                wall, figures[arm] = timed(arm, Path(folder), arguments.epochs, arguments.candidates)
                 seconds[arm].append(wall)
-                busy[arm].append(cpu)
     params = {arm: [size for _, size in found] for arm, found in figures.items()}
     assert all(sizes == params["nas"] for sizes in params.values()), "the arms trained different networks"
     print(f"{arguments.candidates} candidates, {arguments.epochs} epochs, {arguments.repeats} turns, {WORKERS} workers")
@@ -141,7 +137,7 @@ def main() -> None:
         ratios = [wall / own for wall, own in zip(walls, seconds["nas"], strict=True)]
         print(
             f"{arm:24} {median(walls):6.1f} s ({min(walls):.1f} to {max(walls):.1f})   "
-            f"{median(ratios):5.2f} x nas ({min(ratios):.2f} to {max(ratios):.2f})   CPU {median(busy[arm]):6.1f} s   "
+            f"{median(ratios):5.2f} x nas ({min(ratios):.2f} to {max(ratios):.2f})   "
             f"mean accuracy {fmean(accuracy for accuracy, _ in figures[arm]):.3f}"
         )
 
