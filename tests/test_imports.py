@@ -14,7 +14,7 @@ import pytest
 
 import einmix
 
-ROOT = Path(einmix.__file__).parents[1]
+ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "ray", "optuna", "matplotlib")
 HELP = """
 import sys
