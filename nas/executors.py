@@ -265,7 +265,8 @@ class LocalWorkers:
                 process.start()
                 self._workers[index] = _Worker(index, process, ours)
         except (OSError, EOFError) as error:
-            raise NasError(f"worker {index} could not start: {error}") from error
+            hint = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
+            raise NasError(f"worker {index} could not start: {error} ({hint})") from error
         finally:
             theirs.close()
 
