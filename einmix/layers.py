@@ -46,15 +46,14 @@ class FastMix(EinMix):
             self._from_products = [self._after.index(name) for name in right]
             self._weight_order = [weight.index(name) for name in factor]
             self._bias_order = [right.index(name) for name in self._after]
+        self._sizes = tuple(prod(self.axes_lengths[name] for name in names) for names in (g, m, o))
         self._shapes: dict[torch.Size, tuple[list[int], list[int], list[int]]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         if self._plain:
             return super().forward(x)
         split, after, joined = self._plan(x.shape)
-        groups, mixed, made = (
-            prod(self.axes_lengths[name] for name in names) for names in (self._grouped, self._mixed, self._made)
-        )
+        groups, mixed, made = self._sizes
         x, weight = x.reshape(split).permute(self._to_products), self.weight.permute(self._weight_order)
         if self._columns:
             factors = weight.reshape(groups, made, mixed), x.reshape(groups, mixed, -1)
