@@ -82,7 +82,7 @@ def write_inputs(folder: Path, candidates: int, epochs: int) -> None:
     for architecture in architectures:
         macro = session.space.macro(architecture)
         assert macro is not None
-        embed = architecture.stages[0].embed.einmix()
+        embed = architecture.stages[0].embed[0].mixer.einmix()
         embed["pattern"] = embed["pattern"].replace(" ci ->", " ->").replace("b ", "b ci ", 1)  # channels first
         mixers = [mixer.einmix() for mixer in architecture.mixers]
         plain.append({"width": macro.width, "ratio": macro.ratio, "embed": embed, "mixers": mixers})

@@ -5,10 +5,31 @@
 True
 """
 
-from einmix.architecture import Activation, Architecture, Block, Branch, Linear, Mix, Node, Norm, Stage
+from einmix.architecture import Architecture, Block, Stage
 from einmix.errors import PatternError
 from einmix.factors import Factor, FactorSet, count_factorizations
 from einmix.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
+from einmix.nodes import (
+    Activation,
+    Concat,
+    Conv,
+    Drop,
+    Dynamic,
+    Gate,
+    Linear,
+    Mix,
+    Node,
+    Norm,
+    Pad,
+    Residual,
+    Reweight,
+    Sequence,
+    Shift,
+    Shuffle,
+    Split,
+    Sum,
+    Unfold,
+)
 from einmix.order import redundant
 from einmix.source import build, source
 from einmix.words import describe
@@ -17,17 +38,30 @@ __all__ = [
     "Activation",
     "Architecture",
     "Block",
-    "Branch",
+    "Concat",
+    "Conv",
+    "Drop",
+    "Dynamic",
     "Factor",
     "FactorSet",
+    "Gate",
     "Layout",
     "Linear",
     "Mix",
     "Mixer",
     "Node",
     "Norm",
+    "Pad",
     "PatternError",
+    "Residual",
+    "Reweight",
+    "Sequence",
+    "Shift",
+    "Shuffle",
+    "Split",
     "Stage",
+    "Sum",
+    "Unfold",
     "build",
     "count_factorizations",
     "describe",

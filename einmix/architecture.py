@@ -6,98 +6,37 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import pairwise
-from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from einmix.errors import PatternError
-from einmix.mixer import MAX_SIZE, Mixer, check_axis, written
+from einmix.mixer import MAX_SIZE, Mixer, check_axis
+from einmix.nodes import Linear, Mix, Norm, Sequence, Sizes, Step, steps, whole
+from einmix.notation import from_value, to_value
 from einmix.order import redundant
 
 if TYPE_CHECKING:
     from einmix.reach import Reach
 
-Sizes = dict[str, int]
+Block = Sequence
+"""What repeats in a stage: residual branches (`x + branch(x)`) mostly, and nodes that stand alone."""
+
 MAX_BLOCKS = 1024
-
-
-@dataclass(frozen=True)
-class Mix:
-    """A mixer, as one EinMix layer."""
-
-    mixer: Mixer
-    kind: ClassVar[str] = "mix"
-
-    def through(self, sizes: Sizes) -> Sizes:
-        return self.mixer.fit(sizes).outputs
-
-    def cost(self, sizes: Sizes) -> tuple[int, int]:
-        return self.mixer.params, self.mixer.macs
-
-
-@dataclass(frozen=True)
-class Linear:
-    """All channels to `out` channels, alike at every position: `nn.Linear`, with its initialisation."""
-
-    out: int
-    kind: ClassVar[str] = "linear"
-
-    def through(self, sizes: Sizes) -> Sizes:
-        return sizes | {"c": _whole(self.out, "out", MAX_SIZE)}
-
-    def cost(self, sizes: Sizes) -> tuple[int, int]:
-        return (sizes["c"] + 1) * self.out, prod(sizes.values()) * self.out
-
-    def as_mixer(self, sizes: Sizes) -> Mixer:
-        """The mixer that it is, for the algebra."""
-        terms = [f"{name}=" + (f"m{size}:{self.out}" if name == "c" else f"s{size}") for name, size in sizes.items()]
-        return Mixer.parse(" ".join(terms) + " +b")
-
-
-@dataclass(frozen=True)
-class Norm:
-    """LayerNorm over the channels."""
-
-    kind: ClassVar[str] = "norm"
-
-    def through(self, sizes: Sizes) -> Sizes:
-        return sizes
-
-    def cost(self, sizes: Sizes) -> tuple[int, int]:
-        return 2 * sizes["c"], 0
-
-
-@dataclass(frozen=True)
-class Activation:
-    """GELU at every element."""
-
-    kind: ClassVar[str] = "gelu"
-
-    def through(self, sizes: Sizes) -> Sizes:
-        return sizes
-
-    def cost(self, sizes: Sizes) -> tuple[int, int]:
-        return 0, 0
-
-
-Node = Mix | Linear | Norm | Activation
-Branch = tuple[Node, ...]
-"""What stands in one residual: `x + branch(x)`."""
-Block = tuple[Branch, ...]
+HEAD: Sequence = (Norm(),)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A mixer that cuts its input into patches and embeds them, then residual blocks at those sizes."""
+    """What embeds its input (a mixer that cuts it into patches, mostly), then blocks at the sizes that this gives."""
 
-    embed: Mixer
+    embed: Sequence
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network from named axes (channels last, as `c`) to class scores: stages, then norm, mean and a linear head.
+    """A network from named axes (channels last, as `c`) to class scores: stages, head, mean and a linear classifier.
 
     Raises PatternError where sizes do not meet.
     """
@@ -105,6 +44,7 @@ class Architecture:
     inputs: tuple[tuple[str, int], ...]
     stages: tuple[Stage, ...]
     classes: int
+    head: Sequence = HEAD
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.inputs]
@@ -112,14 +52,11 @@ class Architecture:
             raise PatternError(f"inputs are 1 to 4 axes and c, each once, not {' '.join(names)!r}")
         for name, size in self.inputs:
             check_axis(name, name, (0, len(name)))
-            _whole(size, name, MAX_SIZE)
-        _whole(self.classes, "classes", MAX_SIZE)
+            whole(size, name, MAX_SIZE)
+        whole(self.classes, "classes", MAX_SIZE)
         if not self.stages or sum(len(stage.blocks) for stage in self.stages) > MAX_BLOCKS:
             raise PatternError(f"an architecture has at least one stage, and at most {MAX_BLOCKS} blocks")
-        for node, before, after in self._walk():
-            if node is None and before != after:
-                ends = f"starts with {written(before)} and ends with {written(after)}"
-                raise PatternError(f"a residual branch {ends}: they must be equal")
+        self.parts  # noqa: B018 - sizes are checked on the way
 
     @classmethod
     def from_json(cls, data: str | dict[str, Any]) -> Architecture:
@@ -129,13 +66,11 @@ class Architecture:
             return cls(
                 inputs=tuple((str(name), size) for name, size in value["inputs"].items()),
                 stages=tuple(
-                    Stage(
-                        Mixer.parse(stage["embed"]),
-                        tuple(tuple(tuple(map(_read_node, branch)) for branch in block) for block in stage["blocks"]),
-                    )
+                    Stage(_embedding(stage["embed"]), tuple(tuple(map(from_value, b)) for b in stage["blocks"]))
                     for stage in value["stages"]
                 ),
                 classes=value["classes"],
+                head=tuple(map(from_value, value["head"])) if "head" in value else HEAD,
             )
         except PatternError:
             raise
@@ -143,20 +78,20 @@ class Architecture:
             raise PatternError(f"this is no architecture: {type(error).__name__}: {str(error)[:200]}") from None
 
     def to_json(self) -> str:
-        """The canonical JSON text; `from_json` reads it back."""
+        """The canonical JSON text; `from_json` reads it back. A plain mixer that embeds is its text, without `mix`."""
+        value = {
+            "inputs": dict(self.inputs),
+            "stages": [
+                {
+                    "embed": _embedding_value(stage.embed),
+                    "blocks": [list(map(to_value, block)) for block in stage.blocks],
+                }
+                for stage in self.stages
+            ],
+            "classes": self.classes,
+        }
         return json.dumps(
-            {
-                "inputs": dict(self.inputs),
-                "stages": [
-                    {
-                        "embed": str(stage.embed),
-                        "blocks": [[[_write_node(node) for node in branch] for branch in b] for b in stage.blocks],
-                    }
-                    for stage in self.stages
-                ],
-                "classes": self.classes,
-            },
-            separators=(",", ":"),
+            value | ({} if self.head == HEAD else {"head": list(map(to_value, self.head))}), separators=(",", ":")
         )
 
     @cached_property
@@ -165,42 +100,77 @@ class Architecture:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:10]
 
     @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Embeddings, blocks and head in their order, with the sizes that their nodes meet."""
+        sizes, found = dict(self.inputs), []
+
+        def part(role: str, stage: int, sequence: Sequence) -> Sizes:
+            found.append(Part(role, stage, sizes, steps(sequence, sizes)))
+            return found[-1].after
+
+        for number, stage in enumerate(self.stages):
+            sizes = part("embed", number, stage.embed)
+            known: dict[Block, Part] = {}
+            for block in stage.blocks:
+                if block in known:
+                    found.append(known[block])
+                    continue
+                after = part("block", number, block)
+                if after != sizes:
+                    words = f"takes {sizes} and gives {after}"
+                    raise PatternError(f"a block {words}: what changes sizes stands in the embedding of a stage")
+                known[block] = found[-1]
+        part("head", len(self.stages) - 1, self.head)
+        return tuple(found)
+
+    @property
     def params(self) -> int:
-        """Trainable numbers, head included."""
+        """Trainable numbers, classifier included."""
         return self._cost[0]
 
-    @cached_property
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of all linear layers for one image; norms and activations are not counted."""
         return self._cost[1]
 
     @cached_property
     def _cost(self) -> tuple[int, int]:
-        width = self.stages[-1].embed.outputs["c"]
-        params, macs = 2 * width + (width + 1) * self.classes, width * self.classes
-        for node, sizes, _ in self._walk():
-            if node is not None:
-                more = node.cost(sizes)
-                params, macs = params + more[0], macs + more[1]
-        return params, macs
+        width = self.parts[-1].after["c"]
+        costs = [step.cost for part in self.parts for step in part.steps]
+        return sum(p for p, _ in costs) + (width + 1) * self.classes, sum(m for _, m in costs) + width * self.classes
+
+    @property
+    def grids(self) -> tuple[Sizes, ...]:
+        """The sizes at which each stage's blocks stand."""
+        return tuple(part.after for part in self.parts if part.role == "embed")
 
     @property
     def mixers(self) -> tuple[Mixer, ...]:
         """The mixers of the blocks, in order; embeddings and channel MLPs are not among them."""
-        return tuple(node.mixer for node, _, _ in self._walk(embeddings=False) if isinstance(node, Mix))
+        return tuple(
+            leaf.node.mixer
+            for part in self.parts
+            if part.role == "block"
+            for step in part.steps
+            for leaf in step.leaves()
+            if isinstance(leaf.node, Mix)
+        )
 
     def untouched(self) -> tuple[str, ...]:
-        """The spatial axes along which no mixer of a block mixes anything."""
-        touched = frozenset[str]().union(*(mixer.mixed for mixer in self.mixers))
-        sizes = self.stages[-1].embed.outputs
+        """The spatial axes along which nothing in a block moves anything."""
+        blocks = [part for part in self.parts if part.role == "block"]
+        touched = frozenset[str]().union(*(step.touched for part in blocks for step in part.steps))
+        sizes = self.grids[-1]
         return tuple(name for name, _ in self.inputs[:-1] if name not in touched and sizes[name] > 1)
 
     def redundancies(self) -> tuple[str, ...]:
-        """Linear layers that add no map to a linear neighbour, in words; the same maps are not the same training."""
+        """Linear layers that add no map to a linear neighbour, in words; the same maps are not the same training.
+
+        Neighbours stand one after the other in one branch, so that nobody else consumes what is between them.
+        """
         found = []
-        steps = list(self._walk(embeddings=False))  # an embedding feeds the first branch and the sum beside it
-        for (first, at_first, _), (second, at_second, _) in pairwise(steps):
-            a, b = _linear(first, at_first), _linear(second, at_second)
+        for first, second in (pair for part in self.parts if part.role != "embed" for pair in _neighbours(part.steps)):
+            a, b = _linear(first), _linear(second)
             if a and b:
                 if redundant(a, b, a_first=True):
                     found.append(f"{a} is redundant before {b}")
@@ -210,74 +180,50 @@ class Architecture:
 
     def reach(self) -> Reach:
         """Which inputs reach which positions and channels before the final pooling."""
+        from einmix.flow import reach_of
         from einmix.reach import Reach
 
-        def of_node(node: Node, sizes: Sizes) -> Reach:
-            linear = _linear(node, sizes)
-            return linear.reach() if linear else Reach.full(sizes, *(["c"] if isinstance(node, Norm) else []))
-
-        total: Reach | None = None
-        for stage, start in self._stages():
-            after = stage.embed.outputs
-            reaches = [of_node(Mix(stage.embed), start)]
-            for block in stage.blocks:
-                for branch in block:
-                    steps, sizes = [Reach.full(after)], after
-                    for node in branch:
-                        steps.append(of_node(node, sizes))
-                        sizes = node.through(sizes)
-                    reaches.append(Reach.full(after) | reduce(Reach.then, steps))
-            part = reduce(Reach.then, reaches)
-            total = part if total is None else total.then(part)
-        assert total is not None
+        total = Reach.full(dict(self.inputs))
+        for part in self.parts:
+            if part.role != "head":
+                total = total.then(reach_of(part.steps, part.before))
         return total
 
-    def _stages(self) -> Iterator[tuple[Stage, Sizes]]:
-        sizes = dict(self.inputs)
-        for stage in self.stages:
-            yield stage, sizes
-            sizes = stage.embed.fit(sizes).outputs
 
-    def _walk(self, *, embeddings: bool = True) -> Iterator[tuple[Node | None, Sizes, Sizes]]:
-        """Every node with the sizes before and after it; None stands for the sum that ends a residual branch."""
-        for stage, start in self._stages():
-            after = stage.embed.fit(start).outputs
-            if embeddings:
-                yield Mix(stage.embed), start, after
-            for block in stage.blocks:
-                for branch in block:
-                    sizes = after
-                    for node in branch:
-                        before, sizes = sizes, node.through(sizes)
-                        yield node, before, sizes
-                    yield None, after, sizes
+@dataclass(frozen=True)
+class Part:
+    """An embedding, a block or the head where it stands."""
+
+    role: str
+    stage: int
+    before: Sizes
+    steps: tuple[Step, ...]
+
+    @property
+    def after(self) -> Sizes:
+        return self.steps[-1].after if self.steps else self.before
 
 
-def _linear(node: Node | None, sizes: Sizes) -> Mixer | None:
-    if isinstance(node, Linear):
-        return node.as_mixer(sizes)
-    return node.mixer if isinstance(node, Mix) else None
+def _embedding_value(embed: Sequence) -> Any:
+    value = list(map(to_value, embed))
+    first = embed[0] if len(embed) == 1 else None
+    return str(first.mixer) if isinstance(first, Mix) and value == [f"mix {first.mixer}"] else value
 
 
-def _write_node(node: Node) -> str:
-    """A node in one word, or two: its kind and its argument."""
-    if isinstance(node, Mix):
-        return f"mix {node.mixer}"
-    return f"linear {node.out}" if isinstance(node, Linear) else node.kind
+def _embedding(value: Any) -> Sequence:
+    return tuple(map(from_value, value)) if isinstance(value, list) else (Mix(Mixer.parse(value)),)
 
 
-def _read_node(text: str) -> Node:
-    kind, _, argument = text.partition(" ")
-    if kind == Mix.kind:
-        return Mix(Mixer.parse(argument))
-    if kind == Linear.kind and argument.isascii() and argument.isdigit():
-        return Linear(int(argument[:10]))
-    if text in (Norm.kind, Activation.kind):
-        return Norm() if text == Norm.kind else Activation()
-    raise PatternError(f"{text[:80]!r} is no node", hint="known: mix MIXER, linear OUT, norm, gelu")
+def _neighbours(found: tuple[Step, ...]) -> Iterator[tuple[Step, Step]]:
+    """Every pair of steps of which the second alone consumes the first."""
+    yield from pairwise(found)
+    for step in found:
+        for branch in step.branches:
+            yield from _neighbours(branch)
 
 
-def _whole(value: Any, name: str, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise PatternError(f"{name} cannot be {value!r}", hint=f"an integer from 1 to {most}")
-    return value
+def _linear(step: Step) -> Mixer | None:
+    """The mixer that a node is, where its weights are free."""
+    if isinstance(step.node, Linear):
+        return step.node.as_mixer(step.before)
+    return step.node.mixer if isinstance(step.node, Mix) and not step.node.weights else None

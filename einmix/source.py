@@ -5,39 +5,16 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import chain, groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
-from einmix.architecture import Activation, Architecture, Block, Branch, Linear, Mix, Norm, Stage
-from einmix.mixer import Mixer
-from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
+from einmix.architecture import Architecture, Part
+from einmix.calls import ROOM, WIDTH, Call, Template, form, lines, merged
+from einmix.emit import emit, from_channels_first, layout
+from einmix.helpers import HELPERS, used
+from einmix.nodes import Gate, Mix, Residual, Step
 from einmix.words import describe, title
-
-WIDTH = 120
-ROOM = WIDTH - 24
-"""What the deepest nesting leaves of a line."""
-
-RESIDUAL = '''
-class Residual(nn.Module):
-    """x + f(x)"""
-
-    def __init__(self, *layers: nn.Module):
-        super().__init__()
-        self.f = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return x + self.f(x)
-'''
-
-SCALE = '''
-def scale(mix: Mix) -> nn.Module:
-    """A mixer that mixes nothing only scales: it starts as the identity."""
-    nn.init.ones_(mix.weight)
-    if mix.bias is not None:
-        nn.init.zeros_(mix.bias)
-    return mix
-'''
 
 
 def source(arch: Architecture, facts: Mapping[str, str] | None = None) -> str:
@@ -66,30 +43,30 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
 
 
 class _Writer:
-    """The one place where an architecture becomes text; each kind of node has its emit rule in `_branch_function`."""
+    """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
 
     def __init__(self, arch: Architecture):
         self.arch = arch
-        self.runs = [[(block, len(list(same))) for block, same in groupby(stage.blocks)] for stage in arch.stages]
-        self.branches: dict[tuple[Any, ...], tuple[str, str]] = {}
-        self.mixers: dict[Mixer, str] = {}
+        self.runs = [(part, _layers(part, number), times) for number, (part, times) in enumerate(_runs(arch.parts))]
+        self.functions: dict[Call, tuple[str, Template, int]] = {}
+        """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
+        self.mixers: dict[Call, str] = {}
 
     def module(self, facts: Mapping[str, str]) -> str:
-        self._name_mixers()
+        functions = self._functions()
+        named = [_mixer_function(call, name) for call, name in self.mixers.items()]
         body = self._model()
-        functions = [text for _, text in self.branches.values()]
-        named = [self._mixer_function(mixer, name) for mixer, name in self.mixers.items()]
-        used = "".join([body, *functions, *named])
-        imports = ["from einops.layers.torch import EinMix as Mix"]
-        imports += [f"from einops.layers.torch import {name}" for name in ("Rearrange", "Reduce") if f"{name}(" in used]
-        helpers = [RESIDUAL] * ("Residual(" in used) + [SCALE] * ("scale(" in used)
+        helpers = used("".join([body, *functions, *named]))
+        code = "".join(["", *helpers, *functions, *named, body])
+        imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
+        imports += ["from einops.layers.torch import EinMix as Mix"]
+        imports += [f"from einops.layers.torch import {name}" for name in ("Rearrange", "Reduce") if f"{name}(" in code]
         main = (
             '\nif __name__ == "__main__":\n    net = model()\n'
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
         )
-        parts = [*helpers, *functions, *named, body, main]
         head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
-        return head + "".join("\n" + part for part in parts)
+        return head + "".join("\n" + part for part in [*helpers, *functions, *named, body, main])
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
@@ -101,174 +78,143 @@ class _Writer:
         lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]
         return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
-    def _name_mixers(self) -> None:
-        """Mixers that stand in several places get a function of their own."""
-        count = Counter(mixer for stage in self.runs for block, _ in stage for mixer in _mixers(block))
-        taken = {"tokens", "channels", "model", "scale"}
-        for mixer in (mixer for mixer, times in count.items() if times > 1):
-            name = title(mixer)
+    def _functions(self) -> list[str]:
+        """A function for all branches of one form."""
+        groups: dict[Any, dict[Call, Step]] = {}
+        for part, calls, _ in self.runs:
+            branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
+            for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
+                groups.setdefault((form(call), tuple(step.before)), {}).setdefault(call, step)
+        taken: list[str] = []
+        texts = []
+        for group in groups.values():
+            template = merged(list(group))
+            stem = _job(next(iter(group.values())))
+            number = sum(name.partition("_")[0] == stem for name in taken) + 1
+            taken.append(stem if number == 1 else f"{stem}_{number}")
+            for index, call in enumerate(group):
+                self.functions[call] = taken[-1], template, index
+            texts.append(_function(taken[-1], template, list(group.values())))
+        self._name_mixers({"model", *HELPERS, *taken})
+        return texts
+
+    def _name_mixers(self, taken: set[str]) -> None:
+        """Mixers that stand in several places of the model get a function of their own."""
+        every = [call for _, calls, _ in self.runs for call in calls if call in self.functions]
+        passed = [layer for call in every for layer in self._call(call).args]
+        for call in (call for call, times in Counter(passed).items() if times > 1):
+            assert call.mixer
+            name = title(call.mixer)
             while name in taken:
                 stem, _, number = name.rpartition("_")
                 name = f"{stem}_{int(number) + 1}" if number.isdigit() else f"{name}_2"
             taken.add(name)
-            self.mixers[mixer] = name
+            self.mixers[call] = name
+
+    def _call(self, call: Call) -> Call:
+        """How a layer stands in the model: as the call of a function where it has one."""
+        if call not in self.functions:
+            return call
+        name, template, index = self.functions[call]
+        short = template.call(name, index)
+        return Call(
+            name, tuple(Call(self.mixers[arg]) if arg in self.mixers else arg for arg in short.args), short.named
+        )
 
     def _model(self) -> str:
         arch = self.arch
-        lines = []
-        for number, (stage, runs) in enumerate(zip(arch.stages, self.runs, strict=True)):
-            lines += [f"# {_embedding_words(stage.embed)}", *self._mixer(stage.embed, channels_first=number == 0)]
-            for block, times in runs:
-                lines += self._block(stage, block, times)
-        width = arch.stages[-1].embed.outputs["c"]
-        axes = " ".join(name for name, _ in arch.inputs)
-        lines += [
-            f"nn.LayerNorm({width}),",
-            f'Reduce("b {axes} -> b c", "mean"),',
-            f"nn.Linear({width}, {arch.classes}),",
+        rows = []
+        for part, calls, times in self.runs:
+            inside = [row for call in calls for row in self._rows(self._call(call))]
+            if part.role == "embed":
+                rows += [f"# {_embedding_words(part)}", *inside]
+            elif times == 1 or part.role == "head":
+                rows += inside
+            elif len(inside) == 1:
+                rows.append(f"*({inside[0][:-1]} for _ in range({times})),")
+            else:
+                loop = f"*(layer for _ in range({times}) for layer in ("
+                short = f"{loop}{' '.join(inside)[:-1]})),"
+                plain = len(short) < WIDTH - 8 and not any(row.startswith("#") for row in inside)
+                rows += [short] if plain else [loop, *("    " + row for row in inside), ")),"]
+        rows += [
+            f'Reduce("{layout(arch.parts[-1].after)} -> b c", "mean"),',
+            f"nn.Linear({arch.parts[-1].after['c']}, {arch.classes}),",
         ]
         shape = " x ".join(str(size) for _, size in (*arch.inputs[-1:], *arch.inputs[:-1]))
-        layout = f"b c {' '.join(name for name, _ in arch.inputs[:-1])}"
+        inputs = layout(dict(arch.inputs), first=True)
         return (
             "\ndef model() -> nn.Module:\n"
-            f'    """`{layout}` inputs ({shape}) -> `b k` logits ({arch.classes} classes)."""\n'
-            "    return nn.Sequential(\n" + textwrap.indent("\n".join(lines), " " * 8) + "\n    )\n"
+            f'    """`{inputs}` inputs ({shape}) -> `b k` logits ({arch.classes} classes)."""\n'
+            "    return nn.Sequential(\n" + textwrap.indent("\n".join(rows), " " * 8) + "\n    )\n"
         )
 
-    def _block(self, stage: Stage, block: Block, times: int) -> list[str]:
-        lines = list(chain.from_iterable(self._branch(stage, branch) for branch in block))
-        if times == 1:
-            return lines
-        return [f"*(layer for _ in range({times}) for layer in (", *("    " + line for line in lines), ")),"]
-
-    def _branch(self, stage: Stage, branch: Branch) -> list[str]:
-        """A call of the function that makes this kind of branch, with the mixers of this one as its arguments."""
-        sizes = stage.embed.outputs
-        skeleton = (tuple(sizes.items()), *(type(node) if isinstance(node, Mix) else node for node in branch))
-        if skeleton not in self.branches:
-            self.branches[skeleton] = self._branch_function(branch, sizes)
-        name, _ = self.branches[skeleton]
-        mixers = list(_mixers((branch,)))
-        if not mixers:
-            return [f"{name}(),"]
-        if all(mixer in self.mixers for mixer in mixers):
-            return [f"{name}({', '.join(f'{self.mixers[mixer]}()' for mixer in mixers)}),"]
-        words = dict.fromkeys(describe(mixer) for mixer in mixers if mixer not in self.mixers)
-        comments = [line for text in words for line in textwrap.wrap(f"# {text}", ROOM, subsequent_indent="# ")]
-        calls = [[f"{self.mixers[m]}(),"] if m in self.mixers else self._mixer(m) for m in mixers]
-        (first, *more), *others = calls
-        if not others and not more and len(name) + len(first) < WIDTH - 16:
-            return [*comments, f"{name}({first[:-1]}),"]
-        if not others and more:
-            return [*comments, f"{name}({first}", *more[:-1], more[-1][:-1] + "),"]
-        return [*comments, f"{name}(", *("    " + line for line in chain(*calls)), "),"]
-
-    def _branch_function(self, branch: Branch, sizes: dict[str, int]) -> tuple[str, str]:
-        mixing = any(isinstance(node, Mix) for node in branch)
-        stem = "tokens" if mixing else "channels"
-        number = sum(name.startswith(stem) for name, _ in self.branches.values()) + 1
-        name = stem if number == 1 else f"{stem}_{number}"
-        count = sum(isinstance(node, Mix) for node in branch)
-        arguments = ["mix"] if count == 1 else [f"mix{i}" for i in range(1, count + 1)]
-        free = iter(arguments)
-        width, layers = sizes["c"], []
-        for node in branch:
-            if isinstance(node, Mix):
-                layers.append(next(free))
-            elif isinstance(node, Norm):
-                layers.append(f"nn.LayerNorm({width})")
-            elif isinstance(node, Activation):
-                layers.append("nn.GELU()")
-            elif isinstance(node, Linear):
-                layers.append(f"nn.Linear({width}, {node.out})")
-                width = node.out
-        shape = " ".join(["b", *(axis for axis in sizes if axis != "c"), str(sizes["c"])])
-        job = "Mix positions" if mixing else "Mix channels at every position"
-        return name, (
-            f"\ndef {name}({', '.join(f'{argument}: nn.Module' for argument in arguments)}) -> nn.Module:\n"
-            f'    """{job}: `{shape} -> {shape}`."""\n'
-            f"    return Residual({', '.join(layers)})\n"
-        )
-
-    def _mixer_function(self, mixer: Mixer, name: str) -> str:
-        call = "\n".join(self._mixer(mixer))[:-1]
-        words = describe(mixer)
-        docstring = textwrap.fill(f'"""{words[0].upper() + words[1:]}."""', ROOM)
-        body = textwrap.indent(f"{docstring}\nreturn {call}", "    ")
-        return f"\ndef {name}() -> nn.Module:\n{body}\n"
-
-    def _mixer(self, mixer: Mixer, *, channels_first: bool = False) -> list[str]:
-        """The lines of a mixer, ended by a comma."""
-        names = {"b", *(name for axis in named_parts(mixer) for part in axis for name in part.names)}
-        if len(names) > MAX_NAMES:
-            return _rearranged(mixer, channels_first)
-        call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
-        return _started(_layer(call), mixer)
+    def _rows(self, call: Call) -> list[str]:
+        """The lines of a layer, ended by a comma, after a comment that says what its mixers do."""
+        only = call.args[0] if len(call.args) == 1 else None
+        mixer = only.mixer if isinstance(only, Call) else None
+        comments = textwrap.wrap(f"# {describe(mixer)}", ROOM, subsequent_indent="# ") if mixer else []
+        found = lines(call, WIDTH - 16)
+        return [*comments, *found[:-1], found[-1] + ","]
 
 
-def _started(lines: list[str], mixer: Mixer) -> list[str]:
-    """The lines of a layer, as the identity at the start if it only scales."""
-    if mixer.mixed:
-        return lines
-    lines = [f"scale({lines[0]}", *lines[1:]]
-    return [*lines[:-1], lines[-1].removesuffix(",") + "),"]
+def _runs(parts: Iterable[Part]) -> Iterator[tuple[Part, int]]:
+    """Parts with the number of times that they follow themselves."""
+    return ((part, len(list(same))) for part, same in groupby(parts))
 
 
-def _layer(call: dict[str, Any]) -> list[str]:
-    shapes = {name: call[name] for name in ("weight_shape", "bias_shape") if name in call}
-    sizes = [f"{name}={n}" for name, n in call.items() if name != "pattern" and name not in shapes]
-    short = ", ".join([f'"{call["pattern"]}"', *(f'{name}="{axes}"' for name, axes in shapes.items()), *sizes])
-    if len(short) + len("Mix(),") <= ROOM:
-        return [f"Mix({short}),"]
-    rows = [line for name, axes in shapes.items() for line in _quoted(axes, f"{name}=")]
-    rows += textwrap.wrap(", ".join(sizes) + ",", ROOM)
-    if len(" ".join(rows)) <= ROOM:
-        rows = [" ".join(rows)]
-    elif len(" ".join(rows[: len(shapes)])) <= ROOM:
-        rows = [" ".join(rows[: len(shapes)]), *rows[len(shapes) :]]
-    return ["Mix(", *("    " + row for row in [*_quoted(call["pattern"]), *rows]), "),"]
+def _layers(part: Part, number: int) -> list[Call]:
+    """The layers of a part of the network; the first part takes `b c ...`."""
+    return from_channels_first(part.steps, part.before) if number == 0 else emit(part.steps)
 
 
-def _rearranged(mixer: Mixer, channels_first: bool) -> list[str]:
-    """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
-    parts = named_parts(mixer)
-    left = parts[-1:] + parts[:-1] if channels_first else parts
-    flat = list(chain(*parts))
-
-    def names(role: str, end: str) -> str:
-        found = [getattr(part, end) for part in flat if part.factor.role == role and getattr(part, end)]
-        return f"({' '.join(found)})" if found else "()"
-
-    kept = [f"{names('s', 'input')} {names('g', 'input')}", f"{names('s', 'output')} {names('g', 'output')}"]
-    size = dict.fromkeys("sg", 1) | {"i": 1, "o": 1}
-    for part in flat:
-        if part.factor.role == "m":
-            size["i"], size["o"] = size["i"] * part.factor.size, size["o"] * part.factor.out
-        else:
-            size[part.factor.role] *= part.factor.size
-    every = ", ".join(f"{name}={n}" for name, n in sizes_of(parts).items())
-
-    def rearrange(pattern: str, used: str) -> list[str]:
-        known = [
-            item for item in every.split(", ") if item.split("=")[0] in used.replace("(", " ").replace(")", " ").split()
-        ]
-        rows = textwrap.wrap(", ".join(known) + ",", ROOM - 4)
-        return ["    Rearrange(", *("        " + row for row in [*_quoted(pattern), *rows]), "    ),"]
-
-    before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
-    bias = 'bias_shape="g o", ' if mixer.bias else ""
-    middle = f'Mix("b s g i -> b s g o", weight_shape="g i o", {bias}g={size["g"]}, i={size["i"]}, o={size["o"]}),'
-    return [
-        "nn.Sequential(",
-        *rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
-        *("    " + line for line in _started([middle], mixer)),
-        *rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
-        "),",
-    ]
+def _job(step: Step) -> str:
+    """What a branch does, as the name of its function."""
+    if any(isinstance(inner.node, Gate) for branch in step.branches for inner in branch):
+        return "gated"
+    return "tokens" if step.touched - {"c"} else "channels"
 
 
-def _mixers(branches: tuple[Branch, ...]) -> Iterator[Mixer]:
-    return (node.mixer for branch in branches for node in branch if isinstance(node, Mix))
+JOBS = {
+    "tokens": "Mix positions",
+    "channels": "Mix channels at every position",
+    "gated": "Mix channels, and positions in a gate",
+}
+
+
+def _function(name: str, template: Template, steps: list[Step]) -> str:
+    """A function that makes a branch; `steps` are all those that it makes."""
+    arguments = [f"{p}: {'nn.Module' if p in template.mixers else 'int'}" for p in template.parameters]
+    axes = {axis: str(n) if axis == "c" else axis for axis, n in steps[0].before.items()}
+    if any(step.before["c"] != steps[0].before["c"] for step in steps):
+        axes["c"] = "c"
+    shape = " ".join(["b", *axes.values()])
+    body = lines(template.body, WIDTH - 11)
+    words = JOBS[name.partition("_")[0]]
+    return (
+        f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
+        f'    """{words}: `{shape} -> {shape}`."""\n'
+        + textwrap.indent("\n".join([f"return {body[0]}", *body[1:]]), "    ")
+        + "\n"
+    )
+
+
+def _mixer_function(call: Call, name: str) -> str:
+    assert call.mixer
+    words = describe(call.mixer)
+    docstring = textwrap.fill(f'"""{words[0].upper() + words[1:]}."""', ROOM)
+    body = "\n".join(lines(call))
+    return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
+
+
+def _embedding_words(part: Part) -> str:
+    """What an embedding does, for the comment above it."""
+    width = part.after["c"]
+    patch = [n // part.after[axis] for axis, n in part.before.items() if axis != "c"]
+    if all(size == 1 for size in patch):
+        return f"every position to {width} channels"
+    words = "patches of" if isinstance(part.steps[0].node, Mix) else "windows in steps of"
+    return f"{words} {' x '.join(map(str, patch))} to {width} channels"
 
 
 def _subject(arch: Architecture) -> str:
@@ -278,24 +224,6 @@ def _subject(arch: Architecture) -> str:
     if len(axes) == 2 and channels in (1, 3):
         return f"{shape} {'grey' if channels == 1 else 'colour'} images"
     return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
-
-
-def _embedding_words(embed: Mixer) -> str:
-    patch = [dict(embed.inputs)[name] // dict(embed.outputs)[name] for name in embed.inputs if name != "c"]
-    width = embed.outputs["c"]
-    if all(size == 1 for size in patch):
-        return f"every position to {width} channels"
-    return f"patches of {' x '.join(map(str, patch))} to {width} channels"
-
-
-def _quoted(text: str, name: str = "") -> list[str]:
-    """A string among the arguments of a call, in several pieces where it is long."""
-    halves = [text] if len(text) <= ROOM - 22 else text.replace(" -> ", "\n-> ").splitlines()
-    *pieces, last = chain.from_iterable(
-        textwrap.wrap(half, ROOM - 22, break_on_hyphens=False) or [""] for half in halves
-    )
-    first, *rest = [*(f'"{piece} "' for piece in pieces), f'"{last}",']
-    return [name + first, *rest]
 
 
 def _wrapped(name: str, text: str) -> str:

@@ -301,7 +301,7 @@ class OpenRun:
 def sizes_of(architecture: Architecture) -> object:
     """What two networks share that differ in their mixers only: patch, width, depth and channel MLPs."""
     stage = architecture.stages[0]
-    return str(stage.embed), tuple(block[-1:] for block in stage.blocks)
+    return stage.embed, tuple(block[-1:] for block in stage.blocks)
 
 
 def _version(name: str) -> str:

@@ -62,10 +62,10 @@ def mixers_below(standings: Sequence[Standing], *, most: int, width: int) -> lis
 
 def sizes(architecture: Architecture) -> str:
     """Patch, width and depth in a few characters: `p1 w32 d4`."""
-    stage = architecture.stages[0]
-    axis, length = next(iter(stage.embed.inputs.items()))
-    outputs = stage.embed.outputs
-    return f"p{length // outputs[axis]} w{outputs['c']} d{len(stage.blocks)}"
+    axis, length = architecture.inputs[0]
+    grid = architecture.grids[0]
+    depth = sum(len(stage.blocks) for stage in architecture.stages)
+    return f"p{length // grid[axis]} w{grid['c']} d{depth}"
 
 
 def _place(place: int | None) -> str:

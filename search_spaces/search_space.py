@@ -8,7 +8,7 @@ from itertools import chain, product
 from math import log, prod
 from random import Random
 
-from einmix import Activation, Architecture, Block, FactorSet, Linear, Mix, Mixer, Norm, Stage
+from einmix import Activation, Architecture, Block, FactorSet, Linear, Mix, Mixer, Norm, Residual, Stage
 from einmix.factors import divisors
 from search_spaces import choices
 from search_spaces.budget import Budget, Proposals
@@ -137,13 +137,13 @@ class SearchSpace:
 
     def macro(self, arch: Architecture) -> Macro | None:
         """The sizes of an architecture made of this space's blocks, whatever their mixers; None for any other."""
-        first = arch.stages[0]
-        grid = first.embed.outputs
-        hidden = next((n.out for block in first.blocks for branch in block for n in branch if isinstance(n, Linear)), 0)
+        grid = arch.grids[0]
+        leaves = (leaf.node for part in arch.parts if part.role == "block" for s in part.steps for leaf in s.leaves())
+        hidden = next((node.out for node in leaves if isinstance(node, Linear)), 0)
         axis = next(iter(self.shape))
         if axis not in grid or any(mixer.inputs != grid or mixer.outputs != grid for mixer in arch.mixers):
             return None
-        macro = Macro(self.shape[axis] // grid[axis], grid["c"], len(first.blocks), hidden // grid["c"])
+        macro = Macro(self.shape[axis] // grid[axis], grid["c"], len(arch.stages[0].blocks), hidden // grid["c"])
         return macro if macro in self.macros and self.assemble(macro, arch.mixers) == arch else None
 
     def neighbours(self, arch: Architecture) -> list[Architecture]:
@@ -217,14 +217,14 @@ class SearchSpace:
 
     def assemble(self, macro: Macro, mixers: Sequence[Mixer]) -> Architecture:
         """The network of these mixers; without any, its blocks have their channel MLP alone."""
-        mlp = (Norm(), Linear(macro.width * macro.ratio), Activation(), Linear(macro.width))
-        blocks: list[Block] = [((Norm(), Mix(mixer)), mlp) for mixer in mixers] or [(mlp,)] * macro.depth
+        mlp = Residual((Norm(), Linear(macro.width * macro.ratio), Activation(), Linear(macro.width)))
+        blocks: list[Block] = [(Residual((Norm(), Mix(mixer))), mlp) for mixer in mixers] or [(mlp,)] * macro.depth
         embed = " ".join(
             [f"{axis}=s{n // macro.patch}.m{macro.patch}:1" for axis, n in self.shape.items()]
             + [f"c=m{self.channels}:{macro.width}", "+b"]
         )
         inputs = (*self.shape.items(), ("c", self.channels))
-        return Architecture(inputs, (Stage(Mixer.parse(embed), tuple(blocks)),), self.classes)
+        return Architecture(inputs, (Stage((Mix(Mixer.parse(embed)),), tuple(blocks)),), self.classes)
 
 
 def _nearest_root(n: int) -> int:

@@ -10,8 +10,20 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from einmix import Activation, Architecture, Factor, FactorSet, Linear, Mix, Mixer, Norm, Stage
-from einmix.architecture import Block, Branch, Node
+from einmix import (
+    Activation,
+    Architecture,
+    Factor,
+    FactorSet,
+    Linear,
+    Mix,
+    Mixer,
+    Node,
+    Norm,
+    Residual,
+    Sequence,
+    Stage,
+)
 
 EVERY = FactorSet("*")
 UNCONNECTED = -1
@@ -109,13 +121,14 @@ def mixers(draw: st.DrawFn, *, names: tuple[str, ...] = (), square: bool = False
     return Mixer(tuple((name, tuple(factors)) for name, factors in axes.items()), draw(st.booleans()))
 
 
-def network(embed: str, *blocks: Block, classes: int = 3) -> Architecture:
-    """A network of one stage, for the inputs that its embedding takes."""
+def network(embed: str, *blocks: tuple[Sequence, ...], classes: int = 3) -> Architecture:
+    """A network of one stage, each block a few residual branches, for the inputs that its embedding takes."""
     mixer = Mixer.parse(embed)
-    return Architecture(tuple(mixer.inputs.items()), (Stage(mixer, blocks),), classes)
+    found = tuple(tuple(Residual(branch) for branch in block) for block in blocks)
+    return Architecture(tuple(mixer.inputs.items()), (Stage((Mix(mixer),), found),), classes)
 
 
-def nodes(*words: str) -> Branch:
+def nodes(*words: str) -> Sequence:
     """A branch, each node written as `norm`, `gelu`, a number (a linear layer's width) or a mixer's text."""
     known: dict[str, Node] = {"norm": Norm(), "gelu": Activation()}
     return tuple(known.get(w) or (Linear(int(w)) if w.isdigit() else Mix(Mixer.parse(w))) for w in words)

@@ -15,7 +15,7 @@ from einops.layers.torch import EinMix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einmix import Architecture, Mixer, PatternError, Stage, build, sample_mixer, source
+from einmix import Architecture, Mixer, PatternError, build, sample_mixer, source
 from einmix.architecture import MAX_BLOCKS
 
 pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
@@ -36,7 +36,7 @@ NETWORKS = {
     "four axes": algebra.network("t=s2 d=s2 h=s2 w=s2 c=m1:4", (algebra.nodes("t=m2 d=s2 h=s2 w=m2 c=s4 +b"),)),
     "two stages": Architecture(
         SMALL.inputs,
-        (*SMALL.stages, Stage(Mixer.parse("h=s2.m2:1 w=s2.m2:1 c=m6:8"), ((algebra.nodes("h=m2 w=m2 c=g8"),),))),
+        (*SMALL.stages, *algebra.network("h=s2.m2:1 w=s2.m2:1 c=m6:8", (algebra.nodes("h=m2 w=m2 c=g8"),)).stages),
         5,
     ),
 }
@@ -196,7 +196,10 @@ REFUSED = [
         f"an architecture has at least one stage, and at most {MAX_BLOCKS} blocks",
     ),
     ("stages/0/blocks/0", "norm", "'n' is no node"),
-    (NODE, "conv 3", "'conv 3' is no node"),
+    (NODE, "pool 3", "'pool 3' is no node"),
+    (NODE, "conv 3; colour 2", "'conv 3; colour 2' is no node"),
+    (NODE, {"norm": [[]]}, "\"{'norm': [[]]}\" is no node"),
+    (NODE, {"sum": [["norm"]]}, "a sum has 2 to 16 branches, not 1"),
     (NODE, "norm ", "'norm ' is no node"),
     (NODE, "linear", "'linear' is no node"),
     (NODE, "linear -1", "'linear -1' is no node"),
@@ -207,8 +210,8 @@ REFUSED = [
     (NODE, "mix", "a mixer needs at least one axis: ''"),
     (NODE, "mix h=m4 w=s4 c=s7", "'h=m4 w=s4 c=s7' does not fit c=6: 7 = 7"),
     (NODE, 'mix h=m4");import os;("', "'m4\");import' is no factor"),
-    (NODE, None, "this is no architecture: AttributeError: 'NoneType' object has no attribute 'partition'"),
-    (NODE, ["norm"], "this is no architecture: AttributeError: 'list' object has no attribute 'partition'"),
+    (NODE, None, "'None' is no node"),
+    (NODE, ["linear 5"], "a residual branch starts with h=4 w=4 c=6 and ends with h=4 w=4 c=5: they must be equal"),
     (
         "stages/0/blocks/0/0/3",
         "gelu",

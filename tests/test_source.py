@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from einmix import Architecture, FactorSet, Mixer, Stage, build, sample_mixer, source
+from einmix import Architecture, FactorSet, Mixer, build, sample_mixer, source
 from einmix.mixer import Axes
 
 pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
@@ -212,7 +212,7 @@ def test_more_names_than_einops_knows(text: str) -> None:
 def test_bringing_factors_together_changes_nothing(mixer: Mixer) -> None:
     """The same for small mixers, as if einops knew no more than two names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["einmix.source"], "MAX_NAMES", 2)
+        patch.setattr(sys.modules["einmix.emit"], "MAX_NAMES", 2)
         assert "Rearrange(" in source(algebra.network(str(mixer)))
         net = algebra.randomised(build(algebra.network(str(mixer))))
     x = torch.randn(1, *mixer.inputs.values(), dtype=torch.float64)
@@ -266,9 +266,13 @@ class Residual(nn.Module):
         return x + self.f(x)
 
 
-def tokens(mix: nn.Module) -> nn.Module:
+def tokens() -> nn.Module:
     """Mix positions: `b h w 8 -> b h w 8`."""
-    return Residual(nn.LayerNorm(8), mix)
+    return Residual(
+        nn.LayerNorm(8),
+        # h apart, w mixed, weights per channel
+        Mix("b h wi c -> b h wo c", weight_shape="c wi wo", wi=4, wo=4, c=8),
+    )
 
 
 def model() -> nn.Module:
@@ -276,8 +280,7 @@ def model() -> nn.Module:
     return nn.Sequential(
         # patches of 2 x 2 to 8 channels
         Mix("b ci (h hi) (w wi) -> b h w co", weight_shape="hi wi ci co", hi=2, wi=2, ci=1, co=8),
-        # h apart, w mixed, weights per channel
-        tokens(Mix("b h wi c -> b h wo c", weight_shape="c wi wo", wi=4, wo=4, c=8)),
+        tokens(),
         nn.LayerNorm(8),
         Reduce("b h w c -> b c", "mean"),
         nn.Linear(8, 3),
@@ -347,7 +350,7 @@ def test_facts_can_be_read() -> None:
     assert all(word in text.split() for word in command.split()), "a word of the command is cut"
 
 
-NAMES_OF_PYTHON = {"super", "self", "range", "print", "sum", "_", "__name__"}
+NAMES_OF_PYTHON = {"super", "self", "range", "print", "sum", "float", "_", "__name__"}
 NAMES_OF_THE_TEXT = {
     "Mix",
     "Reduce",
@@ -413,7 +416,8 @@ def test_two_stages_and_their_names() -> None:
     second = algebra.network(
         "h=s2.m2:1 w=s2.m2:1 c=m4:6", (algebra.nodes("norm", "h=m2 w=s2 c=s6"), algebra.nodes("12", "gelu", "6"))
     )
-    arch = Architecture(first.inputs, (*first.stages, Stage(second.stages[0].embed, second.stages[0].blocks)), 3)
+    arch = Architecture(first.inputs, (*first.stages, *second.stages), 3)
     text = source(arch)
-    assert "def tokens(" in text and "def tokens_2(" in text and "def channels(" in text and "def channels_2(" in text
+    assert "def tokens(c: int, h: int)" in text and "tokens(c=6, h=2)" in text
+    assert "def channels(c: int, hidden: int)" in text and "channels(c=6, hidden=12)" in text
     assert build(arch)(images(arch)).shape == (2, 3)

@@ -15,7 +15,7 @@ from time import process_time
 
 import pytest
 
-from einmix import Architecture, Factor, Mix, Mixer, Stage, enumerate_mixers
+from einmix import Architecture, Factor, Mix, Mixer, Residual, Stage, enumerate_mixers
 from einmix.factors import canonical
 from search_spaces import SPACES, Budget, Family, Macro, SearchSpace, Space, SpaceError, load
 from search_spaces.moves import mixer_moves, moves
@@ -139,7 +139,7 @@ def test_macro_reads_the_sizes_back(space: SearchSpace, listed: list[Architectur
     for arch in listed[:: len(listed) // 50 + 1]:
         macro = space.macro(arch)
         assert macro is not None and space.assemble(macro, arch.mixers) == arch
-        assert arch.stages[0].embed.outputs == space.grid(macro)
+        assert arch.grids[0] == space.grid(macro)
         assert len(arch.stages[0].blocks) == macro.depth
     assert {space.macro(arch) for arch in listed} == set(space.macros)
 
@@ -564,14 +564,17 @@ def test_what_a_space_does_not_hold() -> None:
         Mixer.parse(" ".join(f"{axis}=s{n}" for axis, n in grid.items() if axis != "c") + f" c=m{sizes}")
         for sizes in (f"{macro.width}:3", f"3:{macro.width}")
     )
+    expanding = Residual((Mix(there), Mix(back))), stage.blocks[0][1]
     outside = [
-        Architecture(arch.inputs, (Stage(stage.embed, (((Mix(there), Mix(back)), stage.blocks[0][1]),) * 2),), 10),
-        Architecture((("h", 8), ("w", 8), ("c", 3)), (Stage(Mixer.parse("h=s8 w=s8 c=m3:8 +b"), ()),), 10),
+        Architecture(arch.inputs, (Stage(stage.embed, (expanding,) * 2),), 10),
+        Architecture((("h", 8), ("w", 8), ("c", 3)), (Stage((Mix(Mixer.parse("h=s8 w=s8 c=m3:8 +b")),), ()),), 10),
         Architecture(arch.inputs, (Stage(stage.embed, ()),), 10),
         Architecture(arch.inputs, (Stage(stage.embed, stage.blocks[:1]),), 10),
         Architecture(arch.inputs, (Stage(stage.embed, stage.blocks),), 11),
         Architecture(
-            arch.inputs, (stage, Stage(Mixer(tuple((a, (Factor("s", n, n),)) for a, n in grid.items())), ())), 10
+            arch.inputs,
+            (stage, Stage((Mix(Mixer(tuple((a, (Factor("s", n, n),)) for a, n in grid.items()))),), ())),
+            10,
         ),
         space.assemble(macro, [foreign, foreign]),
         space.assemble(macro, [unbiased, unbiased]),

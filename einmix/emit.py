@@ -1,0 +1,268 @@
+"""How each kind of node is written: one rule a kind, from the node and the sizes before it to calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from math import prod
+from typing import Any
+
+from einmix.calls import Call, Size
+from einmix.mixer import Mixer
+from einmix.nodes import (
+    Activation,
+    Concat,
+    Conv,
+    Drop,
+    Dynamic,
+    Gate,
+    Linear,
+    Mix,
+    Norm,
+    Pad,
+    Residual,
+    Reweight,
+    Shift,
+    Shuffle,
+    Sizes,
+    Split,
+    Step,
+    Sum,
+    Unfold,
+)
+from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
+
+ELEMENTWISE = {f"nn.{name}" for name in Activation.FORMS.values()} | {"nn.Dropout", "DropPath"}
+"""Layers to which the order of the axes is all one."""
+
+
+def emit(steps: Iterable[Step]) -> list[Call]:
+    """The calls for a sequence of nodes; axes are not put in another order and back where nothing happens between."""
+    return _without_round_trips(list(chain.from_iterable(RULES[type(step.node)](step) for step in steps)))
+
+
+def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
+    """The same for the first nodes of a network, whose input is `b c ...`."""
+    first, *rest = steps
+    if isinstance(first.node, Mix):
+        return [mixer_call(first.node, channels_first=True), *emit(rest)]
+    return _without_round_trips([_channels_last(sizes), *emit([first, *rest])])
+
+
+def layout(sizes: Sizes, *, first: bool = False) -> str:
+    """`b h w c`, or `b c h w`."""
+    axes = [axis for axis in sizes if axis != "c"]
+    return " ".join(["b", "c", *axes] if first else ["b", *axes, "c"])
+
+
+def mixer_call(node: Mix, *, channels_first: bool = False) -> Call:
+    """The layer of a mixer, with the functions around it that say how its weights start or what ties them."""
+    mixer = node.mixer
+    names = {"b", *(name for axis in named_parts(mixer) for part in axis for name in part.names)}
+    if len(names) > MAX_NAMES:
+        before, mix, after = _rearranged(mixer, channels_first)
+        return Call("nn.Sequential", (before, _started(mix, node), after), mixer=mixer)
+    call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
+    return _started(_mix(call), node)
+
+
+def _mix(call: dict[str, Any]) -> Call:
+    shapes = [(name, call[name]) for name in ("weight_shape", "bias_shape") if name in call]
+    sizes = [(name, Size(n, name)) for name, n in call.items() if name != "pattern" and (name, n) not in shapes]
+    return Call("Mix", (call["pattern"],), (*shapes, *sizes))
+
+
+def _started(call: Call, node: Mix) -> Call:
+    lengths = tuple(
+        Size(factor.size, "n") for _, factors in node.mixer.axes for factor in factors if factor.role == "m"
+    )
+    if node.start == "gate":
+        call = Call("normal", (call, 1e-6), (("bias", 1.0),))
+    elif node.start or not node.mixer.mixed:
+        call = _start(call, node.start)
+    if node.weights == "frozen":
+        call = Call("frozen", (call,))
+    elif node.weights in ("circulant", "toeplitz"):
+        around = (("around", False),) if node.weights == "toeplitz" else ()
+        call = Call("tied", (call, *lengths), around)
+    elif node.weights:
+        call = Call("fourier", (call, {"cos": 0, "-sin": 0.25, "sin": -0.25}[node.weights], *lengths))
+    return Call(call.name, call.args, call.named, mixer=node.mixer)
+
+
+def _start(call: Call, start: str) -> Call:
+    """A layer with its weights as `start` says: zero, a number, or normal and a number; else the identity."""
+    first, _, number = start.partition(" ")
+    if first == "normal":
+        return Call("normal", (call, float(number)))
+    if start in ("", "1"):
+        return Call("scale", (call,))
+    return Call("scale", (call, 0.0 if start == "zero" else float(start)))
+
+
+def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
+    """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
+    parts = named_parts(mixer)
+    left = parts[-1:] + parts[:-1] if channels_first else parts
+    flat = list(chain(*parts))
+
+    def names(role: str, end: str) -> str:
+        found = [getattr(part, end) for part in flat if part.factor.role == role and getattr(part, end)]
+        return f"({' '.join(found)})" if found else "()"
+
+    kept = [f"{names('s', 'input')} {names('g', 'input')}", f"{names('s', 'output')} {names('g', 'output')}"]
+    mixed = [part.factor for part in flat if part.factor.role == "m"]
+    groups = prod(part.factor.size for part in flat if part.factor.role == "g")
+    sizes = {"g": groups, "i": prod(f.size for f in mixed), "o": prod(f.out for f in mixed)}
+
+    def rearrange(pattern: str, used: str) -> Call:
+        known = used.replace("(", " ").replace(")", " ").split()
+        named = ((name, Size(n, name)) for name, n in sizes_of(parts).items() if name in known)
+        return Call("Rearrange", (pattern,), tuple(named))
+
+    before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
+    bias = {"bias_shape": "g o"} if mixer.bias else {}
+    return (
+        rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
+        _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes),
+        rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
+    )
+
+
+def _linear(step: Step) -> list[Call]:
+    node: Any = step.node
+    hidden = "hidden" if node.out != step.before["c"] else "c"
+    call = Call(
+        "nn.Linear", (Size(step.before["c"], "c"), Size(node.out, hidden)), (("bias", False),) if not node.bias else ()
+    )
+    return [_start(call, node.start) if node.start else call]
+
+
+def _norm(step: Step) -> list[Call]:
+    node: Any = step.node
+    eps = () if node.eps == 1e-5 else (("eps", node.eps),)
+    width = Size(step.before["c"], "c")
+    if node.form == "layer":
+        return [Call("nn.LayerNorm", (width,), eps)]
+    if node.form == "group":
+        return _channels_first(Call("nn.GroupNorm", (1, width), eps), step.before)
+    return _channels_first(Call(f"nn.BatchNorm{len(step.before) - 1}d", (width,), eps), step.before)
+
+
+def _activation(step: Step) -> list[Call]:
+    node: Any = step.node
+    return [Call(f"nn.{Activation.FORMS[node.form]}")]
+
+
+def _drop(step: Step) -> list[Call]:
+    node: Any = step.node
+    return [Call("nn.Dropout" if node.form == "dropout" else "DropPath", (node.share,))]
+
+
+def _shift(step: Step) -> list[Call]:
+    node: Any = step.node
+    axes = {axis: i for i, axis in enumerate(step.before, start=1)}
+    moves = tuple((axes[axis], Size(by, "n")) for axis, by in node.moves)
+    edge = (("edge", node.edge),) if node.edge != "zeros" else ()
+    return [Call("Shift", moves, (*edge, *((("turns", True),) if node.groups == "turns" else ())))]
+
+
+def _shuffle(step: Step) -> list[Call]:
+    node: Any = step.node
+    axes = " ".join(axis for axis in step.before if axis != "c")
+    return [Call("Rearrange", (f"b {axes} (c1 c2) -> b {axes} (c2 c1)",), (("c1", Size(node.groups, "n")),))]
+
+
+def _conv(step: Step) -> list[Call]:
+    node: Any = step.node
+    width = Size(step.before["c"], "c")
+    options: list[tuple[str, Any]] = [("stride", node.stride)] * (node.stride != 1) + [("padding", node.pad)] * bool(
+        node.pad
+    )
+    options += [("groups", width)] * (not node.out) + [("bias", False)] * (not node.bias)
+    out = Size(node.out, "hidden" if node.out != step.before["c"] else "c") if node.out else width
+    name = f"nn.Conv{len(step.before) - 1}d"
+    return _channels_first(Call(name, (width, out, node.kernel), tuple(options)), step.before)
+
+
+def _unfold(step: Step) -> list[Call]:
+    node: Any = step.node
+    options = [("stride", node.stride)] * (node.stride != 1) + [("pad", node.pad)] * bool(node.pad)
+    return [Call("Unfold", (node.kernel,), tuple(options))]
+
+
+def _pad(step: Step) -> list[Call]:
+    node: Any = step.node
+    axes = {axis: i for i, axis in enumerate(step.before, start=1)}
+    moves = tuple((axes[axis], Size(by, "n")) for axis, by in node.by)
+    return [Call("Pad", moves, (("wrap", True),) if node.edge == "wrap" else ())]
+
+
+def _dynamic(step: Step) -> list[Call]:
+    node: Any = step.node
+    sizes = [Size(step.before[node.axis], node.axis), Size(step.before["c"], "c")]
+    call = Call("Dynamic", (*sizes, node.segments, node.reduced))
+    others = [axis for axis in step.before if axis not in (node.axis, "c")]
+    if not others:
+        return [call]
+    whole, rows = layout(step.before), f"(b {' '.join(others)}) {node.axis} c"
+    back = tuple((axis, Size(step.before[axis], axis)) for axis in others)
+    return [Call("Rearrange", (f"{whole} -> {rows}",)), call, Call("Rearrange", (f"{rows} -> {whole}",), back)]
+
+
+def _tree(step: Step) -> list[Call]:
+    """A helper with what stands in it: the layers of one branch, or several branches with one layer each."""
+    node: Any = step.node
+    name = type(node).__name__
+    if isinstance(node, (Residual, Gate)):
+        return [Call(name, tuple(emit(step.branches[0])))]
+    branches = tuple(map(one, map(emit, step.branches)))
+    if isinstance(node, Reweight):
+        width = step.after["c"]
+        return [Call(name, (Size(width, "c"), Size(node.hidden(width), "hidden"), *branches))]
+    return [Call(name, branches)]
+
+
+def one(calls: list[Call]) -> Call:
+    """Several layers as one."""
+    if not calls:
+        return Call("nn.Identity")
+    return calls[0] if len(calls) == 1 else Call("nn.Sequential", tuple(calls))
+
+
+RULES: dict[type, Callable[[Step], list[Call]]] = {
+    Mix: lambda step: [mixer_call(step.node)],  # type: ignore[arg-type]
+    Linear: _linear,
+    Norm: _norm,
+    Activation: _activation,
+    Drop: _drop,
+    Shift: _shift,
+    Shuffle: _shuffle,
+    Conv: _conv,
+    Unfold: _unfold,
+    Pad: _pad,
+    Dynamic: _dynamic,
+    **dict.fromkeys((Residual, Gate, Sum, Concat, Split, Reweight), _tree),
+}
+"""The emit rule of every kind of node."""
+
+
+def _channels_last(sizes: Sizes) -> Call:
+    return Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
+
+
+def _channels_first(call: Call, sizes: Sizes) -> list[Call]:
+    """A layer of torch that wants its channels before the positions."""
+    return [Call("Rearrange", (f"{layout(sizes)} -> {layout(sizes, first=True)}",)), call, _channels_last(sizes)]
+
+
+def _without_round_trips(calls: list[Call]) -> list[Call]:
+    """Leaves out an order of axes that is undone before it matters."""
+    for i, there in enumerate(calls):
+        if there.name != "Rearrange" or there.named:
+            continue
+        j = next((j for j in range(i + 1, len(calls)) if calls[j].name not in ELEMENTWISE), len(calls))
+        back = " -> ".join(reversed(there.args[0].split(" -> ")))
+        if j < len(calls) and calls[j] == Call("Rearrange", (back,)):
+            return _without_round_trips([*calls[:i], *calls[i + 1 : j], *calls[j + 1 :]])
+    return calls

@@ -1,0 +1,24 @@
+"""The zoo: networks of the literature as points of the space, at their published sizes and at any other."""
+
+from __future__ import annotations
+
+import difflib
+
+from search_spaces.errors import SpaceError
+from search_spaces.zoo import mixer
+from search_spaces.zoo.member import IMAGENET, Inputs, Member
+
+ZOO: dict[str, Member] = {module.MEMBER.name: module.MEMBER for module in (mixer,)}
+"""All members by name."""
+
+
+def member(name: str) -> Member:
+    """A member by its name. Raises SpaceError for an unknown one."""
+    if name in ZOO:
+        return ZOO[name]
+    close = difflib.get_close_matches(name.lower(), ZOO, n=3)
+    guess = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise SpaceError(f"no network {name!r} in the zoo: {guess}known: {', '.join(ZOO)}")
+
+
+__all__ = ["IMAGENET", "ZOO", "Inputs", "Member", "member"]

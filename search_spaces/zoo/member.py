@@ -1,0 +1,52 @@
+"""What a network of the literature is here: a function from inputs and sizes to an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from einmix import Architecture
+
+PerStage = int | tuple[int, ...]
+"""One number, or one for each stage of a pyramid."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network takes and gives: lengths of the spatial axes, channels, classes."""
+
+    shape: Mapping[str, int]
+    channels: int
+    classes: int
+
+
+IMAGENET = Inputs({"h": 224, "w": 224}, 3, 1000)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A family of networks of the literature.
+
+    `make(inputs, patch=…, width=…, depth=…)` gives one at any size (width and depth: a number, or one for each stage);
+    `variants` are the arguments of the published sizes, at 224 x 224. Widths are multiples of `step`.
+
+    >>> from search_spaces.zoo import ZOO
+    >>> ZOO["mixer"].published("s/16").params
+    18528264
+    """
+
+    name: str
+    summary: str
+    source: str
+    make: Callable[..., Architecture]
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    step: int = 2
+
+    def at(self, inputs: Inputs, *, patch: int, width: int, depth: int) -> Architecture:
+        """One stage of this size. Raises SpaceError or PatternError where the inputs or sizes do not fit."""
+        return self.make(inputs, patch=patch, width=width, depth=depth)
+
+    def published(self, variant: str) -> Architecture:
+        """One of the published sizes."""
+        return self.make(IMAGENET, **self.variants[variant])
