@@ -20,7 +20,6 @@ from einmix.nodes import (
     Mix,
     Node,
     Norm,
-    Pad,
     Residual,
     Reweight,
     Sequence,
@@ -29,6 +28,7 @@ from einmix.nodes import (
     Split,
     Sum,
     Unfold,
+    Wrap,
 )
 from einmix.order import redundant
 from einmix.source import build, source
@@ -51,7 +51,6 @@ __all__ = [
     "Mixer",
     "Node",
     "Norm",
-    "Pad",
     "PatternError",
     "Residual",
     "Reweight",
@@ -62,6 +61,7 @@ __all__ = [
     "Stage",
     "Sum",
     "Unfold",
+    "Wrap",
     "build",
     "count_factorizations",
     "describe",

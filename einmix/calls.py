@@ -18,6 +18,9 @@ ROOM = WIDTH - 24
 PIECE = ROOM - 22
 """What a string among the arguments of a call may take of a line."""
 
+SHORT = 36
+"""Inner calls up to this length stand side by side."""
+
 NAMES = ("t", "d", "h", "w", "c")
 """What parameters may be called after; others are `n`, so that no axis' name becomes code."""
 
@@ -39,18 +42,27 @@ class Hole:
 
 @dataclass(frozen=True)
 class Call:
-    """A call with its arguments, without and with names; `mixer` is the one that it makes, if it makes one."""
+    """A call with its arguments, without and with names, or with one list of them.
+
+    `mixer` is the one that it makes, if it makes one.
+    """
 
     name: str
     args: tuple[Any, ...] = ()
     named: tuple[tuple[str, Any], ...] = ()
     mixer: Mixer | None = field(default=None, compare=False)
+    listed: bool = False
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        """What stands before its arguments, and after them."""
+        return (f"{self.name}([", "])") if self.listed else (f"{self.name}(", ")")
 
 
 def text(value: Any) -> str:
     """A value as code, on one line."""
     if isinstance(value, Call):
-        return f"{value.name}({', '.join(_arguments(value))})"
+        return ", ".join(_arguments(value)).join(value.brackets)
     if isinstance(value, Hole):
         return value.name
     if isinstance(value, Size):
@@ -64,23 +76,24 @@ def _arguments(call: Call) -> list[str]:
     return [*map(text, call.args), *(f"{name}={text(value)}" for name, value in call.named)]
 
 
-def lines(call: Call, room: int = ROOM) -> list[str]:
-    """A call as code: on one line where there is room, else with its arguments below."""
+def lines(call: Call, room: int, lead: int = 0) -> list[str]:
+    """A call as code: on one line where there is room (the first one has `lead` less), else its arguments below."""
     line = text(call)
-    if len(line) <= room and not any(_comment(value) for value in call.args[1:]):
+    if len(line) <= room - lead and not any(_comment(value) for value in call.args[1:]):
         return [line]
+    start, end = call.brackets
     if len(call.args) == 1 and not call.named and isinstance(call.args[0], Call):
-        first, *middle, last = lines(call.args[0], room - len(call.name) - 2) or [""]
+        first, *middle, last = lines(call.args[0], room - len(end), lead + len(start)) or [""]
         if middle:
-            return [f"{call.name}({first}", *middle, f"{last})"]
-    return [f"{call.name}(", *("    " + row for row in _rows(call, room - 4)), ")"]
+            return [start + first, *middle, last + end]
+    return [start, *("    " + row for row in _rows(call, room - 4)), end]
 
 
 def _rows(call: Call, room: int) -> Iterator[str]:
     """The arguments of a call: inner calls on lines of their own, what is short side by side."""
     row = ""
     for value, argument in zip((*call.args, *(v for _, v in call.named)), _arguments(call), strict=True):
-        inner = isinstance(value, Call)
+        inner = isinstance(value, Call) and (value.mixer is not None or len(argument) > SHORT)
         if row and (inner or len(row) + len(argument) + 2 > room or len(argument) > PIECE):
             yield row
             row = ""
@@ -118,6 +131,8 @@ def form(value: Any) -> Any:
         if value.mixer:
             return "mixer"
         return value.name, tuple(map(form, value.args)), tuple((name, form(v)) for name, v in value.named)
+    if isinstance(value, tuple):
+        return tuple(map(form, value))
     return "size" if isinstance(value, Size) else value
 
 
@@ -146,6 +161,9 @@ def merged(calls: Sequence[Call]) -> Template:
     layers = list(_mixers_that_differ(calls))
 
     def parameter(values: tuple[Any, ...], name: str = "") -> Hole:
+        opposite = tuple(Size(-value.value, "") if isinstance(value, Size) else value for value in values)
+        if values not in parameters and opposite in parameters:
+            return Hole(f"-{parameters[opposite]}")
         if values not in parameters:
             wanted = _size_name(name) if name else "mix" if len(layers) == 1 else "mix1"
             parameters[values] = _new(wanted, set(parameters.values()))
@@ -158,11 +176,12 @@ def merged(calls: Sequence[Call]) -> Template:
         if isinstance(first, Size):  # the first one to have these values names them
             return parameter(tuple(Size(value.value, "") for value in values), first.name)
         if isinstance(first, Call):
-            if first.mixer and len({_shape(value) for value in values}) > 1:
+            if first.mixer and len({shape(value) for value in values}) > 1:
                 return parameter(tuple(values))
             args = tuple(map(merge, zip(*(value.args for value in values), strict=True)))
             named = zip(*([v for _, v in value.named] for value in values), strict=True)
-            return Call(first.name, args, tuple(zip((n for n, _ in first.named), map(merge, named), strict=True)))
+            names = (name for name, _ in first.named)
+            return Call(first.name, args, tuple(zip(names, map(merge, named), strict=True)), listed=first.listed)
         return tuple(map(merge, zip(*values, strict=True)))
 
     body = merge(calls)
@@ -173,7 +192,7 @@ def merged(calls: Sequence[Call]) -> Template:
 def _mixers_that_differ(calls: Sequence[Call]) -> Iterator[tuple[Call, ...]]:
     """The places of mixers that no function can hold, since they differ in more than sizes."""
     for values in dict.fromkeys(zip(*map(list, map(_mixers, calls)), strict=True)):
-        if len({_shape(value) for value in values}) > 1:
+        if len({shape(value) for value in values}) > 1:
             yield values
 
 
@@ -186,10 +205,12 @@ def _mixers(value: Any) -> Iterator[Call]:
                 yield from _mixers(inner)
 
 
-def _shape(value: Any) -> Any:
+def shape(value: Any) -> Any:
     """A call without its sizes."""
     if isinstance(value, Call):
-        return value.name, tuple(map(_shape, value.args)), tuple((name, _shape(v)) for name, v in value.named)
+        return value.name, tuple(map(shape, value.args)), tuple((name, shape(v)) for name, v in value.named)
+    if isinstance(value, tuple):
+        return tuple(map(shape, value))
     return "size" if isinstance(value, Size) else value
 
 

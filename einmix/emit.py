@@ -19,7 +19,6 @@ from einmix.nodes import (
     Linear,
     Mix,
     Norm,
-    Pad,
     Residual,
     Reweight,
     Shift,
@@ -29,6 +28,7 @@ from einmix.nodes import (
     Step,
     Sum,
     Unfold,
+    Wrap,
 )
 from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
 
@@ -38,7 +38,11 @@ ELEMENTWISE = {f"nn.{name}" for name in Activation.FORMS.values()} | {"nn.Dropou
 
 def emit(steps: Iterable[Step]) -> list[Call]:
     """The calls for a sequence of nodes; axes are not put in another order and back where nothing happens between."""
-    return _without_round_trips(list(chain.from_iterable(RULES[type(step.node)](step) for step in steps)))
+    return _tidied(_calls(steps))
+
+
+def _calls(steps: Iterable[Step]) -> list[Call]:
+    return list(chain.from_iterable(RULES[type(step.node)](step) for step in steps))
 
 
 def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
@@ -46,7 +50,7 @@ def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
     first, *rest = steps
     if isinstance(first.node, Mix):
         return [mixer_call(first.node, channels_first=True), *emit(rest)]
-    return _without_round_trips([_channels_last(sizes), *emit([first, *rest])])
+    return _tidied([_channels_last(sizes), *_calls([first, *rest])])
 
 
 def layout(sizes: Sizes, *, first: bool = False) -> str:
@@ -86,7 +90,7 @@ def _started(call: Call, node: Mix) -> Call:
         around = (("around", False),) if node.weights == "toeplitz" else ()
         call = Call("tied", (call, *lengths), around)
     elif node.weights:
-        call = Call("fourier", (call, {"cos": 0, "-sin": 0.25, "sin": -0.25}[node.weights], *lengths))
+        call = Call("fourier", (call, *lengths), (("part", node.weights),))
     return Call(call.name, call.args, call.named, mixer=node.mixer)
 
 
@@ -163,8 +167,8 @@ def _shift(step: Step) -> list[Call]:
     node: Any = step.node
     axes = {axis: i for i, axis in enumerate(step.before, start=1)}
     moves = tuple((axes[axis], Size(by, "n")) for axis, by in node.moves)
-    edge = (("edge", node.edge),) if node.edge != "zeros" else ()
-    return [Call("Shift", moves, (*edge, *((("turns", True),) if node.groups == "turns" else ())))]
+    name = {"zeros": "Shift", "keep": "ShiftInside", "wrap": "Roll"}[node.edge]
+    return [Call(name, moves, (("turns", True),) if node.groups == "turns" else ())]
 
 
 def _shuffle(step: Step) -> list[Call]:
@@ -191,23 +195,17 @@ def _unfold(step: Step) -> list[Call]:
     return [Call("Unfold", (node.kernel,), tuple(options))]
 
 
-def _pad(step: Step) -> list[Call]:
+def _wrap(step: Step) -> list[Call]:
     node: Any = step.node
-    axes = {axis: i for i, axis in enumerate(step.before, start=1)}
-    moves = tuple((axes[axis], Size(by, "n")) for axis, by in node.by)
-    return [Call("Pad", moves, (("wrap", True),) if node.edge == "wrap" else ())]
+    place = list(step.before).index(node.axis) + 1
+    return [Call("Wrap", (place, Size(node.by, "n"), Size(node.length, node.axis)))]
 
 
 def _dynamic(step: Step) -> list[Call]:
     node: Any = step.node
-    sizes = [Size(step.before[node.axis], node.axis), Size(step.before["c"], "c")]
-    call = Call("Dynamic", (*sizes, node.segments, node.reduced))
-    others = [axis for axis in step.before if axis not in (node.axis, "c")]
-    if not others:
-        return [call]
-    whole, rows = layout(step.before), f"(b {' '.join(others)}) {node.axis} c"
-    back = tuple((axis, Size(step.before[axis], axis)) for axis in others)
-    return [Call("Rearrange", (f"{whole} -> {rows}",)), call, Call("Rearrange", (f"{rows} -> {whole}",), back)]
+    place = list(step.before).index(node.axis) + 1
+    sizes = Size(step.before[node.axis], node.axis), Size(step.before["c"], "c"), Size(node.segments, "n")
+    return [Call("Dynamic", (place, *sizes, node.reduced))]
 
 
 def _tree(step: Step) -> list[Call]:
@@ -220,7 +218,7 @@ def _tree(step: Step) -> list[Call]:
     if isinstance(node, Reweight):
         width = step.after["c"]
         return [Call(name, (Size(width, "c"), Size(node.hidden(width), "hidden"), *branches))]
-    return [Call(name, branches)]
+    return [Call(name, branches, listed=True)]
 
 
 def one(calls: list[Call]) -> Call:
@@ -240,7 +238,7 @@ RULES: dict[type, Callable[[Step], list[Call]]] = {
     Shuffle: _shuffle,
     Conv: _conv,
     Unfold: _unfold,
-    Pad: _pad,
+    Wrap: _wrap,
     Dynamic: _dynamic,
     **dict.fromkeys((Residual, Gate, Sum, Concat, Split, Reweight), _tree),
 }
@@ -254,6 +252,17 @@ def _channels_last(sizes: Sizes) -> Call:
 def _channels_first(call: Call, sizes: Sizes) -> list[Call]:
     """A layer of torch that wants its channels before the positions."""
     return [Call("Rearrange", (f"{layout(sizes)} -> {layout(sizes, first=True)}",)), call, _channels_last(sizes)]
+
+
+def _tidied(calls: list[Call]) -> list[Call]:
+    """Neighbours that want their channels first as one call, with the orders of axes that it stands for."""
+    calls = _without_round_trips(calls)
+    for i, there in enumerate(calls):
+        if there.name == "Rearrange" and not there.named and " -> b c " in there.args[0]:
+            back = Call("Rearrange", (" -> ".join(reversed(there.args[0].split(" -> "))),))
+            end = calls.index(back, i)
+            return [*calls[:i], Call("ChannelsFirst", tuple(calls[i + 1 : end])), *_tidied(calls[end + 1 :])]
+    return calls
 
 
 def _without_round_trips(calls: list[Call]) -> list[Call]:

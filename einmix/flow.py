@@ -16,7 +16,6 @@ from einmix.nodes import (
     Linear,
     Mix,
     Norm,
-    Pad,
     Residual,
     Reweight,
     Shift,
@@ -26,6 +25,7 @@ from einmix.nodes import (
     Step,
     Tree,
     Unfold,
+    Wrap,
 )
 from einmix.reach import Matrix, Reach
 
@@ -52,9 +52,10 @@ def _reach(step: Step) -> Reach:
     if isinstance(node, Shuffle):
         order = np.arange(sizes["c"]).reshape(node.groups, -1).T.ravel()
         return _product(sizes, c=np.eye(sizes["c"], dtype=bool)[order])
-    if isinstance(node, Pad):
-        axes = {axis: _padded(sizes[axis], by, wrap=node.edge == "wrap") for axis, by in node.by}
-        return _product(sizes, **axes)
+    if isinstance(node, Wrap):
+        n = sizes[node.axis]
+        source = (np.arange(node.length) - node.by) % min(n, node.length)
+        return _product(sizes, **{node.axis: np.eye(n, dtype=bool)[source]})
     if isinstance(node, (Conv, Unfold)):  # of unfold an upper bound, exact once a linear layer has mixed its channels
         windows = {axis: _windows(n, step.after[axis], node) for axis, n in sizes.items() if axis != "c"}
         dense = isinstance(node, Conv) and node.out
@@ -116,13 +117,6 @@ def _moved(node: Shift, group: int, sizes: Sizes) -> Reach:
         matrix[to[valid], source[valid]] = True
         matrix[to[~valid], to[~valid]] = node.edge == "keep"
     return _product(sizes, **{axis: matrix, "c": np.diag(inside)})
-
-
-def _padded(n: int, by: int, *, wrap: bool) -> Matrix:
-    matrix: Matrix = np.eye(n + max(by, 0), n, dtype=bool)[: n + by]
-    if wrap and by > 0:
-        matrix[n:, :] = np.eye(n, dtype=bool)[:by]
-    return matrix
 
 
 def _windows(n: int, out: int, node: Conv | Unfold) -> Matrix:

@@ -15,58 +15,42 @@ class Residual(nn.Module):
 '''
 
 SUM = '''
-class Sum(nn.Module):
+class Sum(nn.ModuleList):
     """f(x) + g(x) + ..."""
 
-    def __init__(self, *branches: nn.Module):
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
     def forward(self, x):
-        return torch.stack([f(x) for f in self.branches]).sum(0)
+        return sum(f(x) for f in self)
 '''
 
 REWEIGHT = '''
 class Reweight(nn.Module):
     """The sum of branches, each weighted by channel: a softmax over the branches of an MLP of their pooled sum."""
 
-    def __init__(self, width: int, hidden: int, *branches: nn.Module):
+    def __init__(self, c: int, hidden: int, *branches: nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(branches)
-        k = len(branches)
-        self.weigh = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width * k), Rearrange("b (c k) -> k b c", k=k)
-        )
+        self.weigh = nn.Sequential(nn.Linear(c, hidden), nn.GELU(), nn.Linear(hidden, c * len(branches)))
 
     def forward(self, x):
-        y = torch.stack([f(x) for f in self.branches])
-        weights = self.weigh(y.sum(0).flatten(1, -2).mean(1)).softmax(0)
-        return torch.einsum("kb...c,kbc->b...c", y, weights)
+        y = torch.stack([f(x) for f in self.branches], -1)
+        weights = self.weigh(y.sum(-1).flatten(1, -2).mean(1)).unflatten(1, y.shape[-2:]).softmax(-1)
+        return torch.einsum("b...ck,bck->b...c", y, weights)
 '''
 
 CONCAT = '''
-class Concat(nn.Module):
+class Concat(nn.ModuleList):
     """The channels of f(x), g(x), ... one after the other."""
 
-    def __init__(self, *branches: nn.Module):
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
     def forward(self, x):
-        return torch.cat([f(x) for f in self.branches], -1)
+        return torch.cat([f(x) for f in self], -1)
 '''
 
 SPLIT = '''
-class Split(nn.Module):
+class Split(nn.ModuleList):
     """The channels in equal parts, a branch for each."""
 
-    def __init__(self, *branches: nn.Module):
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
     def forward(self, x):
-        parts = x.chunk(len(self.branches), -1)
-        return torch.cat([f(part) for f, part in zip(self.branches, parts)], -1)
+        return torch.cat([f(part) for f, part in zip(self, x.chunk(len(self), -1))], -1)
 '''
 
 GATE = '''
@@ -84,43 +68,54 @@ class Gate(nn.Module):
 
 DYNAMIC = '''
 class Dynamic(nn.Module):
-    """Mixes `n` positions of `b n c` by a matrix that they generate, for each segment of the channels its own."""
+    """Mixes the `n` positions on an axis of `b ... c` by a matrix that they generate, one for each segment of c."""
 
-    def __init__(self, n: int, c: int, segments: int, reduced: int):
+    def __init__(self, axis: int, n: int, c: int, segments: int, reduced: int):
         super().__init__()
+        self.axis, self.segments = axis, segments
         self.matrix = nn.Sequential(
-            nn.Linear(c, segments * reduced),
-            Rearrange("b n (s r) -> b s (n r)", s=segments),
-            nn.Linear(n * reduced, n * n),
-            Rearrange("b s (i o) -> b s i o", i=n),
-            nn.Softmax(-2),
+            nn.Linear(c, segments * reduced), Rearrange("... n (s r) -> ... s (n r)", s=segments),
+            nn.Linear(n * reduced, n * n), Rearrange("... s (i o) -> ... s i o", i=n), nn.Softmax(-2),
         )
-        self.cut, self.join = Rearrange("b n (s c) -> b s n c", s=segments), Rearrange("b s n c -> b n (s c)")
 
     def forward(self, x):
-        return self.join(torch.einsum("bsic,bsio->bsoc", self.cut(x), self.matrix(x)))
+        x = x.movedim(self.axis, -2)
+        y = torch.einsum("...isc,...sio->...osc", x.unflatten(-1, (self.segments, -1)), self.matrix(x))
+        return y.flatten(-2).movedim(-2, self.axis)
 '''
 
-SHIFT = '''
-class Shift(nn.Module):
-    """Groups of channels moved: the k-th by `moves[k]`, an axis of `b ... c` and a number of positions."""
+_SHIFT = '''
+class {name}(nn.Module):
+    """Groups of channels moved: the k-th by `moves[k]`, an axis and a number of positions; {edge}."""
 
-    def __init__(self, *moves: tuple[int, int], edge: str = "zeros", turns: bool = False):
+    def __init__(self, *moves: tuple[int, int], turns: bool = False):
         super().__init__()
-        self.moves, self.edge, self.turns = moves, edge, turns
+        self.moves, self.turns = moves, turns
 
     def forward(self, x):
-        k, c = len(self.moves), x.shape[-1]
-        groups = torch.arange(c, device=x.device) % k if self.turns else torch.arange(c, device=x.device) // -(-c // k)
+        k, c = len(self.moves), torch.arange(x.shape[-1], device=x.device)
+        group = c % k if self.turns else c // -(-len(c) // k)
         y = x
-        for group, (axis, by) in enumerate(self.moves):
+        for i, (axis, by) in enumerate(self.moves):
             moved = x.roll(by, axis)
-            if by and self.edge != "wrap":
-                entered = moved.narrow(axis, 0 if by > 0 else by, abs(by))
-                old = x.narrow(axis, 0 if by > 0 else by, abs(by))
-                entered.copy_(old) if self.edge == "keep" else entered.zero_()
-            y = torch.where(groups == group, moved, y)
+            entering = axis, 0 if by > 0 else by, abs(by)
+            moved.narrow(*entering).{fill}
+            y = torch.where(group == i, moved, y)
         return y
+'''
+SHIFT = _SHIFT.format(name="Shift", edge="zeros come in", fill="zero_()")
+SHIFT_INSIDE = _SHIFT.format(name="ShiftInside", edge="edges stay", fill="copy_(x.narrow(*entering))")
+ROLL = '''
+class Roll(nn.Module):
+    """Groups of channels moved: the k-th by `moves[k]`, an axis and a number of positions, around its end."""
+
+    def __init__(self, *moves: tuple[int, int]):
+        super().__init__()
+        self.moves = moves
+
+    def forward(self, x):
+        parts = x.chunk(len(self.moves), -1)
+        return torch.cat([part.roll(by, axis) for part, (axis, by) in zip(parts, self.moves)], -1)
 '''
 
 UNFOLD = '''
@@ -132,29 +127,31 @@ class Unfold(nn.Module):
         self.kernel, self.stride, self.pad = kernel, stride, pad
 
     def forward(self, x):
-        axes = range(1, x.ndim - 1)
-        x = nn.functional.pad(x, [0, 0] + [self.pad, self.pad] * len(axes))
-        for axis in axes:
+        x = nn.functional.pad(x, [0, 0, *[self.pad, self.pad] * (x.ndim - 2)])
+        for axis in range(1, axes := x.ndim - 1):
             x = x.unfold(axis, self.kernel, self.stride)
-        return x.flatten(len(axes) + 1)
+        return x.flatten(axes)
 '''
 
-PAD = '''
-class Pad(nn.Module):
-    """Positions put on at the end of axes of `b ... c`, zeros or those of the beginning, or taken off."""
+WRAP = '''
+class Wrap(nn.Module):
+    """An axis of `b ... c` as a circle: moved by so many positions, then as long as `length`."""
 
-    def __init__(self, *by: tuple[int, int], wrap: bool = False):
+    def __init__(self, axis: int, by: int, length: int):
         super().__init__()
-        self.by, self.wrap = by, wrap
+        self.axis, self.by, self.length = axis, by, length
 
     def forward(self, x):
-        for axis, by in self.by:
-            if by < 0:
-                x = x.narrow(axis, 0, x.shape[axis] + by)
-            else:
-                more = x.narrow(axis, 0, by)
-                x = torch.cat([x, more if self.wrap else torch.zeros_like(more)], axis)
-        return x
+        index = torch.arange(self.length, device=x.device) - self.by
+        return x.index_select(self.axis, index % min(x.shape[self.axis], self.length))
+'''
+
+CHANNELS_FIRST = '''
+class ChannelsFirst(nn.Sequential):
+    """Layers for `b c ...`, used on `b ... c`."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 '''
 
 DROPPATH = '''
@@ -191,22 +188,25 @@ def normal(mix: nn.Module, std: float, bias: float = 0.0) -> nn.Module:
 '''
 
 FROZEN = '''
-def frozen(mix: nn.Module, weight: torch.Tensor | None = None) -> nn.Module:
-    """Weights that are not trained: these, or those that it has."""
-    value = mix.weight.detach() if weight is None else weight.reshape(mix.weight.shape)
+def frozen(mix: nn.Module) -> nn.Module:
+    """Weights that stay as they start."""
+    value = mix.weight.detach()
     del mix.weight
     mix.register_buffer("weight", value)
     return mix
 '''
 
 FOURIER = '''
-def fourier(mix: nn.Module, turn: float, *lengths: int) -> nn.Module:
-    """The weights of an orthonormal Fourier transform, not trained: cos, or turned by a quarter -sin or sin."""
-    angle = torch.zeros(1, 1)
+def fourier(mix: nn.Module, *lengths: int, part: str) -> nn.Module:
+    """Weights that stay: cos, sin or -sin of an orthonormal Fourier transform over mixed axes of these lengths."""
+    turns = torch.full((1, 1), {"cos": 0.0, "sin": -0.25, "-sin": 0.25}[part])
     for n in lengths:
         own = torch.outer(torch.arange(n), torch.arange(n)) % n / n
-        angle = (angle[:, None, :, None] + own[None, :, None, :]).flatten(2).flatten(0, 1)
-    return frozen(mix, torch.cos(2 * torch.pi * (angle + turn)) / len(angle) ** 0.5)
+        turns = (turns[:, None, :, None] + own[None, :, None, :]).flatten(2).flatten(0, 1)
+    value = (2 * torch.pi * turns).cos().reshape(mix.weight.shape) / len(turns) ** 0.5
+    del mix.weight
+    mix.register_buffer("weight", value)
+    return mix
 '''
 
 TIED = '''
@@ -246,8 +246,11 @@ HELPERS = {
     "Gate": GATE,
     "Dynamic": DYNAMIC,
     "Shift": SHIFT,
+    "ShiftInside": SHIFT_INSIDE,
+    "Roll": ROLL,
     "Unfold": UNFOLD,
-    "Pad": PAD,
+    "Wrap": WRAP,
+    "ChannelsFirst": CHANNELS_FIRST,
     "DropPath": DROPPATH,
     "scale": SCALE,
     "normal": NORMAL,

@@ -36,6 +36,8 @@ class Mix:
 
     def __post_init__(self) -> None:
         _check_start(self.start)
+        if self.start == "1" and not self.mixer.mixed:
+            object.__setattr__(self, "start", "")  # as it starts anyway
         if self.start == "gate" and not self.mixer.bias:
             raise PatternError("a mixer that starts as a gate has a bias of one", hint="write +b")
         if self.weights not in ("", "frozen", "circulant", "toeplitz", "cos", "sin", "-sin"):
@@ -195,6 +197,8 @@ class Shift:
                 f"no shift with edge {self.edge!r} and groups {self.groups!r}",
                 hint="edge is zeros, wrap or keep; groups are runs or turns",
             )
+        if self.edge == "wrap" and self.groups == "turns":
+            raise PatternError("a shift in turns does not wrap", hint="edge is zeros or keep")
         if not 1 <= len(self.moves) <= 64:
             raise PatternError(f"a shift has 1 to 64 moves, not {len(self.moves)}")
 
@@ -208,12 +212,11 @@ class Shift:
         for axis, by in self.moves:
             if axis == "c" or abs(by) >= _length(sizes, axis):
                 raise PatternError(f"a shift by {by} along {axis} does not fit {written(sizes)}")
-        if len(self.moves) > sizes["c"]:
-            raise PatternError(f"{len(self.moves)} groups of {sizes['c']} channels")
         return sizes
 
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset(axis for axis, by in self.moves if by)
+        groups = zip(self.moves, self.members(sizes["c"]), strict=True)
+        return frozenset(axis for (axis, by), members in groups if by and members)
 
     def members(self, width: int) -> list[range]:
         """The channels of each group."""
@@ -306,29 +309,29 @@ class Unfold:
 
 
 @dataclass(frozen=True)
-class Pad:
-    """Positions put on at the end of axes ("zeros", or "wrap": those of the beginning), or taken off, by so many."""
+class Wrap:
+    """An axis as a circle: moved by so many positions, then gone along to another length, or cut to it. No weights.
 
-    by: tuple[tuple[str, int], ...]
-    edge: str = "zeros"
-    kind: ClassVar[str] = "pad"
+    Hire-MLP (arXiv:2108.13341) rolls an axis and fills it up to whole regions so, and back.
+    """
+
+    axis: str
+    by: int
+    length: int
+    kind: ClassVar[str] = "wrap"
 
     def __post_init__(self) -> None:
-        if self.edge not in ("zeros", "wrap") or not self.by:
-            raise PatternError(f"no pad of {self.by!r} with edge {self.edge!r}", hint="edge is zeros or wrap")
+        whole(self.length, "length", MAX_SIZE)
 
     @property
     def text(self) -> str:
-        words = ["pad", *(f"{axis}{by:+d}" for axis, by in self.by)]
-        return " ".join(words) + "; edge wrap" * (self.edge == "wrap")
+        return f"wrap {self.axis}{self.by:+d}; length {self.length}"
 
     def through(self, sizes: Sizes) -> Sizes:
-        after = dict(sizes)
-        for axis, by in self.by:
-            if axis == "c" or not 1 <= _length(sizes, axis) + by <= 2 * sizes[axis]:
-                raise PatternError(f"a pad of {by} along {axis} does not fit {written(sizes)}")
-            after[axis] += by
-        return after
+        n = _length(sizes, self.axis)
+        if self.axis == "c" or abs(self.by) >= n or self.length > 2 * n:
+            raise PatternError(f"{self.text!r} does not fit {written(sizes)}")
+        return sizes | {self.axis: self.length}
 
 
 @dataclass(frozen=True)
@@ -510,7 +513,7 @@ class Gate:
         return ends[0]
 
 
-Leaf = Mix | Linear | Norm | Activation | Drop | Shift | Shuffle | Conv | Unfold | Pad | Dynamic
+Leaf = Mix | Linear | Norm | Activation | Drop | Shift | Shuffle | Conv | Unfold | Wrap | Dynamic
 Tree = Residual | Sum | Reweight | Concat | Split | Gate
 Node = Leaf | Tree
 Sequence = tuple[Node, ...]

@@ -17,7 +17,6 @@ from einmix.nodes import (
     Mix,
     Node,
     Norm,
-    Pad,
     Residual,
     Reweight,
     Shift,
@@ -26,6 +25,7 @@ from einmix.nodes import (
     Sum,
     Tree,
     Unfold,
+    Wrap,
 )
 
 
@@ -66,7 +66,7 @@ def _no_node(value: Any, hint: str = "") -> PatternError:
 _PARALLEL: dict[str, Any] = {kind.kind: kind for kind in (Sum, Concat, Split)}
 _KNOWN = (
     "known: mix MIXER, linear OUT, norm, gelu, relu, silu, tanh, dropout P, droppath P, shift, shuffle, conv, unfold, "
-    "pad, dynamic; a list for a residual; objects with sum, concat, split, reweight, gate"
+    "wrap, dynamic; a list for a residual; objects with sum, concat, split, reweight, gate"
 )
 
 
@@ -97,8 +97,9 @@ def _leaf(text: str) -> Node:
         node = Drop(kind, float(argument), **options)
     elif kind == Shift.kind:
         node = Shift(_moves(argument), **options)
-    elif kind == Pad.kind:
-        node = Pad(_moves(argument), **options)
+    elif kind == Wrap.kind:
+        ((axis, by),) = _moves(argument)
+        node = Wrap(axis, by, **{name: _whole(value) for name, value in options.items()})
     elif kind == Dynamic.kind:
         node = Dynamic(argument, **{name: _whole(value) for name, value in options.items()})
     elif kind in (Conv.kind, Unfold.kind, Shuffle.kind):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from einmix.architecture import Architecture, Part
-from einmix.calls import ROOM, WIDTH, Call, Template, form, lines, merged
+from einmix.calls import ROOM, WIDTH, Call, Template, form, lines, merged, shape
 from einmix.emit import emit, from_channels_first, layout
 from einmix.helpers import HELPERS, used
 from einmix.nodes import Gate, Mix, Residual, Step
@@ -47,7 +47,10 @@ class _Writer:
 
     def __init__(self, arch: Architecture):
         self.arch = arch
-        self.runs = [(part, _layers(part, number), times) for number, (part, times) in enumerate(_runs(arch.parts))]
+        self.runs = [
+            ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
+            for parts, times in _runs(arch.parts)
+        ]
         self.functions: dict[Call, tuple[str, Template, int]] = {}
         """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
         self.mixers: dict[Call, str] = {}
@@ -60,7 +63,8 @@ class _Writer:
         code = "".join(["", *helpers, *functions, *named, body])
         imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
         imports += ["from einops.layers.torch import EinMix as Mix"]
-        imports += [f"from einops.layers.torch import {name}" for name in ("Rearrange", "Reduce") if f"{name}(" in code]
+        others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
+        imports += [f"from einops.layers.torch import {others}"] * bool(others)
         main = (
             '\nif __name__ == "__main__":\n    net = model()\n'
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
@@ -81,13 +85,13 @@ class _Writer:
     def _functions(self) -> list[str]:
         """A function for all branches of one form."""
         groups: dict[Any, dict[Call, Step]] = {}
-        for part, calls, _ in self.runs:
+        for part, calls in chain.from_iterable(parts for parts, _ in self.runs):
             branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
             for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
                 groups.setdefault((form(call), tuple(step.before)), {}).setdefault(call, step)
         taken: list[str] = []
         texts = []
-        for group in groups.values():
+        for group in chain.from_iterable(map(_alike, groups.values())):
             template = merged(list(group))
             stem = _job(next(iter(group.values())))
             number = sum(name.partition("_")[0] == stem for name in taken) + 1
@@ -100,7 +104,7 @@ class _Writer:
 
     def _name_mixers(self, taken: set[str]) -> None:
         """Mixers that stand in several places of the model get a function of their own."""
-        every = [call for _, calls, _ in self.runs for call in calls if call in self.functions]
+        every = [call for parts, _ in self.runs for _, calls in parts for call in calls if call in self.functions]
         passed = [layer for call in every for layer in self._call(call).args]
         for call in (call for call, times in Counter(passed).items() if times > 1):
             assert call.mixer
@@ -124,13 +128,15 @@ class _Writer:
     def _model(self) -> str:
         arch = self.arch
         rows = []
-        for part, calls, times in self.runs:
-            inside = [row for call in calls for row in self._rows(self._call(call))]
+        for parts, times in self.runs:
+            part, _ = parts[0]
+            layers = [[row for call in calls for row in self._rows(self._call(call))] for _, calls in parts]
+            inside = [row for each in layers for row in (_side_by_side(each) if part.role != "head" else each)]
             if part.role == "embed":
                 rows += [f"# {_embedding_words(part)}", *inside]
             elif times == 1 or part.role == "head":
                 rows += inside
-            elif len(inside) == 1:
+            elif len(layers[0]) == len(parts) == 1:
                 rows.append(f"*({inside[0][:-1]} for _ in range({times})),")
             else:
                 loop = f"*(layer for _ in range({times}) for layer in ("
@@ -154,18 +160,49 @@ class _Writer:
         only = call.args[0] if len(call.args) == 1 else None
         mixer = only.mixer if isinstance(only, Call) else None
         comments = textwrap.wrap(f"# {describe(mixer)}", ROOM, subsequent_indent="# ") if mixer else []
-        found = lines(call, WIDTH - 16)
+        found = lines(call, WIDTH - 13)
         return [*comments, *found[:-1], found[-1] + ","]
 
 
-def _runs(parts: Iterable[Part]) -> Iterator[tuple[Part, int]]:
-    """Parts with the number of times that they follow themselves."""
-    return ((part, len(list(same))) for part, same in groupby(parts))
+def _side_by_side(rows: list[str]) -> list[str]:
+    """The layers of a block on one line, where each needs only one and they fit."""
+    line = " ".join(rows)
+    one = all(row.endswith("),") and not row.startswith(("#", " ")) and "(" in row for row in rows)
+    return [line] if one and len(line) <= WIDTH - 12 else rows
 
 
-def _layers(part: Part, number: int) -> list[Call]:
+def _alike(group: dict[Call, Step]) -> list[dict[Call, Step]]:
+    """A group, cut by the patterns of its mixers where a function for all of it would take several layers."""
+    if len(merged(list(group)).mixers) < 2:
+        return [group]
+    cut: dict[Any, dict[Call, Step]] = {}
+    for call, step in group.items():
+        cut.setdefault(shape(call), {})[call] = step
+    return list(cut.values())
+
+
+PERIOD = 4
+"""So many blocks are looked at together for a pattern that repeats."""
+
+
+def _runs(parts: Sequence[Part]) -> Iterator[tuple[Sequence[Part], int]]:
+    """Parts in groups of as few as repeat themselves most, with the number of times that they do."""
+    while parts:
+        times = {period: _times(parts, period) for period in range(1, PERIOD + 1)}
+        period = max(times, key=lambda period: period * times[period] * (times[period] > 1) - period)
+        yield parts[:period], times[period]
+        parts = parts[period * times[period] :]
+
+
+def _times(parts: Sequence[Part], period: int) -> int:
+    """How often the first parts, so many of them, stand one after the other."""
+    starts = range(0, len(parts), period)
+    return next((k for k, at in enumerate(starts) if parts[at : at + period] != parts[:period]), len(starts))
+
+
+def _layers(part: Part, first: bool) -> list[Call]:
     """The layers of a part of the network; the first part takes `b c ...`."""
-    return from_channels_first(part.steps, part.before) if number == 0 else emit(part.steps)
+    return from_channels_first(part.steps, part.before) if first else emit(part.steps)
 
 
 def _job(step: Step) -> str:
@@ -189,7 +226,7 @@ def _function(name: str, template: Template, steps: list[Step]) -> str:
     if any(step.before["c"] != steps[0].before["c"] for step in steps):
         axes["c"] = "c"
     shape = " ".join(["b", *axes.values()])
-    body = lines(template.body, WIDTH - 11)
+    body = lines(template.body, WIDTH - 4, lead=len("return "))
     words = JOBS[name.partition("_")[0]]
     return (
         f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
@@ -203,7 +240,7 @@ def _mixer_function(call: Call, name: str) -> str:
     assert call.mixer
     words = describe(call.mixer)
     docstring = textwrap.fill(f'"""{words[0].upper() + words[1:]}."""', ROOM)
-    body = "\n".join(lines(call))
+    body = "\n".join(lines(call, WIDTH - 4, lead=len("return ")))
     return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
 
 

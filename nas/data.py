@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,13 @@ from nas.formats import (
     read_npz,
     reading,
 )
+from nas.generated import GENERATED
 
 SHARE = 0.2  # of what is there: the test part where none is given, then the validation part
 MAX_VALIDATION = 5_000  # images, at which an accuracy of 0.9 has a standard error of 0.4%; more costs time only
 MIN_CLASS = 5  # images, so that a fifth of a class is one
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts its files
+SYNTHETIC = " (synthetic)"  # stands behind the name of generated data wherever that is shown or kept
 
 
 SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
@@ -38,6 +40,8 @@ SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
     "fashion-mnist": ({"h": 28, "w": 28}, 1, 10),
     "cifar10": ({"h": 32, "w": 32}, 3, 10),
     "cifar100": ({"h": 32, "w": 32}, 3, 100),
+    "mnist1d": ({"t": 40}, 1, 10),
+    "volumes": ({"d": 16, "h": 16, "w": 16}, 1, 8),
 }
 """Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
 
@@ -85,6 +89,8 @@ class Dataset:
 def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> Dataset:
     """Loads a data set by its name (a key of `SOURCES`), or from an image folder or an .npz by its path.
 
+    Generated data is called so: "volumes" becomes a data set named "volumes (synthetic)", which loads it again.
+
     Validation data is a stratified fifth (at most 5,000) of the training data, chosen by `seed`. Where the source has
     no test data, a fixed stratified fifth is held out, the same for every seed. `limit` caps the training images;
     validation and test data stay the same under it. Files found in `data_dir` are used before anything is downloaded.
@@ -108,14 +114,15 @@ def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> D
         raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
     mean, std = _moments(train.x)
     parts = train, validation, test
-    return Dataset(name, source.axes, *parts, classes, mean, std, seed, _fingerprint(parts, seed))
+    return Dataset(source.title or name, source.axes, *parts, classes, mean, std, seed, _fingerprint(parts, seed))
 
 
 def _source(name: str, data_dir: Path) -> Source:
     """The known data set of this name, else the image folder or .npz at this path."""
     path = Path(name)
-    if name in SOURCES:
-        return SOURCES[name](data_dir)
+    known = name.removesuffix(SYNTHETIC)
+    if name in SOURCES or known in GENERATED:
+        return SOURCES[known](data_dir)
     if path.is_dir():
         return read_folder(path)
     if path.suffix == ".npz":
@@ -199,6 +206,11 @@ def _digits(data_dir: Path) -> Source:
 
     digits = load_digits()
     return Source("digits", ("h", "w"), Arrays(compact(digits.images[:, None].astype(np.uint8)), digits.target))
+
+
+def _generated(data_dir: Path, *, name: str) -> Source:
+    """Data of `nas.generated`; nothing is read from `data_dir` or written to it."""
+    return replace(GENERATED[name](), title=name + SYNTHETIC)
 
 
 def _fashion_mnist(data_dir: Path) -> Source:
@@ -305,5 +317,6 @@ SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "fashion-mnist": _fashion_mnist,
     "cifar10": partial(_cifar, kind=_CIFAR10),
     "cifar100": partial(_cifar, kind=_CIFAR100),
+    **{name: partial(_generated, name=name) for name in GENERATED},
 }
-"""The data sets that are known by name, read from (or downloaded to) a folder."""
+"""The data sets that are known by name: read from (or downloaded to) a folder, or generated."""

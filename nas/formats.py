@@ -42,7 +42,8 @@ class Arrays:
 class Source:
     """What a data set's files hold: training data always, the other parts where they were given.
 
-    `origin` names the source in messages; `names` are the classes, where the files name them.
+    `origin` names the source in messages; `names` are the classes, where the files name them; `title` is what the data
+    set is called where that says more than what was asked for.
     """
 
     origin: str
@@ -51,6 +52,7 @@ class Source:
     validation: Arrays | None = None
     test: Arrays | None = None
     names: tuple[str, ...] = ()
+    title: str = ""
 
     def label(self, index: int) -> str:
         """How a message calls the class of this index."""

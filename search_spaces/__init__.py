@@ -13,7 +13,7 @@ import runpy
 import traceback
 from pathlib import Path
 
-from search_spaces import grouped, local, mixed, per_channel, roles, subgrid
+from search_spaces import grouped, local, macro, mixed, per_channel, roles, subgrid
 from search_spaces.budget import Budget
 from search_spaces.errors import SpaceError
 from search_spaces.networks import Macro
@@ -21,7 +21,7 @@ from search_spaces.search_space import SearchSpace
 from search_spaces.space import Family, Space
 
 SPACES: dict[str, Space] = {
-    module.SPACE.name: module.SPACE for module in (grouped, local, subgrid, per_channel, mixed, roles)
+    module.SPACE.name: module.SPACE for module in (grouped, local, subgrid, per_channel, mixed, roles, macro)
 }
 """The shipped spaces, by name."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from search_spaces.draws import Urn
 from search_spaces.errors import SpaceError
-from search_spaces.mixers import Bounds, Kind, wider
-from search_spaces.networks import Macro, Networks
+from search_spaces.networks import Bounds, Counted, Macro, Networks, wider
 
 
 @dataclass(frozen=True)
@@ -57,60 +57,59 @@ class Proposals:
         self._macros = Urn({macro: sequences.total for macro, sequences in self._sequences.items()})
         self.total = self._macros.total
 
-    def draw(self, rng: Random) -> tuple[Macro, list[Kind]] | None:
+    def draw(self, rng: Random) -> tuple[Macro, list[Any]] | None:
         """A network within the budget; None stands for one that was rejected."""
         macro = self._macros.draw(rng)
         chosen = self._sequences[macro].draw(rng)
         params, macs = self._networks[macro].base
-        for kind in chosen:
-            more_params, more_macs = self._networks[macro].mixers.cost(kind)
-            params, macs = params + more_params, macs + more_macs
-        return (macro, chosen) if self._budget.admits(params, macs) else None
+        for each in chosen:
+            params, macs = params + each.params, macs + each.macs
+        return (macro, [each.kind for each in chosen]) if self._budget.admits(params, macs) else None
 
 
 class _Sequences:
-    """Sequences of kinds that together mix along all axes, by the number of their mixers: each kind within a budget."""
+    """Sequences of kinds that together mix along all axes, by their number of networks: each kind within a budget."""
 
     def __init__(self, networks: Networks, budget: Budget):
-        kinds: dict[frozenset[str], dict[Kind, int]] = {}
-        for kind, n in _affordable(networks, budget).items():
-            _, covered, _, _ = kind
-            kinds.setdefault(covered, {})[kind] = n
-        self._kinds = {covered: Urn(members) for covered, members in kinds.items()}
-        self._steps: list[dict[frozenset[str], Urn[frozenset[str]]]] = []  # by blocks to come, and axes mixed so far
+        self._kinds: list[dict[frozenset[str], Urn[Counted]]] = []  # by place, and axes mixed
+        known: dict[int, dict[frozenset[str], Urn[Counted]]] = {}  # places with one alphabet are alike
+        for place, alphabet in enumerate(networks.alphabets):
+            if id(alphabet) not in known:
+                known[id(alphabet)] = _affordable(networks, place, budget)
+            self._kinds.append(known[id(alphabet)])
+        self._steps: list[dict[frozenset[str], Urn[frozenset[str]]]] = []  # by place, and axes mixed so far
         ways = {covered: int(networks.covers([covered])) for covered in networks.subsets}
-        for _ in range(networks.macro.depth):
+        for kinds in reversed(self._kinds):
             step = {
-                covered: Urn({more: urn.total * ways[covered | more] for more, urn in self._kinds.items()})
+                covered: Urn({more: urn.total * ways[(covered | more) & networks.axes] for more, urn in kinds.items()})
                 for covered in ways
             }
-            self._steps.append(step)
+            self._steps.insert(0, step)
             ways = {covered: urn.total for covered, urn in step.items()}
-        self.total = ways[frozenset()]
+        self._axes, self.total = networks.axes, ways[frozenset()]
 
-    def draw(self, rng: Random) -> list[Kind]:
+    def draw(self, rng: Random) -> list[Counted]:
         covered, chosen = frozenset[str](), []
-        for step in reversed(self._steps):
+        for step, kinds in zip(self._steps, self._kinds, strict=True):
             more = step[covered].draw(rng)
-            covered |= more
-            chosen.append(self._kinds[more].draw(rng))
+            covered = (covered | more) & self._axes
+            chosen.append(kinds[more].draw(rng))
         return chosen
 
 
-def _affordable(networks: Networks, budget: Budget) -> dict[Kind, int]:
-    """The kinds of mixers that some other blocks make up for: together they mix all axes and meet the budget."""
-    others = networks.sums(networks.macro.depth - 1)
+def _affordable(networks: Networks, place: int, budget: Budget) -> dict[frozenset[str], Urn[Counted]]:
+    """The kinds of letters at a place that others make up for: together they mix all axes and meet the budget."""
+    alphabet, others = networks.alphabets[place], networks.others(place)
     rests: dict[frozenset[str], Bounds | None] = {}
-    for covered in networks.mixers.coverage:
+    for covered in alphabet.extremes:
         rests[covered] = None
         for more, bounds in others.items():
             if networks.covers((covered, more)):
                 rests[covered] = wider(rests[covered], bounds)
-
-    def fits(kind: Kind) -> bool:
-        _, covered, _, _ = kind
-        rest = rests[covered]
-        params, macs = networks.mixers.cost(kind)
-        return rest is not None and budget.meets((rest[0] + params, rest[1] + params, rest[2] + macs, rest[3] + macs))
-
-    return {kind: n for kind, n in networks.mixers.kinds.items() if fits(kind)}
+    kinds: dict[frozenset[str], dict[Counted, int]] = {}
+    for each in alphabet.kinds:
+        if rest := rests[each.covered]:
+            (a, b, c, d), params, macs = rest, each.params, each.macs
+            if budget.meets((a + params, b + params, c + macs, d + macs)):
+                kinds.setdefault(each.covered, {})[each] = each.number
+    return {covered: Urn(members) for covered, members in kinds.items()}

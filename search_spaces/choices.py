@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from einmix import Architecture, Mixer
-from einmix.factors import Factors
-from search_spaces.networks import Macro, Networks
+from einmix import Architecture
+from search_spaces.networks import Letter, Macro
 
 if TYPE_CHECKING:
     from search_spaces.search_space import SearchSpace
@@ -24,8 +22,8 @@ def choose(space: SearchSpace, chooser: Chooser) -> Architecture:
         return options[0] if len(options) == 1 else chooser(name, options)
 
     macro = _choose_macro(space, ask)
-    networks = space.networks(macro)
-    return space.assemble(macro, [_choose_mixer(space, networks, block, ask) for block in range(macro.depth)])
+    alphabets = space.networks(macro).alphabets
+    return space.assemble(macro, [each.choose(f"block{place}", ask) for place, each in enumerate(alphabets)])
 
 
 def _choose_macro(space: SearchSpace, ask: Chooser) -> Macro:
@@ -38,32 +36,11 @@ def _choose_macro(space: SearchSpace, ask: Chooser) -> Macro:
     return left[0]
 
 
-def _choose_mixer(space: SearchSpace, networks: Networks, block: int, ask: Chooser) -> Mixer:
-    """A family, then every axis factor by factor, outer to inner."""
-    mixers = networks.mixers
-    names = [family.name for family in space.space.families]
-    possible = frozenset[int]().union(*(families for families, _, _, _ in mixers.kinds))
-    family = ask(_family_question(block, mixers.sizes), [names[i] for i in sorted(possible)])
-    axes = []
-    for axis, n in mixers.sizes.items():
-        factors: Factors = ()
-        while prod(factor.size for factor in factors) < n:
-            options = {str(f): f for f in mixers.sets[axis].options(n, factors, names.index(family))}
-            factors = (*factors, options[ask(_factor_question(block, family, f"{axis}={n}", factors), list(options))])
-        axes.append((axis, factors))
-    return Mixer(tuple(axes), mixers.bias)
-
-
-def encode(space: SearchSpace, macro: Macro, mixers: Sequence[Mixer]) -> dict[str, str]:
-    """The answers that make the network; a mixer of several families is said as one of the first."""
+def encode(space: SearchSpace, macro: Macro, letters: Sequence[Letter]) -> dict[str, str]:
+    """The answers that make the network."""
     known: dict[str, str] = {}
-    grid = space.grid(macro)
-    for block, mixer in enumerate(mixers):
-        family = space.space.families[min(space.networks(macro).mixers.families(mixer))].name
-        known[_family_question(block, grid)] = family
-        for axis, factors in mixer.axes:
-            for i, factor in enumerate(factors):
-                known[_factor_question(block, family, f"{axis}={grid[axis]}", factors[:i])] = str(factor)
+    for place, (alphabet, letter) in enumerate(zip(space.networks(macro).alphabets, letters, strict=True)):
+        known |= alphabet.encode(f"block{place}", letter)
     asked: dict[str, str] = {}
 
     def answer(name: str, options: Sequence[str]) -> str:
@@ -75,13 +52,5 @@ def encode(space: SearchSpace, macro: Macro, mixers: Sequence[Mixer]) -> dict[st
     return asked
 
 
-def _macro_question(name: str, sizes: Sequence[int], options: Sequence[str]) -> str:
+def _macro_question(name: str, sizes: Sequence[object], options: Sequence[str]) -> str:
     return name if len(options) == len(sizes) else f"{name}@{'/'.join(options)}"
-
-
-def _family_question(block: int, grid: Mapping[str, int]) -> str:
-    return f"block{block}.family@{'x'.join(map(str, grid.values()))}"
-
-
-def _factor_question(block: int, family: str, axis: str, before: Factors) -> str:
-    return f"block{block}.{family}.{axis}.{'.'.join(map(str, before)) or 'first'}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from random import Random
@@ -11,32 +10,34 @@ from random import Random
 from einmix import FactorSet, Mixer
 from einmix.factors import Factors, Profile
 from search_spaces.draws import Urn, draw_factors
+from search_spaces.moves import moves, scaled
+from search_spaces.networks import Bounds, Counted, extremes
+
+Ask = Callable[[str, Sequence[str]], str]
+"""Answers a named question with one of its options."""
 
 Kind = tuple[frozenset[int], frozenset[str], int, int]
 """The families that accept a mixer, the spatial axes that it mixes, and the products of its grouped and mixed sizes."""
-
-Bounds = tuple[int, int, int, int]
-"""The least and most parameters, the least and most multiply-accumulates an image."""
 
 
 class Mixers:
     """All mixers of the families on axes of these sizes, the last of them c; `sets` are the axes' factorisations."""
 
-    def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: int, *, bias: bool):
-        self.sizes, self.sets, self.bias = sizes, sets, bias
+    def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: Sequence[str], *, bias: bool):
+        self.sizes, self.sets, self.names, self.bias = sizes, sets, families, bias
         self._before: dict[str, tuple[dict[Kind, int], set[frozenset[int]]]] = {}
-        self.kinds: dict[Kind, int] = {(frozenset(range(families)), frozenset(), 1, 1): 1}
+        self.counts: dict[Kind, int] = {(frozenset(range(len(families))), frozenset(), 1, 1): 1}
         """How many mixers there are of each kind."""
         for axis in reversed(list(sizes)):  # c, the longest, where there is least to combine it with
-            self._before[axis] = self.kinds, {families for families, _, _, _ in self.kinds}
-            self.kinds = self._extended(axis)
+            self._before[axis] = self.counts, {families for families, _, _, _ in self.counts}
+            self.counts = self._extended(axis)
         self._urns: dict[tuple[str, Kind], Urn[tuple[Kind, Profile]]] = {}
 
     def _extended(self, axis: str) -> dict[Kind, int]:
         """The kinds on one axis more."""
         found: dict[Kind, int] = {}
         profiles = self.sets[axis].profiles(self.sizes[axis])
-        for (families, covered, grouped, mixed), count in self.kinds.items():
+        for (families, covered, grouped, mixed), count in self.counts.items():
             covering = covered | {axis} if axis != "c" else covered
             for (accepted, more_grouped, more_mixed), ways in profiles.items():
                 if alive := families & accepted:
@@ -70,28 +71,63 @@ class Mixers:
         return prod(self.sizes.values())
 
     @cached_property
-    def coverage(self) -> Counter[frozenset[str]]:
-        """How many mixers mix along just these spatial axes."""
-        coverage: Counter[frozenset[str]] = Counter()
-        for (_, covered, _, _), n in self.kinds.items():
-            coverage[covered] += n
-        return coverage
+    def kinds(self) -> list[Counted]:
+        """The kinds of mixers, with what each costs and how many there are of it."""
+        return [Counted(kind, n, kind[1], *self.cost(kind)) for kind, n in self.counts.items()]
 
     @cached_property
-    def extremes(self) -> dict[frozenset[str], Bounds]:
-        """The bounds of one mixer, by the spatial axes that it mixes."""
-        extremes: dict[frozenset[str], Bounds] = {}
-        for kind in self.kinds:
-            _, covered, _, _ = kind
-            params, macs = self.cost(kind)
-            extremes[covered] = wider(extremes.get(covered), (params, params, macs, macs))
-        return extremes
+    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
+        """How many mixers there are by the spatial axes that they mix, and their bounds."""
+        return extremes(self.kinds)
+
+    def mixed(self, mixer: Mixer) -> frozenset[str]:
+        """The axes along which a mixer mixes."""
+        return mixer.mixed
+
+    def __contains__(self, mixer: object) -> bool:
+        return isinstance(mixer, Mixer) and bool(self.families(mixer))
 
     def families(self, mixer: Mixer) -> frozenset[int]:
         """The indices of the families that the mixer belongs to."""
         if mixer.bias != self.bias or list(mixer.inputs.items()) != list(self.sizes.items()):
             return frozenset()
         return frozenset.intersection(*(self.sets[axis].accepting(factors) for axis, factors in mixer.axes))
+
+    def choose(self, name: str, ask: Ask) -> Mixer:
+        """A family, then every axis factor by factor, outer to inner."""
+        possible = frozenset[int]().union(*(families for families, _, _, _ in self.counts))
+        family = ask(self._family_question(name), [self.names[i] for i in sorted(possible)])
+        axes = []
+        for axis, n in self.sizes.items():
+            factors: Factors = ()
+            while prod(factor.size for factor in factors) < n:
+                options = {str(f): f for f in self.sets[axis].options(n, factors, self.names.index(family))}
+                factors = (*factors, options[ask(_factor_question(name, family, axis, n, factors), list(options))])
+            axes.append((axis, factors))
+        return Mixer(tuple(axes), self.bias)
+
+    def encode(self, name: str, mixer: Mixer) -> dict[str, str]:
+        """The answers that make a mixer; one of several families is said as one of the first."""
+        family = self.names[min(self.families(mixer))]
+        answers = {self._family_question(name): family}
+        for axis, factors in mixer.axes:
+            for i, factor in enumerate(factors):
+                answers[_factor_question(name, family, axis, self.sizes[axis], factors[:i])] = str(factor)
+        return answers
+
+    def _family_question(self, name: str) -> str:
+        return f"{name}.family@{'x'.join(map(str, self.sizes.values()))}"
+
+    def moves(self, mixer: Mixer) -> Iterator[Mixer]:
+        """One axis of the mixer moved; what comes out need not be among these mixers."""
+        for i, (axis, factors) in enumerate(mixer.axes):
+            for moved in moves(factors):
+                yield Mixer((*mixer.axes[:i], (axis, moved), *mixer.axes[i + 1 :]), mixer.bias)
+
+    def refitted(self, mixer: Mixer, order: int) -> Iterator[Mixer]:
+        """The mixer on these axes, scaled in its outermost factors that allow it (order 1) or its innermost (-1)."""
+        if [axis for axis, _ in mixer.axes] == list(self.sizes):
+            yield Mixer(tuple((a, scaled(factors, self.sizes[a], order)) for a, factors in mixer.axes), mixer.bias)
 
     def draw(self, kind: Kind, rng: Random) -> Mixer:
         """One of the mixers of this kind, uniformly."""
@@ -124,6 +160,5 @@ class Mixers:
             yield Mixer(chosen, self.bias)
 
 
-def wider(a: Bounds | None, b: Bounds) -> Bounds:
-    """The bounds of both."""
-    return b if a is None else (min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3]))
+def _factor_question(name: str, family: str, axis: str, n: int, before: Factors) -> str:
+    return f"{name}.{family}.{axis}={n}.{'.'.join(map(str, before)) or 'first'}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from einmix import Mixer
 from einmix.factors import ROLES, Factor, Factors, canonical, divisors
-from search_spaces.networks import Macro
+from search_spaces.networks import Alphabet, Letter, Macro
 
 if TYPE_CHECKING:
     from search_spaces.search_space import SearchSpace
@@ -34,43 +33,45 @@ def moves(factors: Factors) -> list[Factors]:
     return list(found)
 
 
-def mixer_moves(mixers: Sequence[Mixer]) -> Iterator[Sequence[Mixer]]:
-    """One axis of one mixer moved."""
-    for block, mixer in enumerate(mixers):
-        for i, (axis, factors) in enumerate(mixer.axes):
-            for moved in moves(factors):
-                changed = Mixer((*mixer.axes[:i], (axis, moved), *mixer.axes[i + 1 :]), mixer.bias)
-                yield (*mixers[:block], changed, *mixers[block + 1 :])
+def places_moved(alphabets: Sequence[Alphabet], letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
+    """One place of a network moved to a neighbour of what it holds."""
+    for place, (alphabet, letter) in enumerate(zip(alphabets, letters, strict=True)):
+        for moved in alphabet.moves(letter):
+            yield (*letters[:place], moved, *letters[place + 1 :])
 
 
-def macro_moves(space: SearchSpace, macro: Macro, mixers: Sequence[Mixer]) -> Iterator[tuple[Macro, Sequence[Mixer]]]:
-    """The next smaller or larger of one size, with the mixers carried over as far as they fit."""
+Network = tuple[Macro, Sequence[Letter]]
+
+
+def macro_moves(space: SearchSpace, macro: Macro, letters: Sequence[Letter]) -> Iterator[Network]:
+    """The next smaller or larger of one size, with what stands in the blocks carried over as far as it fits."""
     for name, sizes in space.sizes.items():
-        ordered = sorted(sizes)
+        ordered = sorted(sizes) if isinstance(sizes[0], int) else list(sizes)
         at = ordered.index(getattr(macro, name))
         for size in ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]:
             moved = replace(macro, **{name: size})
-            for chosen in _deeper(mixers, size) if name == "depth" else _refitted(mixers, space.grid(moved)):
-                yield moved, chosen
+            alphabets = space.networks(moved).alphabets if moved in space.macros else ()
+            for chosen in _deeper(letters, size) if name == "depth" else [letters]:
+                for order in (1, -1) if alphabets else ():
+                    yield from ((moved, found) for found in refitted(alphabets, chosen, order))
 
 
-def _deeper(mixers: Sequence[Mixer], depth: int) -> Iterator[Sequence[Mixer]]:
+def refitted(alphabets: Sequence[Alphabet], letters: Sequence[Letter], order: int) -> Iterator[Sequence[Letter]]:
+    """All letters at places of other sizes, scaled in their outermost factors that allow it, or in their innermost."""
+    found = [next(alphabet.refitted(letter, order), None) for alphabet, letter in zip(alphabets, letters, strict=True)]
+    if None not in found:
+        yield found
+
+
+def _deeper(letters: Sequence[Letter], depth: int) -> Iterator[Sequence[Letter]]:
     """A block repeated in its place, or a run of blocks left out."""
-    more = depth - len(mixers)
-    for i in range(len(mixers) if more > 0 else depth + 1):
-        yield (*mixers[:i], *[mixers[i]] * more, *mixers[i:]) if more > 0 else (*mixers[:i], *mixers[i - more :])
+    more = depth - len(letters)
+    for i in range(len(letters) if more > 0 else depth + 1):
+        yield (*letters[:i], *[letters[i]] * more, *letters[i:]) if more > 0 else (*letters[:i], *letters[i - more :])
 
 
-def _refitted(mixers: Sequence[Mixer], grid: Mapping[str, int]) -> Iterator[list[Mixer]]:
-    """All mixers on axes of other lengths, scaled in their outermost factors that allow it, or in their innermost."""
-    for order in (1, -1):
-        yield [
-            Mixer(tuple((axis, _scaled(factors, grid[axis], order)) for axis, factors in mixer.axes), mixer.bias)
-            for mixer in mixers
-        ]
-
-
-def _scaled(factors: Factors, new: int, order: int) -> Factors:
+def scaled(factors: Factors, new: int, order: int) -> Factors:
+    """Factors of another length: the outermost that allows it made larger or smaller, or the innermost."""
     old = prod(factor.size for factor in factors)
     if new == old:
         return factors

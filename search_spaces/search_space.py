@@ -7,17 +7,18 @@ from functools import cached_property, lru_cache
 from itertools import chain, product
 from math import log, prod
 from random import Random
+from typing import Any
 
-from einmix import Activation, Architecture, Block, FactorSet, Linear, Mix, Mixer, Norm, Residual, Stage
+from einmix import Architecture
 from einmix.factors import divisors
 from search_spaces import choices
 from search_spaces.budget import Budget, Proposals
 from search_spaces.choices import Chooser
 from search_spaces.errors import SpaceError
-from search_spaces.mixers import Bounds, Mixers
-from search_spaces.moves import macro_moves, mixer_moves
-from search_spaces.networks import Macro, Networks
-from search_spaces.space import SIZES, Space
+from search_spaces.grammar import Grammar
+from search_spaces.moves import macro_moves, places_moved
+from search_spaces.networks import Bounds, Letter, Macro, Networks
+from search_spaces.space import Space
 
 MAX_TRIES = 100_000
 """Half a second: a budget that is missed so often is met by next to nothing."""
@@ -31,37 +32,30 @@ class SearchSpace:
 
     def __init__(self, space: Space, shape: Mapping[str, int], *, channels: int, classes: int):
         self.space, self.shape, self.channels, self.classes = space, dict(shape), channels, classes
-        self.sizes: dict[str, tuple[int, ...]] = {name: getattr(space, name) for name in SIZES}
-        self._sets = {axis: FactorSet(*(f.pattern(axis) for f in space.families)) for axis in (*shape, "c")}
-        self._mixers: dict[tuple[int, ...], Mixers] = {}
+        self.sizes = space.sizes
+        self._grammar = Grammar(space, self.shape, channels, classes)
         self._networks: dict[Macro, Networks] = {}
         self._proposals = lru_cache(maxsize=4)(self._propose)
 
     @cached_property
     def macros(self) -> list[Macro]:
         """The sizes at which the space has networks."""
-        every = (Macro(*chosen) for chosen in product(*self.sizes.values()))
-        return [macro for macro in every if self.networks(macro).count]
+        every = (Macro(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
+        return [macro for macro in every if self._grammar.possible(macro) and self.networks(macro).count]
 
     def grid(self, macro: Macro) -> dict[str, int]:
-        """The sizes of the axes in the blocks: positions, then channels."""
-        return {axis: n // macro.patch for axis, n in self.shape.items()} | {"c": macro.width}
+        """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
+        return self._grammar.grid(macro)
 
     def networks(self, macro: Macro) -> Networks:
         """What there is at these sizes."""
         if macro not in self._networks:
-            grid = self.grid(macro)
-            key = tuple(grid.values())
-            if key not in self._mixers:
-                self._mixers[key] = Mixers(grid, self._sets, len(self.space.families), bias=self.space.bias)
-            without = self.assemble(macro, [])
-            base = without.params + 2 * macro.width * macro.depth, without.macs  # every mixer has a norm before it
-            self._networks[macro] = Networks(macro, self._mixers[key], base)
+            self._networks[macro] = self._grammar.networks(macro)
         return self._networks[macro]
 
-    def mixers(self, macro: Macro) -> Iterator[Mixer]:
-        """Every mixer that a block of these sizes may have, lazily."""
-        return self.networks(macro).mixers.enumerate()
+    def letters(self, macro: Macro) -> Iterator[Letter]:
+        """Everything that the first block at these sizes may hold (its mixer, or all of it), lazily."""
+        return self.networks(macro).alphabets[0].enumerate()
 
     def count(self) -> int:
         """The exact number of architectures, by arithmetic."""
@@ -107,8 +101,8 @@ class SearchSpace:
         for _ in range(MAX_TRIES if proposals.total else 0):
             if proposed := proposals.draw(rng):
                 macro, kinds = proposed
-                mixers = self.networks(macro).mixers
-                return self.assemble(macro, [mixers.draw(kind, rng) for kind in kinds])
+                alphabets = zip(self.networks(macro).alphabets, kinds, strict=True)
+                return self.assemble(macro, [alphabet.draw(kind, rng) for alphabet, kind in alphabets])
         raise SpaceError(f"next to no architecture of space {self.space.name!r} has {budget}: widen the budget")
 
     def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
@@ -124,40 +118,41 @@ class SearchSpace:
                 yield self.assemble(macro, chosen)
 
     def __contains__(self, arch: Architecture) -> bool:
-        macro = self.macro(arch)
-        return macro is not None and self._holds(macro, arch.mixers)
+        read = self.read(arch)
+        return read is not None and self._holds(*read)
 
-    def _holds(self, macro: Macro, mixers: Sequence[Mixer]) -> bool:
+    def _holds(self, macro: Macro, letters: Sequence[Letter]) -> bool:
         networks = self.networks(macro)
+        alphabets = networks.alphabets
         return (
-            len(mixers) == macro.depth
-            and all(networks.mixers.families(mixer) for mixer in mixers)
-            and networks.covers(mixer.mixed for mixer in mixers)
+            len(letters) == len(alphabets)
+            and all(letter in alphabet for letter, alphabet in zip(letters, alphabets, strict=True))
+            and networks.covers(alphabet.mixed(letter) for letter, alphabet in zip(letters, alphabets, strict=True))
         )
+
+    def read(self, arch: Architecture) -> tuple[Macro, Sequence[Letter]] | None:
+        """The sizes of an architecture made as this space makes them, and its letters; None for any other."""
+        return self._grammar.read(arch, self.macros)
 
     def macro(self, arch: Architecture) -> Macro | None:
         """The sizes of an architecture made of this space's blocks, whatever their mixers; None for any other."""
-        grid = arch.grids[0]
-        leaves = (leaf.node for part in arch.parts if part.role == "block" for s in part.steps for leaf in s.leaves())
-        hidden = next((node.out for node in leaves if isinstance(node, Linear)), 0)
-        axis = next(iter(self.shape))
-        if axis not in grid or any(mixer.inputs != grid or mixer.outputs != grid for mixer in arch.mixers):
-            return None
-        macro = Macro(self.shape[axis] // grid[axis], grid["c"], len(arch.stages[0].blocks), hidden // grid["c"])
-        return macro if macro in self.macros and self.assemble(macro, arch.mixers) == arch else None
+        read = self.read(arch)
+        return read and read[0]
 
     def neighbours(self, arch: Architecture) -> list[Architecture]:
         """The architectures of the space one step away, each once.
 
-        A step gives a factor, or a part of one, another role, or takes the next larger or smaller patch, width, depth
-        or ratio (mixers are carried over as far as they fit).
+        A step gives a factor, or a part of one, another role, turns a block into one of another form, or takes the
+        next larger or smaller patch, width, depth or ratio (mixers are carried over as far as they fit).
         """
-        macro = self.macro(arch)
-        if macro is None:
+        read = self.read(arch)
+        if read is None or not read[1]:
             return []
-        steps = chain(((macro, moved) for moved in mixer_moves(arch.mixers)), macro_moves(self, macro, arch.mixers))
+        macro, letters = read
+        moved = places_moved(self.networks(macro).alphabets, letters)
+        steps = chain(((macro, found) for found in moved), macro_moves(self, macro, letters))
         found = (self.assemble(*step) for step in steps if self._holds(*step))
-        return list({each.id: each for each in found}.values())
+        return list({each.id: each for each in found if each != arch}.values())
 
     def choose(self, choose: Chooser) -> Architecture:
         """An architecture from the answers to named questions, each with its options: how samplers see the space.
@@ -170,10 +165,10 @@ class SearchSpace:
 
     def encode(self, arch: Architecture) -> dict[str, str]:
         """The answers that make an architecture; `decode` takes them back. Raises SpaceError outside the space."""
-        macro = self.macro(arch)
-        if macro is None or arch not in self:
+        read = self.read(arch)
+        if read is None or not self._holds(*read):
             raise SpaceError(f"architecture {arch.id} is not in space {self.space.name!r}")
-        return choices.encode(self, macro, arch.mixers)
+        return choices.encode(self, *read)
 
     def decode(self, answers: Mapping[str, str]) -> Architecture:
         """The architecture that `encode` was given. Raises SpaceError where an answer is missing or is no option."""
@@ -189,7 +184,7 @@ class SearchSpace:
     def middle(self) -> Macro:
         """The sizes that references and default budgets are taken at: nearest to 64 positions, then the middle ones."""
         patch = min(self.sizes["patch"], key=lambda p: abs(log(prod(n // p for n in self.shape.values()) / 64)))
-        middles = {name: sorted(sizes)[(len(sizes) - 1) // 2] for name, sizes in self.sizes.items()}
+        middles = {name: _middle(sizes) for name, sizes in self.sizes.items()}
         return Macro(**middles | {"patch": patch})
 
     def references(self, macro: Macro) -> dict[str, Architecture]:
@@ -198,33 +193,23 @@ class SearchSpace:
         The last is missing where no axis has a factor (a prime number of positions).
         """
         positions = {axis: n for axis, n in self.grid(macro).items() if axis != "c"}
-        small = {axis: _nearest_root(n) for axis, n in positions.items()}
-
-        def same(terms: Mapping[str, str]) -> Architecture:
-            text = " ".join(f"{axis}={term}" for axis, term in terms.items())
-            mixer = Mixer.parse(f"{text} c=s{macro.width}" + " +b" * self.space.bias)
-            return self.assemble(macro, [mixer] * macro.depth)
-
         references = {
-            "full token mixing": same({axis: f"m{n}" for axis, n in positions.items()}),
-            "channels only": self.assemble(macro, []),
+            "full token mixing": self._grammar.uniform(macro, lambda n: f"m{n}"),
+            "channels only": self._grammar.uniform(macro, None),
         }
-        if any(k > 1 for k in small.values()):
-            references["shared local"] = same(
-                {axis: f"s{n // small[axis]}.m{small[axis]}" for axis, n in positions.items()}
-            )
+        if any(_nearest_root(n) > 1 for n in positions.values()):
+            local = self._grammar.uniform(macro, lambda n: f"s{n // _nearest_root(n)}.m{_nearest_root(n)}")
+            references["shared local"] = local
         return references
 
-    def assemble(self, macro: Macro, mixers: Sequence[Mixer]) -> Architecture:
-        """The network of these mixers; without any, its blocks have their channel MLP alone."""
-        mlp = Residual((Norm(), Linear(macro.width * macro.ratio), Activation(), Linear(macro.width)))
-        blocks: list[Block] = [(Residual((Norm(), Mix(mixer))), mlp) for mixer in mixers] or [(mlp,)] * macro.depth
-        embed = " ".join(
-            [f"{axis}=s{n // macro.patch}.m{macro.patch}:1" for axis, n in self.shape.items()]
-            + [f"c=m{self.channels}:{macro.width}", "+b"]
-        )
-        inputs = (*self.shape.items(), ("c", self.channels))
-        return Architecture(inputs, (Stage((Mix(Mixer.parse(embed)),), tuple(blocks)),), self.classes)
+    def assemble(self, macro: Macro, letters: Sequence[Letter]) -> Architecture:
+        """The network of these letters: a mixer for each block, or a block for each place."""
+        return self._grammar.assemble(macro, letters)
+
+
+def _middle(sizes: Sequence[Any]) -> Any:
+    """The middle one of numbers in their order, the first of words."""
+    return sorted(sizes)[(len(sizes) - 1) // 2] if isinstance(sizes[0], int) else sizes[0]
 
 
 def _nearest_root(n: int) -> int:

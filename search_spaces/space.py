@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import gcd, log, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from einmix import FactorSet, PatternError
 from einmix.factors import count_factorizations, divisors
 from einmix.mixer import MAX_SIZE
 from search_spaces.errors import SpaceError
+from search_spaces.forms import FORMS
 
 if TYPE_CHECKING:
     from search_spaces.search_space import SearchSpace
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 POSITIONS = (16, 256)
 """How many positions the patch sizes of a space that names none leave: 4 x 4 to 16 x 16."""
 
-SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8}
+SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8, "stages": 8}
 """The sizes of a network, each with the largest that a space may name: larger ones are mistakes."""
+
+WORDS = {"norm": ("layer", "affine", "batch"), "scale": ("none", "1", "0.1", "0.01", "0.0001")}
+"""What else is alike in all blocks of a network: what stands before each branch, and where LayerScale starts."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,15 @@ class Space:
     depth: tuple[int, ...] = (2, 3, 4)
     ratio: tuple[int, ...] = (2,)
     bias: bool = True
+    forms: tuple[str, ...] = ()
+    stages: tuple[int, ...] = (1,)
+    norm: tuple[str, ...] = ("layer",)
+    scale: tuple[str, ...] = ("none",)
 
     def __post_init__(self) -> None:
         _check_name(self.name, "a space")
         families = self.families
-        if not isinstance(families, tuple) or not families or not all(isinstance(each, Family) for each in families):
+        if not self.forms and (not isinstance(families, tuple) or not families or not _all(families, Family)):
             raise SpaceError(f"space {self.name!r} needs a tuple of at least one Family, not {families!r}")
         if len({family.name for family in families}) != len(families):
             raise SpaceError(f"space {self.name!r} has two families of one name")
@@ -87,8 +95,20 @@ class Space:
             if not whole or (not sizes and name != "patch") or len(set(sizes)) != len(sizes):
                 fact = f"{name} is a tuple of different whole numbers from 1 to {largest}"
                 raise SpaceError(f"space {self.name!r}: {fact}, not {sizes!r}")
+        for name, known in WORDS.items() | {("forms", tuple(FORMS))}:
+            words = getattr(self, name)
+            if not isinstance(words, tuple) or not set(words) <= set(known) or len(set(words)) != len(words):
+                raise SpaceError(f"space {self.name!r}: {name} is a tuple of {', '.join(known)}, not {words!r}")
+        if not self.forms and (self.stages, self.norm, self.scale) != ((1,), ("layer",), ("none",)):
+            raise SpaceError(f"space {self.name!r}: stages, norm and scale are for spaces of forms")
         if not isinstance(self.bias, bool):
             raise SpaceError(f"space {self.name!r}: bias is True or False, not {self.bias!r}")
+
+    @property
+    def sizes(self) -> dict[str, tuple[Any, ...]]:
+        """What networks of the space may differ in beside their blocks' contents, each with its options."""
+        names = [name for name in (*SIZES, *WORDS) if self.forms or name in ("patch", "width", "depth", "ratio")]
+        return {name: getattr(self, name) for name in names}
 
     def on(
         self,
@@ -147,6 +167,10 @@ def default_patches(shape: Mapping[str, int]) -> tuple[int, ...]:
 
 def _positions(shape: Mapping[str, int], patch: int) -> int:
     return prod(n // patch for n in shape.values())
+
+
+def _all(values: tuple[object, ...], kind: type) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def _check_name(name: object, what: str) -> None:

@@ -229,17 +229,21 @@ def s2mlp(
 
 
 class Fourier(nn.Module):
-    """The real part of the unscaled discrete Fourier transform over tokens and channels: `b t c -> b t c`."""
+    """The real part of the orthonormal Fourier transform over the axes of positions and over channels: `b h w c`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.fft.fft2(x).real
+        return torch.fft.fftn(x, dim=list(range(1, x.ndim)), norm="ortho").real
 
 
 def fnet(
     *, patch: int = 16, inputs: int = 3, classes: int = 1000, width: int = 512, depth: int = 8, ratio: int = 4
 ) -> nn.Sequential:
-    """FNet's block, arXiv:2105.03824, on image patches; pre-norm here, post-norm in the paper's language model."""
-    layers = [*patches(patch, inputs, width), nn.Flatten(1, 2)]
+    """FNet's block, arXiv:2105.03824, on image patches.
+
+    Here norms come first, positions have two axes, and the transform is orthonormal. In the paper's language model
+    norms come last, positions have one axis, and the transform is not scaled.
+    """
+    layers = patches(patch, inputs, width)
     for _ in range(depth):
         layers += [Residual(nn.LayerNorm(width), Fourier())]
         layers += [Residual(nn.LayerNorm(width), *mlp(width, ratio * width))]

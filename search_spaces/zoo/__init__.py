@@ -5,10 +5,46 @@ from __future__ import annotations
 import difflib
 
 from search_spaces.errors import SpaceError
-from search_spaces.zoo import mixer
+from search_spaces.zoo import (
+    axial_shift,
+    convmixer,
+    cycle,
+    fnet,
+    gmlp,
+    hire,
+    maxim,
+    mixer,
+    monarch,
+    raft,
+    resmlp,
+    s2mlp,
+    smlp,
+    vip,
+)
 from search_spaces.zoo.member import IMAGENET, Inputs, Member
 
-ZOO: dict[str, Member] = {module.MEMBER.name: module.MEMBER for module in (mixer,)}
+ZOO: dict[str, Member] = {
+    each.name: each
+    for each in (
+        mixer.MEMBER,
+        resmlp.MEMBER,
+        resmlp.TUTORIAL,
+        gmlp.MEMBER,
+        convmixer.MEMBER,
+        vip.MEMBER,
+        vip.SUM,
+        vip.DYNAMIXER,
+        s2mlp.MEMBER,
+        fnet.MEMBER,
+        monarch.MEMBER,
+        raft.MEMBER,
+        smlp.MEMBER,
+        hire.MEMBER,
+        cycle.MEMBER,
+        axial_shift.MEMBER,
+        maxim.MEMBER,
+    )
+}
 """All members by name."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Mix, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import NORM_1E_6, merged, mixer, mlp, patches
+from search_spaces.zoo.parts import NORM_1E_6, merged, mixer, mlp, network, stem
 
 
 def mlp_mixer(inputs: Inputs, *, patch: int, width: int, depth: int, tokens: int = 0, ratio: int = 4) -> Architecture:
@@ -13,15 +13,13 @@ def mlp_mixer(inputs: Inputs, *, patch: int, width: int, depth: int, tokens: int
     hidden = tokens or max(1, width // 2)
     first, *others = grid
     inner = {first: hidden} | dict.fromkeys(others, 1)
-    there = mixer(grid, f"s{width}", **{axis: f"m{n}:{inner[axis]}" for axis, n in grid.items()})
-    back = mixer(inner, f"s{width}", **{axis: f"m{inner[axis]}:{n}" for axis, n in grid.items()})
+    there = mixer(grid, f"s{width}", bias=True, **{axis: f"m{n}:{inner[axis]}" for axis, n in grid.items()})
+    back = mixer(inner, f"s{width}", bias=True, **{axis: f"m{inner[axis]}:{n}" for axis, n in grid.items()})
     block = (
         Residual((NORM_1E_6, Mix(there), Activation(), Mix(back))),
         mlp((NORM_1E_6,), width, ratio),
     )
-    embed = patches(inputs.shape, patch, inputs.channels, width)
-    stage = Stage((embed,), (block,) * depth)
-    return Architecture((*inputs.shape.items(), ("c", inputs.channels)), (stage,), inputs.classes, head=(NORM_1E_6,))
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(NORM_1E_6,))
 
 
 MEMBER = Member(
@@ -33,6 +31,8 @@ MEMBER = Member(
         "s/16": {"patch": 16, "width": 512, "depth": 8},
         "s/32": {"patch": 32, "width": 512, "depth": 8},
         "b/16": {"patch": 16, "width": 768, "depth": 12},
+        "b/32": {"patch": 32, "width": 768, "depth": 12},
         "l/16": {"patch": 16, "width": 1024, "depth": 24},
+        "l/32": {"patch": 32, "width": 1024, "depth": 24},
     },
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from einmix import Activation, Linear, Mix, Mixer, Norm, Residual
+from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual, Stage
+from einmix.architecture import HEAD
+from einmix.factors import divisors
 from einmix.nodes import Node
 from search_spaces.errors import SpaceError
-from search_spaces.zoo.member import Inputs, PerStage
+from search_spaces.zoo.member import Inputs
 
 Grid = dict[str, int]
 """Lengths of the spatial axes at which blocks stand."""
@@ -25,16 +27,26 @@ def mixer(grid: Mapping[str, int], channels: str, *, bias: bool = True, **axes: 
 
 def patches(grid: Mapping[str, int], patch: int, before: int, width: int, *, bias: bool = True) -> Mix:
     """Non-overlapping patches of `patch` positions an axis, embedded in `width` channels; merges patches as well."""
-    for axis, n in grid.items():
-        if n % patch:
-            raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}")
-    cut = {axis: f"s{n // patch}.m{patch}:1" for axis, n in grid.items()}
+    cut = {axis: f"s{n}.m{patch}:1" for axis, n in merged(grid, patch).items()}
     return Mix(mixer(grid, f"m{before}:{width}", bias=bias, **cut))
 
 
+def stem(inputs: Inputs, patch: int, width: int, *after: Node) -> tuple[Node, ...]:
+    """What embeds the inputs of a network: patches, then what else there is."""
+    return (patches(inputs.shape, patch, inputs.channels, width), *after)
+
+
 def merged(grid: Mapping[str, int], patch: int) -> Grid:
-    """The grid of patches."""
+    """The grid of patches. Raises SpaceError where an axis does not divide into them."""
+    for axis, n in grid.items():
+        if n % patch:
+            raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}")
     return {axis: n // patch for axis, n in grid.items()}
+
+
+def everywhere(grid: Mapping[str, int], channels: str, *, bias: bool = True) -> Mixer:
+    """All positions mixed."""
+    return mixer(grid, channels, bias=bias, **{axis: f"m{n}" for axis, n in grid.items()})
 
 
 def affine(grid: Mapping[str, int], width: int, *, bias: bool = True, start: str = "") -> Mix:
@@ -47,12 +59,18 @@ def mlp(norm: Sequence[Node], width: int, ratio: float, *after: Node) -> Residua
     return Residual((*norm, Linear(round(width * ratio)), Activation(), Linear(width), *after))
 
 
-def stages(inputs: Inputs, width: PerStage, depth: PerStage) -> list[tuple[int, int]]:
-    """Width and depth of every stage. Raises SpaceError unless there is one of each a stage."""
-    widths, depths = (value if isinstance(value, tuple) else (value,) for value in (width, depth))
-    if len(widths) != len(depths):
-        raise SpaceError(f"{len(widths)} widths and {len(depths)} depths: one of each a stage is expected")
-    return list(zip(widths, depths, strict=True))
+def network(inputs: Inputs, *found: Stage, head: tuple[Node, ...] = HEAD) -> Architecture:
+    """A network of these stages."""
+    return Architecture((*inputs.shape.items(), ("c", inputs.channels)), found, inputs.classes, head)
+
+
+def fitting(n: int, most: int) -> int:
+    """The largest divisor of `n` that is not above `most`: so many groups fit where `most` are wanted.
+
+    >>> fitting(64, 7)
+    4
+    """
+    return max(k for k in divisors(n) if k <= most)
 
 
 NORM_1E_6 = Norm(eps=1e-6)

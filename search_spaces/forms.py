@@ -1,0 +1,243 @@
+"""The forms that a block may have: what stands in it, and where in it mixers are free to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from math import prod
+
+from einmix import (
+    Activation,
+    Block,
+    Concat,
+    Conv,
+    Dynamic,
+    Factor,
+    Gate,
+    Linear,
+    Mix,
+    Mixer,
+    Node,
+    Norm,
+    Residual,
+    Reweight,
+    Sequence,
+    Shift,
+    Split,
+    Sum,
+)
+from search_spaces.zoo.parts import affine, fitting, mixer, mlp
+
+Slot = tuple[int, Mapping[str, str]]
+"""What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
+
+MIXING = "m*|m*.s*|s*.m*"
+"""All of an axis mixed, a subgrid of it, or patches of it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block stands: the grid and the channels there, and what is alike in all blocks of a network."""
+
+    grid: tuple[tuple[str, int], ...]
+    width: int
+    ratio: int
+    norm: str = "layer"
+    scale: str = "none"
+
+    @property
+    def positions(self) -> dict[str, int]:
+        return dict(self.grid)
+
+    @property
+    def long(self) -> list[str]:
+        """The axes along which something can be mixed."""
+        return [axis for axis, n in self.grid if n > 1]
+
+    @property
+    def before(self) -> Sequence:
+        """What stands at the beginning of every branch, and of the head."""
+        return (affine(self.positions, self.width) if self.norm == "affine" else Norm(self.norm),)
+
+    def branch(self, *nodes: Node) -> Residual:
+        """Norm, these, and LayerScale where the network has one, in a residual."""
+        after = [affine(self.positions, self.width, bias=False, start=self.scale)] if self.scale != "none" else []
+        return Residual((*self.before, *nodes, *after))
+
+    @property
+    def channels(self) -> Residual:
+        """The MLP over channels."""
+        return self.branch(*mlp((), self.width, self.ratio).body)
+
+
+Slots = Callable[[Place], list[Slot] | None]
+Branches = Callable[[Place, tuple[Mixer, ...]], Block]
+Spread = Callable[[int, Mixer], tuple[Mixer, ...]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A kind of block: the patterns of its mixers, their channels, and what it makes of them.
+
+    `slots` gives none where the form cannot stand at a place. `channels` says whether an MLP over channels belongs to
+    it, after the branches that it makes or before them.
+    """
+
+    name: str
+    slots: Slots
+    branches: Branches
+    spread: Spread = lambda width, mixer: (mixer,)
+    """What a block of this width has in place of the mixer of a slot."""
+    channels: bool = True
+    covers: bool = False
+    """Whether it moves something along every axis, whatever its mixers do."""
+
+    def block(self, place: Place, mixers: tuple[Mixer, ...], *, first: bool) -> Block:
+        """The whole block; `first` puts the MLP over channels before the rest."""
+        tokens = self.branches(place, mixers)
+        if not self.channels:
+            return tokens
+        return (place.channels, *tokens) if first else (*tokens, place.channels)
+
+
+def _whole(width: Callable[[Place], int], positions: str, channels: str) -> Slots:
+    """One mixer over the whole grid, on so many channels."""
+    return lambda place: [(width(place), {axis: positions for axis, _ in place.grid} | {"c": channels})]
+
+
+def _axis_by_axis(place: Place) -> list[Slot]:
+    """A mixer for every axis, which mixes that one alone, and channels of a segment with it or not."""
+    others = {axis: "s*" for axis, _ in place.grid}
+    return [(place.width, others | {axis: MIXING, "c": "s*|s*.m*|m*.s*"}) for axis in place.long]
+
+
+def _grid_and_block(place: Place) -> list[Slot]:
+    return [(place.width, {axis: p for axis, _ in place.grid} | {"c": "s*"}) for p in ("m*|m*.s*", "s*.m*")]
+
+
+def _none(place: Place) -> list[Slot]:
+    return []
+
+
+def _hidden(place: Place) -> int:
+    return place.ratio * place.width // 2
+
+
+def expanded(square: Mixer, hidden: int) -> tuple[Mixer, Mixer]:
+    """A mixer to `hidden` positions in place of those that it mixes, and the one back.
+
+    >>> [str(mixer) for mixer in expanded(Mixer.parse("h=m4.s2 w=m8 c=s16 +b"), 12)]
+    ['h=m4:12.s2 w=m8:1 c=s16 +b', 'h=m12:4.s2 w=m1:8 c=s16 +b']
+    """
+    there, back, sizes = [], [], iter([hidden])
+    for axis, factors in square.axes:
+        outs = [next(sizes, 1) if f.role == "m" else f.size for f in factors]
+        there.append((axis, tuple(Factor(f.role, f.size, out) for f, out in zip(factors, outs, strict=True))))
+        back.append((axis, tuple(Factor(f.role, out, f.size) for f, out in zip(factors, outs, strict=True))))
+    return Mixer(tuple(there), square.bias), Mixer(tuple(back), square.bias)
+
+
+def _linear(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    return tuple(place.branch(Mix(each)) for each in mixers)
+
+
+def _mlp(width: int, mixer: Mixer) -> tuple[Mixer, ...]:
+    """As many hidden positions as MLP-Mixer has: half the channels."""
+    return expanded(mixer, max(1, width // 2))
+
+
+def _raft(width: int, mixer: Mixer) -> tuple[Mixer, ...]:
+    """Twice as many hidden positions as the axis has, or its part that is mixed, and as many channels: RaftMLP."""
+    *positions, channels = mixer.axes
+    mixed = prod(f.size for _, factors in positions for f in factors if f.role == "m")
+    pair = expanded(Mixer(tuple(positions), mixer.bias), 2 * mixed)
+    return tuple(Mixer((*each.axes, channels), each.bias) for each in pair)
+
+
+def _free(width: int, mixer: Mixer) -> tuple[Mixer, ...]:
+    """Without a bias: what follows has one."""
+    return (Mixer(mixer.axes),)
+
+
+def _spread_out(spread: Spread) -> Branches:
+    """Every mixer as an MLP in a branch of its own."""
+
+    def branches(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+        pairs = (spread(place.width, each) for each in mixers)
+        return tuple(place.branch(Mix(there), Activation(), Mix(back)) for there, back in pairs)
+
+    return branches
+
+
+def _parallel(kind: Callable[[tuple[Sequence, ...]], Sum | Reweight]) -> Branches:
+    def branches(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+        channels = Mix(mixer(place.positions, f"m{place.width}", bias=False))
+        together = kind((*((Mix(Mixer(each.axes)),) for each in mixers), (channels,)))
+        return (place.branch(together, Linear(place.width)),)
+
+    return branches
+
+
+def _fused(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    return (place.branch(Concat(((), *((Mix(each),) for each in mixers))), Linear(place.width)),)
+
+
+def _dynamic(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    width = place.width
+    along = ((Dynamic(axis, fitting(width, 8), 2), Linear(width)) for axis, _ in place.grid)
+    channels = Mix(mixer(place.positions, f"m{width}", bias=False))
+    return (place.branch(Reweight((*along, (channels,))), Linear(width)),)
+
+
+def _gated(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    gate = Gate((Norm(), Mix(mixers[0], start="gate")))
+    return (place.branch(Linear(place.ratio * place.width), Activation(), gate, Linear(place.width)),)
+
+
+def _multi_axis(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    def gmlp(each: Mixer) -> Sequence:
+        gate = Gate((Norm(), Mix(each, start="gate")))
+        return (Residual((Norm(), Linear(2 * place.width), Activation(), gate, Linear(place.width))),)
+
+    both = Split(tuple(map(gmlp, mixers)))
+    return (place.branch(Linear(2 * place.width), Activation(), both, Linear(place.width)),)
+
+
+def _shifted(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    shift = Shift(tuple(chain(*(((axis, 1), (axis, -1)) for axis in reversed(place.long)))), edge="keep")
+    return (place.branch(Linear(place.width), Activation(), shift, Linear(place.width)),)
+
+
+def _convolved(place: Place, mixers: tuple[Mixer, ...]) -> Block:
+    return (place.branch(Conv(3, pad=1)),)
+
+
+def _if_any(slots: Slots) -> Slots:
+    """Only where there is an axis to mix."""
+    return lambda place: slots(place) if place.long else None
+
+
+def _if_wide(slots: Slots) -> Slots:
+    """Only where there are channels enough for the hidden layer that weighs branches, too."""
+    return lambda place: slots(place) if place.long and place.width >= 4 else None
+
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form("linear", _whole(lambda place: place.width, "*", "g*.s*"), _linear),
+        Form("mlp", _if_any(_whole(lambda place: place.width, MIXING, "g*.s*")), _spread_out(_mlp), _mlp),
+        Form("rafts", _if_any(_axis_by_axis), _spread_out(_raft), _raft),
+        Form("serial", _if_any(_axis_by_axis), _linear),
+        Form("sum", _if_any(_axis_by_axis), _parallel(Sum), _free),
+        Form("reweight", _if_wide(_axis_by_axis), _parallel(Reweight), _free),
+        Form("concat", _if_any(_axis_by_axis), _fused),
+        Form("gate", _whole(_hidden, "*", "g*.s*"), _gated, channels=False),
+        Form("multi_axis", _grid_and_block, _multi_axis),
+        Form("dynamic", _if_wide(_none), _dynamic, covers=True),
+        Form("shift", _if_any(_none), _shifted, covers=True),
+        Form("conv", _if_any(_none), _convolved, covers=True),
+    )
+}
+"""By name. Sources: `nas zoo`, whose members are points of this grammar where the docs do not say otherwise."""

@@ -1,0 +1,172 @@
+"""A network at other sizes: its mixers carried to another grid, its channels to another number, its blocks repeated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+
+from einmix import Architecture, Block, Conv, Factor, Linear, Mix, Mixer, Node, PatternError, Sequence, Stage
+from einmix.architecture import Part
+from einmix.factors import Factors
+from einmix.nodes import Gate, Residual, Sizes, Split, Step, Tree, steps
+from search_spaces.errors import SpaceError
+from search_spaces.zoo.member import Inputs
+from search_spaces.zoo.parts import merged, patches
+
+
+def patch_of(arch: Architecture) -> int:
+    """Positions an axis that go into one of the first grid; SpaceError where that is no whole number for all axes."""
+    grid = arch.grids[0]
+    found = {Fraction(n, grid[axis]) for axis, n in arch.inputs[:-1]}
+    if len(found) != 1 or (patch := found.pop()).denominator != 1:
+        raise SpaceError(f"network {arch.id} does not cut its input into patches of one size")
+    return int(patch)
+
+
+def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth: int) -> Architecture:
+    """The network on other inputs, with `width` channels in its first stage and about `depth` blocks in all.
+
+    Of an axis one factor grows or shrinks, so that a mixer stays of its kind; channels grow alike everywhere; blocks
+    are repeated in their places, or left out evenly.
+
+    >>> from search_spaces import load
+    >>> space = load("grouped").on({"h": 8, "w": 8}, channels=1, classes=10, width=(32,), patch=(2,))
+    >>> arch = space.references(space.middle)["full token mixing"]
+    >>> str(resized(arch, Inputs({"h": 28, "w": 28}, 1, 10), patch=4, width=48, depth=2).mixers[0])
+    'h=m7 w=m7 c=s48'
+
+    Raises SpaceError where a factor would not be whole, or a node cannot stand at these sizes.
+    """
+    axes = [axis for axis, _ in arch.inputs[:-1]]
+    if axes != list(inputs.shape):
+        raise SpaceError(f"network {arch.id} is for axes {' '.join(axes)}, not {' '.join(inputs.shape)}")
+    try:
+        return _Resizing(arch, inputs, patch, width).run(depth)
+    except PatternError as error:
+        raise SpaceError(f"network {arch.id} cannot have these sizes: {error.summary}") from None
+
+
+class _Resizing:
+    """One network on its way to other sizes; `channels` is how many times its channels grow."""
+
+    def __init__(self, arch: Architecture, inputs: Inputs, patch: int, width: int):
+        self.arch, self.inputs, self.patch, self.width = arch, inputs, patch, width
+        self.channels = Fraction(width, arch.grids[0]["c"])
+        self._known: dict[tuple[int, Block], Block] = {}
+
+    def run(self, depth: int) -> Architecture:
+        parts = list(self.arch.parts)
+        total = sum(part.role == "block" for part in parts)
+        sizes: Sizes = {**self.inputs.shape, "c": self.inputs.channels}
+        stages = []
+        for number in range(len(self.arch.stages)):
+            mine = [part for part in parts if part.stage == number and part.role == "block"]
+            (embedding,) = (part for part in parts if part.stage == number and part.role == "embed")
+            embed = self._first(embedding) if number == 0 else self._sequence(embedding.steps, sizes)
+            sizes = _end(embed, sizes)
+            blocks = tuple(self._block(part, sizes) for part in mine)
+            stages.append(Stage(embed, _repeated(blocks, max(1, round(Fraction(len(blocks) * depth, total))))))
+        head = self._sequence(parts[-1].steps, sizes)
+        inputs = *self.inputs.shape.items(), ("c", self.inputs.channels)
+        return Architecture(inputs, tuple(stages), self.inputs.classes, head)
+
+    def _first(self, part: Part) -> Sequence:
+        """The first embedding: plain patches are cut anew, anything else keeps its patch."""
+        sizes: Sizes = {**self.inputs.shape, "c": self.inputs.channels}
+        old = patch_of(self.arch)
+        first, *others = part.steps
+        shape = {axis: n for axis, n in part.before.items() if axis != "c"}
+        plain = [patches(shape, old, part.before["c"], first.after["c"], bias=bias) for bias in (True, False)]
+        if isinstance(first.node, Mix) and first.node in plain:
+            new = patches(self.inputs.shape, self.patch, sizes["c"], self.width, bias=first.node.mixer.bias)
+            return (new, *self._sequence(tuple(others), _end((new,), sizes)))
+        if self.patch != old:
+            raise SpaceError(
+                f"network {self.arch.id} has no plain patches: its patch of {old} cannot become {self.patch}"
+            )
+        merged(self.inputs.shape, self.patch)
+        return self._sequence(part.steps, sizes)
+
+    def _block(self, part: Part, sizes: Sizes) -> Block:
+        key = part.stage, tuple(step.node for step in part.steps)
+        if key not in self._known:
+            self._known[key] = self._sequence(part.steps, sizes)
+        return self._known[key]
+
+    def _sequence(self, old: tuple[Step, ...], sizes: Sizes) -> Sequence:
+        nodes = []
+        for step in old:
+            nodes.append(self._node(step, sizes))
+            sizes = _end((nodes[-1],), sizes)
+        return tuple(nodes)
+
+    def _node(self, step: Step, sizes: Sizes) -> Node:
+        node = step.node
+        if isinstance(node, Tree):
+            inner = node.enter(sizes) if isinstance(node, (Split, Gate)) else sizes
+            branches = tuple(self._sequence(branch, inner) for branch in step.branches)
+            if isinstance(node, (Residual, Gate)):
+                return replace(node, body=branches[0])
+            return replace(node, branches=branches)
+        if isinstance(node, Mix):
+            return replace(node, mixer=self._mixer(node.mixer, sizes))
+        if isinstance(node, (Linear, Conv)) and node.out:
+            return replace(node, out=self._whole(node.out))
+        return node
+
+    def _mixer(self, mixer: Mixer, sizes: Sizes) -> Mixer:
+        axes = [
+            (axis, self._over_channels(factors, sizes[axis]) if axis == "c" else _over_positions(axis, factors, sizes))
+            for axis, factors in mixer.axes
+        ]
+        return Mixer(tuple(axes), mixer.bias)
+
+    def _over_channels(self, factors: Factors, new: int) -> Factors:
+        if len(factors) == 1 and factors[0].size != factors[0].out:
+            return (Factor("m", new, self._whole(factors[0].out)),)
+        found = stretched(factors, new)
+        if found is None:
+            raise SpaceError(f"c={'.'.join(map(str, factors))} cannot be carried to {new} channels")
+        return found
+
+    def _whole(self, channels: int) -> int:
+        scaled = channels * self.channels
+        if scaled.denominator != 1:
+            raise SpaceError(f"{channels} channels times {self.channels} is no whole number")
+        return int(scaled)
+
+
+def stretched(factors: Factors, new: int) -> Factors | None:
+    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
+
+    None where there is no such factor.
+
+    >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
+    'm7.s2'
+    """
+    old = prod(factor.size for factor in factors)
+    if new == old:
+        return factors
+    for i, (role, size, out) in enumerate(factors):
+        if size == out and size * new % old == 0:
+            return (*factors[:i], Factor(role, size * new // old, size * new // old), *factors[i + 1 :])
+    return None
+
+
+def _over_positions(axis: str, factors: Factors, sizes: Sizes) -> Factors:
+    new, old = sizes[axis], prod(factor.size for factor in factors)
+    found = stretched(factors, new)
+    if found is None and len(factors) == 1 and factors[0].out * new % old == 0:
+        found = (Factor("m", new, factors[0].out * new // old),)
+    if found is None:
+        raise SpaceError(f"{axis}={'.'.join(map(str, factors))} cannot be carried to {new} positions")
+    return found
+
+
+def _repeated(blocks: tuple[Block, ...], depth: int) -> tuple[Block, ...]:
+    return tuple(blocks[i * len(blocks) // depth] for i in range(depth)) if blocks else ()
+
+
+def _end(nodes: Sequence, sizes: Sizes) -> Sizes:
+    return steps(nodes, sizes)[-1].after if nodes else sizes

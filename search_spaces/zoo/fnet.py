@@ -1,0 +1,31 @@
+"""FNet on patches: the real part of a Fourier transform over positions and channels, then an MLP over channels."""
+
+from __future__ import annotations
+
+from einmix import Architecture, Mix, Norm, Residual, Stage, Sum
+from search_spaces.zoo.member import Inputs, Member
+from search_spaces.zoo.parts import Grid, everywhere, merged, mixer, mlp, network, stem
+
+
+def fnet(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 4) -> Architecture:
+    """The transform goes over every axis of the grid, not over positions in a row, and is orthonormal: no weights."""
+    grid = merged(inputs.shape, patch)
+    block = (Residual((Norm(), _real_transform(grid, width))), mlp((Norm(),), width, ratio))
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth))
+
+
+def _real_transform(grid: Grid, width: int) -> Sum:
+    """Re((C - iS) x (C - iS)) = C x C + S x (-S), C and S the cosines and sines over positions and over channels."""
+    positions = everywhere(grid, f"s{width}", bias=False)
+    channels = mixer(grid, f"m{width}", bias=False)
+    cosines = Mix(positions, weights="cos"), Mix(channels, weights="cos")
+    sines = Mix(positions, weights="sin"), Mix(channels, weights="-sin")
+    return Sum((cosines, sines))
+
+
+MEMBER = Member(
+    "fnet",
+    "a Fourier transform over positions and channels, an MLP over channels",
+    "Lee-Thorp et al., FNet, 2021 (arXiv:2105.03824): a language model, here on patches and with norms first",
+    fnet,
+)

@@ -1,0 +1,49 @@
+"""MAXIM's multi-axis gMLP as a classifier: half of the channels gated by a grid of positions, half by a block."""
+
+from __future__ import annotations
+
+from einmix import Activation, Architecture, Block, Gate, Linear, Mix, Mixer, Residual, Sequence, Split
+from search_spaces.zoo.member import Inputs, Member, PerStage
+from search_spaces.zoo.parts import NORM_1E_6, Grid, fitting, mixer, mlp
+from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
+
+
+def maxim(
+    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, grid: int = 4, block: int = 4
+) -> Architecture:
+    """`grid` and `block` are positions an axis, where they divide it; MAXIM's squeeze-and-excite is left out."""
+
+    def blocks(sizes: Grid, level: Level) -> tuple[Block, ...]:
+        width, apart, near = level.width, _fitting(sizes, grid), _fitting(sizes, block)
+        far = mixer(sizes, f"s{width}", bias=True, **{axis: f"m{k}.s{sizes[axis] // k}" for axis, k in apart.items()})
+        local = mixer(sizes, f"s{width}", bias=True, **{axis: f"s{sizes[axis] // k}.m{k}" for axis, k in near.items()})
+        both = Split((_gmlp(far, width), _gmlp(local, width)))
+        multi = Residual((NORM_1E_6, Linear(2 * width), Activation(), both, Linear(width)))
+        return ((multi, mlp((NORM_1E_6,), width, 1)),) * level.depth
+
+    return pyramid(
+        inputs,
+        levels(patch, width, depth),
+        embed=lambda before, level: (cut(before, level),),
+        blocks=blocks,
+        head=(NORM_1E_6,),
+    )
+
+
+def _gmlp(positions: Mixer, width: int) -> Sequence:
+    gate = Gate((NORM_1E_6, Mix(positions, start="gate")))
+    return (Residual((NORM_1E_6, Linear(2 * width), Activation(), gate, Linear(width))),)
+
+
+def _fitting(sizes: Grid, most: int) -> Grid:
+    """Of every axis the largest divisor up to `most`, or all of it where that is 1."""
+    found = {axis: fitting(n, most) for axis, n in sizes.items()}
+    return {axis: k if k > 1 else sizes[axis] for axis, k in found.items()}
+
+
+MEMBER = Member(
+    "maxim",
+    "half of the channels gated by a grid over the positions, half by blocks of neighbours",
+    "Tu et al., MAXIM, 2022 (arXiv:2201.02973): its bottleneck blocks as a classifier, without squeeze-and-excite",
+    maxim,
+)

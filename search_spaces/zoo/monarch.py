@@ -1,0 +1,52 @@
+"""A mixer of Monarch layers: every dense layer as two block-diagonal ones with a transposition between."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+from einmix import Activation, Architecture, Mix, Mixer, Norm, Residual, Stage
+from search_spaces.zoo.member import Inputs, Member
+from search_spaces.zoo.parts import Grid, fitting, merged, mixer, network, stem
+
+
+def monarch(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:
+    """`blocks` over channels; over positions a layer for each axis, or two where there is one axis."""
+    grid, hidden = merged(inputs.shape, patch), ratio * width
+    tokens = tuple(map(Mix, _over_positions(grid, width)))
+    there = map(Mix, _over_channels(grid, width, hidden, blocks))
+    back = map(Mix, _over_channels(grid, hidden, width, blocks))
+    block = (
+        Residual((Norm(), *tokens, Activation(), *tokens)),
+        Residual((Norm(), *there, Activation(), *back)),
+    )
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth))
+
+
+def _over_positions(grid: Grid, width: int) -> list[Mixer]:
+    """One axis after the other, the last first, with weights of its own for each place on the others."""
+    if len(grid) == 1:
+        ((axis, n),) = grid.items()
+        count = fitting(n, isqrt(n))
+        pair = {axis: f"g{count}.m{n // count}"}, {axis: f"m{n // count}.g{count}"}
+        return [mixer(grid, f"s{width}", bias=bool(k), **terms) for k, terms in enumerate(pair)]
+    first = next(iter(grid))
+    apart = {axis: f"g{n}" for axis, n in grid.items()}
+    return [mixer(grid, f"s{width}", bias=axis == first, **apart | {axis: f"m{grid[axis]}"}) for axis in reversed(grid)]
+
+
+def _over_channels(grid: Grid, before: int, after: int, blocks: int) -> list[Mixer]:
+    """Blocks of neighbours, then blocks of channels in steps; between them as many channels as on the narrower side."""
+    middle = min(before, after) // blocks
+    return [
+        mixer(grid, f"g{blocks}.m{before // blocks}:{middle}", bias=False),
+        mixer(grid, f"m{middle}:{after // blocks}.g{blocks}"),
+    ]
+
+
+MEMBER = Member(
+    "monarch",
+    "an MLP over positions and one over channels, each dense layer as two block-diagonal ones",
+    "Dao et al., Monarch, 2022 (arXiv:2204.00595); a mixer of them: Fu et al., 2023 (arXiv:2310.12109)",
+    monarch,
+    step=4,
+)

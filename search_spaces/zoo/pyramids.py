@@ -1,0 +1,77 @@
+"""Pyramids: stages of which each has fewer positions than the one before it, and mostly more channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from einmix import Architecture, Block, Conv, Node, Sequence, Stage
+from einmix.nodes import Sizes, steps
+from search_spaces.errors import SpaceError
+from search_spaces.zoo.member import Inputs, PerStage
+from search_spaces.zoo.parts import Grid, network, patches
+
+
+@dataclass(frozen=True)
+class Level:
+    """A stage before anything stands in it: its number, whether it is the last, its patch, channels and blocks."""
+
+    stage: int
+    last: bool
+    patch: int
+    width: int
+    depth: int
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other stage."""
+        return self.last and self.stage == 0
+
+    def of(self, values: PerStage) -> int:
+        """This stage's of several values, or the one for all; what lies beyond the last has the last."""
+        return values[min(self.stage, len(values) - 1)] if isinstance(values, tuple) else values
+
+
+def levels(patch: int, width: PerStage, depth: PerStage) -> list[Level]:
+    """The first stage cuts its input into patches of `patch` positions an axis, every other one into patches of 2.
+
+    Raises SpaceError unless there is one width and one depth a stage.
+    """
+    widths, depths = (value if isinstance(value, tuple) else (value,) for value in (width, depth))
+    if len(widths) != len(depths):
+        raise SpaceError(f"{len(widths)} widths and {len(depths)} depths: one of each a stage is expected")
+    last = len(widths) - 1
+    return [Level(k, k == last, 2 if k else patch, *size) for k, size in enumerate(zip(widths, depths, strict=True))]
+
+
+def pyramid(
+    inputs: Inputs,
+    plan: Iterable[Level],
+    *,
+    embed: Callable[[Sizes, Level], Sequence],
+    blocks: Callable[[Grid, Level], tuple[Block, ...]],
+    head: Sequence,
+) -> Architecture:
+    """Of every stage the embedding from the sizes before it, then the blocks at the grid that this leads to."""
+    before, found = {**inputs.shape, "c": inputs.channels}, []
+    for level in plan:
+        nodes = embed(before, level)
+        before = steps(nodes, before)[-1].after
+        found.append(Stage(nodes, blocks(positions(before), level)))
+    return network(inputs, *found, head=head)
+
+
+def positions(sizes: Sizes) -> Grid:
+    """Sizes without the channels."""
+    return {axis: n for axis, n in sizes.items() if axis != "c"}
+
+
+def cut(before: Sizes, level: Level, *, bias: bool = True) -> Node:
+    """Patches that do not overlap."""
+    return patches(positions(before), level.patch, before["c"], level.width, bias=bias)
+
+
+def overlapping(before: Sizes, level: Level) -> Node:
+    """Windows of nearly two patches, as PVT v2 (arXiv:2106.13797) has them; where there is one stage, plain patches."""
+    kernel, pad = 2 * level.patch - 1, level.patch // 2
+    return cut(before, level) if level.alone else Conv(kernel, level.width, level.patch, pad)

@@ -1,0 +1,48 @@
+"""ResMLP: one linear layer over positions, an MLP over channels, and factors for every channel in place of norms."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
+from search_spaces.zoo.member import Inputs, Member
+from search_spaces.zoo.parts import affine, everywhere, merged, network, stem
+
+
+def resmlp(
+    inputs: Inputs, *, patch: int, width: int, depth: int, scale: float = 1e-4, scale_first: bool = False
+) -> Architecture:
+    """LayerScale starts at `scale` and ends a branch, which an affine begins; with `scale_first` they change places."""
+    grid = merged(inputs.shape, patch)
+    shift = affine(grid, width)
+    layer_scale = affine(grid, width, bias=False, start="" if scale == 1 else f"{scale:g}")
+    before, after = (layer_scale, shift) if scale_first else (shift, layer_scale)
+    block = (
+        Residual((before, Mix(everywhere(grid, f"s{width}")), after)),
+        Residual((before, Linear(4 * width), Activation(), Linear(width), after)),
+    )
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(shift,))
+
+
+MEMBER = Member(
+    "resmlp",
+    "one linear layer over positions, an MLP over channels; factors a channel in place of norms",
+    "Touvron et al., ResMLP, 2021 (arXiv:2105.03404)",
+    resmlp,
+    {
+        "s12": {"patch": 16, "width": 384, "depth": 12},
+        "s24": {"patch": 16, "width": 384, "depth": 24, "scale": 1e-5},
+        "s36": {"patch": 16, "width": 384, "depth": 36, "scale": 1e-6},
+        "b24/16": {"patch": 16, "width": 768, "depth": 24, "scale": 1e-6},
+        "b24/8": {"patch": 8, "width": 768, "depth": 24, "scale": 1e-6},
+    },
+    step=1,
+)
+
+TUTORIAL = Member(
+    "resmlp-tutorial",
+    "ResMLP as the EinMix tutorial rewrites it last: scale first and affine last in both branches",
+    "Rogozhnikov, EinMix tutorial, 2022 (einops, docs/3-einmix-layer.ipynb)",
+    partial(resmlp, scale=1.0, scale_first=True),
+    step=1,
+)

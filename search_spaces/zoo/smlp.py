@@ -1,0 +1,40 @@
+"""sMLPNet: every axis mixed alone, side by side with the input itself, after a depthwise convolution."""
+
+from __future__ import annotations
+
+from einmix import Activation, Architecture, Block, Concat, Conv, Linear, Mix, Norm, Residual
+from search_spaces.zoo.member import Inputs, Member, PerStage
+from search_spaces.zoo.parts import Grid, mixer, mlp
+from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
+
+
+def smlp_net(inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, ratio: int = 3) -> Architecture:
+    """The channels of the input and of its mixtures along each axis meet in one linear layer: a sparse MLP."""
+
+    def blocks(grid: Grid, level: Level) -> tuple[Block, ...]:
+        width = level.width
+        axes = [(Mix(mixer(grid, f"s{width}", bias=True, **{axis: f"m{n}"})),) for axis, n in grid.items()]
+        near = Norm("batch"), Activation(), Conv(3, pad=1, bias=False)
+        sparse = Norm("batch"), Activation(), Concat(((), *axes)), Linear(width, bias=False)
+        return ((Residual((*near, *sparse)), mlp((Norm(),), width, ratio)),) * level.depth
+
+    return pyramid(
+        inputs,
+        levels(patch, width, depth),
+        embed=lambda before, level: (cut(before, level, bias=False),),
+        blocks=blocks,
+        head=(Norm("batch"),),
+    )
+
+
+MEMBER = Member(
+    "smlp",
+    "a depthwise convolution, then every axis mixed alone, side by side with the input",
+    "Tang et al., Sparse MLP for Image Recognition, 2021 (arXiv:2109.05422)",
+    smlp_net,
+    {
+        "t": {"width": (80, 160, 320, 640), "depth": (2, 8, 14, 2)},
+        "s": {"width": (96, 192, 384, 768), "depth": (2, 10, 24, 2)},
+        "b": {"width": (112, 224, 448, 896), "depth": (2, 10, 24, 2)},
+    },
+)
