@@ -542,13 +542,16 @@ class Step:
         own = self.node.touched(self.before) if hasattr(self.node, "touched") else frozenset[str]()
         return own.union(*(step.touched for branch in self.branches for step in branch))
 
-    def leaves(self) -> Iterator[Step]:
-        """The steps of single layers, in the order of the text."""
-        if not isinstance(self.node, Tree):
-            yield self
+    def walk(self) -> Iterator[Step]:
+        """This step and all that stand in it, in the order of the text."""
+        yield self
         for branch in self.branches:
             for step in branch:
-                yield from step.leaves()
+                yield from step.walk()
+
+    def leaves(self) -> Iterator[Step]:
+        """The steps of single layers, in the order of the text."""
+        return (step for step in self.walk() if not isinstance(step.node, Tree))
 
 
 def steps(sequence: Sequence, sizes: Sizes, depth: int = 0) -> tuple[Step, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shlex
 import sys
 from functools import partial
 from itertools import islice
@@ -14,31 +13,27 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from einmix import PatternError
+from einmix import Mixer, PatternError
 from nas.errors import NasError, one_line
 from nas.options import Options
+from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, shape_of, typed
+from nas.zoo_commands import app as zoo
 from search_spaces import SPACES, SearchSpace, SpaceError
 from search_spaces import load as load_space
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from nas.compare import Compared, Comparison
     from nas.ranking import Standing
     from nas.results import Result
     from nas.runs import Run
     from nas.session import OpenRun, Session
 
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(zoo, name="zoo")
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells expect it."""
 
-RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
-DataDir = Annotated[Path, typer.Option("--data-dir", help="Where data sets are found, or downloaded to.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of a table.")]
-Data = Annotated[
-    str, typer.Option("--data", help="digits, fashion-mnist, cifar10, cifar100, an image folder or an .npz file.")
-]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or the path of its directory.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An architecture's id, or the beginning of it.")]
 Sizes = Annotated[str | None, typer.Option(help="One size, or several with commas: 1,2,4.")]
@@ -161,7 +156,7 @@ def search(
         run=run,
         runs_dir=runs_dir,
         data_dir=data_dir,
-        command=_typed(),
+        command=typed(),
     )
     session = Session(options)
     if dry_run:
@@ -177,7 +172,7 @@ def _search(session: Session, as_json: bool) -> None:
     with session.open_run() as run:
         _introduce(session, as_json)
         _warn(run)
-        with watcher(_console(stderr=True)) as watching:
+        with watcher(console_for(stderr=True)) as watching:
             standings = session.search(watching, run)
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json)
     best = next((standing for standing in standings if standing.finals and not standing.is_reference), None)
@@ -215,7 +210,7 @@ def _propose(session: Session, as_json: bool) -> None:
         if architecture is None:
             break
         if as_json:
-            _print_json(architecture_json(architecture))
+            print_json(architecture_json(architecture))
             continue
         print(f"{number:3} {architecture.id}  {architecture.params:,} parameters  {architecture.macs:,} MACs")
         for mixer in architecture.mixers:
@@ -243,7 +238,7 @@ def spaces(
     """
     if listing and name is None:
         raise NasError(f"--list needs the name of a space: {', '.join(SPACES)}, or the path of a .py file")
-    shape, channels, classes = _shape(data, data_dir)
+    shape, channels, classes = shape_of(data, data_dir)
     sizes = {
         "patch": _sizes(patch, "patch"),
         "width": _sizes(width, "width"),
@@ -256,7 +251,7 @@ def spaces(
         _list(found[0], n or None, as_json)
     elif as_json:
         for space in found:
-            _print_json(_space_json(space))
+            print_json(_space_json(space))
     else:
         _print_spaces(found, detailed=name is not None)
 
@@ -266,16 +261,22 @@ def _list(space: SearchSpace, n: int | None, as_json: bool) -> None:
     from nas.tables import architecture_json, count, einmix_line
 
     if as_json:
-        for mixer in islice(space.mixers(space.middle), n):
-            costs = {"params": mixer.params, "macs": mixer.macs}
-            _print_json({"kind": "mixer", "text": str(mixer), **costs, "einmix": einmix_line(mixer)})
+        for letter in islice(space.letters(space.middle), n):
+            if isinstance(letter, Mixer):
+                costs = {"params": letter.params, "macs": letter.macs}
+                print_json({"kind": "mixer", "text": str(letter), **costs, "einmix": einmix_line(letter)})
+            else:
+                print_json({"kind": "block", "text": str(letter)})
         for architecture in islice(space.enumerate(), n):
-            _print_json({"kind": "architecture"} | architecture_json(architecture))
+            print_json({"kind": "architecture"} | architecture_json(architecture))
         return
     grid = " ".join(f"{axis}={size}" for axis, size in space.grid(space.middle).items())
-    print(f"mixers on {grid}: text, parameters, MACs, EinMix")
-    for mixer in islice(space.mixers(space.middle), n):
-        print(f"  {mixer!s:36} {mixer.params:9,} {mixer.macs:11,}  {einmix_line(mixer)}")
+    print(f"blocks on {grid}: form, mixers" if space.space.forms else f"mixers on {grid}: text, costs, EinMix")
+    for letter in islice(space.letters(space.middle), n):
+        if isinstance(letter, Mixer):
+            print(f"  {letter!s:36} {letter.params:9,} {letter.macs:11,}  {einmix_line(letter)}")
+        else:
+            print(f"  {letter}")
     print(f"architectures ({count(space.count())} in all): id, parameters, MACs; mixers")
     for architecture in islice(space.enumerate(), n):
         print(f"  {architecture.id} {architecture.params:9,} {architecture.macs:11,}")
@@ -294,6 +295,7 @@ def _space_json(space: SearchSpace) -> dict[str, Any]:
         "params": [least, most],
         "macs": [fewest, largest],
         "families": families(space),
+        "forms": list(space.space.forms),
         "sizes": {name: list(sizes) for name, sizes in space.sizes.items()},
     }
 
@@ -313,10 +315,12 @@ def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
         params, macs = f"{short(least)} – {short(most)}", f"{short(fewest)} – {short(largest)}"
         cells = space.space.name, count(space.count()), params, macs, one_line(space.space.summary)
         table.add_row(*map(Text, cells))
-    _console().print(table)
+    console_for().print(table)
     for space in found if detailed else ():
         for family, patterns in families(space).items():
             print(f"family {family}: {' '.join(f'{axis}={pattern}' for axis, pattern in patterns.items())}")
+        if space.space.forms:
+            print(f"forms: {', '.join(space.space.forms)}")
         for size, choices in space.sizes.items():
             print(f"{size}: {', '.join(map(str, choices))}")
 
@@ -346,7 +350,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = Opti
     standing = opened.find(id)
     trainings = [result for result in opened.results if result.id == standing.id]
     if as_json:
-        _print_json(_standing_json(opened, standing, trainings))
+        print_json(_standing_json(opened, standing, trainings))
     else:
         _print_standing(standing, trainings)
 
@@ -374,15 +378,17 @@ def _training_json(result: Result) -> dict[str, Any]:
 
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from einmix import describe, source
-    from nas.tables import accuracy, einmix_line, gain
+    from nas.tables import accuracy, block_mixers, block_words, blocks, einmix_line, gain
 
     architecture = standing.architecture
     name = one_line(standing.label) or standing.id
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
     gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
     print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
-    for number, mixer in enumerate(architecture.mixers, start=1):
-        print(f"block {number}  {mixer}\n         {describe(mixer)}\n         {einmix_line(mixer)}")
+    for number, block in enumerate(blocks(architecture), start=1):
+        print(f"block {number}  {block_words(block)}")
+        for mixer in block_mixers(block):
+            print(f"         {mixer}\n         {describe(mixer)}\n         {einmix_line(mixer)}")
     for note in architecture.redundancies():
         print(f"redundant: {note}")
     for axis in architecture.untouched():
@@ -422,7 +428,7 @@ def export(
         chosen = [s for s in opened.standings if not s.is_reference and s.state in ("final", "complete")][: top or 1]
     if not chosen:
         raise NasError(f"run {opened.run.name!r} has no finished training yet: go on with its search")
-    for exported in export_all(opened, chosen, out, _typed()):
+    for exported in export_all(opened, chosen, out, typed()):
         weights = f" and {exported.weights.name}" if exported.weights else " (no weights: `nas train` makes them)"
         print(
             f"{exported.module}{weights}: checked in a clean process with torch and einops alone, "
@@ -453,13 +459,114 @@ def train(
     longer = Longer(epochs=epochs, seeds=seeds, lr=lr, device=device, workers=workers, data_dir=data_dir)
     opened = _open(runs_dir, run)
     standing = opened.find(id)
-    with watcher(_console(stderr=True)) as watching:
+    with watcher(console_for(stderr=True)) as watching:
         results = train_longer(opened, standing, longer, watching)
     if as_json:
         for result in results:
-            _print_json(_training_json(result))
+            print_json(_training_json(result))
     else:
         _print_trainings(results)
+
+
+@app.command()
+def compare(
+    run: RunName,
+    against: Annotated[str, typer.Option(help="Networks of the zoo, with commas; `nas zoo` lists them.")] = (
+        "mixer,resmlp,gmlp,vip,raft,dynamixer"
+    ),
+    id: Annotated[str | None, typer.Option(help="The network to compare (default: the best of the run).")] = None,
+    data: Annotated[str | None, typer.Option(help="Other data than the run's: the network is carried to it.")] = None,
+    match: Annotated[str, typer.Option(help="What is equal within 5%: params or macs.")] = "params",
+    budget: Annotated[int | None, typer.Option(help="Scale all to so many (default: what the network has).")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds that are tested (default: 5, for large data 3).")] = None,
+    lrs: Annotated[
+        str | None,
+        typer.Option(help="Learning rates to choose from, with commas (default: the run's, by threes)."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs (default: those of the run).")] = None,
+    images: Annotated[int | None, typer.Option(help="Training images to use (default: those of the run).")] = None,
+    patch: Annotated[int | None, typer.Option(help="Patch of the others (default: the network's own).")] = None,
+    depth: Annotated[int | None, typer.Option(help="Least blocks of the others (default: the network's own).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    as_json: AsJson = False,
+    runs_dir: RunsDir = Options.runs_dir,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data is (default: as in the search).")] = None,
+) -> None:
+    """Compare the best network of a run with networks of the literature of its size, on test data.
+
+    Each is trained at the best of a few learning rates, which validation data chooses, then over seeds, and tested
+    once each. The same command goes on where it was stopped; with more --seeds or --against it trains what is missing.
+
+    Example: nas compare subgrid-digits-1a2b3c --against mixer,resmlp,vip
+    """
+    from nas.compare import Comparing, Comparison
+    from nas.progress import watcher
+
+    comparing = Comparing(
+        against=tuple(filter(None, (name.strip() for name in against.split(",")))),
+        id=id,
+        data=data,
+        images=images,
+        match=match,
+        budget=budget,
+        patch=patch,
+        depth=depth,
+        epochs=epochs,
+        lrs=_rates(lrs),
+        seeds=seeds,
+        device=device,
+        workers=workers,
+        data_dir=data_dir,
+        command=typed(),
+    )
+    comparison = Comparison(_open(runs_dir, run), comparing)
+    with comparison.open_run() as into:
+        _introduce_comparison(comparison, as_json)
+        _warn(into)
+        with watcher(console_for(stderr=True)) as watching:
+            compared = comparison.compare(watching, into)
+    _print_comparison(comparison, compared, as_json)
+
+
+def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
+    dataset, networks = comparison.dataset, comparison.networks
+    params = [each.params for each in networks.values()]
+    say = partial(print, file=sys.stderr if as_json else sys.stdout)
+    say(
+        f"network {comparison.standing.id} of {comparison.opened.run.name} and {len(networks) - 1} of the zoo: "
+        f"{min(params):,} to {max(params):,} parameters"
+    )
+    say(
+        f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and "
+        f"{len(dataset.test):,} test images; learning rates on {comparison.tuning_epochs} epochs, then "
+        f"{len(comparison.seeds)} seeds of {comparison.recipe.epochs} epochs"
+    )
+    say(f"run {comparison.name}: {comparison.workers} workers on {comparison.device}", flush=True)
+
+
+def _print_comparison(comparison: Comparison, compared: list[Compared], as_json: bool) -> None:
+    from nas import tables
+
+    found, *others = compared
+    if as_json:
+        for each in compared:
+            print_json(tables.comparison_json(each, found))
+        return
+    console = console_for()
+    console.print(tables.comparison(compared, title=f"{comparison.name}: test accuracy"))
+    for note in tables.comparison_notes(comparison, compared):
+        console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
+    for each in others:
+        console.print(tables.verdict(found.name, each), highlight=False, markup=False, soft_wrap=True)
+
+
+def _rates(text: str | None) -> tuple[float, ...]:
+    """The learning rates in a list such as 0.002,0.005; which of them are possible is for the recipe to say."""
+    try:
+        return () if text is None else tuple(float(piece) for piece in text.split(","))
+    except ValueError:
+        raise NasError(f"--lrs takes numbers with commas between, as in 0.002,0.005, not {text!r}") from None
 
 
 def _print_trainings(results: list[Result]) -> None:
@@ -498,9 +605,9 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
     if as_json:
         for place, standing in tables.ranked(standings):
             if place is None or place <= most or standing.finals:
-                _print_json(tables.as_json(place, standing))
+                print_json(tables.as_json(place, standing))
         return
-    console = _console()
+    console = console_for()
     tried = sum(standing.search is not None for standing in standings)
     width = console.width
     console.print(tables.ranking(standings, title=f"{name}: {tried} candidates", most=most, width=width))
@@ -510,37 +617,12 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
         console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
 
 
-def _shape(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
-    """Shape, channels and classes of the data; those of the well-known sets without loading them."""
-    from nas.data import SHAPES, load
-
-    if data in SHAPES:
-        return SHAPES[data]
-    dataset = load(data, data_dir=data_dir, seed=0)
-    return dataset.shape, dataset.channels, dataset.classes
-
-
 def _sizes(text: str | None, name: str) -> tuple[int, ...]:
     """The sizes in a list such as 1,2,4; which of them are possible is for the space to say."""
     pieces = [] if text is None else [piece.strip() for piece in text.split(",")]
     if not all(piece.isascii() and piece.isdigit() and len(piece) < 10 and int(piece) for piece in pieces):
         raise NasError(f"--{name} takes whole numbers with commas between, as in 1,2,4, not {text!r}")
     return tuple(dict.fromkeys(map(int, pieces)))
-
-
-def _typed() -> str:
-    return shlex.join(["nas", *sys.argv[1:]])
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    # a pipe or a file has no width: tables are then as wide as they need to be read
-    return Console(stderr=stderr, width=None if (sys.stderr if stderr else sys.stdout).isatty() else 140)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, allow_nan=False))
 
 
 if __name__ == "__main__":

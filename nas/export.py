@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -46,9 +46,9 @@ def read(path):
     header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():
-        assert entry["dtype"] == "F32", entry
+        dtype = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]  # batch norm counts its batches
         low, high = entry["data_offsets"]
-        flat = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=torch.float32)
+        flat = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=dtype)
         tensors[name] = flat.reshape(entry["shape"])
     return tensors
 
@@ -109,15 +109,27 @@ def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> E
     trained = best_trained(opened, standing)
     stem = f"{opened.space_name}_{standing.id}"
     module, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors" if trained else None
-    text = source(standing.architecture, facts(opened, standing, trained, command))
+    _write_text(module, source(standing.architecture, facts(opened, standing, trained, command)))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        module.write_text(text, encoding="utf-8")
         if trained and weights:
             weights.write_bytes(opened.run.weights_path(trained.key).read_bytes())
     except OSError as error:
-        raise NasError(f"cannot write {error.filename or module}: {error.strerror}") from None
+        raise NasError(f"cannot write {error.filename or weights}: {error.strerror}") from None
     return Exported(standing.architecture, module, weights)
+
+
+def write_checked(architecture: Architecture, module: Path, facts: Mapping[str, str]) -> Exported:
+    """Writes a network without weights as a module with these facts in its header. Raises NasError as `check` does."""
+    _write_text(module, source(architecture, facts))
+    return check([Exported(architecture, module, None)])[0]
+
+
+def _write_text(module: Path, text: str) -> None:
+    try:
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NasError(f"cannot write {error.filename or module}: {error.strerror}") from None
 
 
 def check(written: Sequence[Exported]) -> list[Exported]:

@@ -34,6 +34,7 @@ class Options:
     trials: int = 64
     minutes: float | None = None
     strategy: str = "tpe"
+    start: tuple[str, ...] = ()
     objective: str = "accuracy"
     max_params: int | None = None
     min_params: int | None = None

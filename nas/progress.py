@@ -12,7 +12,13 @@ from nas.errors import one_line
 from nas.results import Result
 from nas.search import Status
 
-TITLES = {"search": "searching", "final": "finals", "train": "training"}
+TITLES = {
+    "search": "searching",
+    "final": "finals",
+    "train": "training",
+    "tune": "learning rates",
+    "compare": "comparing",
+}
 
 
 class Quiet:
@@ -37,9 +43,11 @@ class Lines:
         self._shown = result
         outcome = one_line(result.reason) if result.state == "failed" else _score(result)
         name = one_line(result.label) or result.id
+        rate = f"  lr {result.lr:g}" if status.phase == "tune" else ""
+        left = _duration(status.seconds_left) if status.phase in ("tune", "compare") else ""
         self._print(
-            f"{TITLES[status.phase]} {status.done}/{status.total}  {name}  {result.state}  {outcome}  "
-            f"{result.params:,} parameters  {result.seconds:.1f} s"
+            f"{TITLES[status.phase]} {status.done}/{status.total}  {name}{rate}  {result.state}  {outcome}  "
+            f"{result.params:,} parameters  {result.seconds:.1f} s" + (f"  ({left} left)" if left else "")
         )
 
     def say(self, text: str) -> None:
@@ -59,7 +67,7 @@ class Live:
 
     def __init__(self, console: Console):
         self.progress = Progress(
-            TextColumn("{task.description:>9}"),
+            TextColumn("{task.description:>14}"),
             BarColumn(bar_width=24),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[detail]}"),
@@ -77,7 +85,7 @@ class Live:
             f"{status.pruned} pruned" if status.pruned else "",
             f"[red]{status.failed} failed[/red]" if status.failed else "",
             f"best {status.best.id} {_score(status.best)}" if status.best else "",
-            f"{left:.0f} s left" if left else "",
+            f"{_duration(left)} left" if left else "",
         ]
         self.progress.update(
             self._tasks[status.phase],
@@ -102,6 +110,13 @@ class Live:
 def watcher(console: Console) -> Live | Lines:
     """The live display where it can be seen."""
     return Live(console) if console.is_terminal else Lines(console)
+
+
+def _duration(seconds: float | None) -> str:
+    """About how long: `40 s`, `12 min`; nothing where that is unknown or over."""
+    if not seconds:
+        return ""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _score(result: Result) -> str:

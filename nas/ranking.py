@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean, stdev
@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from einmix import Architecture
 from nas.objectives import Quality, merit
 from nas.results import Result
-from nas.trial import Score
+from nas.trial import RANKED, Score
 
 CONFIDENCE = 0.95
 
@@ -110,7 +110,7 @@ def rank(
     """
     by_id: dict[str, list[Result]] = {}
     for result in results:
-        if result.phase != "train":
+        if result.phase in RANKED:
             by_id.setdefault(result.id, []).append(result)
     standings = [_standing(found) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
@@ -151,12 +151,17 @@ def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callabl
 
 def gain(standing: Standing, rival: Standing) -> Gain | None:
     """The paired difference in accuracy, with the interval of Student's t over the common seeds."""
-    theirs = {result.seed: result.score.accuracy for result in rival.finals if result.score}
-    differences = [
-        result.score.accuracy - theirs[result.seed]
-        for result in standing.finals
-        if result.score and result.seed in theirs
-    ]
+    mine, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
+    return paired(mine, theirs, rival.label)
+
+
+def paired(mine: Mapping[int, float], theirs: Mapping[int, float], against: str) -> Gain | None:
+    """The mean difference of accuracies by seed, with the interval of Student's t; None without a common seed.
+
+    >>> paired({1: 0.9, 2: 0.8}, {1: 0.7, 2: 0.6, 3: 0.1}, "mixer").n
+    2
+    """
+    differences = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
     if not differences:
         return None
     n = len(differences)
@@ -165,4 +170,4 @@ def gain(standing: Standing, rival: Standing) -> Gain | None:
         from scipy.stats import t
 
         half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(differences) / n**0.5
-    return Gain(rival.label, fmean(differences), half, n)
+    return Gain(against, fmean(differences), half, n)

@@ -158,6 +158,19 @@ class Run:
                 raise NasError(f"{part} is a symbolic link: a run directory holds plain files and folders only")
         return path
 
+    def keep(self, name: str, value: dict[str, Any]) -> None:
+        """Writes NAME.json beside the results, whole or not at all: figures that can be had again."""
+        with _telling(f"write {self.path / name}.json"):
+            _write(self.path / f"{name}.json", value)
+
+    def kept(self, name: str) -> dict[str, Any] | None:
+        """What `keep` wrote; None where there is nothing, or nothing that can be read."""
+        path = self.path / f"{name}.json"
+        try:
+            return read_object(_read(path)) if path.exists() else None
+        except (OSError, ValueError):
+            return None
+
     def close(self) -> None:
         """Gives the run back to other writers."""
         self._results = None
@@ -271,9 +284,13 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 
 def _create_run(path: Path, settings: dict[str, Any]) -> None:
-    """Writes run.json so that it is either whole or not there, whenever the power fails."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    text = json.dumps({"format": _FORMAT, "created": created, "settings": settings}, indent=2)
+    _write(path, {"format": _FORMAT, "created": created, "settings": settings})
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    """Writes a JSON file so that it is either whole or not there, whenever the power fails."""
+    text = json.dumps(value, indent=2)
     unfinished = path.with_suffix(".tmp")
     with os.fdopen(_open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
         file.write(text + "\n")

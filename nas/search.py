@@ -17,7 +17,7 @@ from nas.ranking import search_order
 from nas.results import Result
 from nas.runs import Run
 from nas.strategies import Strategy
-from nas.trial import Job, Key, Phase, Score, record
+from nas.trial import RANKED, Job, Key, Phase, Score, record
 from search_spaces import SearchSpace
 
 POLL = 1.0
@@ -51,7 +51,10 @@ class Plan:
 
 @dataclass
 class Status:
-    """Where a search is; a watcher is shown it whenever something has happened."""
+    """Where a search is; a watcher is shown it whenever something has happened.
+
+    `later` is the work of phases that follow, in trainings that take as long as those of this one.
+    """
 
     phase: Phase
     total: int
@@ -60,6 +63,7 @@ class Status:
     pruned: int = 0
     failed: int = 0
     reused: int = 0
+    later: float = 0.0
     best: Result | None = None
     last: Result | None = None
     started: float = field(default_factory=time.monotonic)
@@ -68,7 +72,8 @@ class Status:
     def seconds_left(self) -> float | None:
         """Estimated from what this session has trained; None before the first result."""
         fresh = self.done - self.reused
-        return (time.monotonic() - self.started) / fresh * max(self.total - self.done, 0) if fresh else None
+        left = max(self.total - self.done, 0) + self.later
+        return (time.monotonic() - self.started) / fresh * left if fresh else None
 
 
 class Watcher(Protocol):
@@ -161,10 +166,9 @@ class Search:
             if len(chosen) == self.plan.top:
                 break
             architecture = Architecture.from_json(result.architecture)
-            macro = self.space.macro(architecture)
-            if macro is None:  # of another version of the space
-                continue
-            own = {reference.id: (label, reference) for label, reference in self.space.references(macro).items()}
+            macro = self.space.macro(architecture)  # None where the search was started with another network
+            found = self.space.references(macro) if macro else {}
+            own = {reference.id: (label, reference) for label, reference in found.items()}
             references |= own
             if architecture.id not in own:
                 chosen.append(("", architecture))
@@ -209,7 +213,7 @@ class Search:
                 watcher.show(status)
 
     def _learn(self, result: Result, architecture: Architecture) -> None:
-        if result.phase != "train":
+        if result.phase in RANKED:
             self.results[result.key] = result
         if result.phase == "search":
             self.strategy.tell(architecture, result)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from einmix import Architecture
+from einmix import Architecture, Linear, PatternError
 from nas.data import Dataset, load
 from nas.errors import NasError, nearest
 from nas.executors import Executor, LocalWorkers, Serial
@@ -22,11 +25,13 @@ from nas.ranking import Standing, rank
 from nas.recipe import Recipe
 from nas.results import Result, take
 from nas.runs import Run
+from nas.scaling import NEAR, Target, nearest_member
 from nas.search import Plan, Search, Watcher, check_result
-from nas.strategies import Strategy, make_strategy
+from nas.strategies import Started, Strategy, make_strategy
 from nas.worker import PRELOAD, MakeTrainer, find_device
 from search_spaces import Budget, SearchSpace, Space, SpaceError
 from search_spaces import load as load_space
+from search_spaces.zoo import Inputs, member
 
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
@@ -72,9 +77,10 @@ class Session:
             seeds=options.seeds or (FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS),
             objectives=self.objectives,
         )
-        self.strategy: Strategy = make_strategy(
+        strategy = make_strategy(
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
         )
+        self.strategy: Strategy = Started(strategy, [starting(name, self.space, self.budget) for name in options.start])
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -82,7 +88,8 @@ class Session:
         options, space = self.options, self.space
         return {
             "space": {"name": space.space.name, "bias": space.space.bias, "families": families(space)}
-            | {name: list(sizes) for name, sizes in space.sizes.items()},
+            | {name: list(sizes) for name, sizes in space.sizes.items()}
+            | ({"forms": list(space.space.forms)} if space.space.forms else {}),
             "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
@@ -99,18 +106,16 @@ class Session:
             "command": options.command,
             "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
             "data_dir": str(options.data_dir),
-            "versions": {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")},
-        }
+            "versions": versions(),
+        } | ({"start": list(options.start)} if options.start else {})
 
     @property
     def name(self) -> str:
         """The run's name: as asked, or made of space, data and a hash of what makes the run what it is."""
         if self.options.run:
             return self.options.run
-        identity = {name: value for name, value in self.settings.items() if name not in MAY_DIFFER}
-        digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:6]
         data = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.options.data).stem) or "data"
-        return f"{self.space.space.name}-{data}-{digest}"
+        return f"{self.space.space.name}-{data}-{digest(self.settings, MAY_DIFFER)}"
 
     @property
     def workers(self) -> int:
@@ -138,6 +143,32 @@ class Session:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
             search.finals(watcher)
         return rank(run.results(), sizes_of, quality(self.objectives))
+
+
+def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
+    """A network of the zoo to start with: the largest that is in the space and the budget, or one of about its size.
+
+    Raises SpaceError for an unknown name, NasError where it cannot be built on the data.
+    """
+    found, inputs = member(name), Inputs(space.shape, space.channels, space.classes)
+    inside = []
+    for patch, width, depth in product(*(space.sizes[size] for size in ("patch", "width", "depth"))):
+        with suppress(SpaceError, PatternError):
+            architecture = found.at(inputs, patch=patch, width=width, depth=depth)
+            if budget.admits(architecture.params, architecture.macs) and architecture in space:
+                inside.append(architecture)
+    if inside:
+        return max(inside, key=lambda architecture: architecture.params)
+    middle = space.middle
+    most = budget.max_params or space.references(middle)["full token mixing"].params
+    target = Target("params", round((1 - NEAR) * most))
+    return nearest_member(name, inputs, target, patch=middle.patch, depth=middle.depth)
+
+
+def digest(settings: Mapping[str, Any], may_differ: Collection[str]) -> str:
+    """Six hexadecimal digits of what makes a run what it is."""
+    identity = {name: value for name, value in settings.items() if name not in may_differ}
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:6]
 
 
 def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
@@ -244,8 +275,10 @@ class OpenRun:
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> OpenRun:
-        """Raises NasError for an unknown or damaged run."""
+        """Raises NasError for an unknown or damaged run, or one that is a comparison."""
         run = Run.open(runs_dir, name)
+        if "comparison" in run.settings:
+            raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
         return cls(run, run.results(validate=check_result))
 
     @cached_property
@@ -299,9 +332,17 @@ class OpenRun:
 
 
 def sizes_of(architecture: Architecture) -> object:
-    """What two networks share that differ in their mixers only: patch, width, depth and channel MLPs."""
-    stage = architecture.stages[0]
-    return stage.embed, tuple(block[-1:] for block in stage.blocks)
+    """What two networks share that differ in their blocks' mixing only: grids, depths, channel MLPs and norm."""
+    blocks = (part for part in architecture.parts if part.role == "block")
+    leaves = (leaf.node for part in blocks for step in part.steps for leaf in step.leaves())
+    widest = max((node.out for node in leaves if isinstance(node, Linear)), default=0)
+    grids = tuple(tuple(grid.items()) for grid in architecture.grids)
+    return grids, tuple(len(stage.blocks) for stage in architecture.stages), widest, architecture.head
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a training gives."""
+    return {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")}
 
 
 def _version(name: str) -> str:

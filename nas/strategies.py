@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -167,6 +167,28 @@ class Tpe:
         trial = self._study.ask()
         self.space.choose(trial.suggest_categorical)
         return trial
+
+
+class Started:
+    """A strategy that has some architectures tried first, whether or not they are in its space."""
+
+    def __init__(self, strategy: Strategy, first: Sequence[Architecture]):
+        self.strategy, self.ahead = strategy, strategy.ahead
+        self._first = {architecture.id: architecture for architecture in first}
+        self._known: set[str] = set()
+
+    def ask(self) -> Architecture | None:
+        for id, architecture in self._first.items():
+            if id not in self._known:
+                self._known.add(id)
+                return architecture
+        while (proposed := self.strategy.ask()) and proposed.id in self._first:
+            pass
+        return proposed
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        self._known.add(architecture.id)
+        self.strategy.tell(architecture, result)
 
 
 def affordable(space: SearchSpace, budget: Budget) -> Iterator[Architecture]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from einmix import Architecture, Mixer
+from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
+from einmix.nodes import Step
 from nas.errors import one_line
-from nas.ranking import CONFIDENCE, Standing
+from nas.ranking import CONFIDENCE, Gain, Standing
+
+if TYPE_CHECKING:
+    from nas.compare import Compared, Comparison
 
 WIDE, NARROW = 120, 100
 """Columns of a terminal: from WIDE on mixers stand in the table, below NARROW costs beyond parameters do not."""
@@ -101,16 +106,40 @@ def accuracy(standing: Standing) -> str:
 
 def gain(standing: Standing) -> str:
     """The paired difference to the best reference in points, with its interval."""
-    if standing.gain is None:
-        return ""
-    half = "" if standing.gain.half_width is None else f" ± {100 * standing.gain.half_width:.1f}"
-    return f"{100 * standing.gain.mean:+.1f}{half}"
+    return "" if standing.gain is None else _points(standing.gain)
+
+
+def _points(gain: Gain) -> str:
+    half = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
+    return f"{100 * gain.mean:+.1f}{half}"
 
 
 def mixers(architecture: Architecture) -> str:
-    """The mixers' texts, runs of equal ones counted."""
-    runs = [(text, len(list(same))) for text, same in groupby(str(m).removesuffix(" +b") for m in architecture.mixers)]
+    """What the blocks mix with, in short, runs of equal ones counted."""
+    runs = [(text, len(list(same))) for text, same in groupby(filter(None, map(block_words, blocks(architecture))))]
     return " | ".join(text if times == 1 else f"{times} x {text}" for text, times in runs) or "none"
+
+
+def blocks(architecture: Architecture) -> list[tuple[Step, ...]]:
+    """The nodes of the blocks, in order."""
+    return [part.steps for part in architecture.parts if part.role == "block"]
+
+
+def block_mixers(block: tuple[Step, ...]) -> list[Mixer]:
+    """The mixers of a block that mix positions, or its only one whatever it does."""
+    found = [leaf.node.mixer for step in block for leaf in step.leaves() if isinstance(leaf.node, Mix)]
+    return [mixer for mixer in found if mixer.mixed - {"c"} or len(found) == 1]
+
+
+def block_words(block: tuple[Step, ...]) -> str:
+    """What is special about a block: its gates and branches, what moves positions; not norms and channel MLPs."""
+    words, mixers = [], block_mixers(block)
+    for node in (step.node for each in block for step in each.walk()):
+        if isinstance(node, Mix):
+            words += [str(node.mixer).removesuffix(" +b")] if node.mixer in mixers else []
+        elif not isinstance(node, (Residual, Norm, Activation, Linear)):
+            words.append(node.text.partition(";")[0])
+    return " ".join(words)
 
 
 def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
@@ -163,6 +192,114 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
         "mixers": [str(mixer) for mixer in architecture.mixers],
         "einmix": [einmix_line(mixer) for mixer in architecture.mixers],
     }
+
+
+def comparison(compared: Sequence[Compared], *, title: str) -> Table:
+    """The found network, then those that it is compared with, each with its size, its figures and the difference."""
+    table = new_table(title)
+    for name in ("network", "sizes", "params", "MACs", "lr", "test accuracy", "n", "ms", "ratio", "found - it"):
+        table.add_column(name, justify="left" if name in ("network", "sizes") else "right", no_wrap=True)
+    for each in compared:
+        ms, ratio = each.ms, _ratio(each, compared[0])
+        cells = (
+            f"{each.name} (found)" if each.is_found else each.name,
+            sizes(each.architecture),
+            f"{each.architecture.params:,}",
+            short(each.architecture.macs),
+            "" if each.lr is None else f"{each.lr:g}",
+            _test_accuracy(each),
+            str(len(each.accuracies)),
+            "" if ms is None else f"{ms:.1f}",
+            "" if ratio is None else f"{ratio:.2f}",
+            "" if each.difference is None else _points(each.difference),
+        )
+        table.add_row(*map(Text, cells), end_section=each.is_found)
+    return table
+
+
+def verdict(found: str, other: Compared) -> str:
+    """What a difference says, in words."""
+    gained = other.difference
+    if gained is None:
+        return f"{found} is not compared with {other.name}: no seed was tested of both"
+    points = _points(gained) + " points"
+    if gained.half_width is None:
+        return f"{found} and {other.name}: {points} on one seed, which says little (--seeds)"
+    if gained.mean - gained.half_width > 0:
+        return f"{found} is ahead of {other.name}: {points}"
+    if gained.mean + gained.half_width < 0:
+        return f"{found} does not beat {other.name}: {points}"
+    return f"{found} cannot be told from {other.name}: {points}"
+
+
+def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:
+    """What the reader of a comparison has to know about its figures, and why what failed did (of the first few)."""
+    conditions = comparison.conditions
+    data, of_run = comparison.dataset, comparison.opened.setting("data.name", "a text")
+    where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
+    notes = [
+        f"test accuracy: {len(data.test):,} test images, each training tested once, after {comparison.recipe.epochs} "
+        f"epochs; mean ± std over n seeds that no choice was made with",
+        _rates_words(comparison),
+        f"the found network was chosen {where}; no choice was made with test data",
+        f"found - it: points of test accuracy, mean of the differences by seed, {CONFIDENCE:.0%} interval (t), each by "
+        "itself; it covers the seeds, not the choice of images",
+        f"ms: a forward pass of {conditions.batch} images, {conditions.device}, {conditions.threads} thread, median of "
+        f"{conditions.repeats} in turn with the others; ratio: to the found network's",
+    ]
+    if edge := [each.name for each in compared if each.at_edge]:
+        notes.append(f"the best lr of {', '.join(edge)} is at the end of those tried: with --lrs it may do better")
+    failed = [each for each in compared if each.reason]
+    return notes + [f"{each.name} failed: {one_line(each.reason)}" for each in failed[:most]]
+
+
+def _rates_words(comparison: Comparison) -> str:
+    """How the learning rates were chosen."""
+    rates, epochs = ", ".join(f"{lr:g}" for lr in comparison.lrs), comparison.tuning_epochs
+    if len(comparison.lrs) == 1:
+        return f"lr: {rates} for all, not chosen"
+    how = (
+        f"the best of {rates}" if comparison.comparing.lrs else f"the best of {rates} and on from there by factors of 3"
+    )
+    return f"lr: {how}, for each network, on validation data after {epochs} epochs, with a seed of its own"
+
+
+def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
+    """A row of a comparison as JSON values; accuracies are shares, differences too."""
+    accuracies, gained = each.accuracies, each.difference
+    return {
+        "name": each.name,
+        "found": each.is_found,
+        "id": each.architecture.id,
+        "params": each.architecture.params,
+        "macs": each.architecture.macs,
+        "sizes": sizes(each.architecture),
+        "lr": each.lr,
+        "validation": {f"{r.lr:g}": r.score.accuracy if r.score else None for r in each.tuned},
+        "test": {"mean": fmean(accuracies.values()) if accuracies else None, "std": _std(each), "n": len(accuracies)},
+        "seeds": {str(seed): accuracy for seed, accuracy in accuracies.items()},
+        "ms": each.ms,
+        "ratio": _ratio(each, found),
+        "difference": gained and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n},
+        "verdict": None if each.is_found else verdict(found.name, each),
+        "seconds": fmean(r.seconds for r in (*each.tuned, *each.tested)) if each.tuned else None,
+        "reason": each.reason,
+    }
+
+
+def _test_accuracy(each: Compared) -> str:
+    if not each.accuracies:
+        return "failed"
+    mean, std = fmean(each.accuracies.values()), _std(each)
+    return f"{mean:.1%}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}%"
+
+
+def _std(each: Compared) -> float | None:
+    return stdev(each.accuracies.values()) if len(each.accuracies) > 1 else None
+
+
+def _ratio(each: Compared, found: Compared) -> float | None:
+    return each.ms / found.ms if each.ms and found.ms else None
 
 
 def einmix_line(mixer: Mixer) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from nas.data import Dataset
 from nas.formats import Arrays
 from nas.recipe import Augment, Recipe
-from nas.trial import Job, Outcome, Report, Score
+from nas.trial import TESTED, Job, Outcome, Report, Score
 
 EVALUATION = 4  # times the batch of training: nothing is kept for a backward pass
 
@@ -202,11 +202,11 @@ class ArchitectureTrainer:
         return {name: value for name, value in vars(self).items() if name != "data"}
 
     def __call__(self, job: Job, report: Report) -> Outcome:
-        """Trains the job's architecture; a complete one is saved where the job says, and tested in phase "train"."""
+        """Trains the job's architecture; a complete one is saved where the job says, and tested where its phase is."""
         start = time.perf_counter()
         try:
             model, outcome = fit(partial(self.build, job.architecture), self.data, self.recipe, job=job, report=report)
-            if outcome.state == "complete" and job.phase == "train":
+            if outcome.state == "complete" and job.phase in TESTED:
                 test = Part.of(self.dataset.test, self.dataset, self.device)
                 score = evaluate(model, test, epoch=job.epochs, batch=EVALUATION * self.recipe.batch)
                 outcome = replace(outcome, test=score)

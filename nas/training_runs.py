@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from einmix import Architecture
+from nas.executors import Executor
 from nas.options import check_range
 from nas.ranking import Standing
 from nas.results import Result
 from nas.runs import Run
 from nas.search import Status, Watcher, make_job, train_all
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
+from nas.trial import Job, Key
 from nas.worker import find_device
 
 LONGER = 3
@@ -47,26 +51,47 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
     )
     device, devices = find_device(longer.device)
     dataset = opened.dataset(longer.data_dir)
+
+    def executor(count: int) -> Executor:
+        workers = min(worker_count(longer.workers, device, devices), count)
+        return local_executor(dataset, recipe, device, devices, workers)
+
     path = opened.run.path.resolve()
     with Run.create_or_open(path.parent, path.name, opened.run.settings, may_differ=MAY_DIFFER) as run:
-        past = run.results()
-        known = {result.key: result for result in past if result.phase == "train"}
         jobs = [
             make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in range(longer.seeds)
         ]
-        new = [replace(job, weights=str(run.weights_path(job.key))) for job in jobs if job.key not in known]
-        first = max((result.number for result in past), default=-1) + 1
-        status = Status("train", len(new))
+        jobs = [replace(job, weights=str(run.weights_path(job.key))) for job in jobs]
+        status = Status("train", total=0)
+        results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
+        return [results[job.key] for job in jobs]
 
-        def done(result: Result) -> None:
-            status.done, status.last = status.done + 1, result
-            status.running = min(executor.capacity, status.total - status.done)
-            watcher.show(status)
 
-        workers = min(worker_count(longer.workers, device, devices), max(len(new), 1))
-        with local_executor(dataset, recipe, device, devices, workers) as executor:
+def train_missing(
+    wanted: Sequence[tuple[Job, Architecture]],
+    run: Run,
+    executor: Callable[[int], Executor],
+    watcher: Watcher,
+    status: Status,
+) -> dict[Key, Result]:
+    """The results of jobs of the status' phase; those without a line in the run yet are trained.
+
+    `executor` makes what trains so many jobs, and is not called for none. The status goes on counting what is trained.
+    """
+    past = run.results()
+    known = {result.key: result for result in past if result.phase == status.phase}
+    new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
+    if new:
+        status.total = status.done + len(new)
+        with executor(len(new)) as trainer:
+
+            def done(result: Result) -> None:
+                status.done, status.last = status.done + 1, result
+                status.running = min(trainer.capacity, status.total - status.done)
+                watcher.show(status)
+
             watcher.show(status)
-            numbered = {number: (job, standing.architecture) for number, job in enumerate(new, start=first)}
-            for result in train_all(numbered, executor, run, done):
+            first = max((result.number for result in past), default=-1) + 1
+            for result in train_all(dict(enumerate(new.values(), start=first)), trainer, run, done):
                 known[result.key] = result
-        return [known[job.key] for job in jobs]
+    return {job.key: known[job.key] for job, _ in wanted}

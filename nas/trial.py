@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 State = Literal["complete", "pruned", "failed"]
-Phase = Literal["search", "final", "train"]
+Phase = Literal["search", "final", "train", "tune", "compare"]
+"""`tune` finds a learning rate and `compare` is tested: those two are of comparisons, the others of searches."""
+
+RANKED: tuple[Phase, ...] = ("search", "final")
+TESTED: tuple[Phase, ...] = ("train", "compare")
+"""What is trained in these phases meets the test data, once, at its end."""
+
 Key = tuple[str, float, int, int]
 
 

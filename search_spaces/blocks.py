@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import product
-from math import prod
 from random import Random
-from typing import Any
 
 from einmix import Block, Factor, FactorSet, Mix, Mixer, Node
 from einmix.nodes import steps
+from search_spaces.draws import Urn
 from search_spaces.forms import FORMS, Form, Place
 from search_spaces.mixers import Ask, Mixers
 from search_spaces.networks import Bounds, Counted, combined, either, extremes
@@ -37,8 +36,58 @@ class Choice:
         return ("channels first, " if self.first else "") + " ".join(words)
 
 
-Kind = tuple[str, tuple[Any, ...]]
-"""Blocks that cost the same: a form, and for each of its slots a kind of mixer."""
+Total = tuple[frozenset[str], int, int]
+"""The axes that mixers mix together, their parameters and their multiply-accumulates."""
+
+Kind = tuple[str, Total]
+"""Blocks that cost the same: a form, and what fills its slots."""
+
+
+class Fillings:
+    """The mixers that may fill the slots of a form, one for each, at some width: counted by what they come to."""
+
+    def __init__(self, form: Form, width: int, slots: Sequence[Mixers]):
+        self._slots = slots
+        self._counted = [list(_spread(form, width, slot)) for slot in slots]
+        self._urns: dict[tuple[int, Total], Urn[tuple[Counted, Total]]] = {}
+
+    @cached_property
+    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
+        """How many there are by the axes that they mix, and their bounds."""
+        return reduce(combined, map(extremes, self._counted), {frozenset(): (1, (0, 0, 0, 0))})
+
+    @cached_property
+    def totals(self) -> list[dict[Total, int]]:
+        """For no slot, the first, the first two…: how many choices come to every total."""
+        found: list[dict[Total, int]] = [{(frozenset(), 0, 0): 1}]
+        for kinds in self._counted:
+            following: dict[Total, int] = {}
+            for (covered, params, macs), ways in found[-1].items():
+                for _, number, more, own_params, own_macs in kinds:
+                    total = covered | more, params + own_params, macs + own_macs
+                    following[total] = following.get(total, 0) + ways * number
+            found.append(following)
+        return found
+
+    def _ways(self, slot: int, total: Total) -> dict[tuple[Counted, Total], int]:
+        """By which kind in a slot, after which total of those before, this total comes, and how often."""
+        covered, params, macs = total
+        before, ways = self.totals[slot], {}
+        for each, already in product(self._counted[slot], {covered for covered, _, _ in before}):
+            source = already, params - each.params, macs - each.macs
+            if already | each.covered == covered and source in before:
+                ways[each, source] = before[source] * each.number
+        return ways
+
+    def draw(self, total: Total, rng: Random) -> tuple[Mixer, ...]:
+        """Mixers that come to this, uniformly."""
+        mixers: list[Mixer] = []
+        for slot in reversed(range(len(self._slots))):
+            if (slot, total) not in self._urns:
+                self._urns[slot, total] = Urn(self._ways(slot, total))
+            each, total = self._urns[slot, total].draw(rng)
+            mixers.insert(0, self._slots[slot].draw(each.kind, rng))
+        return tuple(mixers)
 
 
 class Blocks:
@@ -63,30 +112,24 @@ class Blocks:
     @cached_property
     def kinds(self) -> list[Counted]:
         """The kinds of blocks, with what each costs and how many there are of it."""
-        found: list[Counted] = []
-        for name, slots in self._counted.items():
-            orders, base, covers = (2 if FORMS[name].channels else 1), self._bases[name], self._covered(name)
-            for chosen in product(*slots):
-                params, macs = (
-                    base[0] + sum(each.params for each in chosen),
-                    base[1] + sum(each.macs for each in chosen),
-                )
-                covered = covers.union(*(each.covered for each in chosen))
-                kind = name, tuple(each.kind for each in chosen)
-                found.append(Counted(kind, orders * prod(each.number for each in chosen), covered, params, macs))
+        found = []
+        for name, fillings in self._fillings.items():
+            orders, base = (2 if FORMS[name].channels else 1), self._bases[name]
+            for covered, params, macs in fillings.totals[-1]:
+                number = orders * fillings.totals[-1][covered, params, macs]
+                kind = name, (covered, params, macs)
+                covers = self._covered(name) | covered
+                found.append(Counted(kind, number, covers, base[0] + params, base[1] + macs))
         return found
 
     @cached_property
     def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
         """How many blocks there are by the axes that they mix, and their bounds: without listing their kinds."""
         total: dict[frozenset[str], tuple[int, Bounds]] = {}
-        for name, slots in self._counted.items():
+        for name, fillings in self._fillings.items():
             params, macs = self._bases[name]
-            orders = 2 if FORMS[name].channels else 1
-            found = {self._covered(name): (orders, (params, params, macs, macs))}
-            for slot in slots:
-                found = combined(found, extremes(slot))
-            for covered, each in found.items():
+            alone = {self._covered(name): (2 if FORMS[name].channels else 1, (params, params, macs, macs))}
+            for covered, each in combined(alone, fillings.extremes).items():
                 total[covered] = either(total.get(covered), each)
         return total
 
@@ -99,16 +142,16 @@ class Blocks:
         return self._covered(choice.form).union(*(mixer.mixed for mixer in choice.mixers)) - {"c"}
 
     @cached_property
-    def _counted(self) -> dict[str, list[tuple[Counted, ...]]]:
-        """For every form and slot its kinds of mixers, with what they cost as the form has them."""
-        return {name: [_spread(name, self.place.width, slot) for slot in slots] for name, slots in self.slots.items()}
+    def _fillings(self) -> dict[str, Fillings]:
+        """For every form what may fill its slots."""
+        return {name: _filled(name, self.place.width, tuple(slots)) for name, slots in self.slots.items()}
 
     @cached_property
     def _bases(self) -> dict[str, Cost]:
         """What the forms cost beside their mixers, whichever these are."""
         found = {}
         for name, slots in self.slots.items():
-            mixers = tuple(next(slot.enumerate()) for slot in slots)
+            mixers = tuple(slot.first for slot in slots)
             block = steps(
                 Choice(name, False, mixers).block(self.place), dict(self.place.grid) | {"c": self.place.width}
             )
@@ -120,9 +163,9 @@ class Blocks:
 
     def draw(self, kind: Kind, rng: Random) -> Choice:
         """One of the blocks of this kind, uniformly."""
-        name, mixers = kind
+        name, total = kind
         first = FORMS[name].channels and rng.random() < 0.5
-        return Choice(name, first, tuple(slot.draw(k, rng) for slot, k in zip(self.slots[name], mixers, strict=True)))
+        return Choice(name, first, self._fillings[name].draw(total, rng))
 
     def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Choice]:
         """Every block that moves something along the required axes, once, lazily."""
@@ -156,7 +199,7 @@ class Blocks:
         """What blocks of a form and an order have in common, but for their mixers."""
         found: dict[object, list[tuple[str, bool]]] = {}
         for form, first in self.variants:
-            mixers = tuple(next(slot.enumerate()) for slot in self.slots[form.name])
+            mixers = tuple(slot.first for slot in self.slots[form.name])
             block = Choice(form.name, first, mixers).block(self.place)
             found.setdefault(_skeleton(block), []).append((form.name, first))
         return found
@@ -201,7 +244,7 @@ class Blocks:
         found = []
         for slot in self.slots[name]:
             fitting = (each for mixer in choice.mixers for each in slot.refitted(mixer, 1) if each in slot)
-            found.append(next(fitting, None) or next(slot.enumerate()))
+            found.append(next(fitting, slot.first))
         yield Choice(name, choice.first and FORMS[name].channels, tuple(found))
 
 
@@ -213,14 +256,18 @@ def _mixers(grid: tuple[tuple[str, int], ...], width: int, patterns: tuple[tuple
 
 
 @lru_cache(maxsize=4096)
-def _spread(name: str, width: int, slot: Mixers) -> tuple[Counted, ...]:
-    """The kinds of a slot's mixers, with what they cost as the form has them; places that share a slot share these."""
-    rng, found = Random(0), []
+def _filled(name: str, width: int, slots: tuple[Mixers, ...]) -> Fillings:
+    """Places that share the slots of a form share what fills them."""
+    return Fillings(FORMS[name], width, slots)
+
+
+def _spread(form: Form, width: int, slot: Mixers) -> Iterator[Counted]:
+    """The kinds of a slot's mixers, with what they cost as the form has them."""
+    rng = Random(0)
     for each in slot.kinds:
-        mixers = FORMS[name].spread(width, slot.draw(each.kind, rng))
+        mixers = form.spread(width, slot.draw(each.kind, rng))
         costs = sum(mixer.params for mixer in mixers), sum(mixer.macs for mixer in mixers)
-        found.append(Counted(each.kind, each.number, each.covered, *costs))
-    return tuple(found)
+        yield Counted(each.kind, each.number, each.covered, *costs)
 
 
 def _products(slots: Sequence[Mixers]) -> Iterator[tuple[Mixer, ...]]:

@@ -36,6 +36,11 @@ class Budget:
         least, most, fewest, _ = bounds
         return most >= self.min_params and self.admits(max(least, self.min_params), fewest)
 
+    def holds(self, bounds: Bounds) -> bool:
+        """Whether all that lies within these bounds is within the limits."""
+        least, most, fewest, largest = bounds
+        return self.admits(least, fewest) and self.admits(most, largest)
+
     def __str__(self) -> str:
         params = f"at least {self.min_params:,}"
         if self.max_params is not None:
@@ -53,14 +58,24 @@ class Proposals:
     def __init__(self, networks: Iterable[Networks], budget: Budget):
         self._budget = budget
         self._networks = {each.macro: each for each in networks}
-        self._sequences = {macro: _Sequences(each, budget) for macro, each in self._networks.items()}
-        self._macros = Urn({macro: sequences.total for macro, sequences in self._sequences.items()})
+        self._sequences: dict[Macro, _Sequences] = {}
+        self._macros = Urn({macro: self._total(each) for macro, each in self._networks.items()})
         self.total = self._macros.total
+
+    def _total(self, networks: Networks) -> int:
+        """How many networks remain; where all do, there is no need to look at their kinds yet."""
+        within = networks.bounds and self._budget.holds(networks.bounds)
+        return networks.count if within else self._of(networks.macro).total
+
+    def _of(self, macro: Macro) -> _Sequences:
+        if macro not in self._sequences:
+            self._sequences[macro] = _Sequences(self._networks[macro], self._budget)
+        return self._sequences[macro]
 
     def draw(self, rng: Random) -> tuple[Macro, list[Any]] | None:
         """A network within the budget; None stands for one that was rejected."""
         macro = self._macros.draw(rng)
-        chosen = self._sequences[macro].draw(rng)
+        chosen = self._of(macro).draw(rng)
         params, macs = self._networks[macro].base
         for each in chosen:
             params, macs = params + each.params, macs + each.macs

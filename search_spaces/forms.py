@@ -27,13 +27,38 @@ from einmix import (
     Split,
     Sum,
 )
+from einmix.factors import divisors
 from search_spaces.zoo.parts import affine, fitting, mixer, mlp
 
 Slot = tuple[int, Mapping[str, str]]
 """What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
 
-MIXING = "m*|m*.s*|s*.m*"
-"""All of an axis mixed, a subgrid of it, or patches of it."""
+Pattern = Callable[[int], str]
+"""The pattern of factors for an axis of this length."""
+
+
+def grids(n: int) -> str:
+    """All of an axis mixed, or a subgrid of it; never nothing.
+
+    >>> grids(8), grids(1)
+    ('m2.s*|m4.s*|m8.s*', 's*')
+    """
+    return "|".join(f"m{d}.s*" for d in divisors(n)[1:]) or "s*"
+
+
+def local(n: int) -> str:
+    """All of an axis mixed, or patches of it; never nothing."""
+    return "|".join(f"s*.m{d}" for d in divisors(n)[1:]) or "s*"
+
+
+def mixing(n: int) -> str:
+    """All of an axis mixed, a subgrid of it, or patches of it."""
+    return f"{grids(n)}|{local(n)}"
+
+
+def anything(n: int) -> str:
+    """The same, or nothing."""
+    return "m*.s*|s*.m*"
 
 
 @dataclass(frozen=True)
@@ -101,19 +126,23 @@ class Form:
         return (place.channels, *tokens) if first else (*tokens, place.channels)
 
 
-def _whole(width: Callable[[Place], int], positions: str, channels: str) -> Slots:
+def _whole(width: Callable[[Place], int], positions: Pattern, channels: str) -> Slots:
     """One mixer over the whole grid, on so many channels."""
-    return lambda place: [(width(place), {axis: positions for axis, _ in place.grid} | {"c": channels})]
+    return lambda place: [(width(place), {axis: positions(n) for axis, n in place.grid} | {"c": channels})]
 
 
-def _axis_by_axis(place: Place) -> list[Slot]:
-    """A mixer for every axis, which mixes that one alone, and channels of a segment with it or not."""
-    others = {axis: "s*" for axis, _ in place.grid}
-    return [(place.width, others | {axis: MIXING, "c": "s*|s*.m*|m*.s*"}) for axis in place.long]
+def _axis_by_axis(channels: str) -> Slots:
+    """A mixer for every axis, which mixes that one alone, and some channels with it or not."""
+
+    def slots(place: Place) -> list[Slot]:
+        others = {axis: "s*" for axis, _ in place.grid}
+        return [(place.width, others | {axis: mixing(n), "c": channels}) for axis, n in place.grid if n > 1]
+
+    return slots
 
 
 def _grid_and_block(place: Place) -> list[Slot]:
-    return [(place.width, {axis: p for axis, _ in place.grid} | {"c": "s*"}) for p in ("m*|m*.s*", "s*.m*")]
+    return [(place.width, {axis: within(n) for axis, n in place.grid} | {"c": "s*"}) for within in (grids, local)]
 
 
 def _none(place: Place) -> list[Slot]:
@@ -226,14 +255,14 @@ def _if_wide(slots: Slots) -> Slots:
 FORMS = {
     form.name: form
     for form in (
-        Form("linear", _whole(lambda place: place.width, "*", "g*.s*"), _linear),
-        Form("mlp", _if_any(_whole(lambda place: place.width, MIXING, "g*.s*")), _spread_out(_mlp), _mlp),
-        Form("rafts", _if_any(_axis_by_axis), _spread_out(_raft), _raft),
-        Form("serial", _if_any(_axis_by_axis), _linear),
-        Form("sum", _if_any(_axis_by_axis), _parallel(Sum), _free),
-        Form("reweight", _if_wide(_axis_by_axis), _parallel(Reweight), _free),
-        Form("concat", _if_any(_axis_by_axis), _fused),
-        Form("gate", _whole(_hidden, "*", "g*.s*"), _gated, channels=False),
+        Form("linear", _whole(lambda place: place.width, anything, "g*.s*"), _linear),
+        Form("mlp", _if_any(_whole(lambda place: place.width, mixing, "g*.s*")), _spread_out(_mlp), _mlp),
+        Form("rafts", _if_any(_axis_by_axis("m*.s*")), _spread_out(_raft), _raft),
+        Form("serial", _if_any(_axis_by_axis("s*.m*")), _linear),
+        Form("sum", _if_any(_axis_by_axis("s*.m*")), _parallel(Sum), _free),
+        Form("reweight", _if_wide(_axis_by_axis("s*.m*")), _parallel(Reweight), _free),
+        Form("concat", _if_any(_axis_by_axis("s*.m*")), _fused),
+        Form("gate", _whole(_hidden, anything, "g*.s*"), _gated, channels=False),
         Form("multi_axis", _grid_and_block, _multi_axis),
         Form("dynamic", _if_wide(_none), _dynamic, covers=True),
         Form("shift", _if_any(_none), _shifted, covers=True),

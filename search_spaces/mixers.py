@@ -139,6 +139,11 @@ class Mixers:
             axes.append((axis, draw_factors(self.sets[axis], n, profile, rng)))
         return Mixer(tuple(axes), self.bias)
 
+    @cached_property
+    def first(self) -> Mixer:
+        """The first that `enumerate` lists."""
+        return next(self.enumerate())
+
     def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Mixer]:
         """Every mixer that mixes along the required axes, once, lazily."""
 

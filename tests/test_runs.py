@@ -248,7 +248,7 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(lost, tmp_path):
         (line(epochs=-1), "'epochs' is -1, not a count"),
         (line(id="../../x"), "'id' is '../../x', not an id"),
         (line(state="running"), "'state' is 'running', not complete or pruned or failed"),
-        (line(phase=["search"]), "'phase' is ['search'], not search or final or train"),
+        (line(phase=["search"]), "'phase' is ['search'], not search or final or train or tune or compare"),
         (line(architecture="net"), "'architecture' is 'net', not an object"),
         (line(scores=[{"epoch": 1, "loss": "low", "accuracy": 1}]), "not a list of scores"),
         (line(train_loss=[0.5, None]), "'train_loss' is [0.5, None], not a list of finite numbers"),

@@ -1,0 +1,348 @@
+"""`nas compare`: the best network of a run against networks of the literature at its size, on test data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from einmix import Architecture
+from nas.data import SYNTHETIC, Dataset
+from nas.errors import NasError, nearest
+from nas.executors import Executor
+from nas.latency import Conditions, latencies
+from nas.objectives import merit
+from nas.options import check_range
+from nas.ranking import Gain, Standing, paired
+from nas.recipe import Recipe
+from nas.results import Result
+from nas.runs import Run
+from nas.scaling import Cost, Target, depth_of, moved, scaled_found, scaled_member
+from nas.search import Status, Watcher, make_job
+from nas.session import (
+    FEW_SEEDS,
+    LARGE,
+    SEEDS,
+    OpenRun,
+    digest,
+    load_data,
+    local_executor,
+    versions,
+    worker_count,
+)
+from nas.training_runs import train_missing
+from nas.trial import Job, Key, Phase
+from nas.worker import find_device
+from search_spaces.resizing import patch_of
+from search_spaces.zoo import Inputs
+
+AGAINST = ("mixer", "resmlp", "gmlp", "vip", "raft", "dynamixer")
+
+FACTOR = 3
+"""From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
+
+MOST_RATES = 5
+
+TUNING = 3
+"""A learning rate is tried for one part in so many of the epochs: the order of the rates is soon what it will be."""
+
+FIRST_SEED = 1000
+"""From here on seeds are a comparison's: a network was not found by luck with them. The first one is to choose on."""
+
+MAY_DIFFER = ("against", "networks", "seeds", "device", "workers", "command", "data_dir", "versions")
+"""Settings that a comparison can go on with although they have changed: what is trained already stays good."""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What can be asked of a comparison; None (or nothing) leaves it to the run, the data or the machine."""
+
+    against: tuple[str, ...] = AGAINST
+    id: str | None = None
+    data: str | None = None
+    images: int | None = None
+    match: str = "params"
+    budget: int | None = None
+    patch: int | None = None
+    depth: int | None = None
+    epochs: int | None = None
+    lrs: tuple[float, ...] = ()
+    seeds: int | None = None
+    device: str = "auto"
+    workers: int | None = None
+    data_dir: Path | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("images", "budget", "patch", "depth", "epochs"):
+            check_range(name, getattr(self, name), 1)
+        check_range("depth", self.depth, 1, 64)
+        check_range("seeds", self.seeds, 1, 1000)
+        check_range("workers", self.workers, 0, 2**12)
+        if self.match not in get_args(Cost):
+            raise NasError(f"no --match {self.match!r}: {nearest(self.match, get_args(Cost))}")
+        if not self.against:
+            raise NasError(f"--against names nobody: write names of the zoo, as in {','.join(AGAINST[:3])}")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
+
+    `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
+    is that of the found network's test accuracy to this one's.
+    """
+
+    name: str
+    architecture: Architecture
+    is_found: bool
+    tuned: tuple[Result, ...]
+    tested: tuple[Result, ...]
+    lr: float | None
+    ms: float | None = None
+    difference: Gain | None = None
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Test accuracy by seed, of the trainings that reached the end."""
+        return {result.seed: result.test.accuracy for result in self.tested if result.test}
+
+    @property
+    def reason(self) -> str:
+        """Why a training failed that the figures miss."""
+        failed = [result for result in (self.tested or self.tuned) if result.state == "failed"]
+        return failed[0].reason if failed else ""
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the best learning rate is the least or the largest of several: another could be better still."""
+        rates = [result.lr for result in self.tuned]
+        return len(rates) > 1 and self.lr in (min(rates), max(rates))
+
+
+class Comparison:
+    """A comparison made ready: all networks have their sizes before anything is trained or written."""
+
+    def __init__(self, opened: OpenRun, comparing: Comparing):
+        self.opened, self.comparing = opened, comparing
+        self.device, self.devices = find_device(comparing.device)
+        self.settings  # noqa: B018 - all is checked on the way
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The network that was found: the one asked for, or the best of the run that is no reference."""
+        if self.comparing.id is not None:
+            return self.opened.find(self.comparing.id)
+        for standing in self.opened.standings:
+            if not standing.is_reference and standing.state in ("final", "complete"):
+                return standing
+        raise NasError(f"run {self.opened.run.name!r} has no finished training yet: go on with its search")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is on other data than the search."""
+        own = self.opened.setting("data.name", "a text")
+        return self.comparing.data not in (None, own, own.removesuffix(SYNTHETIC))
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The run's data in the run's split, unless other data or another number of images is asked for."""
+        name, data_dir = self.opened.setting("data.name", "a text"), self.comparing.data_dir
+        if not self.is_elsewhere:
+            own = self.opened.dataset(data_dir)
+            if self.comparing.images is None:
+                return own
+        else:
+            name = self.comparing.data or name
+        data_dir = data_dir or Path(self.opened.setting("data_dir", "a text"))
+        return load_data(name, data_dir, self._split, self.comparing.images, self.device)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """That of the run; on other data with the epochs, batch and augmentation that fit it."""
+        recipe, epochs = self.opened.recipe, self.comparing.epochs
+        if self.is_elsewhere:
+            fitting = Recipe.for_dataset(self.dataset)
+            recipe = replace(recipe, epochs=fitting.epochs, batch=fitting.batch, augment=fitting.augment)
+        return replace(recipe, epochs=epochs or recipe.epochs)
+
+    @cached_property
+    def lrs(self) -> tuple[float, ...]:
+        """The learning rates to choose from, or those to begin with: ascending."""
+        given = self.comparing.lrs or (self.recipe.lr, _rounded(FACTOR * self.recipe.lr))
+        return tuple(sorted({replace(self.recipe, lr=lr).lr for lr in given}))
+
+    @property
+    def tuning_epochs(self) -> int:
+        """Epochs for which a learning rate is tried."""
+        return max(1, round(self.recipe.epochs / TUNING))
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that networks are tested with; the one before them is for choosing."""
+        default = FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS
+        first = self._split + FIRST_SEED + 1
+        return range(first, first + (self.comparing.seeds or default))
+
+    @property
+    def _split(self) -> int:
+        seed: int = self.opened.setting("data.seed", "a count")
+        return seed
+
+    @cached_property
+    def networks(self) -> dict[str, Architecture]:
+        """The found network, by its own id, then the others by their names, all of about one size."""
+        comparing, data = self.comparing, self.dataset
+        inputs = Inputs(data.shape, data.channels, data.classes)
+        found = self.standing.architecture
+        if self.is_elsewhere:
+            found = moved(found, inputs, patch=comparing.patch)
+        if comparing.budget:
+            found = scaled_found(found, inputs, Target(self.match, comparing.budget), patch=patch_of(found))
+        target = Target(self.match, comparing.budget or getattr(found, comparing.match))
+        patch, depth = comparing.patch or patch_of(found), comparing.depth or depth_of(found)
+        others, refused = {}, {}
+        for name in dict.fromkeys(comparing.against):
+            try:
+                others[name] = scaled_member(name, inputs, target, patch=patch, depth=depth)
+            except NasError as error:
+                refused[name] = str(error)
+        if refused:
+            also = f"; nor has {', '.join(list(refused)[1:])}" if len(refused) > 1 else ""
+            goes = f": --against {','.join(others)} goes" if others else ""
+            raise NasError(f"{next(iter(refused.values()))}{also}{goes}")
+        return {self.standing.id: found} | others
+
+    @property
+    def match(self) -> Cost:
+        return "macs" if self.comparing.match == "macs" else "params"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What run.json keeps: everything needed to repeat the comparison."""
+        found, *_ = self.networks.values()
+        asked = {name: getattr(self.comparing, name) for name in ("match", "budget", "patch", "depth")}
+        return {
+            "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": found.id} | asked,
+            "data": self.dataset.facts(),
+            "recipe": self.recipe.to_json(),
+            "lrs": list(self.lrs),
+            "other_lrs": not self.comparing.lrs,
+            "tuning_epochs": self.tuning_epochs,
+            "first_seed": self.seeds.start,
+            "seeds": len(self.seeds),
+            "against": list(self.comparing.against),
+            "networks": {name: each.id for name, each in self.networks.items()},
+            "device": self.device,
+            "workers": self.workers,
+            "command": self.comparing.command,
+            "data_dir": str(self.comparing.data_dir or self.opened.setting("data_dir", "a text")),
+            "versions": versions(),
+        }
+
+    @property
+    def name(self) -> str:
+        """The name of its own run directory, which stands beside that of the search."""
+        return f"{self.opened.run.name[:80]}-compare-{digest(self.settings, MAY_DIFFER)}"
+
+    @property
+    def workers(self) -> int:
+        return worker_count(self.comparing.workers, self.device, self.devices)
+
+    @property
+    def conditions(self) -> Conditions:
+        """How latencies are measured."""
+        return Conditions(self.device)
+
+    def open_run(self) -> Run:
+        """The comparison's run directory, locked."""
+        root = self.opened.run.path.resolve().parent
+        return Run.create_or_open(root, self.name, self.settings, may_differ=MAY_DIFFER)
+
+    def compare(self, watcher: Watcher, run: Run) -> list[Compared]:
+        """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
+
+        Nothing is tested that is not a result: the learning rate is chosen on validation data.
+        """
+        tuned = self._tuned(watcher, run)
+        chosen = {name: self._best(tuned[name]) for name in self.networks}
+        slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
+        rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
+        testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
+        tested = train_missing(testing, run, self._executor, watcher, Status("compare", 0))
+        compared = [
+            Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
+            for name, each in self.networks.items()
+        ]
+        return self._measured(run, compared)
+
+    def _tuned(self, watcher: Watcher, run: Run) -> dict[str, tuple[Result, ...]]:
+        """Of every network its trainings at several learning rates; none where there is one rate only."""
+        missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
+        missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
+        status = Status("tune", 0, later=len(missing) * self.recipe.epochs / self.tuning_epochs)
+        rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
+        while True:
+            jobs = self._jobs("tune", rates, [self.seeds.start - 1], self.tuning_epochs)
+            results = train_missing(jobs, run, self._executor, watcher, status)
+            tuned = {name: _of(each, results) for name, each in self.networks.items()}
+            more = {name: lr for name in self.networks if (lr := self._next_rate(tuned[name])) is not None}
+            if not more:
+                return tuned
+            rates = {name: (*tried, more[name]) if name in more else tried for name, tried in rates.items()}
+
+    def _next_rate(self, tuned: tuple[Result, ...]) -> float | None:
+        """The learning rate beyond the best where that is the last one tried; lower ones where all failed."""
+        rates = sorted(result.lr for result in tuned)
+        if self.comparing.lrs or not rates or len(rates) >= MOST_RATES:
+            return None
+        best = self._best(tuned)
+        if best == rates[-1]:
+            return _rounded(FACTOR * best)
+        return _rounded(rates[0] / FACTOR) if best in (None, rates[0]) else None
+
+    def _best(self, tuned: tuple[Result, ...]) -> float | None:
+        """The learning rate of the best validation accuracy, then loss; None where all failed."""
+        if len(self.lrs) == 1:
+            return self.lrs[0]
+        scores = {result.lr: result.score for result in tuned if result.state == "complete" and result.score}
+        return max(scores, key=lambda lr: merit(scores[lr], "accuracy"), default=None)
+
+    def _jobs(
+        self, phase: Phase, rates: Mapping[str, Sequence[float]], seeds: Sequence[int], epochs: int
+    ) -> list[tuple[Job, Architecture]]:
+        """Every network once before any is there again, so that the time left is known early."""
+        return [
+            (replace(make_job(self.networks[name], lrs[number], seed, epochs, phase), label=name), self.networks[name])
+            for seed in seeds
+            for number in range(max(map(len, rates.values()), default=0))
+            for name, lrs in rates.items()
+            if number < len(lrs)
+        ]
+
+    def _executor(self, count: int) -> Executor:
+        return local_executor(self.dataset, self.recipe, self.device, self.devices, min(self.workers, count))
+
+    def _measured(self, run: Run, compared: list[Compared]) -> list[Compared]:
+        """The same with latencies and differences."""
+        alive = [each.architecture for each in compared if each.accuracies]
+        ms = latencies(run, alive, self.conditions) if alive else {}
+        found = compared[0].accuracies
+        return [
+            replace(
+                each,
+                ms=ms.get(each.architecture.id),
+                difference=None if each.is_found else paired(found, each.accuracies, each.name),
+            )
+            for each in compared
+        ]
+
+
+def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:
+    return tuple(result for result in results.values() if result.id == architecture.id)
+
+
+def _rounded(lr: float) -> float:
+    return float(f"{lr:.2g}")

@@ -1,0 +1,54 @@
+"""What commands share: options that several of them have, the console, JSON lines."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Where data sets are found, or downloaded to.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of a table.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="digits, fashion-mnist, cifar10, cifar100, mnist1d (1-D), volumes (3-D, synthetic), "
+        "an image folder or an .npz file.",
+    ),
+]
+
+
+def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
+    """Shape, channels and classes of the data; those of the well-known sets without loading them."""
+    from nas.data import SHAPES, load
+
+    if data in SHAPES:
+        return SHAPES[data]
+    dataset = load(data, data_dir=data_dir, seed=0)
+    return dataset.shape, dataset.channels, dataset.classes
+
+
+def typed() -> str:
+    """The command line, as it can be typed again."""
+    return shlex.join(["nas", *sys.argv[1:]])
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """Where tables and progress are printed."""
+    from rich.console import Console
+
+    # a pipe or a file has no width: tables are then as wide as they need to be read
+    return Console(stderr=stderr, width=None if (sys.stderr if stderr else sys.stdout).isatty() else 140)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One line, strict JSON."""
+    print(json.dumps(value, allow_nan=False))

@@ -1,0 +1,239 @@
+"""`nas zoo`: networks of the literature, listed, shown and exported."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from math import gcd, log, prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from einmix.factors import divisors
+from nas.errors import NasError, nearest
+from nas.options import Options, check_range
+from nas.terminal import AsJson, DataDir, console_for, print_json, shape_of, typed
+from search_spaces.zoo import ZOO, Inputs, Member, member
+
+if TYPE_CHECKING:
+    from einmix import Architecture
+
+
+class ShowByName(TyperGroup):
+    """A group of commands whose last resort is `show`: `nas zoo mixer` is `nas zoo show mixer`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+app = typer.Typer(cls=ShowByName, rich_markup_mode=None)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[:SIZE]", help="A network, as in mixer, or one of its published sizes, as in mixer:s/16."
+    ),
+]
+Data = Annotated[str | None, typer.Option("--data", help="The data whose shape and classes it gets (default: digits).")]
+Patch = Annotated[int | None, typer.Option(help="Positions an axis of a patch (default: some 64 patches).")]
+Width = Annotated[int | None, typer.Option(help="Channels (default: 64).")]
+Depth = Annotated[int | None, typer.Option(help="Blocks (default: 4).")]
+Classes = Annotated[int | None, typer.Option(help="Classes (default: those of the data).")]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What can be asked of a network that is not at a published size; None leaves it to the data, or to a default."""
+
+    data: str | None = None
+    patch: int | None = None
+    width: int | None = None
+    depth: int | None = None
+    classes: int | None = None
+    data_dir: Path = Options.data_dir
+
+    def __post_init__(self) -> None:
+        for name, most in (("patch", 2**16), ("width", 2**16), ("depth", 1024), ("classes", 2**20)):
+            check_range(name, getattr(self, name), 1, most)
+
+    @property
+    def given(self) -> list[str]:
+        """The options that are set."""
+        return [f"--{name}" for name in ("data", "patch", "width", "depth", "classes") if getattr(self, name)]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the zoo: of a published size (`variant`), or of another one."""
+
+    member: Member
+    variant: str | None
+    architecture: Architecture
+    words: str
+
+    @property
+    def title(self) -> str:
+        return self.member.name + (f" {self.variant}" if self.variant else "")
+
+    @property
+    def stem(self) -> str:
+        """A name for its module."""
+        return re.sub(r"[^a-z0-9]+", "_", f"{self.member.name} {self.variant or self.architecture.id}".lower())
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The header of its text."""
+        return {
+            "title": self.title,
+            "what": self.member.summary,
+            "source": self.member.source,
+            "sizes": self.words,
+            "weights": "none: it is not trained",
+        }
+
+
+@app.callback(invoke_without_command=True)
+def listing(context: typer.Context, as_json: AsJson = False) -> None:
+    """Networks of the literature: list them, show one as a module, export it.
+
+    Published sizes are for images of 224 x 224 and 1,000 classes. `nas zoo NAME` is `nas zoo show NAME`.
+
+    Example: nas zoo mixer:s/16
+    """
+    if context.invoked_subcommand is not None:
+        return
+    rows = [
+        _row(each, variant, each.published(variant) if variant else None)
+        for each in ZOO.values()
+        for variant in each.variants or [None]
+    ]
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        _print_list(rows)
+
+
+@app.command()
+def show(
+    name: Name,
+    data: Data = None,
+    patch: Patch = None,
+    width: Width = None,
+    depth: Depth = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = Options.data_dir,
+) -> None:
+    """One network as a module, with its numbers.
+
+    Example: nas zoo show vip --data fashion-mnist --width 32
+    """
+    from einmix import source
+
+    network = find(name, Size(data, patch, width, depth, classes, data_dir))
+    if as_json:
+        row = _row(network.member, network.variant, network.architecture)
+        print_json(row | {"id": network.architecture.id, "text": source(network.architecture, network.facts)})
+    else:
+        print(source(network.architecture, network.facts), end="")
+
+
+@app.command()
+def export(
+    name: Name,
+    data: Data = None,
+    patch: Patch = None,
+    width: Width = None,
+    depth: Depth = None,
+    classes: Classes = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path("exported"),
+    data_dir: DataDir = Options.data_dir,
+) -> None:
+    """Write one network as a module that needs torch and einops alone.
+
+    Example: nas zoo export mixer:s/16 -o networks
+    """
+    from nas.export import write_checked
+
+    network = find(name, Size(data, patch, width, depth, classes, data_dir))
+    exported = write_checked(network.architecture, out / f"{network.stem}.py", network.facts | {"exported by": typed()})
+    print(
+        f"{exported.module}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
+        f"einops alone, outputs equal to {exported.difference:.0e}"
+    )
+
+
+def find(name: str, size: Size) -> Network:
+    """The network of a name, at a published size if it is in the name, else at the one asked for.
+
+    Raises NasError for an unknown size and one that it cannot have, SpaceError for an unknown name.
+    """
+    stem, colon, variant = name.partition(":")
+    head, slash, rest = stem.partition("/")
+    if slash and head in ZOO:
+        raise NasError(f"no network {name!r} in the zoo: did you mean {f'{head}:{rest}'!r}?")
+    found = member(stem)
+    if not colon:
+        return _sized(found, size)
+    if variant not in found.variants:
+        known = nearest(variant, found.variants) if found.variants else f"it has none, write {stem} alone"
+        raise NasError(f"no published size {variant!r} of {stem}: {known}")
+    if size.given:
+        raise NasError(f"{name} has a published size: leave {' and '.join(size.given)} out, or write {stem} alone")
+    return Network(found, variant, found.published(variant), "as published, for 224 x 224")
+
+
+def _sized(found: Member, size: Size) -> Network:
+    shape, channels, classes = shape_of(size.data or Options.data, size.data_dir)
+    width, depth = size.width or 64, size.depth or 4
+    patch = size.patch or default_patch(shape)
+    if width % found.step:
+        raise NasError(f"--width is {width}; {found.name} has multiples of {found.step}")
+    network = found.at(Inputs(shape, channels, size.classes or classes), patch=patch, width=width, depth=depth)
+    return Network(found, None, network, f"patch {patch} width {width} depth {depth}")
+
+
+def default_patch(shape: dict[str, int]) -> int:
+    """The patch that cuts an input into the number of patches nearest to 64.
+
+    >>> default_patch({"h": 28, "w": 28}), default_patch({"t": 40})
+    (4, 1)
+    """
+    return min(divisors(gcd(*shape.values())), key=lambda p: abs(log(prod(n // p for n in shape.values()) / 64)))
+
+
+def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:
+    """A line of the list; without an architecture the numbers are null."""
+    return {
+        "name": found.name,
+        "variant": variant,
+        "params": architecture and architecture.params,
+        "macs": architecture and architecture.macs,
+        "summary": found.summary,
+        "source": found.source,
+    }
+
+
+def _print_list(rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from nas.tables import new_table, short
+
+    table = new_table()
+    for column in ("name", "size", "params", "MACs", "what it does, and where it is from"):
+        table.add_column(
+            column, justify="right" if column in ("params", "MACs") else "left", no_wrap=column[:4] != "what"
+        )
+    for name, same in groupby(rows, key=lambda row: row["name"]):
+        members = list(same)
+        words = members[0]["summary"], members[0]["source"]
+        for row, text, title in zip_longest(members, words, [name], fillvalue=None):
+            numbers = [short(row[cost]) if row and row[cost] else "" for cost in ("params", "macs")]
+            variant = row["variant"] if row else None
+            table.add_row(*map(Text, (title or "", variant or "", *numbers, text or "")))
+    console_for().print(table)
+    print("Published sizes are for 224 x 224 images and 1,000 classes; any other: nas zoo show NAME --data D --width W")
