@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -22,7 +22,8 @@ SHORT = 36
 """Inner calls up to this length stand side by side."""
 
 NAMES = ("t", "d", "h", "w", "c")
-"""What parameters may be called after; others are `n`, so that no axis' name becomes code."""
+WORDS = ("hidden", "roll", "length")
+"""What parameters may be called, or after which axis; others are `n`, so that no axis' name becomes code."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def text(value: Any) -> str:
         return str(value.value)
     if isinstance(value, tuple):
         return f"({', '.join(map(text, value))}{',' * (len(value) == 1)})"
-    return f'"{value}"' if isinstance(value, str) else f"{value}"
+    return f'"{value}"' if isinstance(value, str) else f"{value}".replace("e-0", "e-")
 
 
 def _arguments(call: Call) -> list[str]:
@@ -157,52 +158,41 @@ class Template:
 
 def merged(calls: Sequence[Call]) -> Template:
     """One body for calls of one form: what differs among them becomes parameters, what differs alike becomes one."""
-    parameters: dict[tuple[Any, ...], str] = {}
-    layers = list(_mixers_that_differ(calls))
-
-    def parameter(values: tuple[Any, ...], name: str = "") -> Hole:
-        opposite = tuple(Size(-value.value, "") if isinstance(value, Size) else value for value in values)
-        if values not in parameters and opposite in parameters:
-            return Hole(f"-{parameters[opposite]}")
-        if values not in parameters:
-            wanted = _size_name(name) if name else "mix" if len(layers) == 1 else "mix1"
-            parameters[values] = _new(wanted, set(parameters.values()))
-        return Hole(parameters[values])
-
-    def merge(values: Sequence[Any]) -> Any:
-        first = values[0]
-        if all(value == first for value in values):
-            return first
-        if isinstance(first, Size):  # the first one to have these values names them
-            return parameter(tuple(Size(value.value, "") for value in values), first.name)
-        if isinstance(first, Call):
-            if first.mixer and len({shape(value) for value in values}) > 1:
-                return parameter(tuple(values))
-            args = tuple(map(merge, zip(*(value.args for value in values), strict=True)))
-            named = zip(*([v for _, v in value.named] for value in values), strict=True)
-            names = (name for name, _ in first.named)
-            return Call(first.name, args, tuple(zip(names, map(merge, named), strict=True)), listed=first.listed)
-        return tuple(map(merge, zip(*values, strict=True)))
-
-    body = merge(calls)
-    layers_first = sorted(parameters.items(), key=lambda item: not isinstance(item[0][0], Call))
-    return Template(body, {name: values for values, name in layers_first})
-
-
-def _mixers_that_differ(calls: Sequence[Call]) -> Iterator[tuple[Call, ...]]:
-    """The places of mixers that no function can hold, since they differ in more than sizes."""
-    for values in dict.fromkeys(zip(*map(list, map(_mixers, calls)), strict=True)):
-        if len({shape(value) for value in values}) > 1:
-            yield values
-
-
-def _mixers(value: Any) -> Iterator[Call]:
-    if isinstance(value, Call):
-        if value.mixer:
-            yield value
+    wanted: dict[Values, list[str]] = {}
+    _merge(calls, lambda values, name: wanted.setdefault(values, []).append(name))
+    layers = sum(isinstance(values[0], Call) for values in wanted)
+    names: dict[Values, str] = {}
+    for values, stems in wanted.items():
+        opposite = tuple(Size(-value.value, "") for value in values if isinstance(value, Size))
+        if opposite in names:
+            names[values] = f"-{names[opposite]}"
         else:
-            for inner in (*value.args, *(v for _, v in value.named)):
-                yield from _mixers(inner)
+            stem = ("mix" if layers == 1 else "mix1") if isinstance(values[0], Call) else _size_name(stems)
+            names[values] = _new(stem, set(names.values()))
+    body = _merge(calls, lambda values, name: Hole(names[values]))
+    parameters = {name: values for values, name in names.items() if not name.startswith("-")}
+    return Template(body, dict(sorted(parameters.items(), key=lambda item: not isinstance(item[1][0], Call))))
+
+
+Values = tuple[Any, ...]
+"""What calls pass for one parameter."""
+
+
+def _merge(values: Sequence[Any], parameter: Callable[[Values, str], Any]) -> Any:
+    """What values have in common; for the rest `parameter` is called, with the values and a name for them."""
+    first = values[0]
+    if all(value == first for value in values):
+        return first
+    if isinstance(first, Size):
+        return parameter(tuple(Size(value.value, "") for value in values), first.name)
+    if isinstance(first, Call):
+        if first.mixer and len({shape(value) for value in values}) > 1:
+            return parameter(tuple(values), "mix")
+        args = tuple(_merge(each, parameter) for each in zip(*(value.args for value in values), strict=True))
+        named = zip(*(value.named for value in values), strict=True)
+        pairs = tuple((each[0][0], _merge([value for _, value in each], parameter)) for each in named)
+        return Call(first.name, args, pairs, listed=first.listed)
+    return tuple(_merge(each, parameter) for each in zip(*values, strict=True))
 
 
 def shape(value: Any) -> Any:
@@ -214,10 +204,11 @@ def shape(value: Any) -> Any:
     return "size" if isinstance(value, Size) else value
 
 
-def _size_name(name: str) -> str:
-    """What a parameter for a size is called: after its axis, if that is a usual one."""
-    stem = name.rstrip("io") if name.rstrip("io") in NAMES else name
-    return stem if stem in (*NAMES, "hidden") else "n"
+def _size_name(wanted: Sequence[str]) -> str:
+    """What a parameter for sizes is called: after their axis, if that is one and a usual one."""
+    stems = [name.rstrip("io") if name.rstrip("io") in NAMES else name for name in wanted]
+    known = list(dict.fromkeys(stem for stem in stems if stem in (*NAMES, *WORDS)))
+    return known[0] if known and len(set(known) - {"c", *WORDS}) < 2 else "n"
 
 
 def _new(name: str, taken: set[str]) -> str:

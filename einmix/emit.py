@@ -198,7 +198,7 @@ def _unfold(step: Step) -> list[Call]:
 def _wrap(step: Step) -> list[Call]:
     node: Any = step.node
     place = list(step.before).index(node.axis) + 1
-    return [Call("Wrap", (place, Size(node.by, "n"), Size(node.length, node.axis)))]
+    return [Call("Wrap", (place, Size(node.by, "roll"), Size(node.length, "length")))]
 
 
 def _dynamic(step: Step) -> list[Call]:

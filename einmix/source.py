@@ -76,7 +76,8 @@ class _Writer:
         arch = self.arch
         title = facts.get("title", arch.id)
         heading = f"{title}: an EinMix network for {_subject(arch)}, {arch.classes} classes."
-        size = f"{arch.params:,} parameters, {arch.macs / 1e6:.2f} million multiply-accumulates an image"
+        macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
+        size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
         plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
         pad = max(map(len, plain)) + 4
         lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]

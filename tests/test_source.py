@@ -392,7 +392,7 @@ def test_names_in_the_text_come_from_a_fixed_vocabulary(seed: int) -> None:
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     arguments = {arg.arg for node in tree.body if isinstance(node, ast.FunctionDef) for arg in node.args.args}
     assert used <= NAMES_OF_PYTHON | NAMES_OF_THE_TEXT | functions | arguments
-    assert all(re.fullmatch(r"(mix|value|hidden|[tdhwcn])[0-9]*", argument) for argument in arguments)
+    assert all(re.fullmatch(r"(mix|value|hidden|roll|length|[tdhwcn])[0-9]*", argument) for argument in arguments)
     assert all(name.replace("_", "").isalnum() and name.isascii() for name in functions)
     assert max(map(len, text.splitlines())) <= 120
 
