@@ -258,10 +258,10 @@ def _rates_words(comparison: Comparison) -> str:
     rates, epochs = ", ".join(f"{lr:g}" for lr in comparison.lrs), comparison.tuning_epochs
     if len(comparison.lrs) == 1:
         return f"lr: {rates} for all, not chosen"
-    how = (
-        f"the best of {rates}" if comparison.comparing.lrs else f"the best of {rates} and on from there by factors of 3"
+    further = "" if comparison.comparing.lrs else " and beyond, in steps of 3, while the last is the best"
+    return (
+        f"lr: each network's best of {rates}{further}: on validation data after {epochs} epochs, with a seed of its own"
     )
-    return f"lr: {how}, for each network, on validation data after {epochs} epochs, with a seed of its own"
 
 
 def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def mixing(n: int) -> str:
 
 def anything(n: int) -> str:
     """The same, or nothing."""
-    return "m*.s*|s*.m*"
+    return f"s*|{mixing(n)}"
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,24 @@ def _whole(width: Callable[[Place], int], positions: Pattern, channels: str) -> 
     return lambda place: [(width(place), {axis: positions(n) for axis, n in place.grid} | {"c": channels})]
 
 
-def _axis_by_axis(channels: str) -> Slots:
+def _axis_by_axis(channels: Pattern) -> Slots:
     """A mixer for every axis, which mixes that one alone, and some channels with it or not."""
 
     def slots(place: Place) -> list[Slot]:
-        others = {axis: "s*" for axis, _ in place.grid}
-        return [(place.width, others | {axis: mixing(n), "c": channels}) for axis, n in place.grid if n > 1]
+        others = {axis: "s*" for axis, _ in place.grid} | {"c": f"s*|{channels(place.width)}"}
+        return [(place.width, others | {axis: mixing(n)}) for axis, n in place.grid if n > 1]
+
+    return slots
+
+
+def _in_turn(channels: Pattern) -> Slots:
+    """The same; of a single axis always some channels with it: without them these are `linear` and `mlp`."""
+
+    def slots(place: Place) -> list[Slot] | None:
+        found = _axis_by_axis(channels)(place) or []
+        if len(found) == 1:
+            found = [(width, {**patterns, "c": channels(width)}) for width, patterns in found if width > 1]
+        return found or None
 
     return slots
 
@@ -233,9 +245,12 @@ def _multi_axis(place: Place, mixers: tuple[Mixer, ...]) -> Block:
     return (place.branch(Linear(2 * place.width), Activation(), both, Linear(place.width)),)
 
 
+def _shift(place: Place) -> Shift:
+    return Shift(tuple(chain(*(((axis, 1), (axis, -1)) for axis in reversed(place.long)))), edge="keep")
+
+
 def _shifted(place: Place, mixers: tuple[Mixer, ...]) -> Block:
-    shift = Shift(tuple(chain(*(((axis, 1), (axis, -1)) for axis in reversed(place.long)))), edge="keep")
-    return (place.branch(Linear(place.width), Activation(), shift, Linear(place.width)),)
+    return (place.branch(Linear(place.width), Activation(), _shift(place), Linear(place.width)),)
 
 
 def _convolved(place: Place, mixers: tuple[Mixer, ...]) -> Block:
@@ -245,6 +260,17 @@ def _convolved(place: Place, mixers: tuple[Mixer, ...]) -> Block:
 def _if_any(slots: Slots) -> Slots:
     """Only where there is an axis to mix."""
     return lambda place: slots(place) if place.long else None
+
+
+def _if_all_shifted(place: Place) -> list[Slot] | None:
+    """Only where there are channels enough for every axis."""
+    moved = _shift(place).touched({"c": place.width}) if place.long else None
+    return [] if moved == frozenset(place.long) else None
+
+
+def _if_halved(slots: Slots) -> Slots:
+    """Only where the hidden channels have two halves."""
+    return lambda place: None if place.ratio * place.width % 2 else slots(place)
 
 
 def _if_wide(slots: Slots) -> Slots:
@@ -257,15 +283,15 @@ FORMS = {
     for form in (
         Form("linear", _whole(lambda place: place.width, anything, "g*.s*"), _linear),
         Form("mlp", _if_any(_whole(lambda place: place.width, mixing, "g*.s*")), _spread_out(_mlp), _mlp),
-        Form("rafts", _if_any(_axis_by_axis("m*.s*")), _spread_out(_raft), _raft),
-        Form("serial", _if_any(_axis_by_axis("s*.m*")), _linear),
-        Form("sum", _if_any(_axis_by_axis("s*.m*")), _parallel(Sum), _free),
-        Form("reweight", _if_wide(_axis_by_axis("s*.m*")), _parallel(Reweight), _free),
-        Form("concat", _if_any(_axis_by_axis("s*.m*")), _fused),
-        Form("gate", _whole(_hidden, anything, "g*.s*"), _gated, channels=False),
+        Form("rafts", _in_turn(grids), _spread_out(_raft), _raft),
+        Form("serial", _in_turn(local), _linear),
+        Form("sum", _if_any(_axis_by_axis(local)), _parallel(Sum), _free),
+        Form("reweight", _if_wide(_axis_by_axis(local)), _parallel(Reweight), _free),
+        Form("concat", _if_any(_axis_by_axis(local)), _fused),
+        Form("gate", _if_halved(_whole(_hidden, anything, "g*.s*")), _gated, channels=False),
         Form("multi_axis", _grid_and_block, _multi_axis),
         Form("dynamic", _if_wide(_none), _dynamic, covers=True),
-        Form("shift", _if_any(_none), _shifted, covers=True),
+        Form("shift", _if_all_shifted, _shifted, covers=True),
         Form("conv", _if_any(_none), _convolved, covers=True),
     )
 }

@@ -29,7 +29,7 @@ from nas.options import Options
 from nas.runs import Run
 from nas.session import search
 
-COMMANDS = ("search", "spaces", "top", "show", "export", "train")
+COMMANDS = ("search", "spaces", "top", "show", "export", "train", "compare", "zoo")
 SMALL = "--patch 2 --width 8 --depth 1 --ratio 1 --epochs 3 --device cpu"
 SEARCH = f"search --space local --strategy random {SMALL} --trials 5 --top 2 --seeds 2 --run x"
 
@@ -68,7 +68,8 @@ def nas(tmp_path, monkeypatch, capsys) -> Callable[[str], Done]:
 def stubbed(monkeypatch, tmp_path) -> Path:
     """Makes searches train with the stub, which learns at once and notes it in the file returned."""
     log = tmp_path / "log"
-    monkeypatch.setattr("nas.session.local_executor", lambda *_: Serial(Noting(log)))
+    for module in ("session", "compare"):
+        monkeypatch.setattr(f"nas.{module}.local_executor", lambda *_: Serial(Noting(log)))
     return log
 
 
@@ -122,6 +123,10 @@ REFUSED = [
     ("show nothing 12", "no run 'nothing' in runs"),
     ("export nothing", "no run 'nothing' in runs"),
     ("train nothing 12", "no run 'nothing' in runs"),
+    ("compare nothing", "no run 'nothing' in runs"),
+    ("compare nothing --lrs fast", "--lrs takes numbers with commas between, as in 0.002,0.005, not 'fast'"),
+    ("compare nothing --match size", "no --match 'size': known: macs, params"),
+    ("compare nothing --against ,", "--against names nobody"),
     ("spaces nowhere", "no space 'nowhere': known: grouped, "),
     ("spaces --list", "--list needs the name of a space: grouped, "),
     # sizes and numbers
@@ -488,6 +493,44 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     assert "2 epochs, validation accuracy" in (tmp_path / "exported" / f"subgrid_{best}.py").read_text()
 
 
+COMPARE = "compare x --against mixer,convmixer --images 300 --epochs 2 --seeds 2 --workers 2 --device cpu --depth 1"
+
+
+def test_a_real_comparison_from_end_to_end(nas, tmp_path):
+    nas(REAL.replace("--trials 3", "--trials 1"))
+    done = nas(COMPARE)
+    assert done.status == 0
+    (path,) = (tmp_path / "runs").glob("x-compare-*")
+    head = (
+        r"network ([0-9a-f]{10}) of x and 2 of the zoo: [0-9,]+ to [0-9,]+ parameters\n.*\nrun x-compare-[0-9a-f]{6}: "
+    )
+    found = re.match(head, done.out)[1]
+    assert "data digits: 300 training, 288 validation and 359 test images" in done.out
+    assert re.search(rf"^ {found} \(found\) .* ± .*% +2 +[0-9.]+ +1.00 *$", done.out, re.M)
+    assert re.search(r"^ mixer .* ± .*% +2 +[0-9.]+ +[0-9.]+ +[-+][0-9.]+ ± [0-9.]+ *$", done.out, re.M)
+    for name in ("mixer", "convmixer"):
+        words = "is ahead of|does not beat|cannot be told from"
+        assert re.search(rf"^{found} ({words}) {name}: [-+][0-9.]+ ± [0-9.]+ points$", done.out, re.M)
+    lines = done.err.splitlines()
+    assert [
+        line for line in lines if not re.match(r"(learning rates|comparing) \d+/\d+  .* s(  \(.* left\))?$", line)
+    ] == []
+    results = [json.loads(line) for line in (path / "results.jsonl").read_text().splitlines()]
+    assert len(results) == len(lines)
+    assert [result["phase"] for result in results if result["test"]] == ["compare"] * 6
+
+    again = nas(COMPARE)
+    assert (again.status, again.out, again.err) == (0, done.out, "")  # the latencies too are those measured then
+    rows = nas(f"{COMPARE} --json").rows
+    assert [row["name"] for row in rows] == [found, "mixer", "convmixer"]
+    for row in rows:
+        assert abs(row["params"] / rows[0]["params"] - 1) <= 0.05
+        assert row["lr"] == max(row["validation"], key=row["validation"].get) or row["validation"][f"{row['lr']:g}"]
+        assert row["test"]["n"] == len(row["seeds"]) == 2 and row["ms"] > 0
+    assert rows[1]["difference"]["n"] == 2 and rows[1]["verdict"] in done.out
+    one_line(nas(f"top {path.name}"), "holds a comparison, not a search: `nas compare` of its search shows it")
+
+
 def start(line: str, folder: Path) -> subprocess.Popen[str]:
     """A command in a process group of its own, as a shell starts it."""
     pipe = subprocess.PIPE
@@ -599,7 +642,8 @@ def test_whatever_stands_in_a_run_is_read_or_refused_in_a_line(rounds, nas, stub
         lines = texts[files[number % 2]].splitlines() if number % 2 else [texts[files[0]]]
         place = chance.randrange(len(lines))
         lines[place] = spoilt(lines[place], chance)
-        for command in ("top x", f"show x {ids[0]}", "export x --top 2", f"train x {ids[0]} --epochs 1", SEARCH):
+        reading = "top x", f"show x {ids[0]}", "export x --top 2", f"train x {ids[0]} --epochs 1"
+        for command in (*reading, "compare x --against convmixer --lrs 0.005 --seeds 1", SEARCH):
             for path, text in texts.items():
                 path.write_text(text)
             files[number % 2].write_text("\n".join(lines) + "\n")
@@ -608,4 +652,4 @@ def test_whatever_stands_in_a_run_is_read_or_refused_in_a_line(rounds, nas, stub
             if done.status:
                 refusals += 1
                 one_line(done, "", out="space local" * (command == SEARCH and "space local" in done.out))
-    assert rounds < refusals < 5 * rounds
+    assert rounds < refusals < 6 * rounds

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean
 
+import numpy as np
 import pytest
 from searches import Noting, notes, result_of, tiny
 from stubs import accuracy
 
 from einmix import Architecture
-from nas.compare import AGAINST, FACTORS, Compared, Comparing, Comparison
+from nas.compare import AGAINST, Compared, Comparing, Comparison
 from nas.errors import NasError
 from nas.executors import Serial
 from nas.latency import Conditions, latencies, measure
@@ -158,9 +159,9 @@ def prepared(tmp_path, monkeypatch):
 
 
 def test_each_network_is_tested_once_at_its_own_best_learning_rate(prepared, tmp_path):
-    comparison, compared = prepared()
+    comparison, compared = prepared(lrs=(0.01, 0.002, 0.005))
     assert [each.name for each in compared] == [comparison.standing.id, "mixer", "convmixer"]
-    assert comparison.lrs == tuple(float(f"{factor * 5e-3:.2g}") for factor in FACTORS)
+    assert comparison.lrs == (0.002, 0.005, 0.01)
     for each in compared:
         id = each.architecture.id
         assert Target("params", compared[0].architecture.params).off(each.architecture) <= NEAR
@@ -170,6 +171,7 @@ def test_each_network_is_tested_once_at_its_own_best_learning_rate(prepared, tmp
         assert not any(result.test for result in each.tuned)
         assert each.accuracies == {seed: accuracy(id, seed) for seed in (1001, 1002)}
         assert {result.lr for result in each.tested} == {each.lr}
+        assert {result.epochs for result in each.tuned} == {1} and {result.epochs for result in each.tested} == {3}
     keys = [note.key for note in notes(tmp_path / "log", "start")]
     assert len(keys) == len(set(keys)) == 3 * (3 + 2)
     found, mixer, _ = compared
@@ -178,15 +180,33 @@ def test_each_network_is_tested_once_at_its_own_best_learning_rate(prepared, tmp
     assert (found.difference, mixer.difference.n, mixer.ms) == (None, 2, 2.0)
 
 
+def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
+    _, compared = prepared()
+    for each in compared:
+        rates = sorted(result.lr for result in each.tuned)
+        assert {0.005, 0.015} <= set(rates) and 3 <= len(rates) <= 5
+        assert all(2.8 < after / before < 3.2 for before, after in pairwise(rates))
+        assert len(rates) == 5 or not each.at_edge
+        best = max(each.tuned, key=lambda result: result.score.accuracy)
+        assert each.lr == best.lr
+
+
+def test_one_learning_rate_is_not_tried(prepared, tmp_path):
+    _, compared = prepared(lrs=(0.005,))
+    assert [(each.lr, each.tuned, len(each.tested)) for each in compared] == [(0.005, (), 2)] * 3
+    assert len(notes(tmp_path / "log", "start")) == 6
+
+
 @pytest.mark.parametrize("stop", [0, 4, 9, 12])
 def test_what_was_stopped_goes_on_and_trains_nothing_twice(stop, prepared, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         prepared(Trainer(tmp_path / "log", stop=stop))
     _, compared = prepared()
-    assert len(notes(tmp_path / "log", "start")) == 15 + 1  # the one that was under way
+    keys = [note.key for note in notes(tmp_path / "log", "start")]
+    assert len(keys) == len(set(keys)) + 1  # the one that was under way
     assert [len(each.tested) for each in compared] == [2, 2, 2]
     _, again = prepared()
-    assert len(notes(tmp_path / "log", "start")) == 16
+    assert len(notes(tmp_path / "log", "start")) == len(keys)
     assert again == compared
 
 
@@ -194,18 +214,18 @@ def test_what_was_stopped_goes_on_and_trains_nothing_twice(stop, prepared, tmp_p
     ("changes", "more"),
     [
         ({"seeds": 4}, 3 * 2),
-        ({"against": ("mixer", "convmixer", "fnet")}, 5),
+        ({"against": ("mixer", "convmixer", "fnet")}, 2 + 2),
         ({"against": ("mixer",), "workers": 1}, 0),
-        ({"lrs": (0.005,)}, 3 * 3),  # another comparison
-        ({"epochs": 1}, 3 * 5),
-        ({"images": 500}, 3 * 5),
-        ({"match": "macs"}, 3 * 5),
+        ({"lrs": (0.005,)}, 3 * 2),  # another comparison
+        ({"epochs": 1}, 3 * 4),
+        ({"images": 500}, 3 * 4),
+        ({"match": "macs"}, 3 * 4),
     ],
 )
 def test_more_of_the_same_trains_what_is_missing(changes, more, prepared, tmp_path):
-    first, _ = prepared()
-    second, compared = prepared(**changes)
-    assert len(notes(tmp_path / "log", "start")) == 15 + more
+    first, _ = prepared(lrs=(0.005, 0.01))
+    second, compared = prepared(**{"lrs": (0.005, 0.01)} | changes)
+    assert len(notes(tmp_path / "log", "start")) == 12 + more
     assert (first.name == second.name) == (not changes.keys() & {"lrs", "epochs", "images", "match"})
     assert all(len(each.tested) == len(second.seeds) for each in compared)
 
@@ -216,8 +236,15 @@ def test_a_budget_scales_all_of_them(prepared):
     assert compared[0].architecture.id != comparison.standing.id == compared[0].name
 
 
-def test_other_data_gets_the_network_on_its_own_grid(prepared, monkeypatch):
-    monkeypatch.setattr("nas.compare.scaled_member", partial(scaled_member))
+def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path):
+    x = np.random.default_rng(0).random((60, 16, 16), np.float32)
+    np.savez(tmp_path / "larger.npz", x=x, y=np.arange(60) % 3)
+    comparison, compared = prepared(data=str(tmp_path / "larger.npz"), patch=4)
+    found = compared[0].architecture
+    assert found.inputs == (("h", 16), ("w", 16), ("c", 1)) and found.classes == 3
+    assert found.mixers == comparison.standing.architecture.mixers  # on the same 4 x 4 patches
+    assert "chosen on digits, other data" in " ".join(comparison_notes(comparison, compared))
+    assert comparison.recipe.epochs == 20 and comparison.recipe.lr == 5e-3
     with pytest.raises(NasError, match="is for axes h w, not t"):
         prepared(data="mnist1d")
     _, compared = prepared(data="digits")  # its own

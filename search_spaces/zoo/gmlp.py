@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Gate, Linear, Mix, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import NORM_1E_6, everywhere, merged, network, stem
+from search_spaces.zoo.parts import everywhere, merged, network, stem
 
 
-def gmlp(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 6) -> Architecture:
-    """`ratio` times as many hidden channels as channels, before the gate halves them; even, or the width is."""
+def gmlp(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:
+    """`ratio` times as many hidden channels as channels, before the gate halves them: even, or the width is.
+
+    `eps` is that of the norms but for the one in the gate.
+    """
+    norm = Norm(eps=eps)
     mix = Mix(everywhere(merged(inputs.shape, patch), f"s{ratio * width // 2}"), start="gate")
     gated = (Linear(ratio * width), Activation(), Gate((Norm(), mix)), Linear(width))
-    block = (Residual((NORM_1E_6, *gated)),)
-    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(NORM_1E_6,))
+    block = (Residual((norm, *gated)),)
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(norm,))
 
 
 MEMBER = Member(
@@ -21,9 +25,9 @@ MEMBER = Member(
     "Liu et al., Pay Attention to MLPs, 2021 (arXiv:2105.08050)",
     gmlp,
     {
-        "ti/16": {"patch": 16, "width": 128, "depth": 30},
-        "s/16": {"patch": 16, "width": 256, "depth": 30},
-        "b/16": {"patch": 16, "width": 512, "depth": 30},
+        "ti/16": {"patch": 16, "width": 128, "depth": 30, "eps": 1e-6},
+        "s/16": {"patch": 16, "width": 256, "depth": 30, "eps": 1e-6},
+        "b/16": {"patch": 16, "width": 512, "depth": 30, "eps": 1e-6},
     },
     step=1,
 )

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Block, Gate, Linear, Mix, Mixer, Residual, Sequence, Split
+from einmix import Activation, Architecture, Block, Gate, Linear, Mix, Mixer, Norm, Residual, Sequence, Split
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import NORM_1E_6, Grid, fitting, mixer, mlp
+from search_spaces.zoo.parts import Grid, fitting, mixer, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 
 def maxim(
-    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, grid: int = 4, block: int = 4
+    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, grid: int = 4, block: int = 4, ratio: int = 1
 ) -> Architecture:
-    """`grid` and `block` are positions an axis, where they divide it; MAXIM's squeeze-and-excite is left out."""
+    """`grid` and `block` are positions an axis, where they divide it; MAXIM's squeeze-and-excite is left out.
+
+    `ratio` is that of the MLP over channels, as in MAXIM's bottleneck.
+    """
 
     def blocks(sizes: Grid, level: Level) -> tuple[Block, ...]:
         width, apart, near = level.width, _fitting(sizes, grid), _fitting(sizes, block)
         far = mixer(sizes, f"s{width}", bias=True, **{axis: f"m{k}.s{sizes[axis] // k}" for axis, k in apart.items()})
         local = mixer(sizes, f"s{width}", bias=True, **{axis: f"s{sizes[axis] // k}.m{k}" for axis, k in near.items()})
         both = Split((_gmlp(far, width), _gmlp(local, width)))
-        multi = Residual((NORM_1E_6, Linear(2 * width), Activation(), both, Linear(width)))
-        return ((multi, mlp((NORM_1E_6,), width, 1)),) * level.depth
+        multi = Residual((Norm(), Linear(2 * width), Activation(), both, Linear(width)))
+        return ((multi, mlp((Norm(),), width, ratio)),) * level.depth
 
     return pyramid(
         inputs,
         levels(patch, width, depth),
         embed=lambda before, level: (cut(before, level),),
         blocks=blocks,
-        head=(NORM_1E_6,),
+        head=(Norm(),),
     )
 
 
 def _gmlp(positions: Mixer, width: int) -> Sequence:
-    gate = Gate((NORM_1E_6, Mix(positions, start="gate")))
-    return (Residual((NORM_1E_6, Linear(2 * width), Activation(), gate, Linear(width))),)
+    gate = Gate((Norm(), Mix(positions, start="gate")))
+    return (Residual((Norm(), Linear(2 * width), Activation(), gate, Linear(width))),)
 
 
 def _fitting(sizes: Grid, most: int) -> Grid:

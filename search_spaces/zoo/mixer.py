@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Mix, Residual, Stage
+from einmix import Activation, Architecture, Mix, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import NORM_1E_6, merged, mixer, mlp, network, stem
+from search_spaces.zoo.parts import merged, mixer, mlp, network, stem
 
 
-def mlp_mixer(inputs: Inputs, *, patch: int, width: int, depth: int, tokens: int = 0, ratio: int = 4) -> Architecture:
-    """`tokens` are the hidden positions, by default half as many as channels, as published."""
-    grid = merged(inputs.shape, patch)
+def mlp_mixer(
+    inputs: Inputs, *, patch: int, width: int, depth: int, tokens: int = 0, eps: float = 1e-5
+) -> Architecture:
+    """`tokens` are the hidden positions, by default half as many as channels, as published; `eps` is of the norms."""
+    grid, norm = merged(inputs.shape, patch), Norm(eps=eps)
     hidden = tokens or max(1, width // 2)
     first, *others = grid
     inner = {first: hidden} | dict.fromkeys(others, 1)
     there = mixer(grid, f"s{width}", bias=True, **{axis: f"m{n}:{inner[axis]}" for axis, n in grid.items()})
     back = mixer(inner, f"s{width}", bias=True, **{axis: f"m{inner[axis]}:{n}" for axis, n in grid.items()})
     block = (
-        Residual((NORM_1E_6, Mix(there), Activation(), Mix(back))),
-        mlp((NORM_1E_6,), width, ratio),
+        Residual((norm, Mix(there), Activation(), Mix(back))),
+        mlp((norm,), width, 4),
     )
-    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(NORM_1E_6,))
+    return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(norm,))
 
 
 MEMBER = Member(
@@ -28,11 +30,11 @@ MEMBER = Member(
     "Tolstikhin et al., MLP-Mixer, 2021 (arXiv:2105.01601)",
     mlp_mixer,
     {
-        "s/16": {"patch": 16, "width": 512, "depth": 8},
-        "s/32": {"patch": 32, "width": 512, "depth": 8},
-        "b/16": {"patch": 16, "width": 768, "depth": 12},
-        "b/32": {"patch": 32, "width": 768, "depth": 12},
-        "l/16": {"patch": 16, "width": 1024, "depth": 24},
-        "l/32": {"patch": 32, "width": 1024, "depth": 24},
+        "s/16": {"patch": 16, "width": 512, "depth": 8, "eps": 1e-6},
+        "s/32": {"patch": 32, "width": 512, "depth": 8, "eps": 1e-6},
+        "b/16": {"patch": 16, "width": 768, "depth": 12, "eps": 1e-6},
+        "b/32": {"patch": 32, "width": 768, "depth": 12, "eps": 1e-6},
+        "l/16": {"patch": 16, "width": 1024, "depth": 24, "eps": 1e-6},
+        "l/32": {"patch": 32, "width": 1024, "depth": 24, "eps": 1e-6},
     },
 )

@@ -71,6 +71,3 @@ def fitting(n: int, most: int) -> int:
     4
     """
     return max(k for k in divisors(n) if k <= most)
-
-
-NORM_1E_6 = Norm(eps=1e-6)

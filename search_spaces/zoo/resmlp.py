@@ -10,7 +10,7 @@ from search_spaces.zoo.parts import affine, everywhere, merged, network, stem
 
 
 def resmlp(
-    inputs: Inputs, *, patch: int, width: int, depth: int, scale: float = 1e-4, scale_first: bool = False
+    inputs: Inputs, *, patch: int, width: int, depth: int, scale: float = 0.1, scale_first: bool = False
 ) -> Architecture:
     """LayerScale starts at `scale` and ends a branch, which an affine begins; with `scale_first` they change places."""
     grid = merged(inputs.shape, patch)
@@ -30,7 +30,7 @@ MEMBER = Member(
     "Touvron et al., ResMLP, 2021 (arXiv:2105.03404)",
     resmlp,
     {
-        "s12": {"patch": 16, "width": 384, "depth": 12},
+        "s12": {"patch": 16, "width": 384, "depth": 12, "scale": 1e-4},
         "s24": {"patch": 16, "width": 384, "depth": 24, "scale": 1e-5},
         "s36": {"patch": 16, "width": 384, "depth": 36, "scale": 1e-6},
         "b24/16": {"patch": 16, "width": 768, "depth": 24, "scale": 1e-6},
