@@ -47,10 +47,10 @@ def _calls(steps: Iterable[Step]) -> list[Call]:
 
 def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
     """The same for the first nodes of a network, whose input is `b c ...`."""
-    first, *rest = steps
-    if isinstance(first.node, Mix):
-        return [mixer_call(first.node, channels_first=True), *emit(rest)]
-    return _tidied([_channels_last(sizes), *_calls([first, *rest])])
+    found = tuple(steps)
+    if found and isinstance(found[0].node, Mix):
+        return [mixer_call(found[0].node, channels_first=True), *emit(found[1:])]
+    return _tidied([_channels_last(sizes), *_calls(found)])
 
 
 def layout(sizes: Sizes, *, first: bool = False) -> str:
@@ -174,7 +174,9 @@ def _shift(step: Step) -> list[Call]:
 def _shuffle(step: Step) -> list[Call]:
     node: Any = step.node
     axes = " ".join(axis for axis in step.before if axis != "c")
-    return [Call("Rearrange", (f"b {axes} (c1 c2) -> b {axes} (c2 c1)",), (("c1", Size(node.groups, "n")),))]
+    outer, inner = [name for name in ("c1", "c2", "c3", "c4", "c5", "c6") if name not in step.before][:2]
+    pattern = f"b {axes} ({outer} {inner}) -> b {axes} ({inner} {outer})"
+    return [Call("Rearrange", (pattern,), ((outer, Size(node.groups, "n")),))]
 
 
 def _conv(step: Step) -> list[Call]:

@@ -203,7 +203,8 @@ def fourier(mix: nn.Module, *lengths: int, part: str) -> nn.Module:
     for n in lengths:
         own = torch.outer(torch.arange(n), torch.arange(n)) % n / n
         turns = (turns[:, None, :, None] + own[None, :, None, :]).flatten(2).flatten(0, 1)
-    value = (2 * torch.pi * turns).cos().reshape(mix.weight.shape) / len(turns) ** 0.5
+    value = (2 * torch.pi * turns).cos() / len(turns) ** 0.5
+    value = value.repeat(mix.weight.numel() // value.numel(), 1).reshape(mix.weight.shape)
     del mix.weight
     mix.register_buffer("weight", value)
     return mix
@@ -213,27 +214,28 @@ TIED = '''
 class Tied(nn.Module):
     """Weights with one number for every offset from input to output, `around` the end of the axes or not."""
 
-    def __init__(self, lengths: tuple[int, ...], around: bool):
+    def __init__(self, shape: tuple[int, ...], lengths: tuple[int, ...], around: bool):
         super().__init__()
+        self.shape = shape
         offset = torch.zeros(1, 1, dtype=torch.long)
         for n in lengths:
             own = torch.arange(n) - torch.arange(n)[:, None]
             own, m = (own % n, n) if around else (own + n - 1, 2 * n - 1)
             offset = (offset[:, None, :, None] * m + own[None, :, None, :]).flatten(2).flatten(0, 1)
-        self.register_buffer("offset", offset.reshape(lengths * 2), persistent=False)
+        self.register_buffer("offset", offset.flatten(), persistent=False)
 
     def forward(self, values):
-        return values[..., self.offset]
+        return values[:, self.offset].reshape(self.shape)
 
     def right_inverse(self, weight):
-        flat = self.offset.flatten()
-        place = torch.empty(int(flat.max()) + 1, dtype=torch.long).scatter_(0, flat, torch.arange(len(flat)))
-        return weight.flatten(-self.offset.ndim)[..., place]
+        place = torch.empty(int(self.offset.max()) + 1, dtype=torch.long)
+        place.scatter_(0, self.offset, torch.arange(len(self.offset)))
+        return weight.reshape(-1, len(self.offset))[:, place]
 
 
 def tied(mix: nn.Module, *lengths: int, around: bool = True) -> nn.Module:
     """Ties a mixer's weights; `lengths` are those of its mixed axes."""
-    nn.utils.parametrize.register_parametrization(mix, "weight", Tied(lengths, around))
+    nn.utils.parametrize.register_parametrization(mix, "weight", Tied(mix.weight.shape, lengths, around))
     return mix
 '''
 

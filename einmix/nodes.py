@@ -99,6 +99,8 @@ class Linear:
     def __post_init__(self) -> None:
         whole(self.out, "out", MAX_SIZE)
         _check_start(self.start)
+        if self.start == "gate":
+            raise PatternError("a linear layer does not start as a gate", hint="a mixer over positions does")
 
     @property
     def text(self) -> str:
@@ -572,14 +574,16 @@ def steps(sequence: Sequence, sizes: Sizes, depth: int = 0) -> tuple[Step, ...]:
 
 
 def _check_start(start: str) -> None:
-    first, _, rest = start.partition(" ")
-    number = rest if first == "normal" else start
+    number = start.removeprefix("normal ")
     if start in ("", "zero", "gate"):
         return
     try:
-        _number(float(number), "a start", 0.0, 1e3)
+        value = float(number)
     except ValueError:
         raise PatternError(f"no start {start[:40]!r}", hint="zero, gate, a number, or normal and a number") from None
+    _number(value, "a start", 1e-12, 1e3)
+    if number != f"{value:g}":
+        raise PatternError(f"no start {start[:40]!r}", hint=f"the number is written {value:g}")
 
 
 def _number(value: float, name: str, least: float, most: float) -> None:

@@ -19,6 +19,7 @@ from einmix.nodes import (
     Norm,
     Residual,
     Reweight,
+    Sequence,
     Shift,
     Shuffle,
     Split,
@@ -41,21 +42,13 @@ def to_value(node: Node) -> Any:
 def from_value(value: Any) -> Node:
     """The node that `to_value` wrote. Raises PatternError for everything else."""
     if isinstance(value, str):
-        return _read_leaf(value)
+        return _read(value)
     if isinstance(value, list):
         return Residual(tuple(map(from_value, value)))
     if isinstance(value, dict) and len(value) == 1:
         ((text, branches),) = value.items()
-        kind, options = _read_words(text)
-        known = kind in _PARALLEL or kind in (Reweight.kind, Gate.kind)
-        if known and isinstance(branches, list) and all(isinstance(branch, list) for branch in branches):
-            inner = tuple(tuple(map(from_value, branch)) for branch in branches)
-            if kind == Reweight.kind and set(options) <= {"ratio"}:
-                return Reweight(inner, **{name: _whole(value) for name, value in options.items()})
-            if kind in _PARALLEL and not options:
-                return _PARALLEL[kind](inner)
-            if kind == Gate.kind and len(inner) == 1 and not options:
-                return Gate(inner[0])
+        if isinstance(text, str) and isinstance(branches, list) and all(isinstance(each, list) for each in branches):
+            return _read(text, tuple(tuple(map(from_value, branch)) for branch in branches))
     raise _no_node(value)
 
 
@@ -70,9 +63,10 @@ _KNOWN = (
 )
 
 
-def _read_leaf(text: str) -> Node:
+def _read(text: str, branches: tuple[Sequence, ...] | None = None) -> Node:
+    """The node of this text, with these branches if it is one that has branches."""
     try:
-        node = _leaf(text)
+        node = _leaf(text) if branches is None else _tree(text, branches)
     except PatternError:
         raise
     except (TypeError, ValueError):  # an option that the kind does not have, a word that is no number
@@ -80,6 +74,17 @@ def _read_leaf(text: str) -> Node:
     if node.text != text:
         raise _no_node(text, hint=f"it is written {node.text!r}")
     return node
+
+
+def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
+    kind, options = _read_words(text)
+    if kind == Gate.kind and len(branches) == 1 and not options:
+        return Gate(*branches)
+    if kind == Reweight.kind:
+        return Reweight(branches, **{name: _whole(value) for name, value in options.items()})
+    if kind in _PARALLEL:
+        return _PARALLEL[kind](branches, **options)
+    raise PatternError(f"{text[:80]!r} with {len(branches)} branches is no node", hint=_KNOWN)
 
 
 def _leaf(text: str) -> Node:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from einmix import Mixer, PatternError
+from einmix import Architecture, Mixer, PatternError
 from nas.errors import NasError, one_line
 from nas.options import Options
 from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, shape_of, typed
@@ -91,6 +91,9 @@ def search(
     trials: Annotated[int, typer.Option(help="Architectures to try.")] = Options.trials,
     minutes: Annotated[float | None, typer.Option(help="Ask for no new ones after so many minutes.")] = None,
     strategy: Annotated[str, typer.Option(help="tpe, random or exhaustive.")] = Options.strategy,
+    start: Annotated[
+        str, typer.Option(help="Networks of the zoo to try first: mixer,gmlp,vip (`nas zoo` lists them).")
+    ] = "",
     objective: Annotated[
         str, typer.Option(help="accuracy, loss, params, macs, seconds; several give a front.")
     ] = Options.objective,
@@ -132,6 +135,7 @@ def search(
         trials=trials,
         minutes=minutes,
         strategy=strategy,
+        start=_names(start),
         objective=objective,
         max_params=max_params,
         min_params=min_params,
@@ -203,7 +207,7 @@ def _introduce(session: Session, as_json: bool) -> None:
 
 
 def _propose(session: Session, as_json: bool) -> None:
-    from nas.tables import architecture_json, einmix_line
+    from nas.tables import architecture_json
 
     for number in range(1, session.plan.trials + 1):
         architecture = session.strategy.ask()
@@ -213,8 +217,7 @@ def _propose(session: Session, as_json: bool) -> None:
             print_json(architecture_json(architecture))
             continue
         print(f"{number:3} {architecture.id}  {architecture.params:,} parameters  {architecture.macs:,} MACs")
-        for mixer in architecture.mixers:
-            print(f"      {einmix_line(mixer)}")
+        _print_blocks(architecture)
 
 
 @app.command()
@@ -280,8 +283,18 @@ def _list(space: SearchSpace, n: int | None, as_json: bool) -> None:
     print(f"architectures ({count(space.count())} in all): id, parameters, MACs; mixers")
     for architecture in islice(space.enumerate(), n):
         print(f"  {architecture.id} {architecture.params:9,} {architecture.macs:11,}")
-        for mixer in architecture.mixers:
-            print(f"      {einmix_line(mixer)}")
+        _print_blocks(architecture)
+
+
+def _print_blocks(architecture: Architecture) -> None:
+    """A line a mixer, below a line a block where there is more to a block than its mixer."""
+    from nas.tables import block_mixers, block_words, blocks, einmix_line
+
+    for block in blocks(architecture):
+        mixers, words = block_mixers(block), block_words(block)
+        alone = [str(mixer).removesuffix(" +b") for mixer in mixers] == [words]
+        for line in [*([] if alone else [words]), *map(einmix_line, mixers)]:
+            print(f"      {line}")
 
 
 def _space_json(space: SearchSpace) -> dict[str, Any]:
@@ -615,6 +628,11 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in tables.footnotes(standings):
         console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names in a list such as mixer,gmlp."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
 
 
 def _sizes(text: str | None, name: str) -> tuple[int, ...]:

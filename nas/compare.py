@@ -19,7 +19,7 @@ from nas.ranking import Gain, Standing, paired
 from nas.recipe import Recipe
 from nas.results import Result
 from nas.runs import Run
-from nas.scaling import Cost, Target, depth_of, moved, scaled_found, scaled_member
+from nas.scaling import Cost, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
 from nas.search import Status, Watcher, make_job
 from nas.session import (
     FEW_SEEDS,
@@ -192,28 +192,45 @@ class Comparison:
         return seed
 
     @cached_property
+    def inputs(self) -> Inputs:
+        """What all networks take and give."""
+        return Inputs(self.dataset.shape, self.dataset.channels, self.dataset.classes)
+
+    @cached_property
+    def found(self) -> Architecture:
+        """The found network as it is trained here: as it was found, on other data carried there, with a budget scaled."""
+        found, budget = self.standing.architecture, self.comparing.budget
+        if self.is_elsewhere:
+            found = moved(found, self.inputs, patch=self.comparing.patch)
+        return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found)) if budget else found
+
+    @cached_property
+    def patch(self) -> int:
+        """The patch at which the others are built, where it has a network of such a size."""
+        return self.comparing.patch or patch_of(self.found)
+
+    @cached_property
     def networks(self) -> dict[str, Architecture]:
         """The found network, by its own id, then the others by their names, all of about one size."""
-        comparing, data = self.comparing, self.dataset
-        inputs = Inputs(data.shape, data.channels, data.classes)
-        found = self.standing.architecture
-        if self.is_elsewhere:
-            found = moved(found, inputs, patch=comparing.patch)
-        if comparing.budget:
-            found = scaled_found(found, inputs, Target(self.match, comparing.budget), patch=patch_of(found))
-        target = Target(self.match, comparing.budget or getattr(found, comparing.match))
-        patch, depth = comparing.patch or patch_of(found), comparing.depth or depth_of(found)
+        target = Target(self.match, self.comparing.budget or getattr(self.found, self.match))
+        depth = self.comparing.depth or depth_of(self.found)
+        scaled = scaled_anywhere if self.comparing.patch is None else scaled_member
         others, refused = {}, {}
-        for name in dict.fromkeys(comparing.against):
+        for name in dict.fromkeys(self.comparing.against):
             try:
-                others[name] = scaled_member(name, inputs, target, patch=patch, depth=depth)
+                others[name] = scaled(name, self.inputs, target, patch=self.patch, depth=depth)
             except NasError as error:
                 refused[name] = str(error)
         if refused:
             also = f"; nor has {', '.join(list(refused)[1:])}" if len(refused) > 1 else ""
             goes = f": --against {','.join(others)} goes" if others else ""
             raise NasError(f"{next(iter(refused.values()))}{also}{goes}")
-        return {self.standing.id: found} | others
+        return {self.standing.id: self.found} | others
+
+    @property
+    def at_other_patches(self) -> list[str]:
+        """Those that have no network of such a size at the patch of the found one."""
+        return [n for n, each in self.networks.items() if each is not self.found and patch_of(each) != self.patch]
 
     @property
     def match(self) -> Cost:
@@ -222,10 +239,9 @@ class Comparison:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What run.json keeps: everything needed to repeat the comparison."""
-        found, *_ = self.networks.values()
         asked = {name: getattr(self.comparing, name) for name in ("match", "budget", "patch", "depth")}
         return {
-            "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": found.id} | asked,
+            "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": self.found.id} | asked,
             "data": self.dataset.facts(),
             "recipe": self.recipe.to_json(),
             "lrs": list(self.lrs),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import gcd, log
 from typing import Literal
 
 from einmix import Architecture, PatternError
@@ -51,7 +53,7 @@ def depth_of(architecture: Architecture) -> int:
 def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
     """A network of the zoo at this patch, of `depth` to twice as many blocks, as near to the target as there is one.
 
-    Where none of these is near, half to three times as many blocks are tried.
+    Where none of these is near, half to three times as many blocks are tried, then widths between its usual ones.
 
     >>> digits = Inputs({"h": 8, "w": 8}, channels=1, classes=10)
     >>> scaled_member("mixer", digits, Target("params", 20_000), patch=2, depth=4).params
@@ -67,6 +69,22 @@ def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: int, dept
     return best
 
 
+def scaled_anywhere(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
+    """The same at this patch, or where that has no such size at the nearest patch that has one, larger ones first.
+
+    Raises what `scaled_member` does at this patch where no other one is of help.
+    """
+    sides = divisors(gcd(*inputs.shape.values()))[:-1]
+    others = sorted((size for size in sides if size != patch), key=lambda size: (abs(log(size / patch)), -size))
+    try:
+        return scaled_member(name, inputs, target, patch=patch, depth=depth)
+    except NasError:
+        for other in others:
+            with suppress(NasError):
+                return scaled_member(name, inputs, target, patch=other, depth=depth)
+        raise
+
+
 def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
     """The same, however near it comes."""
     found = member(name)
@@ -74,7 +92,11 @@ def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: int, dep
     def make(width: int, depth: int) -> Architecture:
         return found.at(inputs, patch=patch, width=width, depth=depth)
 
-    return nearest(name, make, target, step=found.step, depth=depth)
+    best = nearest(name, make, target, step=found.step, depth=depth)
+    for step in reversed(divisors(found.step)[:-1]):
+        if target.off(best) > NEAR:
+            best = min(best, nearest(name, make, target, step=step, depth=depth), key=target.off)
+    return best
 
 
 def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, patch: int) -> Architecture:

@@ -28,6 +28,7 @@ POLL = 1.0
 class Plan:
     """How much is tried and how: `trials` architectures at `epochs` epochs, then `top` of them over `seeds` seeds.
 
+    `start` are the ids of networks that are tried first, wherever they come from.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
     search, not the finals.
     """
@@ -41,6 +42,7 @@ class Plan:
     rungs: tuple[int, ...] = ()
     eta: float = 2.0
     minutes: float | None = None
+    start: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
 
     @property
@@ -166,7 +168,9 @@ class Search:
             if len(chosen) == self.plan.top:
                 break
             architecture = Architecture.from_json(result.architecture)
-            macro = self.space.macro(architecture)  # None where the search was started with another network
+            macro = self.space.macro(architecture)
+            if macro is None and architecture.id not in self.plan.start:  # of another version of the space
+                continue
             found = self.space.references(macro) if macro else {}
             own = {reference.id: (label, reference) for label, reference in found.items()}
             references |= own

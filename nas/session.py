@@ -66,6 +66,7 @@ class Session:
             label_smoothing=options.label_smoothing,
             augment=options.augment,
         )
+        first = [starting(name, self.space, self.budget) for name in options.start]
         self.plan = Plan(
             trials=options.trials,
             epochs=self.recipe.epochs,
@@ -76,11 +77,12 @@ class Session:
             top=options.top,
             seeds=options.seeds or (FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS),
             objectives=self.objectives,
+            start=tuple(architecture.id for architecture in first),
         )
         strategy = make_strategy(
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
         )
-        self.strategy: Strategy = Started(strategy, [starting(name, self.space, self.budget) for name in options.start])
+        self.strategy: Strategy = Started(strategy, first)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

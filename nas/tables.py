@@ -247,6 +247,10 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
         f"ms: a forward pass of {conditions.batch} images, {conditions.device}, {conditions.threads} thread, median of "
         f"{conditions.repeats} in turn with the others; ratio: to the found network's",
     ]
+    if others := comparison.at_other_patches:
+        notes.append(
+            f"{', '.join(others)}: none of this size at a patch of {comparison.patch}, so at the nearest patch"
+        )
     if edge := [each.name for each in compared if each.at_edge]:
         notes.append(f"the best lr of {', '.join(edge)} is at the end of those tried: with --lrs it may do better")
     failed = [each for each in compared if each.reason]

@@ -198,7 +198,7 @@ REFUSED = [
     ("stages/0/blocks/0", "norm", "'n' is no node"),
     (NODE, "pool 3", "'pool 3' is no node"),
     (NODE, "conv 3; colour 2", "'conv 3; colour 2' is no node"),
-    (NODE, {"norm": [[]]}, "\"{'norm': [[]]}\" is no node"),
+    (NODE, {"norm": [[]]}, "'norm' with 1 branches is no node"),
     (NODE, {"sum": [["norm"]]}, "a sum has 2 to 16 branches, not 1"),
     (NODE, "norm ", "'norm ' is no node"),
     (NODE, "linear", "'linear' is no node"),

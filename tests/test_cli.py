@@ -129,6 +129,7 @@ REFUSED = [
     ("compare nothing --against ,", "--against names nobody"),
     ("spaces nowhere", "no space 'nowhere': known: grouped, "),
     ("spaces --list", "--list needs the name of a space: grouped, "),
+    ("search --start mixer,gmpl", "no network 'gmpl' in the zoo: did you mean 'gmlp'"),
     # sizes and numbers
     ("search --patch 3", "a patch of 3 does not divide axis h=8; sizes that divide: 1, 2, 4, 8"),
     ("spaces --patch 16", "a patch of 16 does not divide axis h=8; sizes that divide: 1, 2, 4, 8"),
@@ -430,12 +431,28 @@ def test_texts_of_a_foreign_run_do_nothing_to_a_terminal(nas, stubbed, tmp_path)
 
 def test_spaces_are_listed_with_exact_counts(nas):
     rows = nas("spaces --json").rows
-    assert [row["name"] for row in rows] == ["grouped", "local", "subgrid", "per_channel", "mixed", "roles"]
+    assert [row["name"] for row in rows] == ["grouped", "local", "subgrid", "per_channel", "mixed", "roles", "macro"]
     text = nas("spaces").out
     assert all(re.search(rf"^ {row['name']} ", text, re.M) for row in rows)
     detailed = nas(f"spaces local {SMALL.split(' --epochs')[0]}").out
     assert "family local: h=s*.m* w=s*.m* c=g*.s*" in detailed
     assert "patch: 2\nwidth: 8\ndepth: 1\nratio: 1\n" in detailed
+
+
+def test_a_space_of_forms_is_listed_block_by_block(nas):
+    sizes = "--patch 2 --width 8 --depth 2 --ratio 2"
+    (space,) = nas(f"spaces macro --json {sizes}").rows
+    assert "gate" in space["forms"] and space["families"] == {} and space["sizes"]["stages"] == [1, 2]
+    rows = nas(f"spaces macro --list -n 30 --json {sizes}").rows
+    assert {row["kind"] for row in rows} == {"block", "architecture"}
+    assert rows[0]["text"].startswith("linear h=")
+    assert "\nforms: linear, mlp, rafts" in nas(f"spaces macro {sizes}").out
+
+
+def test_a_search_starts_with_networks_of_the_zoo(nas):
+    rows = nas("search --space macro --start resmlp,s2mlp --trials 3 --dry-run --json").rows
+    assert len(rows) == 3 and rows[1]["mixers"] == []
+    assert "weights shared" not in rows[0]["einmix"][0] and any(" c=s" in mixer for mixer in rows[0]["mixers"])
 
 
 def test_a_space_is_listed_with_einmix_lines(nas):
@@ -525,7 +542,7 @@ def test_a_real_comparison_from_end_to_end(nas, tmp_path):
     assert [row["name"] for row in rows] == [found, "mixer", "convmixer"]
     for row in rows:
         assert abs(row["params"] / rows[0]["params"] - 1) <= 0.05
-        assert row["lr"] == max(row["validation"], key=row["validation"].get) or row["validation"][f"{row['lr']:g}"]
+        assert row["validation"][f"{row['lr']:g}"] == max(row["validation"].values())
         assert row["test"]["n"] == len(row["seeds"]) == 2 and row["ms"] > 0
     assert rows[1]["difference"]["n"] == 2 and rows[1]["verdict"] in done.out
     one_line(nas(f"top {path.name}"), "holds a comparison, not a search: `nas compare` of its search shows it")
@@ -538,6 +555,24 @@ def start(line: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, cwd=folder, env=importing(), start_new_session=True, stdout=pipe, stderr=pipe, text=True
     )
+
+
+def test_a_killed_comparison_goes_on_and_tests_nothing_twice(nas, tmp_path):
+    nas(REAL.replace("--trials 3", "--trials 1"))
+    first = start(COMPARE, tmp_path)
+    lines = [first.stderr.readline() for _ in range(7)]
+    first.kill()
+    first.communicate(timeout=60)
+    (path,) = (tmp_path / "runs").glob("x-compare-*/results.jsonl")
+    before = path.read_bytes()
+    assert before.count(b"\n") >= len(lines)
+    done = nas(COMPARE)
+    assert (done.status, path.read_bytes().startswith(before)) == (0, True)
+    results = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(results) == before.count(b"\n") + len(done.err.splitlines())
+    keys = [(result["id"], result["lr"], result["seed"], result["epochs"]) for result in results]
+    assert len(keys) == len(set(keys))
+    assert sum(result["test"] is not None for result in results) == 6
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
+from random import Random
 from statistics import fmean
 
 import pytest
@@ -14,7 +15,7 @@ from searches import result_of, tiny
 from einmix import Architecture
 from nas.errors import NasError
 from nas.objectives import parse_objectives
-from nas.strategies import LISTABLE, STRATEGIES, Strategy, make_strategy
+from nas.strategies import LISTABLE, STRATEGIES, Started, Strategy, make_strategy
 from nas.trial import State
 from search_spaces import Budget, SearchSpace, SpaceError
 
@@ -95,6 +96,21 @@ def test_a_space_ends_when_all_that_is_within_the_budget_has_been_proposed(name,
     assert len(asked) == len(set(ids(asked)))
     assert set(ids(asked)) == feasible(space, budget)
     assert strategy.ask() is None
+
+
+@every_strategy
+def test_a_search_can_start_with_networks_in_and_outside_the_space(name):
+    space, budget = SMALL["local"]
+    inside, outside = next(space.enumerate()), tiny("subgrid", width=(2,), depth=(3,)).sample(Random(0))
+    assert inside in space and outside not in space
+    strategy = Started(make(name, space, budget), [outside, inside])
+    asked = drive(strategy, space.count() + 2)
+    assert ids(asked)[:2] == [outside.id, inside.id] and len(set(ids(asked))) == len(asked)
+    assert set(ids(asked)) == feasible(space, budget) | {outside.id}
+    resumed = Started(make(name, space, budget), [outside, inside])
+    resumed.tell(outside, result_of(outside, merit(outside)))
+    first, second = resumed.ask(), resumed.ask()
+    assert first == inside and second is not None and second.id not in (inside.id, outside.id)
 
 
 @every_strategy

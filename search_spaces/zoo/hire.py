@@ -42,8 +42,8 @@ def _regions(grid: Grid, axis: str, level: Level, region: int, roll: int) -> Seq
     """
     n, width, half = grid[axis], level.width, level.width // 2
     count, more = -(-n // region), -n % region
-    there = mixer(grid, f"m{width}:{half}", bias=False, **{axis: f"s{count}.m{region}:1"})
-    back = mixer(grid, f"m{half}:{width}", bias=True, **{axis: f"s{count}.m1:{region}"})
+    there = mixer(grid, f"m{width}:{half}", {axis: f"s{count}.m{region}:1"}, bias=False)
+    back = mixer(grid, f"m{half}:{width}", {axis: f"s{count}.m1:{region}"}, bias=True)
     inner = Mix(there), Norm("batch"), Activation("relu"), Mix(back)
     return Wrap(axis, roll, n + more), *inner, Wrap(axis, -roll, n)
 

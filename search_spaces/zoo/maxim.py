@@ -18,8 +18,8 @@ def maxim(
 
     def blocks(sizes: Grid, level: Level) -> tuple[Block, ...]:
         width, apart, near = level.width, _fitting(sizes, grid), _fitting(sizes, block)
-        far = mixer(sizes, f"s{width}", bias=True, **{axis: f"m{k}.s{sizes[axis] // k}" for axis, k in apart.items()})
-        local = mixer(sizes, f"s{width}", bias=True, **{axis: f"s{sizes[axis] // k}.m{k}" for axis, k in near.items()})
+        far = mixer(sizes, f"s{width}", {axis: f"m{k}.s{sizes[axis] // k}" for axis, k in apart.items()}, bias=True)
+        local = mixer(sizes, f"s{width}", {axis: f"s{sizes[axis] // k}.m{k}" for axis, k in near.items()}, bias=True)
         both = Split((_gmlp(far, width), _gmlp(local, width)))
         multi = Residual((Norm(), Linear(2 * width), Activation(), both, Linear(width)))
         return ((multi, mlp((Norm(),), width, ratio)),) * level.depth

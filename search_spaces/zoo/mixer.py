@@ -15,8 +15,8 @@ def mlp_mixer(
     hidden = tokens or max(1, width // 2)
     first, *others = grid
     inner = {first: hidden} | dict.fromkeys(others, 1)
-    there = mixer(grid, f"s{width}", bias=True, **{axis: f"m{n}:{inner[axis]}" for axis, n in grid.items()})
-    back = mixer(inner, f"s{width}", bias=True, **{axis: f"m{inner[axis]}:{n}" for axis, n in grid.items()})
+    there = mixer(grid, f"s{width}", {axis: f"m{n}:{inner[axis]}" for axis, n in grid.items()}, bias=True)
+    back = mixer(inner, f"s{width}", {axis: f"m{inner[axis]}:{n}" for axis, n in grid.items()}, bias=True)
     block = (
         Residual((norm, Mix(there), Activation(), Mix(back))),
         mlp((norm,), width, 4),

@@ -28,10 +28,10 @@ def _over_positions(grid: Grid, width: int) -> list[Mixer]:
         ((axis, n),) = grid.items()
         count = fitting(n, isqrt(n))
         pair = {axis: f"g{count}.m{n // count}"}, {axis: f"m{n // count}.g{count}"}
-        return [mixer(grid, f"s{width}", bias=bool(k), **terms) for k, terms in enumerate(pair)]
+        return [mixer(grid, f"s{width}", terms, bias=bool(k)) for k, terms in enumerate(pair)]
     first = next(iter(grid))
     apart = {axis: f"g{n}" for axis, n in grid.items()}
-    return [mixer(grid, f"s{width}", bias=axis == first, **apart | {axis: f"m{grid[axis]}"}) for axis in reversed(grid)]
+    return [mixer(grid, f"s{width}", apart | {axis: f"m{grid[axis]}"}, bias=axis == first) for axis in reversed(grid)]
 
 
 def _over_channels(grid: Grid, before: int, after: int, blocks: int) -> list[Mixer]:

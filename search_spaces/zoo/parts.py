@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual, Stage
+from einmix import Activation, Architecture, Linear, Mix, Mixer, Residual, Stage
 from einmix.architecture import HEAD
 from einmix.factors import divisors
 from einmix.nodes import Node
@@ -15,20 +15,20 @@ Grid = dict[str, int]
 """Lengths of the spatial axes at which blocks stand."""
 
 
-def mixer(grid: Mapping[str, int], channels: str, *, bias: bool = True, **axes: str) -> Mixer:
+def mixer(grid: Mapping[str, int], channels: str, axes: Mapping[str, str] | None = None, *, bias: bool = True) -> Mixer:
     """A mixer on a grid: the axes given as factors, the others shared; `channels` are the factors of c.
 
-    >>> str(mixer({"h": 8, "w": 4}, "s16", h="m8"))
+    >>> str(mixer({"h": 8, "w": 4}, "s16", {"h": "m8"}))
     'h=m8 w=s4 c=s16 +b'
     """
-    terms = [f"{axis}={axes.get(axis, f's{n}')}" for axis, n in grid.items()]
+    terms = [f"{axis}={(axes or {}).get(axis, f's{n}')}" for axis, n in grid.items()]
     return Mixer.parse(" ".join([*terms, f"c={channels}"]) + " +b" * bias)
 
 
 def patches(grid: Mapping[str, int], patch: int, before: int, width: int, *, bias: bool = True) -> Mix:
     """Non-overlapping patches of `patch` positions an axis, embedded in `width` channels; merges patches as well."""
     cut = {axis: f"s{n}.m{patch}:1" for axis, n in merged(grid, patch).items()}
-    return Mix(mixer(grid, f"m{before}:{width}", bias=bias, **cut))
+    return Mix(mixer(grid, f"m{before}:{width}", cut, bias=bias))
 
 
 def stem(inputs: Inputs, patch: int, width: int, *after: Node) -> tuple[Node, ...]:
@@ -46,7 +46,7 @@ def merged(grid: Mapping[str, int], patch: int) -> Grid:
 
 def everywhere(grid: Mapping[str, int], channels: str, *, bias: bool = True) -> Mixer:
     """All positions mixed."""
-    return mixer(grid, channels, bias=bias, **{axis: f"m{n}" for axis, n in grid.items()})
+    return mixer(grid, channels, {axis: f"m{n}" for axis, n in grid.items()}, bias=bias)
 
 
 def affine(grid: Mapping[str, int], width: int, *, bias: bool = True, start: str = "") -> Mix:

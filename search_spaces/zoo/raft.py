@@ -40,8 +40,8 @@ def _embed(before: Sizes, level: Level) -> Sequence:
 def _mixing(grid: Grid, axis: str, width: int, raft: int) -> Sequence:
     """An MLP over one axis and `raft` channels, with twice as many hidden positions."""
     n, channels = grid[axis], f"m{raft}.s{width // raft}"
-    there = mixer(grid, channels, bias=True, **{axis: f"m{n}:{2 * n}"})
-    back = mixer(grid, channels, bias=True, **{axis: f"m{2 * n}:{n}"})
+    there = mixer(grid, channels, {axis: f"m{n}:{2 * n}"}, bias=True)
+    back = mixer(grid, channels, {axis: f"m{2 * n}:{n}"}, bias=True)
     return Norm(), Mix(there), Activation(), Mix(back)
 
 

@@ -13,7 +13,7 @@ def smlp_net(inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage
 
     def blocks(grid: Grid, level: Level) -> tuple[Block, ...]:
         width = level.width
-        axes = [(Mix(mixer(grid, f"s{width}", bias=True, **{axis: f"m{n}"})),) for axis, n in grid.items()]
+        axes = [(Mix(mixer(grid, f"s{width}", {axis: f"m{n}"})),) for axis, n in grid.items()]
         near = Norm("batch"), Activation(), Conv(3, pad=1, bias=False)
         sparse = Norm("batch"), Activation(), Concat(((), *axes)), Linear(width, bias=False)
         return ((Residual((*near, *sparse)), mlp((Norm(),), width, ratio)),) * level.depth

@@ -22,7 +22,7 @@ def vip(
 
     def along(axis: str, grid: Grid, width: int) -> Sequence:
         count = segments or fitting(width, grid[axis])
-        mixed = mixer(grid, f"s{count}.m{width // count}", bias=False, **{axis: f"m{grid[axis]}"})
+        mixed = mixer(grid, f"s{count}.m{width // count}", {axis: f"m{grid[axis]}"}, bias=False)
         return (Mix(mixed),)
 
     return _permutator(inputs, levels(patch, width, depth), along, weighted=weighted)
