@@ -273,7 +273,7 @@ class Conv:
         return _windows(sizes, self.kernel, self.stride, self.pad) | {"c": self.out or sizes["c"]}
 
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset(axis for axis in sizes if axis != "c" and self.kernel > 1)
+        return frozenset(axis for axis, n in sizes.items() if axis != "c" and n > 1 and self.kernel > 1)
 
     def cost(self, sizes: Sizes) -> Cost:
         after = self.through(sizes)
@@ -307,7 +307,7 @@ class Unfold:
         return after | {"c": whole(sizes["c"] * self.kernel ** (len(sizes) - 1), "channels of windows", MAX_SIZE)}
 
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset(axis for axis in sizes if axis != "c" and self.kernel > 1)
+        return frozenset(axis for axis, n in sizes.items() if axis != "c" and n > 1 and self.kernel > 1)
 
 
 @dataclass(frozen=True)
@@ -366,7 +366,7 @@ class Dynamic:
         return sizes
 
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset([self.axis])
+        return frozenset([self.axis] if sizes[self.axis] > 1 else [])
 
     def cost(self, sizes: Sizes) -> Cost:
         n, c = sizes[self.axis], sizes["c"]

@@ -543,6 +543,8 @@ def compare(
 
 
 def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
+    from nas.tables import epochs
+
     dataset, networks = comparison.dataset, comparison.networks
     params = [each.params for each in networks.values()]
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
@@ -552,8 +554,8 @@ def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
     )
     say(
         f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and "
-        f"{len(dataset.test):,} test images; learning rates on {comparison.tuning_epochs} epochs, then "
-        f"{len(comparison.seeds)} seeds of {comparison.recipe.epochs} epochs"
+        f"{len(dataset.test):,} test images; learning rates over {epochs(comparison.tuning_epochs)}, then "
+        f"{len(comparison.seeds)} seeds over {epochs(comparison.recipe.epochs)}"
     )
     say(f"run {comparison.name}: {comparison.workers} workers on {comparison.device}", flush=True)
 

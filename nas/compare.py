@@ -46,7 +46,7 @@ FACTOR = 3
 MOST_RATES = 5
 
 TUNING = 3
-"""A learning rate is tried for one part in so many of the epochs: the order of the rates is soon what it will be."""
+"""On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
 
 FIRST_SEED = 1000
 """From here on seeds are a comparison's: a network was not found by luck with them. The first one is to choose on."""
@@ -177,7 +177,8 @@ class Comparison:
     @property
     def tuning_epochs(self) -> int:
         """Epochs for which a learning rate is tried."""
-        return max(1, round(self.recipe.epochs / TUNING))
+        epochs = self.recipe.epochs
+        return max(1, round(epochs / TUNING)) if len(self.dataset.train) >= LARGE else epochs
 
     @property
     def seeds(self) -> range:
@@ -198,7 +199,7 @@ class Comparison:
 
     @cached_property
     def found(self) -> Architecture:
-        """The found network as it is trained here: as it was found, on other data carried there, with a budget scaled."""
+        """The found network as it is trained here: as it was found, or carried to other data, or scaled to a budget."""
         found, budget = self.standing.architecture, self.comparing.budget
         if self.is_elsewhere:
             found = moved(found, self.inputs, patch=self.comparing.patch)

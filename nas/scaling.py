@@ -57,7 +57,7 @@ def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: int, dept
 
     >>> digits = Inputs({"h": 8, "w": 8}, channels=1, classes=10)
     >>> scaled_member("mixer", digits, Target("params", 20_000), patch=2, depth=4).params
-    20088
+    20058
 
     Raises NasError where none can be built on such inputs, or none is within a twentieth of the target; SpaceError for
     an unknown name.

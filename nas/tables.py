@@ -238,8 +238,8 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
     data, of_run = comparison.dataset, comparison.opened.setting("data.name", "a text")
     where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
     notes = [
-        f"test accuracy: {len(data.test):,} test images, each training tested once, after {comparison.recipe.epochs} "
-        f"epochs; mean ± std over n seeds that no choice was made with",
+        f"test accuracy: {len(data.test):,} test images, each training tested once, after "
+        f"{epochs(comparison.recipe.epochs)}; mean ± std over n seeds that no choice was made with",
         _rates_words(comparison),
         f"the found network was chosen {where}; no choice was made with test data",
         f"found - it: points of test accuracy, mean of the differences by seed, {CONFIDENCE:.0%} interval (t), each by "
@@ -248,9 +248,8 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
         f"{conditions.repeats} in turn with the others; ratio: to the found network's",
     ]
     if others := comparison.at_other_patches:
-        notes.append(
-            f"{', '.join(others)}: none of this size at a patch of {comparison.patch}, so at the nearest patch"
-        )
+        names = ", ".join(others)
+        notes.append(f"{names}: nothing of this size at a patch of {comparison.patch}, so at the nearest that has it")
     if edge := [each.name for each in compared if each.at_edge]:
         notes.append(f"the best lr of {', '.join(edge)} is at the end of those tried: with --lrs it may do better")
     failed = [each for each in compared if each.reason]
@@ -259,13 +258,12 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
 
 def _rates_words(comparison: Comparison) -> str:
     """How the learning rates were chosen."""
-    rates, epochs = ", ".join(f"{lr:g}" for lr in comparison.lrs), comparison.tuning_epochs
+    rates = ", ".join(f"{lr:g}" for lr in comparison.lrs)
     if len(comparison.lrs) == 1:
         return f"lr: {rates} for all, not chosen"
     further = "" if comparison.comparing.lrs else " and beyond, in steps of 3, while the last is the best"
-    return (
-        f"lr: each network's best of {rates}{further}: on validation data after {epochs} epochs, with a seed of its own"
-    )
+    how = f"on validation data after {epochs(comparison.tuning_epochs)}, with a seed of its own"
+    return f"lr: each network's best of {rates}{further}: {how}"
 
 
 def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
@@ -315,6 +313,11 @@ def einmix_line(mixer: Mixer) -> str:
     call = mixer.einmix()
     pattern = call.pop("pattern")
     return f"Mix({pattern!r}, " + ", ".join(f"{name}={value!r}" for name, value in call.items()) + ")"
+
+
+def epochs(n: int) -> str:
+    """So many epochs, in words."""
+    return f"{n} epoch" + "s" * (n != 1)
 
 
 def short(n: int) -> str:

@@ -94,7 +94,7 @@ class Blocks:
     """All blocks of these forms at a place."""
 
     def __init__(self, place: Place, forms: Sequence[str]):
-        self.place = place
+        self.place, self.forms = place, forms
         self.slots: dict[str, list[Mixers]] = {}
         for name in forms:
             slots = FORMS[name].slots(place)
@@ -207,7 +207,7 @@ class Blocks:
     def choose(self, name: str, ask: Ask) -> Choice:
         """A form, the order of its parts, then its mixers factor by factor."""
         where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
-        form = FORMS[ask(f"{where}.form", list(self.slots))]
+        form = FORMS[ask(self._form_question(where), list(self.slots))]
         first = form.channels and ask(f"{where}.{form.name}.order", ORDERS) == ORDERS[1]
         slots = self.slots[form.name]
         mixers = (slot.choose(f"{where}.{form.name}{number}", ask) for number, slot in enumerate(slots))
@@ -216,10 +216,13 @@ class Blocks:
     def encode(self, name: str, choice: Choice) -> dict[str, str]:
         """The answers that make a block."""
         where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
-        answers = {f"{where}.form": choice.form, f"{where}.{choice.form}.order": ORDERS[choice.first]}
+        answers = {self._form_question(where): choice.form, f"{where}.{choice.form}.order": ORDERS[choice.first]}
         for number, (slot, mixer) in enumerate(zip(self.slots[choice.form], choice.mixers, strict=True)):
             answers |= slot.encode(f"{where}.{choice.form}{number}", mixer)
         return answers
+
+    def _form_question(self, where: str) -> str:
+        return f"{where}.form" if len(self.slots) == len(self.forms) else f"{where}.form@{'/'.join(self.slots)}"
 
     def moves(self, choice: Choice) -> Iterator[Choice]:
         """Blocks one step away: a mixer moved, the order turned, or another form with the mixers as far as they fit."""

@@ -34,7 +34,7 @@ def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth
     >>> space = load("grouped").on({"h": 8, "w": 8}, channels=1, classes=10, width=(32,), patch=(2,))
     >>> arch = space.references(space.middle)["full token mixing"]
     >>> str(resized(arch, Inputs({"h": 28, "w": 28}, 1, 10), patch=4, width=48, depth=2).mixers[0])
-    'h=m7 w=m7 c=s48'
+    'h=m7 w=m7 c=s48 +b'
 
     Raises SpaceError where a factor would not be whole, or a node cannot stand at these sizes.
     """

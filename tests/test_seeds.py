@@ -21,7 +21,7 @@ import torch
 from einops import EinopsError, rearrange
 from einops.layers.torch import EinMix, Rearrange
 from parity import copy_weights, shaken
-from test_source import loaded
+from test_source import code_lines, loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -236,7 +236,14 @@ def test_lines(line: Line) -> None:
 @pytest.mark.parametrize(
     ("pattern", "weight", "bias", "sizes", "fact", "hint"),
     [
-        (LINES[20].pattern, "channel_in channel_out", None, {}, "the size of axis channel_in", "pass channel_in=..."),
+        (
+            "time batch channel_in -> time batch channel_out",
+            "channel_in channel_out",
+            None,
+            {},
+            "the size of axis channel_in",
+            "pass channel_in=...",
+        ),
         ("t b cin -> t b cout", "cin cout", "cout", {"cin": 10, "cout": 20}, "the size of axis t", "pass t=..."),
         ("h w c-> hout w c", "h hout", "hout", {"h": 32, "hout": 32}, "the size of axis w", "pass w=..."),
         ("t b c -> t b c", "c", None, {"c": 128}, "the size of axis t", "pass t=..."),
@@ -317,6 +324,8 @@ def convolutional_token_mixer(num_features: int, n_patches: int, factor: int, dr
 
 
 class Patcher(nn.Module):
+    """Without the check that patches divide the image."""
+
     def __init__(self, patch_size: int = 16, in_channels: int = 3, num_features: int = 128):
         super().__init__()
         self.patcher = nn.Conv2d(in_channels, num_features, kernel_size=patch_size, stride=patch_size)
@@ -819,9 +828,7 @@ def test_patches_of_images_of_other_sizes() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-@pytest.mark.parametrize(
-    "name", [name for name in SYSTEMS if name.startswith("tutorial")] + ["mixer: block", "raft: published"]
-)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_scripted(name: str, tmp_path: Path) -> None:
     """The tutorial times its blocks scripted; the text that is written for ours can be, too."""
     system = SYSTEMS[name]
@@ -876,3 +883,30 @@ def test_the_figure_of_a_mixer_write_up() -> None:
         theirs = MLPMixer(**sizes, depth=8, token_dim=256, channel_dim=2048)
     assert sum(p.numel() for p in theirs.parameters()) == ZOO["mixer"].published("s/16").params
     assert f"{ZOO['mixer'].published('s/16').params / 1e6:.3f}M" == "18.528M"
+
+
+# ---------------------------------------------------------------------------------------------------- docs/zoo.md
+
+
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "zoo.md").read_text(encoding="utf-8")
+
+
+def test_the_document_has_the_numbers_of_all_published_sizes() -> None:
+    found = re.findall(
+        r"^\| `([\w-]+)` \| `([\w/]+)` \| ([\d,]+) \| ([\d,]+) \| .* \| (\d+) \|$", DOCUMENT, re.MULTILINE
+    )
+    rows = {(name, size): [int(text.replace(",", "")) for text in numbers] for name, size, *numbers in found}
+    assert rows.keys() == {(name, size) for name, each in ZOO.items() for size in each.variants}
+    for (name, size), numbers in rows.items():
+        arch = ZOO[name].published(size)
+        assert numbers == [arch.params, arch.macs, len(code_lines(source(arch)))], (name, size)
+
+
+def test_the_document_names_tests_that_are_there() -> None:
+    """And every case of this file."""
+    found = re.findall(r"`(?:tests/(\w+)\.py::)?(test_\w+)(?:\[([^]`]+)\])?`", DOCUMENT)
+    here = Path(__file__)
+    for file, name, _ in found:
+        assert f"def {name}(" in (here.with_name(f"{file}.py") if file else here).read_text(encoding="utf-8")
+    cases = {case for file, name, case in found if not file and case}
+    assert cases == SYSTEMS.keys() | {line.name for line in LINES}
