@@ -324,7 +324,9 @@ PLAIN: dict[str, Plain] = {
     "resmlp": Plain(
         partial(timm_mixer, block_layer="ResBlock", norm_layer="Affine"), IMAGE, _small, in_order=resmlp_in_order
     ),
-    "gmlp": Plain(partial(timm_mixer, block_layer="SpatialGatingBlock", mlp_layer="GatedMlp"), IMAGE, _small | {"eps": 1e-6}),
+    "gmlp": Plain(
+        partial(timm_mixer, block_layer="SpatialGatingBlock", mlp_layer="GatedMlp"), IMAGE, _small | {"eps": 1e-6}
+    ),
     "convmixer": Plain(timm_convmixer, IMAGE, _small | {"kernel": 5}),
     "vip": Plain(partial(published.vip, stages=((16, 1, 8), (32, 2, 4)), **_square), LARGER, _two),
     "vip-sum": Plain(partial(published.vip, stages=((16, 1, 8), (32, 2, 4)), weighted=False, **_square), LARGER, _two),
