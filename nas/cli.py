@@ -198,8 +198,8 @@ def _introduce(session: Session, as_json: bool) -> None:
         f"parameters; about {100 * session.share():.3g}% of them have {session.budget}"
     )
     say(
-        f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation images; "
-        f"{plan.trials} candidates of up to {plan.epochs} epochs"
+        f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation "
+        f"{dataset.noun}; {plan.trials} candidates of up to {plan.epochs} epochs"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {plan.top} and their references over {plan.seeds} seeds"
     )

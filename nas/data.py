@@ -45,6 +45,9 @@ SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
 }
 """Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
 
+NOUNS = {1: "sequences", 2: "images", 3: "volumes"}
+"""What examples of so many spatial axes are called."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -73,6 +76,11 @@ class Dataset:
     def channels(self) -> int:
         """Number of channels, 1 for grey images."""
         return int(self.train.x.shape[1])
+
+    @property
+    def noun(self) -> str:
+        """What an example is, in the plural: by the number of axes."""
+        return NOUNS.get(len(self.axes), "examples")
 
     @property
     def shape(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from einmix import Architecture, build, source
+from nas.data import NOUNS
 from nas.errors import NasError, one_line
 from nas.ranking import Standing
 from nas.results import Result
@@ -206,12 +207,13 @@ def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: 
         opened.setting(f"data.{fact}", kind)
         for fact, kind in (("name", "a text"), ("train", "a count"), ("validation", "a count"))
     )
+    noun = NOUNS.get(len(opened.setting("data.shape", "an object")), "examples")
     tried = sum(s.search is not None for s in opened.standings)
     n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": opened.setting("command", "a text"),
-        "data": f"{data}: {train:,} training and {validation:,} validation images",
+        "data": f"{data}: {train:,} training and {validation:,} validation {noun}",
         "score": f"validation accuracy {accuracy(standing)} ({n}), best of {tried} candidates, so optimistic",
     }
     if standing.gain:
