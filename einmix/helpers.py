@@ -19,7 +19,7 @@ class Sum(nn.ModuleList):
     """f(x) + g(x) + ..."""
 
     def forward(self, x):
-        return sum(f(x) for f in self)
+        return torch.stack([f(x) for f in self]).sum(0)
 '''
 
 REWEIGHT = '''
@@ -127,10 +127,10 @@ class Unfold(nn.Module):
         self.kernel, self.stride, self.pad = kernel, stride, pad
 
     def forward(self, x):
-        x = nn.functional.pad(x, [0, 0, *[self.pad, self.pad] * (x.ndim - 2)])
-        for axis in range(1, axes := x.ndim - 1):
+        x = nn.functional.pad(x, [0, 0] + [self.pad, self.pad] * (x.ndim - 2))
+        for axis in range(1, x.ndim - 1):
             x = x.unfold(axis, self.kernel, self.stride)
-        return x.flatten(axes)
+        return x.flatten(x.ndim // 2)
 '''
 
 WRAP = '''
