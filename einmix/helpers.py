@@ -32,9 +32,10 @@ class Reweight(nn.Module):
         self.weigh = nn.Sequential(nn.Linear(c, hidden), nn.GELU(), nn.Linear(hidden, c * len(branches)))
 
     def forward(self, x):
-        y = torch.stack([f(x) for f in self.branches], -1)
-        weights = self.weigh(y.sum(-1).flatten(1, -2).mean(1)).unflatten(1, y.shape[-2:]).softmax(-1)
-        return torch.einsum("b...ck,bck->b...c", y, weights)
+        ys = [f(x) for f in self.branches]
+        pooled = torch.stack([y.flatten(1, -2).mean(1) for y in ys]).sum(0)
+        weights = self.weigh(pooled).reshape([len(x)] + [1] * (x.ndim - 2) + [-1, len(ys)]).softmax(-1)
+        return torch.stack([y * w for y, w in zip(ys, weights.unbind(-1))]).sum(0)
 '''
 
 CONCAT = '''

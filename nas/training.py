@@ -23,7 +23,7 @@ from nas.formats import Arrays
 from nas.recipe import Augment, Recipe
 from nas.trial import TESTED, Job, Outcome, Report, Score
 
-EVALUATION = 4  # times the batch of training: nothing is kept for a backward pass
+EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def fit(
             total += loss.detach()
         losses.append(_finite(total.item() / batches, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
         if epoch in job.rungs or epoch == job.epochs:
-            scores.append(evaluate(model, validation, epoch=epoch, batch=EVALUATION * recipe.batch))
+            scores.append(evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch)))
             if epoch < job.epochs and not report(scores[-1]):
                 return model, Outcome("pruned", tuple(scores), tuple(losses))
     return model, Outcome("complete", tuple(scores), tuple(losses))
@@ -105,6 +105,11 @@ def evaluate(model: nn.Module, part: Part, *, epoch: int, batch: int) -> Score:
         totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
     loss_sum, correct = totals.tolist()
     return Score(epoch, _finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
+
+
+def evaluation_batch(device: torch.device, batch: int) -> int:
+    """Examples that are evaluated at once, where so many are a batch of training."""
+    return batch if device.type == "cpu" else EVALUATION * batch
 
 
 def schedule(done: float, warmup: float) -> float:
@@ -208,7 +213,8 @@ class ArchitectureTrainer:
             model, outcome = fit(partial(self.build, job.architecture), self.data, self.recipe, job=job, report=report)
             if outcome.state == "complete" and job.phase in TESTED:
                 test = Part.of(self.dataset.test, self.dataset, self.device)
-                score = evaluate(model, test, epoch=job.epochs, batch=EVALUATION * self.recipe.batch)
+                batch = evaluation_batch(test.x.device, self.recipe.batch)
+                score = evaluate(model, test, epoch=job.epochs, batch=batch)
                 outcome = replace(outcome, test=score)
             if outcome.state == "complete" and job.weights:
                 save_weights(model, Path(job.weights))
