@@ -19,7 +19,7 @@ from nas.ranking import Gain, Standing, paired
 from nas.recipe import Recipe
 from nas.results import Result
 from nas.runs import Run
-from nas.scaling import Cost, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
+from nas.scaling import NEAR, Cost, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
 from nas.search import Status, Watcher, make_job
 from nas.session import (
     FEW_SEEDS,
@@ -199,11 +199,13 @@ class Comparison:
 
     @cached_property
     def found(self) -> Architecture:
-        """The found network as it is trained here: as it was found, or carried to other data, or scaled to a budget."""
+        """The found network as it is trained here: as it is, or carried to other data, or to a budget that it misses."""
         found, budget = self.standing.architecture, self.comparing.budget
         if self.is_elsewhere:
             found = moved(found, self.inputs, patch=self.comparing.patch)
-        return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found)) if budget else found
+        if budget is None or Target(self.match, budget).off(found) <= NEAR:
+            return found
+        return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found))
 
     @cached_property
     def patch(self) -> int:

@@ -247,6 +247,9 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
         f"ms: a forward pass of {conditions.batch} images, {conditions.device}, {conditions.threads} thread, median of "
         f"{conditions.repeats} in turn with the others; ratio: to the found network's",
     ]
+    if comparison.found != comparison.standing.architecture:
+        was = comparison.standing.architecture
+        notes.append(f"the found network was carried to this size or data: as found it is {sizes(was)}, {was.params:,}")
     if others := comparison.at_other_patches:
         names = ", ".join(others)
         notes.append(f"{names}: nothing of this size at a patch of {comparison.patch}, so at the nearest that has it")

@@ -246,6 +246,9 @@ def test_a_budget_scales_all_of_them(prepared):
     comparison, compared = prepared(budget=30_000)
     assert all(Target("params", 30_000).off(each.architecture) <= NEAR for each in compared)
     assert compared[0].architecture.id != comparison.standing.id == compared[0].name
+    assert "the found network was carried to this size" in " ".join(comparison_notes(comparison, compared))
+    near = round(1.03 * comparison.standing.architecture.params)
+    assert prepared(budget=near)[0].found == comparison.standing.architecture, "it is within a twentieth already"
 
 
 def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path):
