@@ -199,7 +199,7 @@ class Comparison:
 
     @cached_property
     def found(self) -> Architecture:
-        """The found network as it is trained here: as found, or carried to other data, or to a budget that it misses."""
+        """The found network as it is trained here: as found, or carried to other data or to a budget."""
         found, budget = self.standing.architecture, self.comparing.budget
         if self.is_elsewhere:
             found = moved(found, self.inputs, patch=self.comparing.patch)
