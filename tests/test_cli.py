@@ -557,6 +557,7 @@ def start(line: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_and_tests_nothing_twice(nas, tmp_path):
     nas(REAL.replace("--trials 3", "--trials 1"))
     first = start(COMPARE, tmp_path)

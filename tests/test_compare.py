@@ -35,7 +35,7 @@ FASHION = Inputs({"h": 28, "w": 28}, 1, 10)
 
 
 @pytest.mark.parametrize("name", ZOO)
-@pytest.mark.parametrize("budget", [20_000, 100_000])
+@pytest.mark.parametrize("budget", [100_000, pytest.param(20_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("inputs", "patch"), [(DIGITS, 2), (FASHION, 4)], ids=["digits", "fashion"])
 def test_every_network_of_the_zoo_is_scaled_to_within_a_twentieth(name, budget, inputs, patch):
     target = Target("params", budget)

@@ -152,6 +152,7 @@ def test_sampling_is_uniform(space: SearchSpace, listed: list[Architecture]) -> 
     assert set(found) <= {arch.id for arch in listed} and looks_uniform(found, len(listed))
 
 
+@pytest.mark.slow
 def test_sampling_within_a_budget_is_uniform(space: SearchSpace, listed: list[Architecture]) -> None:
     checked = 0
     for budget in bands(listed):
@@ -279,7 +280,7 @@ def test_steps_that_have_a_reverse_go_both_ways() -> None:
     assert seen > 30
 
 
-@pytest.mark.parametrize("name", ["all forms, two axes", "two stages"])
+@pytest.mark.parametrize("name", ["two stages", pytest.param("all forms, two axes", marks=pytest.mark.slow)])
 def test_neighbours_connect_the_space(name: str) -> None:
     space = CASES[name]
     start = next(space.enumerate())
