@@ -151,7 +151,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="looks for wo
 
 
 @needs_proc
-@pytest.mark.parametrize("kills", [5, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_search_survives_kills_at_random_moments(kills, tmp_path):
     script, log = tmp_path / "driver.py", tmp_path / "log"
     script.write_text(DRIVER)
