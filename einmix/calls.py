@@ -128,13 +128,7 @@ def _quoted(value: str, name: str) -> list[str]:
 
 def form(value: Any) -> Any:
     """What a function for several calls can have in common: everything but sizes and mixers."""
-    if isinstance(value, Call):
-        if value.mixer:
-            return "mixer"
-        return value.name, tuple(map(form, value.args)), tuple((name, form(v)) for name, v in value.named)
-    if isinstance(value, tuple):
-        return tuple(map(form, value))
-    return "size" if isinstance(value, Size) else value
+    return shape(value, mixers=False)
 
 
 @dataclass
@@ -195,12 +189,15 @@ def _merge(values: Sequence[Any], parameter: Callable[[Values, str], Any]) -> An
     return tuple(_merge(each, parameter) for each in zip(*values, strict=True))
 
 
-def shape(value: Any) -> Any:
-    """A call without its sizes."""
+def shape(value: Any, *, mixers: bool = True) -> Any:
+    """A call without its sizes, or without what its mixers are, too."""
     if isinstance(value, Call):
-        return value.name, tuple(map(shape, value.args)), tuple((name, shape(v)) for name, v in value.named)
+        if value.mixer and not mixers:
+            return "mixer"
+        named = ((name, shape(v, mixers=mixers)) for name, v in value.named)
+        return value.name, tuple(shape(v, mixers=mixers) for v in value.args), tuple(named)
     if isinstance(value, tuple):
-        return tuple(map(shape, value))
+        return tuple(shape(v, mixers=mixers) for v in value)
     return "size" if isinstance(value, Size) else value
 
 

@@ -77,9 +77,7 @@ def _mix(call: dict[str, Any]) -> Call:
 
 
 def _started(call: Call, node: Mix) -> Call:
-    lengths = tuple(
-        Size(factor.size, "n") for _, factors in node.mixer.axes for factor in factors if factor.role == "m"
-    )
+    lengths = tuple(Size(length, "n") for length in node.lengths)
     if node.start == "gate":
         call = Call("normal", (call, 1e-6), (("bias", 1.0),))
     elif node.start or not node.mixer.mixed:
@@ -133,12 +131,20 @@ def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
     )
 
 
+def _out(channels: int, step: Step) -> Size:
+    """The channels that a layer gives, as a size with its name."""
+    return Size(channels, "hidden" if channels != step.before["c"] else "c")
+
+
+def _place(axis: str, step: Step) -> int:
+    """The index of an axis in `b ... c`."""
+    return list(step.before).index(axis) + 1
+
+
 def _linear(step: Step) -> list[Call]:
     node: Any = step.node
-    hidden = "hidden" if node.out != step.before["c"] else "c"
-    call = Call(
-        "nn.Linear", (Size(step.before["c"], "c"), Size(node.out, hidden)), (("bias", False),) if not node.bias else ()
-    )
+    sizes = Size(step.before["c"], "c"), _out(node.out, step)
+    call = Call("nn.Linear", sizes, (("bias", False),) if not node.bias else ())
     return [_start(call, node.start) if node.start else call]
 
 
@@ -165,8 +171,7 @@ def _drop(step: Step) -> list[Call]:
 
 def _shift(step: Step) -> list[Call]:
     node: Any = step.node
-    axes = {axis: i for i, axis in enumerate(step.before, start=1)}
-    moves = tuple((axes[axis], Size(by, "n")) for axis, by in node.moves)
+    moves = tuple((_place(axis, step), Size(by, "n")) for axis, by in node.moves)
     name = {"zeros": "Shift", "keep": "ShiftInside", "wrap": "Roll"}[node.edge]
     return [Call(name, moves, (("turns", True),) if node.groups == "turns" else ())]
 
@@ -186,7 +191,7 @@ def _conv(step: Step) -> list[Call]:
         node.pad
     )
     options += [("groups", width)] * (not node.out) + [("bias", False)] * (not node.bias)
-    out = Size(node.out, "hidden" if node.out != step.before["c"] else "c") if node.out else width
+    out = _out(node.out or width.value, step)
     name = f"nn.Conv{len(step.before) - 1}d"
     return _channels_first(Call(name, (width, out, node.kernel), tuple(options)), step.before)
 
@@ -199,15 +204,13 @@ def _unfold(step: Step) -> list[Call]:
 
 def _wrap(step: Step) -> list[Call]:
     node: Any = step.node
-    place = list(step.before).index(node.axis) + 1
-    return [Call("Wrap", (place, Size(node.by, "roll"), Size(node.length, "length")))]
+    return [Call("Wrap", (_place(node.axis, step), Size(node.by, "roll"), Size(node.length, "length")))]
 
 
 def _dynamic(step: Step) -> list[Call]:
     node: Any = step.node
-    place = list(step.before).index(node.axis) + 1
     sizes = Size(step.before[node.axis], node.axis), Size(step.before["c"], "c"), Size(node.segments, "n")
-    return [Call("Dynamic", (place, *sizes, node.reduced))]
+    return [Call("Dynamic", (_place(node.axis, step), *sizes, node.reduced))]
 
 
 def _tree(step: Step) -> list[Call]:
@@ -261,10 +264,14 @@ def _tidied(calls: list[Call]) -> list[Call]:
     calls = _without_round_trips(calls)
     for i, there in enumerate(calls):
         if there.name == "Rearrange" and not there.named and " -> b c " in there.args[0]:
-            back = Call("Rearrange", (" -> ".join(reversed(there.args[0].split(" -> "))),))
-            end = calls.index(back, i)
+            end = calls.index(_back(there), i)
             return [*calls[:i], Call("ChannelsFirst", tuple(calls[i + 1 : end])), *_tidied(calls[end + 1 :])]
     return calls
+
+
+def _back(there: Call) -> Call:
+    """What undoes an order of axes."""
+    return Call("Rearrange", (" -> ".join(reversed(there.args[0].split(" -> "))),))
 
 
 def _without_round_trips(calls: list[Call]) -> list[Call]:
@@ -273,7 +280,6 @@ def _without_round_trips(calls: list[Call]) -> list[Call]:
         if there.name != "Rearrange" or there.named:
             continue
         j = next((j for j in range(i + 1, len(calls)) if calls[j].name not in ELEMENTWISE), len(calls))
-        back = " -> ".join(reversed(there.args[0].split(" -> ")))
-        if j < len(calls) and calls[j] == Call("Rearrange", (back,)):
+        if j < len(calls) and calls[j] == _back(there):
             return _without_round_trips([*calls[:i], *calls[i + 1 : j], *calls[j + 1 :]])
     return calls

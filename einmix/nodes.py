@@ -445,8 +445,9 @@ class Reweight:
         """The channels of the MLP's hidden layer."""
         return width // self.ratio
 
-    def cost(self, sizes: Sizes) -> Cost:
-        k, c = len(self.branches), steps(self.branches[0], sizes)[-1].after["c"] if self.branches[0] else sizes["c"]
+    def cost(self, after: Sizes) -> Cost:
+        """That of the MLP, at the sizes that the branches lead to."""
+        k, c = len(self.branches), after["c"]
         hidden = self.hidden(c)
         return (c + 1) * hidden + (hidden + 1) * c * k, c * hidden * (1 + k)
 
@@ -533,8 +534,12 @@ class Step:
 
     @property
     def cost(self) -> Cost:
-        """With all that stands in it; a node that says nothing of its cost has none."""
-        own = self.node.cost(self.before) if hasattr(self.node, "cost") else (0, 0)
+        """With all that stands in it; a node that says nothing of its cost has none.
+
+        A layer costs by the sizes before it, what joins branches by those that these lead to.
+        """
+        sizes = self.after if isinstance(self.node, Tree) else self.before
+        own = self.node.cost(sizes) if hasattr(self.node, "cost") else (0, 0)
         costs = [own, *(step.cost for branch in self.branches for step in branch)]
         return sum(params for params, _ in costs), sum(macs for _, macs in costs)
 
@@ -563,7 +568,7 @@ def steps(sequence: Sequence, sizes: Sizes, depth: int = 0) -> tuple[Step, ...]:
     found = []
     for node in sequence:
         if isinstance(node, Tree):
-            inner = node.enter(sizes) if isinstance(node, (Split, Gate)) else sizes
+            inner = entered(node, sizes)
             branches = tuple(steps(branch, inner, depth + 1) for branch in node.branches)
             after = node.leave(sizes, [branch[-1].after if branch else inner for branch in branches])
             found.append(Step(node, sizes, after, branches))
@@ -571,6 +576,11 @@ def steps(sequence: Sequence, sizes: Sizes, depth: int = 0) -> tuple[Step, ...]:
             found.append(Step(node, sizes, node.through(sizes) if hasattr(node, "through") else sizes))
         sizes = found[-1].after
     return tuple(found)
+
+
+def entered(node: Tree, sizes: Sizes) -> Sizes:
+    """The sizes that the branches of a node meet, from those before it."""
+    return node.enter(sizes) if isinstance(node, (Split, Gate)) else sizes
 
 
 def _check_start(start: str) -> None:

@@ -517,7 +517,7 @@ def compare(
     from nas.progress import watcher
 
     comparing = Comparing(
-        against=tuple(filter(None, (name.strip() for name in against.split(",")))),
+        against=_names(against),
         id=id,
         data=data,
         images=images,

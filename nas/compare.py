@@ -16,16 +16,14 @@ from nas.latency import Conditions, latencies
 from nas.objectives import merit
 from nas.options import check_range
 from nas.ranking import Gain, Standing, paired
-from nas.recipe import Recipe
+from nas.recipe import LARGE, Recipe
 from nas.results import Result
 from nas.runs import Run
 from nas.scaling import NEAR, Cost, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
 from nas.search import Status, Watcher, make_job
 from nas.session import (
-    FEW_SEEDS,
-    LARGE,
-    SEEDS,
     OpenRun,
+    default_seeds,
     digest,
     load_data,
     local_executor,
@@ -183,9 +181,8 @@ class Comparison:
     @property
     def seeds(self) -> range:
         """The seeds that networks are tested with; the one before them is for choosing."""
-        default = FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS
         first = self._split + FIRST_SEED + 1
-        return range(first, first + (self.comparing.seeds or default))
+        return range(first, first + (self.comparing.seeds or default_seeds(self.dataset)))
 
     @property
     def _split(self) -> int:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Augment = Literal["none", "shift", "shift+flip"]
 
+LARGE = 10_000
+"""From so many training examples on a training takes long, and an epoch holds many steps."""
+
 MIRRORED = "cifar10", "cifar100"  # data sets whose classes stay what they are when mirrored
 _BOUNDS = {
     "epochs": (1, math.inf),
@@ -57,7 +60,7 @@ class Recipe:
     @classmethod
     def for_dataset(cls, dataset: Dataset, **overrides: Any) -> Recipe:
         """The recipe that fits the size and the kind of a data set; overrides that are None are left to it."""
-        large = len(dataset.train) >= 10_000
+        large = len(dataset.train) >= LARGE
         fitting = {
             "epochs": min(20, max(3, round(40_000 / len(dataset.train)))),
             "batch": 128 if large else 64,

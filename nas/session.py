@@ -22,7 +22,7 @@ from nas.executors import Executor, LocalWorkers, Serial
 from nas.objectives import parse_objectives, quality
 from nas.options import Options
 from nas.ranking import Standing, rank
-from nas.recipe import Recipe
+from nas.recipe import LARGE, Recipe
 from nas.results import Result, take
 from nas.runs import Run
 from nas.scaling import NEAR, Target, nearest_member
@@ -39,8 +39,8 @@ BAND = 2
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""
 
-SEEDS, FEW_SEEDS, LARGE = 5, 3, 10_000
-"""Seeds of the finals, and those where a training takes long: from so many training images on."""
+SEEDS, FEW_SEEDS = 5, 3
+"""Seeds of the finals, and those where a training takes long."""
 
 MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "space_file", "data_dir", "command", "versions")
 """Settings that a run can go on with although they have changed."""
@@ -75,7 +75,7 @@ class Session:
             rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
             minutes=options.minutes,
             top=options.top,
-            seeds=options.seeds or (FEW_SEEDS if len(self.dataset.train) >= LARGE else SEEDS),
+            seeds=options.seeds or default_seeds(self.dataset),
             objectives=self.objectives,
             start=tuple(architecture.id for architecture in first),
         )
@@ -171,6 +171,11 @@ def digest(settings: Mapping[str, Any], may_differ: Collection[str]) -> str:
     """Six hexadecimal digits of what makes a run what it is."""
     identity = {name: value for name, value in settings.items() if name not in may_differ}
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:6]
+
+
+def default_seeds(dataset: Dataset) -> int:
+    """How many seeds there are where nobody says it."""
+    return FEW_SEEDS if len(dataset.train) >= LARGE else SEEDS
 
 
 def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:

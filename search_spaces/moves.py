@@ -71,16 +71,30 @@ def _deeper(letters: Sequence[Letter], depth: int) -> Iterator[Sequence[Letter]]
 
 
 def scaled(factors: Factors, new: int, order: int) -> Factors:
-    """Factors of another length: the outermost that allows it made larger or smaller, or the innermost."""
+    """Factors of another length: `stretched`, or where that cannot be all of the axis in the role of its largest."""
+    found = stretched(factors, new, order)
+    if found is not None:
+        return found
+    role = max(factors, key=lambda factor: factor.size).role if factors else "s"
+    return (_square(role, new),)
+
+
+def stretched(factors: Factors, new: int, order: int = 1) -> Factors | None:
+    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
+
+    With `order` -1 the innermost. None where there is no such factor.
+
+    >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
+    'm7.s2'
+    """
     old = prod(factor.size for factor in factors)
     if new == old:
         return factors
     for i in range(len(factors))[::order]:
-        role, size, _ = factors[i]
-        if size * new % old == 0:
+        role, size, out = factors[i]
+        if size == out and size * new % old == 0:
             return (*factors[:i], _square(role, size * new // old), *factors[i + 1 :])
-    role = max(factors, key=lambda factor: factor.size).role if factors else "s"
-    return (_square(role, new),)
+    return None
 
 
 def _square(role: str, size: int) -> Factor:

@@ -9,8 +9,9 @@ from math import prod
 from einmix import Architecture, Block, Conv, Factor, Linear, Mix, Mixer, Node, PatternError, Sequence, Stage
 from einmix.architecture import Part
 from einmix.factors import Factors
-from einmix.nodes import Gate, Residual, Sizes, Split, Step, Tree, steps
+from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, steps
 from search_spaces.errors import SpaceError
+from search_spaces.moves import stretched
 from search_spaces.zoo.member import Inputs
 from search_spaces.zoo.parts import merged, patches
 
@@ -104,7 +105,7 @@ class _Resizing:
     def _node(self, step: Step, sizes: Sizes) -> Node:
         node = step.node
         if isinstance(node, Tree):
-            inner = node.enter(sizes) if isinstance(node, (Split, Gate)) else sizes
+            inner = entered(node, sizes)
             branches = tuple(self._sequence(branch, inner) for branch in step.branches)
             if isinstance(node, (Residual, Gate)):
                 return replace(node, body=branches[0])
@@ -135,23 +136,6 @@ class _Resizing:
         if scaled.denominator != 1:
             raise SpaceError(f"{channels} channels times {self.channels} is no whole number")
         return int(scaled)
-
-
-def stretched(factors: Factors, new: int) -> Factors | None:
-    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
-
-    None where there is no such factor.
-
-    >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
-    'm7.s2'
-    """
-    old = prod(factor.size for factor in factors)
-    if new == old:
-        return factors
-    for i, (role, size, out) in enumerate(factors):
-        if size == out and size * new % old == 0:
-            return (*factors[:i], Factor(role, size * new // old, size * new // old), *factors[i + 1 :])
-    return None
 
 
 def _over_positions(axis: str, factors: Factors, sizes: Sizes) -> Factors:

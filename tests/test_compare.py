@@ -196,7 +196,8 @@ def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
 
 
 def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
-    monkeypatch.setattr("nas.compare.LARGE", 1_000)
+    for module in ("nas.compare", "nas.session"):
+        monkeypatch.setattr(f"{module}.LARGE", 1_000)
     comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01))
     assert (comparison.tuning_epochs, len(comparison.seeds)) == (2, 2)
     assert [{result.epochs for result in each.tuned} for each in compared] == [{2}] * 3
