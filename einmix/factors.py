@@ -107,6 +107,7 @@ class FactorSet:
         self._profiles: dict[tuple[State, int, str], Counter[Profile]] = {}
         self._steps: dict[tuple[State, str, int], State] = {}
         self._cumulative: dict[tuple[State, int, str, frozenset[int]], tuple[list[Factor | None], list[int]]] = {}
+        self._options: dict[tuple[State, int, str, int], list[Factor]] = {}
 
     def profiles(self, n: int) -> Counter[Profile]:
         """How many factorisations of n there are of each profile."""
@@ -158,12 +159,14 @@ class FactorSet:
         state, rest = self._start, n
         for role, size, _ in before:
             state, rest = self._step(state, role, size), rest // size
-        last = before[-1].role if before else ""
-        return [
-            factor
-            for factor, following in self._moves(state, rest, last)
-            if any(pattern in accepted for accepted, _, _ in self._count(following, rest // factor.size, factor.role))
-        ]
+        key = state, rest, before[-1].role if before else "", pattern
+        if key not in self._options:
+            self._options[key] = [
+                factor
+                for factor, following in self._moves(*key[:3])
+                if any(pattern in each[0] for each in self._count(following, rest // factor.size, factor.role))
+            ]
+        return self._options[key]
 
     def _moves(self, state: State, rest: int, last: str) -> Iterator[tuple[Factor, State]]:
         for size in divisors(rest)[1:]:

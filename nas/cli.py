@@ -36,6 +36,7 @@ INTERRUPTED = 130
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or the path of its directory.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An architecture's id, or the beginning of it.")]
+Log = Annotated[str, typer.Option(help="Log to these as well, with commas: tensorboard,mlflow,wandb.")]
 Sizes = Annotated[str | None, typer.Option(help="One size, or several with commas: 1,2,4.")]
 
 
@@ -117,8 +118,22 @@ def search(
     seed: Annotated[int, typer.Option(help="Seed of split, proposals and trainings.")] = Options.seed,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes (default: one a GPU, or one a core).")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: its HOST:PORT, auto, or local.")
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs of a training on a cluster (default: by its predicted memory).")
+    ] = None,
     run: Annotated[str | None, typer.Option(help="The run's name; an existing run goes on where it stopped.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where trainings under way are kept for a restart: a folder or a URL such as s3://bucket/folder "
+            "(default: in the run)."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, train nothing.")] = False,
+    log: Log = "",
     as_json: AsJson = False,
     runs_dir: RunsDir = Options.runs_dir,
     data_dir: DataDir = Options.data_dir,
@@ -157,9 +172,13 @@ def search(
         seed=seed,
         device=device,
         workers=workers,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
         run=run,
+        log=_names(log),
         runs_dir=runs_dir,
         data_dir=data_dir,
+        storage=storage,
         command=typed(),
     )
     session = Session(options)
@@ -203,7 +222,8 @@ def _introduce(session: Session, as_json: bool) -> None:
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {plan.top} and their references over {plan.seeds} seeds"
     )
-    say(f"run {session.options.runs_dir / session.name}: {session.workers} workers on {session.device}", flush=True)
+    workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else f"{session.workers} workers"
+    say(f"run {session.options.runs_dir / session.name}: {workers} on {session.device}", flush=True)
 
 
 def _propose(session: Session, as_json: bool) -> None:
@@ -458,6 +478,7 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Learning rate (default: that of the run).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    log: Log = "",
     as_json: AsJson = False,
     runs_dir: RunsDir = Options.runs_dir,
     data_dir: Annotated[Path | None, typer.Option(help="Where the data is (default: as in the search).")] = None,
@@ -469,7 +490,9 @@ def train(
     from nas.progress import watcher
     from nas.training_runs import Longer, train_longer
 
-    longer = Longer(epochs=epochs, seeds=seeds, lr=lr, device=device, workers=workers, data_dir=data_dir)
+    longer = Longer(
+        epochs=epochs, seeds=seeds, lr=lr, device=device, workers=workers, data_dir=data_dir, log=_names(log)
+    )
     opened = _open(runs_dir, run)
     standing = opened.find(id)
     with watcher(console_for(stderr=True)) as watching:
@@ -502,6 +525,7 @@ def compare(
     depth: Annotated[int | None, typer.Option(help="Least blocks of the others (default: the network's own).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    log: Log = "",
     as_json: AsJson = False,
     runs_dir: RunsDir = Options.runs_dir,
     data_dir: Annotated[Path | None, typer.Option(help="Where the data is (default: as in the search).")] = None,
@@ -531,6 +555,7 @@ def compare(
         device=device,
         workers=workers,
         data_dir=data_dir,
+        log=_names(log),
         command=typed(),
     )
     comparison = Comparison(_open(runs_dir, run), comparing)

@@ -13,6 +13,8 @@ from nas.data import SYNTHETIC, Dataset
 from nas.errors import NasError, nearest
 from nas.executors import Executor
 from nas.latency import Conditions, latencies
+from nas.loggers import check as check_loggers
+from nas.loggers import logging_to
 from nas.objectives import merit
 from nas.options import check_range
 from nas.ranking import Gain, Standing, paired
@@ -27,12 +29,13 @@ from nas.session import (
     digest,
     load_data,
     local_executor,
-    versions,
     worker_count,
 )
+from nas.storage import Storage
 from nas.training_runs import train_missing
 from nas.trial import Job, Key, Phase
-from nas.worker import find_device
+from nas.versions import versions
+from nas.worker import MakeTrainer, find_device
 from search_spaces.resizing import patch_of
 from search_spaces.zoo import Inputs
 
@@ -71,6 +74,7 @@ class Comparing:
     device: str = "auto"
     workers: int | None = None
     data_dir: Path | None = None
+    log: tuple[str, ...] = ()
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -127,6 +131,7 @@ class Comparison:
         self.opened, self.comparing = opened, comparing
         self.device, self.devices = find_device(comparing.device)
         self.settings  # noqa: B018 - all is checked on the way
+        check_loggers(comparing.log)
 
     @cached_property
     def standing(self) -> Standing:
@@ -282,12 +287,13 @@ class Comparison:
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
         """
-        tuned = self._tuned(watcher, run)
-        chosen = {name: self._best(tuned[name]) for name in self.networks}
-        slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
-        rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
-        testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
-        tested = train_missing(testing, run, self._executor, watcher, Status("compare", 0))
+        with logging_to(self.comparing.log, run, watcher.say):
+            tuned = self._tuned(watcher, run)
+            chosen = {name: self._best(tuned[name]) for name in self.networks}
+            slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
+            rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
+            testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
+            tested = train_missing(testing, run, self._executor, watcher, Status("compare", 0))
         compared = [
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
             for name, each in self.networks.items()
@@ -338,8 +344,9 @@ class Comparison:
             if number < len(lrs)
         ]
 
-    def _executor(self, count: int) -> Executor:
-        return local_executor(self.dataset, self.recipe, self.device, self.devices, min(self.workers, count))
+    def _executor(self, count: int, storage: Storage) -> Executor:
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
+        return local_executor(make, min(self.workers, count))
 
     def _measured(self, run: Run, compared: list[Compared]) -> list[Compared]:
         """The same with latencies and differences."""

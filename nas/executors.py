@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol, Self
@@ -134,7 +134,7 @@ class Serial:
             try:
                 self._trainer = self._make_trainer(0)
             except Exception as error:
-                raise _cannot_start(0, failure(error)) from error
+                raise cannot_start(0, failure(error)) from error
             return [Ready(0)]
         number, job = self._queue.popleft()
 
@@ -189,7 +189,7 @@ class LocalWorkers:
 
     The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
     imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
-    shares a CUDA context. The trainer of a killed worker is made anew and its job run once more, from the start.
+    shares a CUDA context. The trainer of a killed worker is made anew and its job run once more.
     """
 
     def __init__(
@@ -208,11 +208,11 @@ class LocalWorkers:
         self._tasks: dict[int, _Task] = {}
         self._queue: deque[_Task] = deque()
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
-        # It unblocks SIGINT as it starts, against which `_sigint_held` shields what is started after it.
+        # It unblocks SIGINT as it starts, against which `sigint_held` shields what is started after it.
         resource_tracker.ensure_running()
         if method == "forkserver":
             self._context.set_forkserver_preload(list(preload))
-            with _sigint_held():
+            with sigint_held():
                 forkserver.ensure_running()  # imports while the driver goes on
 
     def submit(self, number: int, job: Job) -> None:
@@ -261,7 +261,7 @@ class LocalWorkers:
             target=_work, args=(self._make_trainer, index, theirs), name=f"nas-worker-{index}", daemon=True
         )
         try:
-            with _sigint_held():
+            with sigint_held():
                 process.start()
                 self._workers[index] = _Worker(index, process, ours)
         except (OSError, EOFError) as error:
@@ -293,7 +293,7 @@ class LocalWorkers:
             self._replace(worker)
         elif not worker.ready:
             if isinstance(message, Outcome):
-                raise _cannot_start(worker.index, message)
+                raise cannot_start(worker.index, message)
             worker.ready, self._false_starts[worker.index] = True, 0
             self._events.append(Ready(worker.index))
         elif isinstance(message, Score):
@@ -367,7 +367,7 @@ def _exit_with_driver() -> None:
 
 
 @contextlib.contextmanager
-def _sigint_held() -> Iterator[None]:
+def sigint_held() -> Iterator[None]:
     """Holds Ctrl-C back; processes started meanwhile inherit that and never see it, not even as they import.
 
     It is meant for the driver alone, which closes its workers.
@@ -379,7 +379,7 @@ def _sigint_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _cannot_start(worker: int, failed: Outcome) -> NasError:
+def cannot_start(worker: int, failed: Outcome) -> NasError:
     error = NasError(f"worker {worker} could not start: {failed.reason.removeprefix('nas.errors.NasError: ')}")
     error.add_note(failed.traceback)
     return error
@@ -394,7 +394,9 @@ def _sound(outcome: Outcome) -> Outcome:
     for epoch, loss in enumerate(outcome.train_loss, 1):
         if not abs(loss) < LARGEST:
             raise FloatingPointError(f"training loss is {loss} in epoch {epoch}")
-    json.dumps(asdict(outcome), allow_nan=False)
+    json.dumps(outcome.to_line(), allow_nan=False)
+    if not isinstance(outcome.weights, bytes):
+        raise TypeError(f"weights are {type(outcome.weights).__name__}, not bytes")
     return outcome
 
 

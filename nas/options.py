@@ -56,9 +56,13 @@ class Options:
     seed: int = 0
     device: str = "auto"
     workers: int | None = None
+    ray: str | None = None
+    gpus_per_trial: float | None = None
     run: str | None = None
+    log: tuple[str, ...] = ()
     runs_dir: Path = Path("runs")
     data_dir: Path = Path("data")
+    storage: str | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +70,12 @@ class Options:
             check_range(name, getattr(self, name), least, MOST.get(name))
         if self.minutes is not None and not self.minutes > 0:
             raise NasError(f"--minutes is {self.minutes:g}; more than 0 is expected")
+        if self.gpus_per_trial is not None and not self.gpus_per_trial > 0:
+            raise NasError(f"--gpus-per-trial is {self.gpus_per_trial:g}; more than 0 is expected")
+        if self.gpus_per_trial is not None and self.ray is None:
+            raise NasError("--gpus-per-trial is for --ray; without it, --workers says how many train at once")
+        if self.ray is not None and self.workers == 0:
+            raise NasError("--workers is 0, at least 1 is expected with --ray")
         if self.min_params and self.max_params and self.min_params > self.max_params:
             raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
+from nas.errors import NasError
 from nas.trial import Key, Phase, Score, State
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -81,6 +82,18 @@ class Result:
             "test": values["test"] and _score(values["test"]),
         }
         return cls(**values | exact)
+
+
+def file_name(key: Key) -> str:
+    """The name of a file that belongs to a training; NasError for an id that could lead elsewhere.
+
+    >>> file_name(("a1", 3e-4, 7, 20))
+    'a1-lr0.0003-s7-e20.safetensors'
+    """
+    id, lr, seed, epochs = key
+    if not ID.fullmatch(id):
+        raise NasError(f"{id!r} cannot name a file of weights: an id is up to 64 letters, digits, '_' and '-'")
+    return f"{id}-lr{float(lr)!r}-s{seed:d}-e{epochs:d}.safetensors"
 
 
 def take(line: dict[str, Any], name: str, kind: str) -> Any:

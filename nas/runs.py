@@ -8,14 +8,15 @@ import fcntl
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nas.errors import NasError, nearest
-from nas.results import ID, Result, read_object, take
+from nas.files import open_plain, read_plain, sync_folder, write_whole
+from nas.results import Result, file_name, read_object, take
+from nas.storage import Storage
 from nas.trial import Key
 
 _FORMAT = 1
@@ -26,7 +27,8 @@ class Run:
     """A run directory, open to read or, as the one writer, to append.
 
     `settings` is everything needed to repeat the run, `created` the UTC time of its making in ISO format,
-    `warnings` what was found amiss and put right or passed over.
+    `warnings` what was found amiss and put right or passed over. `on_append`, if any, is called with every result that
+    has been added, after it is on disk.
 
     >>> import tempfile
     >>> with Run.create_or_open(Path(tempfile.mkdtemp()), "demo", {"space": "local"}) as run:
@@ -38,6 +40,7 @@ class Run:
         self.path = path
         self.name = path.resolve().name
         self.warnings: list[str] = []
+        self.on_append: Callable[[Result], object] | None = None
         self._results: int | None = None  # the descriptor of results.jsonl, the writer's alone
         self._held = contextlib.ExitStack()
         content = _read_run(path / "run.json")
@@ -90,10 +93,10 @@ class Run:
             run = cls(path)
             run._require(settings, may_differ)
             with _telling(f"write {path / 'results.jsonl'}"):
-                run._results = _open(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
+                run._results = open_plain(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 undo.callback(os.close, run._results)
                 run._mend(run._results)
-                _sync_folder(path)
+                sync_folder(path)
             run._held = undo.pop_all()
         return run
 
@@ -116,6 +119,8 @@ class Run:
             except OSError:
                 self._take_back(end)
                 raise
+        if self.on_append is not None:
+            self.on_append(result)
         return result
 
     def results(self, validate: Callable[[Result], object] | None = None) -> list[Result]:
@@ -128,7 +133,7 @@ class Run:
         """
         path = self.path / "results.jsonl"
         with _telling(f"read {path}"):
-            *lines, tail = (_read(path) if path.exists() else b"").split(b"\n")
+            *lines, tail = (read_plain(path) if path.exists() else b"").split(b"\n")
         if tail and _is_whole(tail):
             lines.append(tail)
         elif tail:
@@ -149,14 +154,27 @@ class Run:
 
         Raises NasError where that would lead out of the run directory.
         """
-        id, lr, seed, epochs = key
-        path = self.path / "checkpoints" / f"{id}-lr{float(lr)!r}-s{seed:d}-e{epochs:d}.safetensors"
-        if not ID.fullmatch(id):
-            raise NasError(f"{id!r} cannot name a file of weights: an id is up to 64 letters, digits, '_' and '-'")
-        for part in (path.parent, path):
-            if part.is_symlink():
-                raise NasError(f"{part} is a symbolic link: a run directory holds plain files and folders only")
-        return path
+        folder = self._own(self.path / "checkpoints")
+        return self._own(folder / file_name(key))
+
+    def save_weights(self, key: Key, data: bytes) -> None:
+        """Writes the trained weights of a job (safetensors): on disk when this returns, whole or not at all.
+
+        Raises NasError as `weights_path` does, and when the disk is full or cannot be written.
+        """
+        path = self.weights_path(key)
+        if self._results is None:
+            raise NasError(f"run {self.name!r} is not open for writing")
+        with _telling(f"write {path}"):
+            write_whole(path, data)
+
+    def storage(self, place: str | None = None) -> Storage:
+        """Where the run's trainings under way are kept: runs/NAME/unfinished, or PLACE/NAME (`nas.storage.place_of`).
+
+        Raises NasError where the first would lead out of the run directory.
+        """
+        own = self._own(self.path.resolve() / "unfinished")
+        return Storage(f"{place}/{self.name}" if place else str(own), run=f"{self.name} of {self.created}")
 
     def keep(self, name: str, value: dict[str, Any]) -> None:
         """Writes NAME.json beside the results, whole or not at all: figures that can be had again."""
@@ -167,7 +185,7 @@ class Run:
         """What `keep` wrote; None where there is nothing, or nothing that can be read."""
         path = self.path / f"{name}.json"
         try:
-            return read_object(_read(path)) if path.exists() else None
+            return read_object(read_plain(path)) if path.exists() else None
         except (OSError, ValueError):
             return None
 
@@ -181,6 +199,13 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @staticmethod
+    def _own(path: Path) -> Path:
+        """A file or folder of the run, refused where it is another one by a link."""
+        if path.is_symlink():
+            raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
+        return path
 
     def _require(self, settings: dict[str, Any], may_differ: Collection[str]) -> None:
         """Refuses settings other than those that the run was made with."""
@@ -202,7 +227,7 @@ class Run:
     def _mend(self, results: int) -> None:
         """Leaves results.jsonl with whole lines only, so that the next one begins on its own."""
         path = self.path / "results.jsonl"
-        data = _read(path)
+        data = read_plain(path)
         tail = data[data.rfind(b"\n") + 1 :]
         if not tail:
             return
@@ -252,26 +277,10 @@ def _telling(what: str) -> Iterator[None]:
         raise NasError(f"cannot {what}: {error.strerror or error}") from error
 
 
-def _open(path: Path, flags: int) -> int:
-    """Opens a plain file, never through a symbolic link; never a pipe or device, on which a read could hang."""
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, f"{path.name} is a symbolic link, a run directory holds plain files only")
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError(errno.EINVAL, f"{path.name} is no plain file")
-    return file
-
-
-def _read(path: Path) -> bytes:
-    with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
-        return file.read()
-
-
 def _read_run(path: Path) -> dict[str, Any]:
     """What run.json says, checked."""
     with _telling(f"read {path}"):
-        data = _read(path)
+        data = read_plain(path)
     try:
         content = read_object(data)
         if take(content, "format", "an integer") != _FORMAT:
@@ -289,30 +298,12 @@ def _create_run(path: Path, settings: dict[str, Any]) -> None:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    """Writes a JSON file so that it is either whole or not there, whenever the power fails."""
-    text = json.dumps(value, indent=2)
-    unfinished = path.with_suffix(".tmp")
-    with os.fdopen(_open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    for folder in (path.parent, path.parent.parent):
-        _sync_folder(folder)
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes the names in a folder last, as fsync makes the content of a file."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, json.dumps(value, indent=2).encode() + b"\n")
 
 
 def _lock(path: Path, name: str, undo: contextlib.ExitStack) -> None:
     """Takes the writer's lock, which the system releases however its holder ends; NasError if another has it."""
-    lock = _open(path, os.O_RDWR | os.O_CREAT)
+    lock = open_plain(path, os.O_RDWR | os.O_CREAT)
     undo.callback(os.close, lock)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from nas.objectives import Objective, Quality, merit, pareto_front, quality
 from nas.ranking import search_order
 from nas.results import Result
 from nas.runs import Run
+from nas.storage import Storage
 from nas.strategies import Strategy
 from nas.trial import RANKED, Job, Key, Phase, Score, record
 from search_spaces import SearchSpace
@@ -94,13 +96,13 @@ class Rungs:
 
     def __init__(self, eta: float, by: Quality = "accuracy", grace: int = 4):
         self.eta, self.by, self.grace = eta, by, grace
-        self._seen: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self._seen: dict[int, list[tuple[float, float]]] = defaultdict(list)  # by epoch, in ascending order
 
     def see(self, score: Score) -> bool:
         """Notes a score; whether its candidate goes on."""
         mine, seen = merit(score, self.by), self._seen[score.epoch]
-        seen.append(mine)
-        better = sum(other > mine for other in seen)
+        insort(seen, mine)
+        better = len(seen) - bisect_right(seen, mine)
         return len(seen) <= self.grace or better < ceil(len(seen) / self.eta)
 
 
@@ -108,10 +110,21 @@ class Search:
     """One search over a run directory, which may hold the results of earlier sessions.
 
     Everything that is known is rebuilt from results.jsonl; a training whose line is there is not repeated.
+    `storage` is where the executor's trainer keeps trainings under way, if it does.
     """
 
-    def __init__(self, space: SearchSpace, strategy: Strategy, executor: Executor, run: Run, plan: Plan):
+    def __init__(
+        self,
+        space: SearchSpace,
+        strategy: Strategy,
+        executor: Executor,
+        run: Run,
+        plan: Plan,
+        *,
+        storage: Storage | None = None,
+    ):
         self.space, self.strategy, self.executor, self.run, self.plan = space, strategy, executor, run, plan
+        self.storage = storage
         self.results: dict[Key, Result] = {}  # of the phases search and final
         self.exhausted = False
         self._rungs = Rungs(plan.eta, plan.quality)
@@ -198,7 +211,7 @@ class Search:
         job = make_job(architecture, self.plan.lr, seed, self.plan.epochs, phase)
         job = replace(job, label=label, rungs=rungs)
         if phase == "final":
-            job = replace(job, weights=str(self.run.weights_path(job.key)))
+            job = replace(job, weights=True)
         self._jobs[self._number] = job, architecture
         self.executor.submit(self._number, job)
         self._number += 1
@@ -210,7 +223,7 @@ class Search:
         for event in self.executor.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
             if isinstance(event, Done):
                 job, architecture = self._jobs.pop(event.number)
-                result = keep(self.run, job, architecture, event)
+                result = keep(self.run, job, architecture, event, self.storage)
                 self._learn(result, architecture)
                 self._count(status, result)
                 status.running = min(len(self._jobs), self.executor.capacity)
@@ -239,10 +252,15 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
 
 
-def keep(run: Run, job: Job, architecture: Architecture, done: Done) -> Result:
-    """Puts a finished training on disk: from here on it is not repeated."""
+def keep(run: Run, job: Job, architecture: Architecture, done: Done, storage: Storage | None = None) -> Result:
+    """Puts a finished training on disk, its weights before its line: from here on it is not repeated."""
+    if job.weights and done.outcome.weights:
+        run.save_weights(job.key, done.outcome.weights)
     facts = {"params": architecture.params, "macs": architecture.macs, "number": done.number, "worker": done.worker}
-    return run.append(record(job, done.outcome, **facts))
+    result = run.append(record(job, done.outcome, **facts))
+    if storage is not None:
+        storage.drop(job.key)
+    return result
 
 
 def check_result(result: Result) -> None:
@@ -259,7 +277,11 @@ def check_result(result: Result) -> None:
 
 
 def train_all(
-    jobs: dict[int, tuple[Job, Architecture]], executor: Executor, run: Run, done: Callable[[Result], None]
+    jobs: dict[int, tuple[Job, Architecture]],
+    executor: Executor,
+    run: Run,
+    done: Callable[[Result], None],
+    storage: Storage | None = None,
 ) -> list[Result]:
     """Trains jobs by their numbers, outside a search, and keeps their results as they come in."""
     pending, results = dict(jobs), []
@@ -268,6 +290,6 @@ def train_all(
     while pending:
         for event in executor.wait(lambda number, score: True):
             if isinstance(event, Done):
-                results.append(keep(run, *pending.pop(event.number), event))
+                results.append(keep(run, *pending.pop(event.number), event, storage))
                 done(results[-1])
     return results

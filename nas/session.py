@@ -7,18 +7,20 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from einmix import Architecture, Linear, PatternError
+from nas.cluster.messages import LOCAL, Settings
 from nas.data import Dataset, load
 from nas.errors import NasError, nearest
 from nas.executors import Executor, LocalWorkers, Serial
+from nas.loggers import check as check_loggers
+from nas.loggers import logging_to
 from nas.objectives import parse_objectives, quality
 from nas.options import Options
 from nas.ranking import Standing, rank
@@ -27,7 +29,9 @@ from nas.results import Result, take
 from nas.runs import Run
 from nas.scaling import NEAR, Target, nearest_member
 from nas.search import Plan, Search, Watcher, check_result
+from nas.storage import Storage, place_of
 from nas.strategies import Started, Strategy, make_strategy
+from nas.versions import versions
 from nas.worker import PRELOAD, MakeTrainer, find_device
 from search_spaces import Budget, SearchSpace, Space, SpaceError
 from search_spaces import load as load_space
@@ -42,7 +46,20 @@ CPU_IMAGES = 10_000
 SEEDS, FEW_SEEDS = 5, 3
 """Seeds of the finals, and those where a training takes long."""
 
-MAY_DIFFER = ("trials", "minutes", "top", "seeds", "device", "workers", "space_file", "data_dir", "command", "versions")
+MAY_DIFFER = (
+    "trials",
+    "minutes",
+    "top",
+    "seeds",
+    "device",
+    "workers",
+    "ray",
+    "space_file",
+    "data_dir",
+    "storage",
+    "command",
+    "versions",
+)
 """Settings that a run can go on with although they have changed."""
 
 
@@ -52,8 +69,9 @@ class Session:
     def __init__(self, options: Options):
         self.options = options
         self.objectives = parse_objectives(options.objective)
+        self.place = None if options.storage is None else place_of(options.storage)
         declared = load_space(options.space)
-        self.device, self.devices = find_device(options.device)
+        self.device, self.devices = find_device(options.device) if options.ray is None else ray_device(options)
         self.dataset = load_data(options.data, options.data_dir, options.seed, options.images, self.device)
         self.space = bind(declared, options, self.dataset)
         self.budget = budget_band(self.space, options)
@@ -83,6 +101,7 @@ class Session:
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
         )
         self.strategy: Strategy = Started(strategy, first)
+        check_loggers(options.log)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -105,9 +124,11 @@ class Session:
             "seeds": self.plan.seeds,
             "device": self.device,
             "workers": self.workers,
+            "ray": self.options.ray,
             "command": options.command,
             "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
             "data_dir": str(options.data_dir),
+            "storage": self.place,
             "versions": versions(),
         } | ({"start": list(options.start)} if options.start else {})
 
@@ -121,12 +142,29 @@ class Session:
 
     @property
     def workers(self) -> int:
-        """How many worker processes train; with 0 this process does."""
+        """How many worker processes train; with 0 this process does, or as many as a Ray cluster has room for."""
+        if self.options.ray is not None and self.options.ray != LOCAL:
+            return self.options.workers or 0
         return worker_count(self.options.workers, self.device, self.devices)
 
-    def executor(self) -> Executor:
-        """Local worker processes, or this process."""
-        return local_executor(self.dataset, self.recipe, self.device, self.devices, self.workers)
+    def executor(self, run: Run, storage: Storage | None, watcher: Watcher) -> Executor:
+        """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
+        if self.options.ray is None:
+            return local_executor(make, self.workers)
+        from nas.cluster.workers import RayWorkers
+
+        settings = Settings(self.options.ray, self.workers, cores(), self.device, self.options.gpus_per_trial)
+        if self.device == "cuda" and settings.gpus_per_trial is None:
+            settings = replace(settings, memory=self.memory())
+        return RayWorkers(replace(make, devices=1), settings, say=watcher.say, log=run.path / "ray.log")
+
+    def memory(self) -> int:
+        """Bytes that a training is predicted to need on a GPU."""
+        from nas.memory import examples_memory, largest
+
+        networks = largest(self.space, self.budget, batch=self.recipe.batch, seed=self.options.seed)
+        return networks + examples_memory(self.dataset)
 
     def share(self) -> float:
         """The estimated share of the space that is within the budget."""
@@ -138,12 +176,19 @@ class Session:
 
     def search(self, watcher: Watcher, run: Run) -> list[Standing]:
         """Runs the search and its finals, or what is left of them, and ranks all that the run holds."""
-        with self.executor() as executor:
-            search = Search(self.space, self.strategy, executor, run, self.plan)
+        # a folder of this machine is one that no other has, unless the user says so
+        here = self.options.ray in (None, LOCAL)
+        storage = run.storage(self.place) if here or self.place is not None else None
+        if storage is not None and self.place is not None:
+            storage.check()
+        with logging_to(self.options.log, run, watcher.say), self.executor(run, storage, watcher) as executor:
+            search = Search(self.space, self.strategy, executor, run, self.plan, storage=storage)
             search.explore(watcher)
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
             search.finals(watcher)
+        if storage is not None:
+            storage.tidy(self.plan.epochs)
         return rank(run.results(), sizes_of, quality(self.objectives))
 
 
@@ -190,12 +235,29 @@ def worker_count(wanted: int | None, device: str, devices: int) -> int:
     return cores() if device == "cpu" else devices
 
 
-def local_executor(dataset: Dataset, recipe: Recipe, device: str, devices: int, workers: int) -> Executor:
+def ray_device(options: Options) -> tuple[str, int]:
+    """The kind of device that all of a search's trainings on a cluster have: a GPU, where there is one.
+
+    Raises NasError where Ray is not installed, or the cluster that has to be asked cannot be joined.
+    """
+    from nas.cluster.workers import cluster_resources, require_ray
+
+    require_ray()
+    if options.ray == LOCAL:
+        return find_device(options.device)
+    if options.device == "auto":
+        assert options.ray is not None
+        return ("cuda" if cluster_resources(options.ray).get("GPU") else "cpu"), 1
+    if options.device not in ("cpu", "cuda"):
+        raise NasError(f"device {options.device!r} is not one of a cluster: known: auto, cpu, cuda")
+    return options.device, 1
+
+
+def local_executor(make: MakeTrainer, workers: int) -> Executor:
     """Worker processes with one thread each, or with 0 workers this process with all its threads."""
-    make = MakeTrainer(dataset, recipe, device, devices, threads=1 if workers else cores())
     if workers == 0:
-        return Serial(make)
-    if device == "cpu":
+        return Serial(replace(make, threads=cores()))
+    if make.device == "cpu":
         return LocalWorkers(make, workers, preload=PRELOAD)
     return LocalWorkers(make, workers, method="spawn")
 
@@ -345,15 +407,3 @@ def sizes_of(architecture: Architecture) -> object:
     widest = max((node.out for node in leaves if isinstance(node, Linear)), default=0)
     grids = tuple(tuple(grid.items()) for grid in architecture.grids)
     return grids, tuple(len(stage.blocks) for stage in architecture.stages), widest, architecture.head
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide what a training gives."""
-    return {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch._dynamo  # the first optimizer step would import it: a second that is no training
 import torch.nn.functional as F
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from nas.checkpoints import Progress
 from nas.data import Dataset
 from nas.formats import Arrays
 from nas.recipe import Augment, Recipe
+from nas.storage import Storage
 from nas.trial import TESTED, Job, Outcome, Report, Score
 
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
@@ -51,12 +52,20 @@ class Part:
 
 
 def fit(
-    build: Callable[[], nn.Module], data: tuple[Part, Part], recipe: Recipe, *, job: Job, report: Report
+    build: Callable[[], nn.Module],
+    data: tuple[Part, Part],
+    recipe: Recipe,
+    *,
+    job: Job,
+    report: Report,
+    storage: Storage | None = None,
 ) -> tuple[nn.Module, Outcome]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
 
     The job's seed fixes the first weights (torch's global generator is seeded before `build` is called), the order
     and the augmentation. The last batch of an epoch is dropped where it is not full, unless it is the only one.
+    With a storage it is kept there at ends of epochs, and goes on where an earlier try was kept: the scores of rungs
+    that were passed are reported again, and what follows is, on the CPU, bit by bit what it would have been.
 
     Raises: FloatingPointError when a loss is not finite.
     """
@@ -67,9 +76,12 @@ def fit(
     model = build().to(device)
     optimizer = _adamw(model, recipe.weight_decay)
     batches = max(1, len(train) // recipe.batch)
-    losses: list[float] = []
-    scores: list[Score] = []
-    for epoch in range(1, job.epochs + 1):
+    progress = Progress(job, model, optimizer, generator, storage)
+    progress.resume()
+    for score in progress.scores:
+        if not report(score):
+            return model, progress.outcome("pruned", score.epoch)
+    for epoch in range(len(progress.losses) + 1, job.epochs + 1):
         model.train()
         total = torch.zeros((), device=device)
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
@@ -84,12 +96,16 @@ def fit(
             loss.backward()
             optimizer.step()
             total += loss.detach()
-        losses.append(_finite(total.item() / batches, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
+        what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
+        progress.losses.append(_finite(total.item() / batches, what))
         if epoch in job.rungs or epoch == job.epochs:
-            scores.append(evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch)))
-            if epoch < job.epochs and not report(scores[-1]):
-                return model, Outcome("pruned", tuple(scores), tuple(losses))
-    return model, Outcome("complete", tuple(scores), tuple(losses))
+            score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch))
+            progress.scores.append(score)
+            if epoch < job.epochs and not report(score):
+                return model, progress.outcome("pruned", epoch)
+        if epoch < job.epochs:
+            progress.keep()
+    return model, progress.outcome("complete", job.epochs)
 
 
 @torch.inference_mode()
@@ -149,24 +165,13 @@ def flip(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirrored.view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Writes the model's state as safetensors (float32 on CPU, the module's own keys): whole, or not at all."""
-    from safetensors.torch import save
-
+def weights_of(model: nn.Module) -> bytes:
+    """The model's state as safetensors: float32 on the CPU, under the module's own keys."""
     state = {
         key: (value.float() if value.is_floating_point() else value).cpu().clone(memory_format=torch.contiguous_format)
         for key, value in model.state_dict().items()
     }  # cloned, since safetensors refuses weights that two layers share
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(save(state))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return save(state)
 
 
 def build_architecture(architecture: dict[str, Any]) -> nn.Module:
@@ -190,6 +195,7 @@ class ArchitectureTrainer:
     device: str = "cpu"
     threads: int = 1
     build: Callable[[dict[str, Any]], nn.Module] = build_architecture
+    storage: Storage | None = None
 
     def start(self) -> None:
         """Prepares the process for this trainer: the number of threads, the data on the device."""
@@ -207,22 +213,23 @@ class ArchitectureTrainer:
         return {name: value for name, value in vars(self).items() if name != "data"}
 
     def __call__(self, job: Job, report: Report) -> Outcome:
-        """Trains the job's architecture; a complete one is saved where the job says, and tested where its phase is."""
+        """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is."""
         start = time.perf_counter()
+        build = partial(self.build, job.architecture)
         try:
-            model, outcome = fit(partial(self.build, job.architecture), self.data, self.recipe, job=job, report=report)
+            model, outcome = fit(build, self.data, self.recipe, job=job, report=report, storage=self.storage)
             if outcome.state == "complete" and job.phase in TESTED:
                 test = Part.of(self.dataset.test, self.dataset, self.device)
                 batch = evaluation_batch(test.x.device, self.recipe.batch)
                 score = evaluate(model, test, epoch=job.epochs, batch=batch)
                 outcome = replace(outcome, test=score)
             if outcome.state == "complete" and job.weights:
-                save_weights(model, Path(job.weights))
+                outcome = replace(outcome, weights=weights_of(model))
         except torch.OutOfMemoryError as error:
             traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
             torch.cuda.empty_cache()
             raise
-        return replace(outcome, seconds=time.perf_counter() - start)
+        return replace(outcome, seconds=outcome.seconds + time.perf_counter() - start)
 
 
 def _adamw(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:

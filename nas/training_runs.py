@@ -8,14 +8,17 @@ from pathlib import Path
 
 from einmix import Architecture
 from nas.executors import Executor
+from nas.loggers import check as check_loggers
+from nas.loggers import logging_to
 from nas.options import check_range
 from nas.ranking import Standing
 from nas.results import Result
 from nas.runs import Run
 from nas.search import Status, Watcher, make_job, train_all
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
+from nas.storage import Storage
 from nas.trial import Job, Key
-from nas.worker import find_device
+from nas.worker import MakeTrainer, find_device
 
 LONGER = 3
 """So many times the epochs of the search."""
@@ -31,6 +34,7 @@ class Longer:
     device: str = "auto"
     workers: int | None = None
     data_dir: Path | None = None
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_range("epochs", self.epochs, 1)
@@ -51,39 +55,42 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
     )
     device, devices = find_device(longer.device)
     dataset = opened.dataset(longer.data_dir)
+    check_loggers(longer.log)
 
-    def executor(count: int) -> Executor:
+    def executor(count: int, storage: Storage) -> Executor:
         workers = min(worker_count(longer.workers, device, devices), count)
-        return local_executor(dataset, recipe, device, devices, workers)
+        return local_executor(MakeTrainer(dataset, recipe, device, devices, storage=storage), workers)
 
     path = opened.run.path.resolve()
     with Run.create_or_open(path.parent, path.name, opened.run.settings, may_differ=MAY_DIFFER) as run:
         jobs = [
             make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in range(longer.seeds)
         ]
-        jobs = [replace(job, weights=str(run.weights_path(job.key))) for job in jobs]
+        jobs = [replace(job, weights=True) for job in jobs]
         status = Status("train", total=0)
-        results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
+        with logging_to(longer.log, run, watcher.say):
+            results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
         return [results[job.key] for job in jobs]
 
 
 def train_missing(
     wanted: Sequence[tuple[Job, Architecture]],
     run: Run,
-    executor: Callable[[int], Executor],
+    executor: Callable[[int, Storage], Executor],
     watcher: Watcher,
     status: Status,
 ) -> dict[Key, Result]:
     """The results of jobs of the status' phase; those without a line in the run yet are trained.
 
-    `executor` makes what trains so many jobs, and is not called for none. The status goes on counting what is trained.
+    `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none. The
+    status goes on counting what is trained.
     """
-    past = run.results()
+    past, storage = run.results(), run.storage()
     known = {result.key: result for result in past if result.phase == status.phase}
     new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
     if new:
         status.total = status.done + len(new)
-        with executor(len(new)) as trainer:
+        with executor(len(new), storage) as trainer:
 
             def done(result: Result) -> None:
                 status.done, status.last = status.done + 1, result
@@ -92,6 +99,9 @@ def train_missing(
 
             watcher.show(status)
             first = max((result.number for result in past), default=-1) + 1
-            for result in train_all(dict(enumerate(new.values(), start=first)), trainer, run, done):
+            for result in train_all(dict(enumerate(new.values(), start=first)), trainer, run, done, storage):
                 known[result.key] = result
+    for job, _ in wanted:
+        storage.drop(job.key)  # a kill can come between a line and this
+    storage.tidy()
     return {job.key: known[job.key] for job, _ in wanted}

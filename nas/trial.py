@@ -22,7 +22,7 @@ class Job:
     """One training to do: an architecture at a learning rate, a seed and a number of epochs.
 
     `rungs` are the epochs (ascending, below `epochs`) after which the driver is asked whether to go on;
-    `weights` is the path, if any, at which the trained weights are kept (safetensors).
+    with `weights` the trained weights come back too.
     """
 
     architecture: dict[str, Any]
@@ -33,7 +33,7 @@ class Job:
     phase: Phase = "search"
     rungs: tuple[int, ...] = ()
     label: str = ""
-    weights: str | None = None
+    weights: bool = False
 
     @property
     def key(self) -> Key:
@@ -52,7 +52,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: its curve, or the reason why it failed (with the traceback kept)."""
+    """How a training ended: its curve, or the reason why it failed (with the traceback kept).
+
+    `weights` are those of a complete one as safetensors, where its job asks for them; they are no part of its line.
+    """
 
     state: State
     scores: tuple[Score, ...] = ()
@@ -62,6 +65,11 @@ class Outcome:
     reason: str = ""
     traceback: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    weights: bytes = field(default=b"", repr=False)
+
+    def to_line(self) -> dict[str, Any]:
+        """Its part of the JSON line: all but the weights."""
+        return {name: value for name, value in asdict(self).items() if name != "weights"}  # bytes are not copied
 
 
 Report = Callable[[Score], bool]
@@ -74,4 +82,4 @@ Trainer = Callable[[Job, Report], Outcome]
 def record(job: Job, outcome: Outcome, **facts: Any) -> dict[str, Any]:
     """The JSON line of a finished training."""
     line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights")}
-    return line | facts | asdict(outcome)
+    return line | facts | outcome.to_line()

@@ -9,6 +9,7 @@ from pathlib import Path
 from nas.data import Dataset
 from nas.errors import NasError
 from nas.recipe import Recipe
+from nas.storage import Storage
 from nas.trial import Trainer
 
 PRELOAD = ("nas.training", "einmix.source", "einops.layers.torch")
@@ -27,12 +28,13 @@ class MakeTrainer:
     device: str
     devices: int = 1
     threads: int = 1
+    storage: Storage | None = None
 
     def __call__(self, worker: int) -> Trainer:
         from nas.training import ArchitectureTrainer
 
         device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
-        trainer = ArchitectureTrainer(self.dataset, self.recipe, device, threads=self.threads)
+        trainer = ArchitectureTrainer(self.dataset, self.recipe, device, threads=self.threads, storage=self.storage)
         trainer.start()
         return trainer
 

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,8 @@ REFUSED = [
     ("search --objective acuracy", "no objective 'acuracy': did you mean 'accuracy'"),
     ("search --objective macs", "objective 'macs' needs no training"),
     ("search --device gpu", "no device 'gpu': known: auto, cpu, cuda, mps"),
+    ("search --storage s4://bucket", "no protocol 's4' in 's4://bucket': write a folder, or a URL such as s3://bucket"),
+    ("search --log tensorbord", r"no logger 'tensorbord': did you mean 'tensorboard'\? known: mlflow, "),
     ("search --augment flip", r"unknown augment 'flip'; .*known: none, shift, shift\+flip"),
     ("top nothing", r"no run 'nothing' in runs: known: \(none\)"),
     ("show nothing 12", "no run 'nothing' in runs"),
@@ -268,6 +271,18 @@ def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
     assert len(notes(stubbed, "start")) == len({note.key for note in notes(stubbed, "start")})
 
 
+def test_searches_and_longer_trainings_are_logged(nas, stubbed, tmp_path, monkeypatch):
+    for package in ("ray", "tensorboardX"):
+        pytest.importorskip(package, reason="--log needs it: pip install '.[log]'")
+    monkeypatch.setattr("nas.training_runs.local_executor", lambda *_: Serial(Noting(stubbed)))
+    done = nas(f"{SEARCH} --log tensorboard --json")
+    assert nas(f"train x {done.rows[0]['id']} --epochs 2 --log tensorboard").status == 0
+    logged = {path.parent.relative_to(tmp_path / "runs" / "x" / "logs") for path in tmp_path.rglob("events*")}
+    phases = Counter(path.parts[1] for path in logged)
+    assert phases == Counter(result.phase for result in Run.open(tmp_path / "runs", "x").results())
+    assert phases.keys() == {"search", "final", "train"}
+
+
 def test_a_search_without_a_name_finds_its_run_again(nas, stubbed, tmp_path):
     for line in (SEARCH, SEARCH.replace("--trials 5", "--trials 7 --workers 1 --minutes 9")):
         assert nas(line.replace("--run x", "")).status == 0
@@ -359,7 +374,10 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(nas, stubbed, 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
         one_line(nas(SEARCH), "cannot write runs/x: Permission denied")
-    assert nas(SEARCH).status == 0
+    (tmp_path / "file").touch()
+    one_line(nas(f"{SEARCH} --storage file/kept"), "cannot write .*/file/kept/x: .*Not a directory", out="space local")
+    assert nas(f"{SEARCH} --storage kept").status == 0
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_a_dry_run_shows_what_would_be_tried_and_writes_nothing(nas, stubbed, tmp_path):

@@ -9,20 +9,39 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
+from clusters import cluster
 from stubs import accuracy, alive, gone, importing, make_broken, make_dying, make_stub, stub_job
 
+from nas.cluster.messages import Settings
+from nas.cluster.workers import RayWorkers
 from nas.errors import NasError
-from nas.executors import Done, Executor, LocalWorkers, MakeTrainer, Ready, Serial, failure
+from nas.executors import Done, Executor, LocalWorkers, Ready, Serial, failure
 from nas.trial import Job, Outcome, Score
 
-
-def make_executor(kind: str, make_trainer: MakeTrainer = make_stub) -> Executor:
-    return Serial(make_trainer) if kind == "serial" else LocalWorkers(make_trainer, 2, method=kind)
+KINDS = ["serial", "forkserver", "spawn", "ray"]
 
 
-every_executor = pytest.mark.parametrize("kind", ["serial", "forkserver", "spawn"])
+@pytest.fixture(scope="module")
+def address():
+    """Of a Ray cluster for all tests of this file."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    with cluster(2) as nodes:
+        yield nodes.address
+
+
+@pytest.fixture(params=KINDS)
+def make_executor(request) -> Callable[..., Executor]:
+    """Makes an executor, with the stub trainer unless told otherwise."""
+    kind = request.param
+    if kind == "serial":
+        return lambda make_trainer=make_stub: Serial(make_trainer)
+    if kind != "ray":
+        return lambda make_trainer=make_stub: LocalWorkers(make_trainer, 2, method=kind)
+    settings = Settings(request.getfixturevalue("address"), workers=2)
+    return lambda make_trainer=make_stub: RayWorkers(make_trainer, settings)
 
 
 def go_on(number: int, score: Score) -> bool:
@@ -48,10 +67,9 @@ def curves(outcomes: dict[int, Outcome]) -> dict[int, tuple]:
     return {number: (outcome.state, outcome.scores, outcome.train_loss) for number, outcome in outcomes.items()}
 
 
-@every_executor
-def test_every_job_comes_back_once_whatever_the_order(kind):
+def test_every_job_comes_back_once_whatever_the_order(make_executor):
     jobs = {number: stub_job(f"net{number}", ms=number % 3, seed=number) for number in range(12)}
-    with make_executor(kind) as executor:
+    with make_executor() as executor:
         forwards = run_all(executor, jobs)
         backwards = run_all(executor, dict(reversed(jobs.items())))
     assert {outcome.state for outcome in forwards.values()} == {"complete"}
@@ -59,15 +77,13 @@ def test_every_job_comes_back_once_whatever_the_order(kind):
     assert curves(forwards) == curves(backwards)
 
 
-@every_executor
-def test_wait_without_jobs_returns_and_starts_no_trainer(kind):
-    with make_executor(kind, make_broken) as executor:
+def test_wait_without_jobs_returns_and_starts_no_trainer(make_executor):
+    with make_executor(make_broken) as executor:
         assert executor.wait(go_on) == []
 
 
-@every_executor
-def test_workers_say_when_they_are_ready(kind):
-    with make_executor(kind) as executor:
+def test_workers_say_when_they_are_ready(make_executor):
+    with make_executor() as executor:
         executor.submit(0, stub_job("a", ms=1))
         events = []
         while not any(isinstance(event, Done) for event in events):
@@ -85,9 +101,8 @@ FAILURES = {
 }
 
 
-@every_executor
-def test_failures_are_outcomes_with_reason_and_traceback(kind):
-    with make_executor(kind) as executor:
+def test_failures_are_outcomes_with_reason_and_traceback(make_executor):
+    with make_executor() as executor:
         outcomes = run_all(executor, {number: stub_job("a", do) for number, do in enumerate(FAILURES)})
     for outcome, reason in zip((outcomes[number] for number in range(len(FAILURES))), FAILURES.values(), strict=True):
         assert outcome.state == ("failed" if reason else "complete")
@@ -95,29 +110,27 @@ def test_failures_are_outcomes_with_reason_and_traceback(kind):
         assert outcome.traceback.startswith("Traceback" if reason else "")
 
 
-@every_executor
-def test_a_failure_keeps_the_rungs_before_it_and_nan_is_not_asked_about(kind):
+def test_a_failure_keeps_the_rungs_before_it_and_nan_is_not_asked_about(make_executor):
     asked = []
 
     def on_rung(number: int, score: Score) -> bool:
         asked.append(number)
         return True
 
-    with make_executor(kind) as executor:
+    with make_executor() as executor:
         outcomes = run_all(executor, {0: stub_job("a", "nan"), 1: stub_job("a", "nan score")}, on_rung)
     assert [[score.epoch for score in outcomes[number].scores] for number in (0, 1)] == [[1], []]
     assert asked == [0]
 
 
-@every_executor
-def test_the_answer_at_a_rung_prunes(kind):
+def test_the_answer_at_a_rung_prunes(make_executor):
     asked = {}
 
     def even_goes_on(number: int, score: Score) -> bool:
         asked[number, score.epoch] = score.accuracy
         return number % 2 == 0
 
-    with make_executor(kind) as executor:
+    with make_executor() as executor:
         outcomes = run_all(executor, {n: stub_job(f"net{n}", rungs=(1, 2)) for n in range(6)}, even_goes_on)
     assert {n: outcome.state for n, outcome in outcomes.items()} == dict(enumerate(["complete", "pruned"] * 3))
     assert {n: len(outcome.train_loss) for n, outcome in outcomes.items()} == dict(enumerate([3, 1] * 3))
@@ -125,34 +138,32 @@ def test_the_answer_at_a_rung_prunes(kind):
     assert asked[1, 1] == outcomes[1].scores[0].accuracy
 
 
-@every_executor
-def test_an_error_of_the_driver_is_not_taken_for_the_trainers(kind):
+def test_an_error_of_the_driver_is_not_taken_for_the_trainers(make_executor):
     def full_disk(number: int, score: Score) -> bool:
         raise OSError("disk full")
 
-    with make_executor(kind) as executor, pytest.raises(OSError, match="disk full"):
+    with make_executor() as executor, pytest.raises(OSError, match="disk full"):
         run_all(executor, {0: stub_job("a")}, full_disk)
 
 
-@every_executor
-def test_a_trainer_that_cannot_be_made_ends_the_search(kind):
-    with make_executor(kind, make_broken) as executor, pytest.raises(NasError) as raised:
+def test_a_trainer_that_cannot_be_made_ends_the_search(make_executor):
+    with make_executor(make_broken) as executor, pytest.raises(NasError) as raised:
         run_all(executor, {0: stub_job("a")})
     assert str(raised.value) in [f"worker {index} could not start: RuntimeError: no such device" for index in (0, 1)]
     assert "in make_broken" in raised.value.__notes__[0]
 
 
-@every_executor
-def test_close_leaves_no_process_in_the_midst_of_training(kind, tmp_path):
-    executor = make_executor(kind)
+def test_close_leaves_no_process_in_the_midst_of_training(make_executor, tmp_path):
+    executor = make_executor()
+    here = isinstance(executor, Serial)
     with executor:
         executor.submit(0, stub_job("short"))
-        executor.submit(1, stub_job("long", "note pids", ms=0 if kind == "serial" else 60_000, folder=str(tmp_path)))
+        executor.submit(1, stub_job("long", "note pids", ms=0 if here else 60_000, folder=str(tmp_path)))
         while not list(tmp_path.iterdir()):
             executor.wait(go_on, timeout=0.05)
     executor.close()
     pid = int(next(tmp_path.iterdir()).name.split("-")[0])
-    assert pid == os.getpid() if kind == "serial" else not alive(pid)
+    assert pid == os.getpid() if here else gone(pid)
 
 
 def test_wait_stops_at_its_timeout():

@@ -19,7 +19,7 @@ from nas.export import Exported, best_trained, check, compare, export
 from nas.results import Result
 from nas.runs import Run
 from nas.session import OpenRun, Options, Session
-from nas.training import save_weights
+from nas.training import weights_of
 
 SPACE = tiny("local")
 BEST, OTHER, *_ = [arch for arch in SPACE.enumerate() if arch not in SPACE.references(SPACE.middle).values()]
@@ -38,9 +38,8 @@ def make_run(root: Path, *results: Result, **settings: object) -> OpenRun:
     with Run.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
         for result in results:
             if run.append(result.to_line()).phase != "search":
-                save_weights(
-                    network(Architecture.from_json(result.architecture), result.seed), run.weights_path(result.key)
-                )
+                trained = network(Architecture.from_json(result.architecture), result.seed)
+                run.save_weights(result.key, weights_of(trained))
     return OpenRun.open(root, "x")
 
 

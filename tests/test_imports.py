@@ -15,7 +15,7 @@ import pytest
 import einmix
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "ray", "optuna", "matplotlib")
+HEAVY = ("torch", "ray", "optuna", "matplotlib", "fsspec")
 HELP = """
 import sys
 from nas.cli import main
@@ -40,8 +40,8 @@ def loaded_by(program: str, folder: Path = ROOT) -> set[str]:
 
 @pytest.mark.parametrize(
     "program",
-    ["import einmix", "import search_spaces", HELP],
-    ids=["einmix", "search_spaces", "nas --help"],
+    ["import einmix", "import search_spaces", "import nas.storage", HELP],
+    ids=["einmix", "search_spaces", "nas.storage", "nas --help"],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
     assert loaded_by(program) == set()

@@ -386,6 +386,27 @@ def test_weights_stay_in_the_run(tmp_path):
             run.weights_path(("a1", 3e-4, 7, 20))
 
 
+def test_weights_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    key = "a1", 3e-4, 7, 20
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        path = run.weights_path(key)
+        run.save_weights(key, b"what was there")
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(NasError, match=r"cannot write .*safetensors: No space left"),
+        ):
+            patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            run.save_weights(key, b"others")
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        assert path.read_bytes() == b"what was there"
+        path.with_suffix(".tmp").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(NasError, match="is a symbolic link"):
+            run.save_weights(key, b"others")
+        assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(NasError, match="not open for writing"):
+        run.save_weights(key, b"others")
+
+
 WHOLE = b"".join(json.dumps(line(number)).encode() + b"\n" for number in range(2))
 MORE = line(9)
 RUN_JSON = json.dumps({"format": 1, "created": "2026-01-01T00:00:00+00:00", "settings": SETTINGS}).encode()

@@ -9,15 +9,18 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import accuracy
 
 from nas.errors import NasError
 from nas.executors import Executor, LocalWorkers, Serial
-from nas.objectives import parse_objectives
+from nas.objectives import merit, parse_objectives
 from nas.progress import Quiet
 from nas.results import Result
 from nas.runs import Run
@@ -128,6 +131,20 @@ def test_a_candidate_goes_on_when_it_is_among_the_best_share_at_its_rung(eta, sc
     for other in (0.99, 0.98, 0.97, 0.96, 0.95):  # at another rung, which does not count
         rungs.see(Score(2, 0.5, other))
     assert rungs.see(Score(1, 0.5, scores[-1])) is goes_on
+
+
+few = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2]), few, few), max_size=60), st.sampled_from([1.5, 2.0, 3.0, 4.0]))
+def test_rungs_decide_as_their_definition_says(seen, eta):
+    for by in ("accuracy", "loss"):
+        rungs = Rungs(eta, by)
+        scores = [Score(*each) for each in seen]
+        for number, score in enumerate(scores):
+            here = [merit(other, by) for other in scores[: number + 1] if other.epoch == score.epoch]
+            better = sum(other > merit(score, by) for other in here)
+            assert rungs.see(score) == (len(here) <= rungs.grace or better < ceil(len(here) / eta))
 
 
 def test_equal_accuracies_are_told_apart_by_loss_or_the_other_way_round():

@@ -14,7 +14,8 @@ from searches import result_of, tiny
 
 from einmix import Architecture
 from nas.errors import NasError
-from nas.objectives import parse_objectives
+from nas.objectives import Objective, parse_objectives
+from nas.results import Result
 from nas.strategies import LISTABLE, STRATEGIES, Started, Strategy, make_strategy
 from nas.trial import State
 from search_spaces import Budget, SearchSpace, SpaceError
@@ -254,3 +255,44 @@ def test_tpe_minimises_the_loss():
         asked.append(strategy.ask())
         strategy.tell(asked[-1], result_of(asked[-1], 0.5, loss=1 - merit(asked[-1])))
     assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
+
+
+@pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
+def test_tpe_knows_the_best_and_counts_all(by):
+    """Though it keeps no more of the results than the best and how often there was which answer."""
+    space, objectives = tiny("roles", width=(16,), depth=(2,)), parse_objectives(by)
+    strategy, told = make("tpe", space, by=by), []
+    for number in range(120):
+        architecture = strategy.ask()
+        state = "pruned" if number % 3 == 1 else "failed" if number % 11 == 5 else "complete"
+        told.append((architecture, result_of(architecture, round(merit(architecture), 1), state)))
+        strategy.tell(*told[-1])
+        assert len(strategy._best) <= strategy.most
+    single = len(objectives) == 1
+    informed = [each for each in told if each[1].state == "complete" or (single and each[1].state == "pruned")]
+    counts = Counter(answer for architecture, _ in informed for answer in space.encode(architecture).items())
+    assert counts == {(name, answer): n for name, of in strategy._counts.items() for answer, n in of.items() if n}
+    figures = [figures_of(result, objectives) for _, result in informed]
+    beaten = sorted(sum(beats(other, mine, single) for other in figures) for mine in figures)
+    assert [each.beaten for each in strategy._best] == beaten[: strategy.most]
+
+
+def figures_of(result: Result, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
+    """The larger the better: how far it came, then what it reached."""
+    signs = {"maximize": 1, "minimize": -1}
+    return (result.scores[-1].epoch, *(signs[o.direction] * o.of(result, result.scores[-1]) for o in objectives))
+
+
+def beats(one: tuple[float, ...], other: tuple[float, ...], single: bool) -> bool:
+    return one > other if single else one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def test_a_proposal_of_tpe_draws_no_more_after_many_results(monkeypatch):
+    space = tiny("roles", width=(16,), depth=(2,))
+    strategy, drawn = make("tpe", space), []
+    choose = SearchSpace.choose
+    monkeypatch.setattr(SearchSpace, "choose", lambda self, chooser: drawn.append(1) or choose(self, chooser))
+    for _ in range(300):
+        drive(strategy, 1)
+        assert len(drawn) <= strategy.attempts
+        drawn.clear()

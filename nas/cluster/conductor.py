@@ -1,0 +1,239 @@
+"""The process that runs Ray Tune for a driver, which outlives it: whatever is lost with it, the driver asks for again.
+
+It is a process of its own because Ray ends the process that joined a cluster when the cluster's head is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nas.cluster.desk import Closed, Desk, Ended, Lost, Opened, Task
+from nas.cluster.lane import Lane
+from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Settings, Submit
+from nas.executors import MakeTrainer
+from nas.memory import gpu_fraction
+
+
+class _Closing(BaseException):
+    """Leaves Tune's loop from within; no error to Tune, which would tidy up first."""
+
+
+def conduct(settings: Settings, make_trainer: MakeTrainer | None, pipe: Connection) -> None:
+    """Joins the cluster and runs lanes until the driver says to close, or is gone; without a trainer it only joins."""
+    try:
+        _join(settings)
+        pipe.send(Joined(ray.cluster_resources()))
+        if make_trainer:
+            Conductor(settings, make_trainer, pipe).run()
+    except _Closing:
+        pass
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            pipe.send(Failed(_reason(error)))
+        raise
+    finally:
+        ray.shutdown()
+
+
+class Conductor:
+    """Opens as many lanes as there is work and room for, and carries messages between driver and desk."""
+
+    def __init__(self, settings: Settings, make_trainer: MakeTrainer, pipe: Connection):
+        self._settings, self._pipe, self._sending = settings, pipe, threading.Lock()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        options = {"num_cpus": 0, "max_concurrency": 100_000, "scheduling_strategy": here}
+        self._desk: Any = ray.remote(Desk).options(**options).remote(settings.patience)
+        self._lane = tune.with_parameters(Lane, desk=self._desk, make_trainer=make_trainer)
+        self._request = {"CPU": 1.0} | ({"GPU": share} if (share := _gpu_share(settings)) else {})
+        self.capacity = 0
+        self.unfinished = 0
+        self._lanes = 0  # ever
+        self.alive: dict[str, int] = {}  # lanes by Tune's trial id
+        self.closing = False
+        self._opened: set[int] = set()
+        self._false_starts = 0
+        self._not_before = 0.0
+
+    def run(self) -> None:
+        """Tune's loop, which ends when the driver closes."""
+        for work in (self._listen, self._relay, self._measure):
+            threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
+        tuner = tune.Tuner(
+            tune.with_resources(self._lane, tune.PlacementGroupFactory([self._request])),
+            tune_config=tune.TuneConfig(search_alg=_Lanes(self), num_samples=-1, reuse_actors=True),
+            run_config=tune.RunConfig(
+                name="lanes", storage_path=self._settings.folder, verbose=0, callbacks=[_Watch(self)]
+            ),
+        )
+        tuner.fit()
+
+    def open_lane(self, trial_id: str) -> int | None:
+        """The number of a new lane; None while there are enough, or after one that did not start."""
+        if len(self.alive) >= min(self.capacity, self.unfinished) or time.monotonic() < self._not_before:
+            return None
+        self._lanes += 1
+        self.alive[trial_id] = self._lanes
+        return self._lanes
+
+    def close_lane(self, trial: Any, cause: str) -> None:
+        """Tells the desk that a lane has ended; after one that never opened, the next takes its time."""
+        lane = trial.config["lane"]
+        self.alive.pop(trial.trial_id, None)
+        if cause and lane not in self._opened:
+            self._false_starts += 1
+            self._not_before = time.monotonic() + min(2.0**self._false_starts, 60) / 2
+        self._desk.gone.remote(lane, cause)
+
+    def _guarded(self, work: Any) -> None:
+        """Runs a thread's work; without it this process is of no use."""
+        try:
+            work()
+        except (EOFError, OSError):  # the driver is gone
+            pass
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                self._send(Failed(_reason(error)))
+        self.closing = True
+
+    def _listen(self) -> None:
+        """From the driver to the desk."""
+        while True:
+            message = self._pipe.recv()
+            if isinstance(message, Close):
+                return
+            if isinstance(message, Answer):
+                self._desk.answer.remote(message.number, message.epoch, message.go_on)
+            elif isinstance(message, Submit):
+                ray.get(self._desk.submit.remote(Task(message.number, message.job), first=message.first))
+                self.unfinished += 1
+
+    def _relay(self) -> None:
+        """From the desk to the driver."""
+        while not self.closing:
+            for news in ray.get(self._desk.news.remote(1.0)):
+                if isinstance(news, Opened):
+                    self._opened.add(news.lane)
+                    self._false_starts = 0
+                elif isinstance(news, Closed):
+                    self._opened.discard(news.lane)
+                self.unfinished -= isinstance(news, Ended | Lost)
+                self._send(news)
+
+    def _measure(self) -> None:
+        """How many lanes the cluster has room for, as nodes come and go."""
+        while not self.closing:
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            room = sum(
+                int(min(node.get(name, 0) / amount for name, amount in self._request.items()) + 1e-6) for node in nodes
+            )
+            capacity = self._settings.workers or max(room, 1)
+            if capacity != self.capacity:
+                self.capacity = capacity
+                self._send(Capacity(capacity))
+            time.sleep(1.0)
+
+    def _send(self, message: Any) -> None:
+        with self._sending:
+            self._pipe.send(message)
+
+
+class _Lanes(Searcher):
+    """Tune's view of the search: it suggests lanes, not candidates, which the driver proposes and the desk hands out.
+
+    Tune's trials cost it seconds to begin and work in every step thereafter, and an early rung told as a result would
+    be taken for a complete one.
+    """
+
+    def __init__(self, conductor: Conductor):
+        super().__init__()
+        self._conductor = conductor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles what it might restore, and nothing is
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """A lane, if one is wanted."""
+        if self._conductor.closing:
+            raise _Closing
+        lane = self._conductor.open_lane(trial_id)
+        return None if lane is None else {"lane": lane}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """See `_Watch`, which knows more."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing of Tune's is kept: the driver's results.jsonl is the truth."""
+
+
+class _Watch(tune.Callback):
+    """Tells the conductor how lanes end."""
+
+    def __init__(self, conductor: Conductor):
+        self._conductor = conductor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self._conductor.closing:
+            raise _Closing
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._conductor.close_lane(trial, "")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._conductor.close_lane(trial, _cause(trial))
+
+
+def _join(settings: Settings) -> None:
+    """Joins the cluster, or starts one on this machine."""
+    options: dict[str, Any] = {"address": settings.address, "log_to_driver": False, "configure_logging": False}
+    if settings.address == LOCAL:
+        options |= {"num_cpus": settings.cpus, "include_dashboard": False, "_temp_dir": settings.folder}
+    ray.init(**options)
+
+
+def _gpu_share(settings: Settings) -> float:
+    """The share of a GPU that a lane asks for: as wanted, or as its memory is predicted; 0 on a CPU."""
+    if settings.device != "cuda":
+        return 0.0
+    if settings.gpus_per_trial is not None:
+        return settings.gpus_per_trial
+    smallest: int = ray.get(ray.remote(_gpu_bytes).options(num_cpus=0, num_gpus=0.01).remote())
+    return gpu_fraction(settings.memory, smallest)
+
+
+def _gpu_bytes() -> int:
+    """The memory of the GPU that this task was given."""
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line, with what to do where a token is missing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if "AuthenticationError" in f"{type(error).__name__} {error}":
+        return f"{text}: its token is needed, in RAY_AUTH_TOKEN or ~/.ray/auth_token (docs/cluster.md)"
+    return text[:400]
+
+
+def _cause(trial: Any) -> str:
+    """What a lane died of, in a line: the last of what Tune wrote down."""
+    try:
+        lines = [line.strip() for line in Path(trial.error_file).read_text().splitlines() if line.strip()]
+    except (OSError, TypeError):
+        return "worker died"
+    return lines[-1][:200] if lines else "worker died"

@@ -1,0 +1,72 @@
+"""What driver and conductor say to each other, beside the news of the desk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.trial import Job
+
+LOCAL = "local"
+"""The address that stands for a cluster of this machine alone, which is started and ended with the search."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a conductor is to do: which cluster, how many lanes (0: as many as there is room for), on what.
+
+    `memory` is what a training needs on a GPU, in bytes; `gpus_per_trial` takes its place where it is given. `patience`
+    are the seconds that a lane waits for jobs, `folder` is the conductor's own, for sockets, logs and what Tune writes.
+    """
+
+    address: str
+    workers: int = 0
+    cpus: int = 1
+    device: str = "cpu"
+    gpus_per_trial: float | None = None
+    memory: int = 0
+    patience: float = 60.0
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Submit:
+    """A job to do, before all others where it is `first`."""
+
+    number: int
+    job: Job
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a job goes on after a rung."""
+
+    number: int
+    epoch: int
+    go_on: bool
+
+
+@dataclass(frozen=True)
+class Close:
+    """The search has ended, or was broken off."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The cluster, with what it has in all: CPU, GPU, memory (bytes)…"""
+
+    resources: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many lanes there can be now."""
+
+    lanes: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The conductor cannot go on."""
+
+    reason: str

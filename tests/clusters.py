@@ -1,0 +1,109 @@
+"""Ray clusters on this machine to test with: every node has a raylet of its own, and can be killed.
+
+The nodes belong to a process that is run by this very file, so that Ray is neither imported nor configured in a test's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from stubs import importing
+
+from nas.cluster.workers import kill_session
+
+
+@dataclass
+class Nodes:
+    """The nodes of a cluster, in the order in which they were added, the head first."""
+
+    process: subprocess.Popen[str]
+    address: str = ""
+    raylets: list[int] = field(default_factory=list)
+
+    def add(self, cpus: int) -> None:
+        """Another node."""
+        self._tell("add", cpus)
+
+    def kill(self, node: int) -> None:
+        """A node and all that runs on it, at once."""
+        self._tell("kill", node)
+
+    def _tell(self, *command: Any) -> None:
+        assert self.process.stdin and self.process.stdout
+        print(*command, file=self.process.stdin, flush=True)
+        self.hear()
+
+    def hear(self) -> None:
+        """Waits until the last command has been carried out."""
+        assert self.process.stdout
+        while not (line := self.process.stdout.readline()).startswith("{"):
+            assert line, "the cluster could not be started"
+        heard = json.loads(line)
+        self.address, self.raylets = heard["address"], heard["raylets"]
+
+
+@contextlib.contextmanager
+def cluster(*cpus: int) -> Iterator[Nodes]:
+    """A cluster with so many CPUs on each node, which speaks on loopback alone.
+
+    It has a token of its own, which the environment holds meanwhile, and a folder of its own for sockets and logs.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of sockets must be short
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    own = {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [sys.executable, __file__, *map(str, cpus)]
+    pipe = subprocess.PIPE
+    with mock.patch.dict(os.environ, token | loopback):
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, env=importing() | own, text=True, start_new_session=True
+        )
+        try:
+            nodes = Nodes(process)
+            nodes.hear()
+            yield nodes
+        finally:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                process.communicate(timeout=30)
+            kill_session(process.pid)
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _host(cpus: list[int]) -> None:
+    """Starts the nodes, then does what it is told until its input ends."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], "include_dashboard": False})
+    nodes = [cluster.head_node, *(cluster.add_node(num_cpus=number) for number in cpus[1:])]
+
+    def say() -> None:
+        raylets = [
+            node.all_processes["raylet"][0].process.pid if "raylet" in node.all_processes else 0 for node in nodes
+        ]
+        print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
+
+    say()
+    for line in sys.stdin:
+        command, number = line.split()
+        if command == "add":
+            nodes.append(cluster.add_node(num_cpus=int(number)))
+        else:
+            cluster.remove_node(nodes[int(number)], allow_graceful=False)
+        say()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    _host([int(number) for number in sys.argv[1:]])
