@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -212,18 +212,19 @@ def logging_to(names: Sequence[str], run: Run, say: Say) -> Iterator[None]:
     if not names:
         yield
         return
-    with ExitStack() as stack:
-        stack.enter_context(_telling(say))
-        feeds = [_Feed(name, run, say) for name in names]
+    feeds = [_Feed(name, run, say) for name in names]
 
-        def put(result: Result) -> None:
-            for feed in feeds:
-                feed.put(result)
+    def put(result: Result) -> None:
+        for feed in feeds:
+            feed.put(result)
 
+    with _telling(say):
         for result in run.results():
             put(result)
         run.on_append = put
         try:
+            for feed in feeds:
+                feed.start()
             yield
             for feed in feeds:
                 feed.finish()
@@ -248,14 +249,16 @@ class _Feed:
             if path.is_symlink():
                 raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
         self.folder.mkdir(exist_ok=True)
-        self._known = _noted(self.folder, name)
+        self._noted = _noted(self.folder, name)
         self._thread = Thread(target=self._work, name=f"--log {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begins to log."""
         self._thread.start()
 
     def put(self, result: Result) -> None:
         """Takes a training to be logged, if it is not."""
-        if (name := trial_name(result)) not in self._known:
-            self._known.add(name)
+        if trial_name(result) not in self._noted:
             self._queue.put(result)
 
     def finish(self) -> None:
@@ -278,7 +281,8 @@ class _Feed:
 
     def leave(self) -> None:
         """Waits a little for what is being logged."""
-        self._thread.join(HURRY)
+        if self._thread.ident is not None:  # Ctrl-C can come before it has begun
+            self._thread.join(HURRY)
 
     def _work(self) -> None:
         result = self._queue.get()

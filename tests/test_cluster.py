@@ -9,19 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clusters import Nodes, cluster
+from clusters import cluster
 from searches import Noting, notes, plan, search_in, tiny
 from stubs import accuracy, alive, gone, importing, make_stub, stub_job
 from test_kill import facts, needs_proc, results
 
 from nas.cluster.messages import Settings
-from nas.cluster.workers import RayWorkers, cluster_resources, members, sweep
-from nas.errors import NasError
+from nas.cluster.workers import RayWorkers
 from nas.executors import Done, Executor, Serial
 from nas.runs import Run
 from nas.trial import Outcome
@@ -31,39 +29,179 @@ pytest.importorskip("ray", reason="Ray is not installed")
 SETTINGS = {"objective": "accuracy"}
 
 
-def run_all(executor: RayWorkers, count: int, ms: float, between: Callable[[int, dict[int, Outcome]], object]):
-    """Trains `count` stub jobs; `between` is told how many are done, and their outcomes, whenever one more is."""
-    for number in range(count):
-        executor.submit(number, stub_job(f"net{number}", ms=ms))
-    outcomes: dict[int, Outcome] = {}
-    while len(outcomes) < count:
-        for event in executor.wait(lambda number, score: True, timeout=1):
+class Stream:
+    """Jobs without end for an executor, until a condition on the processes that have done them holds."""
+
+    def __init__(self, executor: RayWorkers):
+        self.executor, self.submitted = executor, 0
+        self.outcomes: dict[int, Outcome] = {}
+
+    @property
+    def pids(self) -> set[int]:
+        return {outcome.extra["pid"] for outcome in self.outcomes.values()}
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline
+            while self.submitted < len(self.outcomes) + 6:
+                self.executor.submit(self.submitted, stub_job(f"net{self.submitted}", ms=50))
+                self.submitted += 1
+            self._wait()
+
+    def end(self) -> None:
+        """Every job has come back, once, as it should."""
+        while len(self.outcomes) < self.submitted:
+            self._wait()
+        reached = [self.outcomes[number].scores[-1].accuracy for number in range(self.submitted)]
+        assert reached == [accuracy(f"net{number}", 0) for number in range(self.submitted)]
+
+    def _wait(self) -> None:
+        for event in self.executor.wait(lambda number, score: True, timeout=1):
             if isinstance(event, Done):
-                assert event.number not in outcomes
-                outcomes[event.number] = event.outcome
-                between(len(outcomes), outcomes)
-    assert [outcomes[number].scores[-1].accuracy for number in range(count)] == [
-        accuracy(f"net{number}", 0) for number in range(count)
-    ]
-    return outcomes
+                assert event.number not in self.outcomes
+                self.outcomes[event.number] = event.outcome
 
 
 @needs_proc
 def test_nodes_come_and_go_and_a_worker_dies_and_every_job_is_done_once():
-    seen: set[int] = set()
     with cluster(0, 1, 1) as nodes, RayWorkers(make_stub, Settings(nodes.address)) as executor:
+        stream = Stream(executor)
+        stream.until(lambda: len(stream.pids) == 2)
+        os.kill(min(stream.pids), signal.SIGKILL)  # a worker
+        stream.until(lambda: len(stream.pids) == 3)
+        nodes.add(1)
+        stream.until(lambda: len(stream.pids) == 4)
+        assert executor.capacity == 3
+        nodes.kill(1)
+        stream.until(lambda: sum(map(alive, stream.pids)) == 2)
+        stream.end()
+    assert [pid for pid in stream.pids if not gone(pid)] == []
 
-        def disturb(done: int, outcomes: dict[int, Outcome]) -> None:
-            last = list(outcomes.values())[-1]
-            seen.add(last.extra["pid"])
-            if done == 10:
-                os.kill(last.extra["pid"], signal.SIGKILL)  # a worker
-            if done == 20:
+
+def search(run: Run, executor: Executor, trials: int = 40) -> None:
+    """So many candidates and their finals; without rungs, at which a result depends on those that came before it."""
+    search_in(run, executor, plan(trials=trials), space=tiny("mixed", depth=(1, 2)))
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+
+from nas.cluster.messages import Settings
+from nas.cluster.workers import RayWorkers
+from nas.runs import Run
+from searches import Noting
+from test_cluster import SETTINGS, search
+
+if __name__ == "__main__":
+    root, address, ms, trials = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+    make, settings = Noting(root / "log", ms=ms), Settings(address, workers=2)
+    executor = RayWorkers(make, settings, say=print, log=root / "ray.log")
+    with executor, Run.create_or_open(root, "x", SETTINGS) as run:
+        search(run, executor, trials)
+"""
+
+
+class Driver:
+    """A search on a cluster in a process of its own, started again as often as it is killed."""
+
+    def __init__(self, root: Path, address: str, *, ms: float, trials: int):
+        self.root, self.script, self.log = root, root / "driver.py", root / "log"
+        self.script.write_text(DRIVER)
+        self.command = [sys.executable, str(self.script), str(root), address, str(ms), str(trials)]
+        self.trials = trials
+        self.start()
+
+    def start(self) -> None:
+        """Starts it; from now on nothing that is on disk may be trained again."""
+        self.on_disk, self.so_far = {result.key for result in results(self.root)}, len(notes(self.log))
+        output = (self.root / "output").open("a")
+        self.process = subprocess.Popen(
+            self.command, env=importing(), start_new_session=True, stdout=output, stderr=output
+        )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.check()
+
+    def check(self) -> None:
+        """What was on disk when it started has not been trained since."""
+        assert not self.on_disk & {note.key for note in notes(self.log)[self.so_far :]}
+
+    def wait_for(self, more: int) -> None:
+        """Until so many more trainings have ended, or the search has."""
+        ended, deadline = len(notes(self.log, "end")), time.monotonic() + 120
+        while len(notes(self.log, "end")) < ended + more and self.process.poll() is None:
+            assert time.monotonic() < deadline, (self.root / "output").read_text()
+            time.sleep(0.01)
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that have a training under way."""
+        running = {note.pid for note in notes(self.log, "start")[-8:]}
+        return [pid for pid in running if alive(pid)]
+
+    def end(self) -> None:
+        """Lets it end; all is as in a search in one process that nobody has disturbed."""
+        assert self.process.wait(300) == 0, (self.root / "output").read_text()
+        self.check()
+        executor = Serial(Noting(self.root / "other log"))
+        with executor, Run.create_or_open(self.root, "y", SETTINGS) as run:
+            search(run, executor, self.trials)
+        ended = results(self.root)
+        assert facts(ended) == facts(results(self.root, "y"))
+        assert len(ended) == len({result.key for result in ended})
+
+
+@needs_proc
+def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path):
+    with cluster(0, 1, 1) as nodes:
+        driver = Driver(tmp_path, nodes.address, ms=30, trials=30)
+        driver.wait_for(8)
+        driver.kill()
+        driver.start()
+        driver.wait_for(4)
+        driver.end()
+
+
+def kill_at_random(root: Path, rounds: int, seed: int) -> dict[str, int]:
+    """Kills driver, worker or raylet so many times while a search runs; how often each."""
+    chance, killed = random.Random(seed), {"driver": 0, "worker": 0, "raylet": 0}
+    with cluster(0, 1, 1) as nodes:
+        driver, living = Driver(root, nodes.address, ms=10, trials=rounds * 12), [1, 2]
+        for number in range(rounds):
+            driver.wait_for(chance.randint(3, 8))
+            time.sleep(chance.random() * 0.05)
+            if driver.process.poll() is not None:
+                break
+            victim = chance.choice(list(killed))
+            print(f"{number + 1}/{rounds} {victim}", flush=True)
+            if victim == "driver":
+                driver.kill()
+                driver.start()
+            elif victim == "worker" and (workers := driver.workers):
+                os.kill(chance.choice(workers), signal.SIGKILL)
+            elif victim == "raylet":
+                node = living.pop(chance.randrange(2))
+                os.kill(nodes.raylets[node], signal.SIGKILL)
                 nodes.add(1)
-            if done == 40:
-                assert executor.capacity == 3
-                nodes.kill(1)
+                living.append(len(nodes.raylets) - 1)
+            killed[victim] += 1
+        driver.end()
+    return killed
 
-        run_all(executor, 70, 100, disturb)
-    assert len(seen) >= 4  # two at first, one in place of the dead one, one on the node that joined
-    assert [pid for pid in seen if not gone(pid)] == []
+
+@needs_proc
+@pytest.mark.slow
+def test_fifty_random_kills_lose_nothing_and_repeat_nothing(tmp_path):
+    """By hand, with other rounds: python tests/test_cluster.py 50."""
+    killed = kill_at_random(tmp_path, 50, seed=0)
+    assert min(killed.values()) > 5
+    assert sum(killed.values()) == 50
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        print(kill_at_random(Path(folder), int(sys.argv[1]), seed=int(time.time())))

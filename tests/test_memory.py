@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from test_imports import loaded_by
 from test_nodes import IMAGE, cases, network
 
 import nas.memory
@@ -222,6 +223,10 @@ def test_errors(call: Any, message: str) -> None:
     with pytest.raises(NasError) as error:
         call()
     assert str(error.value) == message
+
+
+def test_a_driver_predicts_without_torch() -> None:
+    assert loaded_by("import nas.memory") == set()
 
 
 def test_examples() -> None:
