@@ -84,7 +84,7 @@ def kept_ratio(architecture: Architecture, batch: int, bf16: bool) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--candidates", type=int, default=8, help="drawn from each space for each shape of data")
+    parser.add_argument("--candidates", type=int, default=1, help="drawn from each space for each shape of data")
     parser.add_argument("--batch", type=int, help="examples a step; 512 on a GPU, 16 elsewhere")
     options = parser.parse_args()
     if torch.cuda.is_available():

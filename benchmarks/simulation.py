@@ -39,17 +39,18 @@ SIMULATION = "simulation"
 
 
 class Meter:
-    """Seconds by what they were spent on, and by how many candidates were done by then.
+    """Seconds, on the wall's clock and the processor's, by what they were spent on and by how many candidates were done.
 
     What is timed within something timed counts for itself alone.
     """
 
     def __init__(self) -> None:
         self.done = 0
-        self.spent: dict[str, Counter[int]] = defaultdict(Counter)
+        self.wall: dict[str, Counter[int]] = defaultdict(Counter)
+        self.cpu: dict[str, Counter[int]] = defaultdict(Counter)
         self.calls: dict[str, Counter[int]] = defaultdict(Counter)
         self._driver = 0.0
-        self._at = time.perf_counter()
+        self._at, self._cpu_at = time.perf_counter(), time.process_time()
         self._stack = ["rest"]
 
     def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,16 +70,17 @@ class Meter:
 
     def driver(self) -> float:
         """The seconds so far that the driver of real workers would have taken as well."""
-        now = time.perf_counter()
-        self.spent[self._stack[-1]][self.done] += now - self._at
+        now, cpu_now = time.perf_counter(), time.process_time()
+        self.wall[self._stack[-1]][self.done] += now - self._at
+        self.cpu[self._stack[-1]][self.done] += cpu_now - self._cpu_at
         if self._stack[-1] != SIMULATION:
             self._driver += now - self._at
-        self._at = now
+        self._at, self._cpu_at = now, cpu_now
         return self._driver
 
-    def milliseconds(self, name: str, first: int, last: int) -> float:
+    def milliseconds(self, clock: dict[str, Counter[int]], name: str, first: int, last: int) -> float:
         """A candidate's mean cost between these numbers of candidates done; proposals are ahead of what is done."""
-        spent, calls = (sum(what[name][done] for done in range(first, last)) for what in (self.spent, self.calls))
+        spent, calls = (sum(what[name][done] for done in range(first, last)) for what in (clock, self.calls))
         return 1000 * spent / ((calls if name == "ask" else 0) or last - first)
 
 
@@ -147,11 +149,11 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
 
 def table(meter: Meter, candidates: int) -> Table:
     """What a candidate costs the driver, tenth by tenth."""
-    shown = Table("candidates", *PARTS, "all", title="driver, milliseconds a candidate")
+    shown = Table("candidates", *PARTS, "all", "CPU: ask", "all", title="driver, milliseconds a candidate")
     for tenth in range(10):
         first, last = tenth * candidates // 10, (tenth + 1) * candidates // 10
-        costs = [meter.milliseconds(part, first, last) for part in PARTS]
-        shown.add_row(f"{first + 1:,} to {last:,}", *(f"{cost:.2f}" for cost in [*costs, sum(costs)]))
+        wall, cpu = ([meter.milliseconds(of, part, first, last) for part in PARTS] for of in (meter.wall, meter.cpu))
+        shown.add_row(f"{first + 1:,} to {last:,}", *(f"{cost:.2f}" for cost in [*wall, sum(wall), cpu[0], sum(cpu)]))
     return shown
 
 
@@ -174,13 +176,12 @@ def main() -> None:
     wall = time.perf_counter() - begun
     used, states = utilisation(executor), Counter(result.state for result in search.results.values())
     print(
-        f"{arguments.strategy}, {arguments.candidates:,} candidates, {arguments.workers} workers, seed {arguments.seed}; "
-        f"recorded trainings: {len(seconds)}, {min(seconds):.1f} to {max(seconds):.1f} s, "
+        f"{arguments.strategy}, {arguments.candidates:,} candidates, {arguments.workers} workers, "
+        f"seed {arguments.seed}; {len(seconds)} recorded trainings of {min(seconds):.1f} to {max(seconds):.1f} s, "
         f"median {median(seconds):.1f}, mean {fmean(seconds):.1f}"
     )
-    print(
-        ", ".join(f"{n:,} {state}" for state, n in sorted(states.items())) + f"; {executor.losses:,} losses of workers"
-    )
+    ended = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items()))
+    print(f"{ended}; workers lost {executor.losses:,} times")
     print(f"workers busy {used.busy:.2%} of the time until the last candidate is handed out")
     print(
         f"makespan {used.makespan:,.1f} virtual seconds, {used.makespan / used.bound:.2%} of "

@@ -6,8 +6,7 @@ import contextlib
 import gc
 import json
 import weakref
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -76,23 +75,24 @@ def peak(architecture: Architecture, batch: int, device: str = "cuda") -> int:
     are left out once a first call has made them; `torch.cuda.max_memory_reserved` is of the same training. On the CPU,
     which computes in float32, it is the storages of all tensors that operations make, counted.
     """
+    network = build_architecture(json.loads(architecture.to_json()))
     data = _noise(architecture, STEPS * batch, device)
     if device == "cpu":
-        with _Counting(data.x, data.y, data.mean) as counting:
-            _train(architecture, batch, data)
+        with _Counting(known=[data.x, data.y, data.mean]) as counting:
+            counting.count([*network.parameters(), *network.buffers()])
+            _train(network, batch, data)
         return counting.peak
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    _train(architecture, batch, data)
+    _train(network, batch, data)
     return torch.cuda.max_memory_allocated() - before
 
 
-def _train(architecture: Architecture, batch: int, data: Part) -> None:
-    job = Job(json.loads(architecture.to_json()), architecture.id, lr=1e-3, seed=0, epochs=1)
-    build = partial(build_architecture, job.architecture)
-    network, _ = fit(build, (data, data), Recipe(batch=batch), job=job, report=lambda _: True)
+def _train(network: torch.nn.Module, batch: int, data: Part) -> None:
+    job = Job({}, "", lr=1e-3, seed=0, epochs=1)
+    fit(lambda: network, (data, data), Recipe(batch=batch), job=job, report=lambda _: True)
     evaluate(network, data, epoch=1, batch=EVALUATION * batch)  # as many as a GPU takes
 
 
@@ -106,25 +106,26 @@ def _noise(architecture: Architecture, count: int, device: str) -> Part:
 
 
 class _Counting(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make, until they are gone; those of some tensors are not new."""
+    """Counts the bytes of all storages that operations make, until they are gone, without those that are known."""
 
-    def __init__(self, *known: Tensor):
+    def __init__(self, known: Iterable[Tensor]):
         super().__init__()
         self.now = self.peak = 0
         self._alive = {tensor.untyped_storage()._cdata for tensor in known}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self._alive:
-                self._made(tensor.untyped_storage())
+        self.count(each for each in tree_leaves(result) if isinstance(each, Tensor))
         return result
 
-    def _made(self, storage: UntypedStorage) -> None:
-        self._alive.add(storage._cdata)
-        self.now += storage.nbytes()
+    def count(self, tensors: Iterable[Tensor]) -> None:
+        """Adds the storages of these, each once."""
+        for storage in (tensor.untyped_storage() for tensor in tensors):
+            if storage._cdata not in self._alive:
+                self._alive.add(storage._cdata)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
 
     def _gone(self, address: int, nbytes: int) -> None:
         self._alive.discard(address)

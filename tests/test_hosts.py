@@ -35,6 +35,9 @@ TRIALS = 60
 _MISLEADING = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_ADDRESS"}
 """What an environment may hold that makes Ray's processes listen on loopback alone, or look for another cluster."""
 
+_HIDING = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder" || exit; done; exec "$@"'
+"""Runs a command where some folders are empty; `ip netns exec` has made it a mount namespace of its own."""
+
 DRIVER = """
 import sys
 from pathlib import Path
@@ -75,20 +78,20 @@ class Host:
     address: str
     token: str
     folder: Path
+    others: tuple[Path, ...]
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, *command: str, output: Path, **environment: str) -> subprocess.Popen[bytes]:
-        """Runs a command on this host, in a session of its own."""
+        """Runs a command on this host, in a session of its own, which does not see the folders of other hosts."""
         # how long a silent host is waited for: 5 checks 3 s apart, each of up to 10 s, are too long for a test
         checks = {"initial_delay_ms": "1000", "period_ms": "1000", "timeout_ms": "2000", "failure_threshold": "3"}
         own = {f"RAY_health_check_{name}": value for name, value in checks.items()}
         own |= {"RAY_TMPDIR": str(self.folder), "TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
-        own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "HIDDEN": " ".join(map(str, self.others))}
         inherited = {name: value for name, value in importing().items() if name not in _MISLEADING}
-        self.folder.mkdir(exist_ok=True)
         with output.open("ab") as file:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *command],
+                ["ip", "netns", "exec", self.name, "sh", "-c", _HIDING, "sh", *command],
                 env=inherited | own | environment,
                 stdout=file,
                 stderr=file,
@@ -100,7 +103,8 @@ class Host:
 
     def ray_start(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """A node of a cluster, as a service manager would run it."""
-        common = [f"--node-ip-address={self.address}", "--object-store-memory=100000000", "--block"]
+        common = [f"--node-ip-address={self.address}", f"--temp-dir={self.folder}"]
+        common += ["--object-store-memory=100000000", "--block"]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *common, *options]
         return self.start(*command, output=self.folder.with_suffix(".txt"), **environment)
 
@@ -155,6 +159,9 @@ def hosts(*addresses: str) -> Iterator[list[Host]]:
     """Hosts on one network, for as long as they are needed; the test is skipped where they cannot be."""
     name, token = f"nas{os.getpid()}", secrets.token_hex(16)
     folder = Path(tempfile.mkdtemp(prefix="hosts-", dir="/tmp"))  # the paths of sockets must be short
+    folders = [folder / str(number) for number in range(len(addresses))]
+    for own in folders:
+        own.mkdir()
     found: list[Host] = []
     with contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -163,7 +170,8 @@ def hosts(*addresses: str) -> Iterator[list[Host]]:
             undo.callback(ip, "link", "del", name)
             ip("link", "set", name, "up")
             for number, address in enumerate(addresses):
-                host = Host(f"{name}-{number}", address, token, folder / str(number))
+                own, *others = folders[number:] + folders[:number]
+                host = Host(f"{name}-{number}", address, token, own, tuple(others))
                 ip("netns", "add", host.name)
                 undo.callback(ip, "netns", "del", host.name)
                 ip("link", "add", f"{host.name}-v", "type", "veth", "peer", "name", "eth0", "netns", host.name)

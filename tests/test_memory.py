@@ -15,7 +15,7 @@ from test_nodes import IMAGE, cases, network
 
 import nas.memory
 import nas.training
-from einmix import Architecture
+from einmix import Activation, Architecture, Linear
 from einmix.nodes import Leaf, Tree
 from nas.data import load
 from nas.errors import NasError
@@ -60,6 +60,14 @@ def test_every_kind_of_node_keeps_what_is_predicted(bf16: bool) -> None:
     """At sizes so small that what depends on neither batch nor positions counts for up to a quarter."""
     found = {name: ratio(network(nodes), bf16, 256) for name, nodes in cases(IMAGE).items() if measurable(name, bf16)}
     assert {name: each for name, each in found.items() if not 0.9 < each < 1.3} == {}
+
+
+def test_what_two_layers_keep_is_counted_once() -> None:
+    """A linear layer keeps its input, ReLU the same tensor, GELU another: its own input, 6 channels at 12 positions."""
+    relu, gelu = (network((Linear(6), Activation(form), Linear(4))) for form in ("relu", "gelu"))
+    for architecture in (relu, gelu):
+        assert kept_memory(architecture, 64, bf16=False) == kept_by_autograd(architecture, 64, bf16=False)
+    assert kept_memory(gelu, 64) - kept_memory(relu, 64) == 64 * 12 * 6 * 2
 
 
 def test_every_kind_of_node_has_a_rule() -> None:
@@ -157,10 +165,12 @@ def test_peaks_on_a_cpu(name: str) -> None:
     assert 0.9 < peak_ratio(small(name, "image").sample(Random(0)), 16, "cpu") < 1.25
 
 
-def test_peaks_are_those_of_parameters_where_these_are_many() -> None:
-    """A single example through a wide network."""
-    architecture = ZOO["mixer"].at(Inputs(SHAPES["image"], 3, 10), patch=4, width=256, depth=2)
-    assert 0.9 < peak_ratio(architecture, 1, "cpu") < 1.1
+def test_weights_are_in_it_trained_or_not() -> None:
+    """One example, so that little else is: a wide MLP-Mixer, and FNet, whose Fourier transforms are no parameters."""
+    mixer = ZOO["mixer"].at(Inputs(SHAPES["image"], 3, 10), patch=4, width=256, depth=2)
+    assert 0.9 < peak_ratio(mixer, 1, "cpu") < 1.1
+    fnet = ZOO["fnet"].at(Inputs({"t": 512}, 3, 10), patch=1, width=8, depth=1)
+    assert fnet.params < 2000 and 0.9 < peak_ratio(fnet, 1, "cpu") < 1.1
 
 
 @pytest.mark.gpu

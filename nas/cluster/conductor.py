@@ -19,9 +19,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.cluster.desk import Closed, Desk, Ended, Lost, Opened, Task
 from nas.cluster.lane import Lane
-from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Settings, Submit
+from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.executors import MakeTrainer
 from nas.memory import gpu_fraction
+
+SILENT = 60.0
+"""Seconds without a worker after which a user is told what the cluster has."""
 
 
 class _Closing(BaseException):
@@ -130,17 +133,27 @@ class Conductor:
                 self._send(news)
 
     def _measure(self) -> None:
-        """How many lanes the cluster has room for, as nodes come and go."""
+        """How many lanes the cluster has room for, as nodes come and go; says so where none could be opened."""
+        joined, told = time.monotonic(), False
         while not self.closing:
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            room = sum(
-                int(min(node.get(name, 0) / amount for name, amount in self._request.items()) + 1e-6) for node in nodes
-            )
-            capacity = self._settings.workers or max(room, 1)
+            capacity = self._settings.workers or max(self._room(), 1)
             if capacity != self.capacity:
                 self.capacity = capacity
                 self._send(Capacity(capacity))
+            told = told or bool(self._opened)
+            if not told and self.unfinished and time.monotonic() - joined > SILENT:
+                told = True
+                there = {name: ray.cluster_resources().get(name, 0.0) for name in self._request}
+                self._send(
+                    Note(f"no worker yet: each needs {_amounts(self._request)}; the nodes have {_amounts(there)}")
+                )
             time.sleep(1.0)
+
+    def _room(self) -> int:
+        """The lanes that all nodes together can hold."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        shares = [min(node.get(name, 0) / amount for name, amount in self._request.items()) for node in nodes]
+        return sum(int(share + 1e-6) for share in shares)
 
     def _send(self, message: Any) -> None:
         with self._sending:
@@ -218,6 +231,10 @@ def _gpu_bytes() -> int:
     import torch
 
     return torch.cuda.get_device_properties(0).total_memory
+
+
+def _amounts(resources: dict[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())
 
 
 def _reason(error: BaseException) -> str:

@@ -66,6 +66,13 @@ class Capacity:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that a user should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """The conductor cannot go on."""
 

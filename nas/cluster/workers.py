@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nas.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
-from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Settings, Submit
+from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.errors import NasError
 from nas.executors import Done, Event, MakeTrainer, OnRung, Ready, cannot_start, sigint_held
 from nas.trial import Job, Outcome
@@ -169,6 +169,8 @@ class RayWorkers:
                 self._retry(number, cause)
             case Closed(lane, cause):
                 self._close(lane, cause)
+            case Note(text):
+                self._say(text)
             case Failed(reason):
                 self._lose(reason)
 
@@ -322,7 +324,7 @@ def _conduct(
     output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
-    os.environ |= _QUIET
+    os.environ |= _QUIET | {"TMPDIR": settings.folder}  # what Ray imports leaves folders there when it is killed
     if settings.address == LOCAL:
         path = os.pathsep.join(filter(None, sys.path))  # Ray's workers have no other way to the same modules
         os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": path}
