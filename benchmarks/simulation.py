@@ -4,8 +4,9 @@
 
 Search, strategy, space, rungs and the run directory with its fsyncs are the real ones. Simulated are the workers: a
 network takes the seconds of a training of a recorded search, which one is fixed by a hash of its id; its accuracy is
-another hash. The driver's real seconds pass on the virtual clock too, unless `--free` says that it takes no time, in
-which case the makespan has a bound that holds exactly.
+another hash. The driver's real seconds pass on the virtual clock too: all of them, or with `--charge cpu` those of the
+processor, and of the disk where results are appended, as if nothing else ran on this machine; with `--charge nothing`
+none, and then the makespan has a bound that holds exactly.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "runs" / "records" / "seconds-macro-digits.txt"
 PARTS = ("ask", "tell", "append", "rungs", "rest")
 SIMULATION = "simulation"
+WIDTH = 120
 
 
 class Meter:
-    """Seconds, on the wall's clock and the processor's, by what they were spent on and by how many candidates were done.
+    """Seconds, the wall's and the processor's, by what they were spent on and by how many candidates were done.
 
     What is timed within something timed counts for itself alone.
     """
@@ -49,7 +51,7 @@ class Meter:
         self.wall: dict[str, Counter[int]] = defaultdict(Counter)
         self.cpu: dict[str, Counter[int]] = defaultdict(Counter)
         self.calls: dict[str, Counter[int]] = defaultdict(Counter)
-        self._driver = 0.0
+        self.charged = {"wall": 0.0, "cpu": 0.0, "nothing": 0.0}
         self._at, self._cpu_at = time.perf_counter(), time.process_time()
         self._stack = ["rest"]
 
@@ -57,26 +59,27 @@ class Meter:
         """The same call, timed under this name."""
 
         def timing(*arguments: Any, **options: Any) -> Any:
-            self.driver()
+            self.look()
             self._stack.append(name)
             self.calls[name][self.done] += 1
             try:
                 return call(*arguments, **options)
             finally:
-                self.driver()
+                self.look()
                 self._stack.pop()
 
         return timing
 
-    def driver(self) -> float:
-        """The seconds so far that the driver of real workers would have taken as well."""
+    def look(self) -> dict[str, float]:
+        """The seconds so far that the driver of real workers would have taken as well, by what is charged."""
         now, cpu_now = time.perf_counter(), time.process_time()
         self.wall[self._stack[-1]][self.done] += now - self._at
         self.cpu[self._stack[-1]][self.done] += cpu_now - self._cpu_at
         if self._stack[-1] != SIMULATION:
-            self._driver += now - self._at
+            self.charged["wall"] += now - self._at
+            self.charged["cpu"] += now - self._at if self._stack[-1] == "append" else cpu_now - self._cpu_at
         self._at, self._cpu_at = now, cpu_now
-        return self._driver
+        return self.charged
 
     def milliseconds(self, clock: dict[str, Counter[int]], name: str, first: int, last: int) -> float:
         """A candidate's mean cost between these numbers of candidates done; proposals are ahead of what is done."""
@@ -131,8 +134,7 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
         strategy = session.strategy
         with session.open_run() as run:
             meter = Meter()
-            clock = (lambda: 0.0) if arguments.free else meter.driver
-            executor = Simulated(cluster, replay(seconds), clock)
+            executor = Simulated(cluster, replay(seconds), lambda: meter.look()[arguments.charge])
             search = Search(session.space, strategy, executor, run, session.plan)
             wait = executor.wait
             executor.wait = meter.timed(  # type: ignore[method-assign]
@@ -143,7 +145,7 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
             strategy.tell = meter.timed("tell", strategy.tell)  # type: ignore[method-assign]
             run.append = meter.timed("append", run.append)  # type: ignore[method-assign]
             search.explore(Counting(meter))
-            meter.driver()
+            meter.look()
     return executor, search, meter
 
 
@@ -167,7 +169,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="the directory of a run whose seconds are replayed")
     parser.add_argument("--stragglers", type=float, default=0.0, help="share of workers that are 5 times slower")
     parser.add_argument("--loss", type=float, help="mean seconds between losses of a worker")
-    parser.add_argument("--free", action="store_true", help="the driver takes no time")
+    parser.add_argument("--charge", choices=["wall", "cpu", "nothing"], default="wall", help="the driver's seconds")
     parser.add_argument("--folder", type=Path, help="where the run is written; its fsyncs are part of the cost")
     arguments = parser.parse_args()
     seconds = recorded(arguments.run)
@@ -187,9 +189,9 @@ def main() -> None:
         f"makespan {used.makespan:,.1f} virtual seconds, {used.makespan / used.bound:.2%} of "
         f"work / workers + longest = {used.bound:,.1f}"
     )
-    driver = meter.driver()
-    print(f"driver at work {driver:.1f} s ({1 / used.makespan * driver:.1%} of the makespan); {wall:.1f} s in all")
-    Console().print(table(meter, arguments.candidates))
+    print(f"driver at work {meter.charged['wall']:.1f} s, charged {arguments.charge}: ", end="")
+    print(f"{meter.charged[arguments.charge] / used.makespan:.1%} of the makespan; {wall:.1f} s in all")
+    Console(width=WIDTH).print(table(meter, arguments.candidates))
 
 
 if __name__ == "__main__":

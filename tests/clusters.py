@@ -55,20 +55,10 @@ class Nodes:
 
 @contextlib.contextmanager
 def cluster(*cpus: int) -> Iterator[Nodes]:
-    """A cluster with so many CPUs on each node, which speaks on loopback alone.
-
-    It has a token of its own, which the environment holds meanwhile, and a folder of its own for sockets and logs.
-    """
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of sockets must be short
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    own = {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
-    command = [sys.executable, __file__, *map(str, cpus)]
-    pipe = subprocess.PIPE
-    with mock.patch.dict(os.environ, token | loopback):
-        process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, env=importing() | own, text=True, start_new_session=True
-        )
+    """A cluster with so many CPUs on each node."""
+    command, pipe = [sys.executable, __file__, *map(str, cpus)], subprocess.PIPE
+    with surroundings() as environment:
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, start_new_session=True)
         try:
             nodes = Nodes(process)
             nodes.hear()
@@ -78,7 +68,36 @@ def cluster(*cpus: int) -> Iterator[Nodes]:
                 process.communicate(timeout=30)
             kill_session(process.pid)
             process.wait()
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def head(port: int, cpus: int, environment: dict[str, str]) -> Iterator[None]:
+    """A cluster of one node as `ray start` makes it, which is killed at the end."""
+    command = f"{sys.executable} -m ray.scripts.scripts start --head --port {port} --num-cpus {cpus} --block"
+    options = "--include-dashboard=false --disable-usage-stats --node-ip-address 127.0.0.1"
+    process = subprocess.Popen(
+        [*command.split(), *options.split()], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        kill_session(process.pid)
+        process.wait()
+
+
+@contextlib.contextmanager
+def surroundings() -> Iterator[dict[str, str]]:
+    """The environment of a cluster that speaks on loopback alone, with a folder of its own for sockets and logs.
+
+    Its token is in this process's environment meanwhile.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of sockets must be short
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    own = {"RAY_TMPDIR": folder, "TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+    with mock.patch.dict(os.environ, token | loopback):
+        yield importing() | own
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _host(cpus: list[int]) -> None:

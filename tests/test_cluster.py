@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clusters import cluster
+from clusters import cluster, head, surroundings
 from searches import Noting, notes, plan, search_in, tiny
 from stubs import accuracy, alive, gone, importing, make_stub, stub_job
 from test_kill import facts, needs_proc, results
@@ -164,6 +165,21 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path):
         driver.start()
         driver.wait_for(4)
         driver.end()
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_head_that_is_restarted_is_found_again(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with surroundings() as environment:
+        with head(port, 2, environment):
+            driver = Driver(tmp_path, f"127.0.0.1:{port}", ms=30, trials=30)
+            driver.wait_for(8)
+        time.sleep(3)
+        with head(port, 2, environment):
+            driver.end()
+    assert "is lost" in (tmp_path / "output").read_text()
 
 
 def kill_at_random(root: Path, rounds: int, seed: int) -> dict[str, int]:

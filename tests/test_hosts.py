@@ -1,4 +1,4 @@
-"""A search over three hosts, one of which is cut off and comes back; hosts are network namespaces of this machine.
+"""Searches over several hosts, one of which is cut off and comes back; hosts are network namespaces of this machine.
 
 It needs Linux, root and iproute2, says so where it is skipped, and leaves no namespace, process or folder behind.
 """
@@ -31,6 +31,8 @@ HEAD, STAYS, CUT = "10.77.0.1", "10.77.0.2", "10.77.0.3"
 PORT = 6379
 
 TRIALS = 60
+
+SCRIPT = Path(__file__).parent.parent / "docs" / "cluster" / "slurm.sh"
 
 _MISLEADING = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_ADDRESS"}
 """What an environment may hold that makes Ray's processes listen on loopback alone, or look for another cluster."""
@@ -252,3 +254,44 @@ def test_a_host_is_cut_off_and_comes_back_and_every_training_is_done_once(tmp_pa
     assert facts(ended) == facts(results(tmp_path, "y"))
     assert len(ended) == len({result.key for result in ended})
     assert trace.of(head) == []
+
+
+STAND_INS = {
+    "nas": f'exec {sys.executable} -m nas.cli "$@"',
+    "ray": f'exec {sys.executable} -m ray.scripts.scripts "$@"',
+    "hostname": f"[ $# = 0 ] && echo head || echo {HEAD} fe80::1",
+    "srun": 'while [ "${1#-}" != "$1" ]; do shift; done; exec ip netns exec "$OTHER" "$@"',
+}
+"""What the SLURM script calls: the programs of this checkout, and SLURM as far as the script needs it."""
+
+
+@needs_proc
+@pytest.mark.slow
+def test_the_slurm_script_searches_on_two_hosts_and_leaves_nothing(tmp_path):
+    said, home, programs = (tmp_path / name for name in ("said", "home", "programs"))
+    home.mkdir()
+    programs.mkdir()
+    for name, text in STAND_INS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    options = "--trials 8 --epochs 1 --top 1 --seeds 1 --patch 2 --width 32 --depth 2 --device cpu --run x"
+    slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "1"}
+    with hosts(HEAD, STAYS) as (head, other):
+        slurm |= {"OTHER": other.name, "HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"}
+        command = ["bash", str(SCRIPT), "--runs-dir", str(tmp_path), *options.split()]
+        job = head.start(*command, output=said, RAY_AUTH_TOKEN="", **slurm)
+        until(lambda: list(home.glob(".nas-ray-*/token")) or job.poll() is not None)
+        assert [path.stat().st_mode & 0o777 for path in home.glob(".nas-ray-*/token")] == [0o600]
+        until(lambda: any(_is_lane(pid) for pid in other.pids()) or job.poll() is not None)
+        assert job.wait(300) == 0, said.read_text()
+        assert "8 candidates" in said.read_text()
+        assert list(home.glob(".nas-ray-*")) == []
+        assert not Path(f"/tmp/nas-{os.getpid()}").exists()
+        assert processes(job.pid) == {}
+    assert len(results(tmp_path)) > 8
+
+
+def _is_lane(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path("/proc", str(pid), "cmdline").read_bytes().startswith(b"ray::ResourceTrainable")
+    return False
