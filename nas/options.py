@@ -74,6 +74,8 @@ class Options:
             raise NasError(f"--gpus-per-trial is {self.gpus_per_trial:g}; more than 0 is expected")
         if self.gpus_per_trial is not None and self.ray is None:
             raise NasError("--gpus-per-trial is for --ray; without it, --workers says how many train at once")
+        if self.ray == "":
+            raise NasError("--ray is empty; HOST:PORT, auto or local is expected")
         if self.ray is not None and self.workers == 0:
             raise NasError("--workers is 0, at least 1 is expected with --ray")
         if self.min_params and self.max_params and self.min_params > self.max_params:

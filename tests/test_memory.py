@@ -161,8 +161,8 @@ def peak_ratio(architecture: Architecture, batch: int, device: str) -> float:
 
 @pytest.mark.parametrize("name", ["subgrid", "per_channel", "macro"])
 def test_peaks_on_a_cpu(name: str) -> None:
-    """The whole of training and evaluation, every tensor of them, in float32."""
-    assert 0.9 < peak_ratio(small(name, "image").sample(Random(0)), 16, "cpu") < 1.25
+    """The whole of training and evaluation, every tensor of them, in float32: never less than it takes."""
+    assert 1 < peak_ratio(small(name, "image").sample(Random(0)), 16, "cpu") < 1.25
 
 
 def test_weights_are_in_it_trained_or_not() -> None:

@@ -6,6 +6,7 @@ It is a process of its own because Ray ends the process that joined a cluster wh
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -22,6 +23,9 @@ from nas.cluster.lane import Lane
 from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.executors import MakeTrainer
 from nas.memory import gpu_fraction
+
+CONNECT = 5.0
+"""Seconds in which the head of a cluster has to take a connection."""
 
 SILENT = 60.0
 """Seconds without a worker after which a user is told what the cluster has."""
@@ -209,7 +213,13 @@ class _Watch(tune.Callback):
 
 
 def _join(settings: Settings) -> None:
-    """Joins the cluster, or starts one on this machine."""
+    """Joins the cluster, or starts one on this machine; Ray would look for minutes where nothing answers."""
+    host, _, port = settings.address.rpartition(":")
+    if host and port.isdecimal() and "://" not in host:
+        try:
+            socket.create_connection((host, int(port)), CONNECT).close()
+        except OSError as error:
+            raise ConnectionError(f"nothing answers there ({error.strerror or error})") from None
     options: dict[str, Any] = {"address": settings.address, "log_to_driver": False, "configure_logging": False}
     if settings.address == LOCAL:
         options |= {"num_cpus": settings.cpus, "include_dashboard": False, "_temp_dir": settings.folder}
