@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tpe", type=int, default=100, help="candidates of the model-based search; 0 for none")
+    parser.add_argument("--tpe", type=int, default=500, help="candidates of the model-based search; 0 for none")
     arguments = parser.parse_args()
     measure("random", 20)  # imports, and the server of worker processes
     overheads: dict[int, list[float]] = {size: [] for size in arguments.sizes}

@@ -84,7 +84,7 @@ class Session:
             label_smoothing=options.label_smoothing,
             augment=options.augment,
         )
-        first = [starting(name, self.space, self.budget) for name in options.start]
+        self.first = [starting(name, self.space, self.budget) for name in options.start]
         self.plan = Plan(
             trials=options.trials,
             epochs=self.recipe.epochs,
@@ -95,12 +95,12 @@ class Session:
             top=options.top,
             seeds=options.seeds or default_seeds(self.dataset),
             objectives=self.objectives,
-            start=tuple(architecture.id for architecture in first),
+            start=tuple(architecture.id for architecture in self.first),
         )
         strategy = make_strategy(
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
         )
-        self.strategy: Strategy = Started(strategy, first)
+        self.strategy: Strategy = Started(strategy, self.first)
         check_loggers(options.log)
 
     @cached_property
@@ -160,11 +160,13 @@ class Session:
         return RayWorkers(replace(make, devices=1), settings, say=watcher.say, log=run.path / "ray.log")
 
     def memory(self) -> int:
-        """Bytes that a training is predicted to need on a GPU."""
-        from nas.memory import examples_memory, largest
+        """Bytes that a training is predicted to need on a GPU, be it one that has no bfloat16."""
+        from nas.memory import examples_memory, largest, training_memory
 
-        networks = largest(self.space, self.budget, batch=self.recipe.batch, seed=self.options.seed)
-        return networks + examples_memory(self.dataset)
+        batch = self.recipe.batch
+        drawn = largest(self.space, self.budget, batch=batch, seed=self.options.seed, bf16=False)
+        first = [training_memory(architecture, batch, bf16=False) for architecture in self.first]
+        return max([drawn, *first]) + examples_memory(self.dataset)
 
     def share(self) -> float:
         """The estimated share of the space that is within the budget."""

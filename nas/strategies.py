@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
-from math import ceil, log
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from operator import ge
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from einmix import Architecture
 from nas.errors import NasError, nearest
 from nas.objectives import Objective
 from nas.results import Result
 from search_spaces import Budget, SearchSpace, SpaceError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial, Trial
 
 LISTABLE = 2_000_000
 """Spaces up to this size are searched to the last architecture; in larger ones nobody gets there."""
@@ -52,7 +54,7 @@ class RandomSearch:
         space.check(budget)
         self.space, self.budget, self.rng = space, budget, Random(seed)
         self._listable = space.count() <= LISTABLE
-        self.known: set[str] = set()  # ids of all that was proposed or told
+        self._known: set[str] = set()
         self._replayed: set[str] = set()  # of these, those that an earlier session drew and this one has yet to draw
         self._rest: Iterator[Architecture] | None = None
 
@@ -70,7 +72,7 @@ class RandomSearch:
             try:
                 architecture = self.space.sample(self.rng, self.budget)
             except SpaceError:  # next to nothing is within the budget
-                if self._listable or self.known:
+                if self._listable or self._known:
                     return None
                 raise
             if self.take(architecture):
@@ -85,8 +87,8 @@ class RandomSearch:
 
     def take(self, architecture: Architecture) -> bool:
         """Marks an architecture as known; whether it is new."""
-        new = architecture.id not in self.known
-        self.known.add(architecture.id)
+        new = architecture.id not in self._known
+        self._known.add(architecture.id)
         return new
 
 
@@ -107,145 +109,111 @@ class Exhaustive:
         self._known.add(architecture.id)
 
 
-Answers = dict[str, str]
-"""What a network answers to the questions of its space."""
-
-
-@dataclass
-class _Ranked:
-    """A result to learn from; `figures` are the better the larger, `beaten` counts the results that are better."""
-
-    answers: Answers
-    figures: tuple[float, ...]
-    beaten: int = 0
-
-
 class Tpe:
-    """The tree-structured Parzen estimator over the space's primitive choices, after a uniform start.
+    """Optuna's tree-structured Parzen estimator over the space's primitive choices, after a uniform start.
 
-    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011. Networks are drawn from the answers of the
-    best tenth of all results (25 at most); of a few such draws the one is proposed whose answers are least like those
-    of the other results, among which proposals without a result count too. All choices are categorical, so an
-    estimator is a count of answers, and a proposal costs as much after 10,000 results as after 100. Where no draw is
-    new and within the budget, the proposal is a uniform one.
+    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011. Proposals that are known or outside the budget
+    are asked again a few times, then replaced by a uniform one. A proposal takes time by the number of trials in
+    Optuna's study: this one holds the best results and the latest, and is made anew when it has grown to twice that.
     """
 
     ahead = False
     startup = 10
-    candidates = 4
-    attempts = 24
-    share, most = 0.1, 25  # Optuna's defaults
-    prior = 1.0  # weight, in results, of all answers being equally likely
+    attempts = 20
+    best, latest = 25, 75  # Optuna's good results are 25 at most
 
     def __init__(self, space: SearchSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.budget, self.objectives = space, budget, objectives
         self.uniform = RandomSearch(space, budget, seed)
-        self._rng = Random(seed)
-        self._open: dict[str, Answers] = {}  # by architecture id
-        self._counts: dict[str, Counter[str]] = defaultdict(Counter)  # by question, of all results and of what is open
-        self._best: list[_Ranked] = []  # the `most` best, in their order
+        self._sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
+        self._states = optuna.trial.TrialState
+        self._best: list[FrozenTrial] = []
+        self._latest: deque[FrozenTrial] = deque(maxlen=self.latest)
         self._informed = 0  # results with a figure to learn from
+        self._open: dict[str, Trial] = {}  # by architecture id, of the study as it is now
+        self._study = self._new_study()
 
     def ask(self) -> Architecture | None:
-        proposed = self._propose() if self._informed >= self.startup else None
-        return proposed or self.uniform.ask()
-
-    def _propose(self) -> Architecture | None:
-        """The most promising of some draws; None when none of them can be proposed."""
-        odds = _Odds(self._good(), self._counts, self.prior)
-        drawn: dict[str, tuple[Architecture, Answers]] = {}
-        for _ in range(self.attempts):
-            answers: Answers = {}
-            architecture = self.space.choose(partial(odds.draw, self._rng, answers))
-            new = architecture.id not in self.uniform.known
-            if new and self.budget.admits(architecture.params, architecture.macs):
-                drawn[architecture.id] = architecture, answers
-            if len(drawn) == self.candidates:
-                break
-        for architecture, answers in sorted(drawn.values(), key=lambda each: -odds.promise(each[1])):
-            if architecture in self.space:  # which is slow to say
-                self.uniform.take(architecture)
-                self._open[architecture.id] = answers
-                self._count(answers, 1)
+        for _ in range(self.attempts if self._informed >= self.startup else 0):
+            if len(self._study.get_trials(deepcopy=False)) > 2 * (self.best + self.latest):
+                self._study = self._new_study()
+            trial = self._study.ask()
+            architecture = self.space.choose(trial.suggest_categorical)
+            affordable = self.budget.admits(architecture.params, architecture.macs)
+            if affordable and architecture in self.space and self.uniform.take(architecture):
+                self._open[architecture.id] = trial
                 return architecture
-        return None
-
-    def _good(self) -> list[Answers]:
-        return [result.answers for result in self._best[: ceil(self.share * self._informed)]]
+            self._study.tell(trial, state=self._states.FAIL)
+        return self.uniform.ask()
 
     def tell(self, architecture: Architecture, result: Result) -> None:
         self.uniform.tell(architecture, result)
-        answers = self._open.pop(architecture.id, None)
-        if answers is None:
-            try:
-                answers = self.space.encode(architecture)
-            except SpaceError:  # a run of another version of the space
-                return
-            self._count(answers, 1)
-        single = len(self.objectives) == 1
-        if result.score is None or result.state == "failed" or (result.state == "pruned" and not single):
-            self._count(answers, -1)
-            return
-        figures = tuple(
-            objective.of(result, result.score) * (1 if objective.direction == "maximize" else -1)
-            for objective in self.objectives
+        trial = self._open.pop(architecture.id, None)
+        if trial is not None:  # it is entered again below, with what came of it
+            self._study.tell(trial, state=self._states.FAIL)
+        learnt = self._learnt(architecture, result)
+        if learnt is not None:
+            self._informed += 1
+            self._study.add_trial(learnt)
+            self._latest.append(learnt)
+            self._best = self._leaders([*self._best, learnt])
+
+    def _learnt(self, architecture: Architecture, result: Result) -> FrozenTrial | None:
+        """Optuna's trial of a result; None where there is nothing to learn, or the network is not in the space."""
+        from optuna.distributions import CategoricalDistribution
+        from optuna.trial import create_trial
+
+        score, single = result.score, len(self.objectives) == 1
+        if score is None or result.state == "failed" or (result.state == "pruned" and not single):
+            return None
+        try:
+            answers = self.space.encode(architecture)
+        except SpaceError:  # a run of another version of the space
+            return None
+        options: dict[str, Sequence[str]] = {}
+
+        def answer(question: str, among: Sequence[str]) -> str:
+            options[question] = among
+            return answers[question]
+
+        self.space.choose(answer)
+        facts: dict[str, Any] = {"state": self._states.COMPLETE}
+        if result.state == "pruned":
+            rungs = {rung.epoch: self.objectives[0].of(result, rung) for rung in result.scores}
+            facts = {"state": self._states.PRUNED, "intermediate_values": rungs}
+        return create_trial(
+            params={question: answers[question] for question in options},
+            distributions={question: CategoricalDistribution(among) for question, among in options.items()},
+            values=[objective.of(result, score) for objective in self.objectives],
+            **facts,
         )
-        # what came further before it was pruned is better than what didn't
-        self._rank(_Ranked(answers, (float(result.score.epoch), *figures) if single else figures))
-        self._informed += 1
 
-    def _rank(self, new: _Ranked) -> None:
-        """Puts a result among the best, if it is one of them.
+    def _leaders(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """The best of some trials, as many as are held: complete before pruned, fewer beaten by others first."""
+        signs = [1 if objective.direction == "maximize" else -1 for objective in self.objectives]
 
-        What falls out beats nothing that stays, since whatever it beats is beaten by more: the order stays exact.
-        """
-        for other in self._best:
-            other.beaten += self._beats(new, other)
-            new.beaten += self._beats(other, new)
-        self._best = sorted((*self._best, new), key=lambda each: each.beaten)[: self.most]
+        def figures(trial: FrozenTrial) -> tuple[float, ...]:
+            reached = max(trial.intermediate_values, default=math.inf)
+            return reached, *(sign * value for sign, value in zip(signs, trial.values, strict=True))
 
-    def _beats(self, one: _Ranked, other: _Ranked) -> bool:
-        if len(self.objectives) == 1:
-            return one.figures > other.figures
-        pairs = zip(one.figures, other.figures, strict=True)
-        return one.figures != other.figures and all(mine >= its for mine, its in pairs)
+        ranked = [(figures(trial), trial) for trial in trials]
+        beaten = [sum(all(map(ge, other, mine)) and other != mine for other, _ in ranked) for mine, _ in ranked]
+        order = sorted(range(len(trials)), key=lambda index: beaten[index])
+        return [trials[index] for index in order[: self.best]]
 
-    def _count(self, answers: Answers, by: int) -> None:
-        for question, answer in answers.items():
-            self._counts[question][answer] += by
+    def _new_study(self) -> Study:
+        """A study of what is held; proposals under way are not in it until they come back."""
+        import optuna
 
-
-class _Odds:
-    """How likely every answer is among the good results, and how much likelier than among the rest."""
-
-    def __init__(self, good: Sequence[Answers], counts: Mapping[str, Counter[str]], prior: float):
-        self._counts, self._prior = counts, prior
-        self._good: dict[str, Counter[str]] = defaultdict(Counter)
-        for answers in good:
-            for question, answer in answers.items():
-                self._good[question][answer] += 1
-        self._likely: dict[str, list[float]] = {}
-        self._ratios: dict[str, dict[str, float]] = {}
-
-    def draw(self, rng: Random, answers: Answers, question: str, options: Sequence[str]) -> str:
-        """An answer as the good results give it, noted among `answers`."""
-        if question not in self._likely:
-            self._compare(question, options)
-        answers[question] = rng.choices(options, cum_weights=self._likely[question])[0]
-        return answers[question]
-
-    def promise(self, answers: Answers) -> float:
-        """The logarithm of how much likelier these answers are among the good results than among the rest."""
-        return sum(self._ratios[question][answer] for question, answer in answers.items())
-
-    def _compare(self, question: str, options: Sequence[str]) -> None:
-        good, every = self._good[question], self._counts.get(question, Counter())
-        each = self._prior / len(options)
-        likely = [(good[o] + each) / (good.total() + self._prior) for o in options]
-        rest = every.total() - good.total() + self._prior
-        unlikely = [(every[o] - good[o] + each) / rest for o in options]
-        self._likely[question] = list(accumulate(likely))
-        self._ratios[question] = {o: log(a / b) for o, a, b in zip(options, likely, unlikely, strict=True)}
+        directions = [objective.direction for objective in self.objectives]
+        study = optuna.create_study(sampler=self._sampler, directions=directions)
+        held = {id(trial): trial for trial in (*self._best, *self._latest)}
+        study.add_trials(held.values())
+        self._open.clear()
+        return study
 
 
 class Started:

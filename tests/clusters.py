@@ -54,15 +54,16 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def cluster(*cpus: int) -> Iterator[Nodes]:
-    """A cluster with so many CPUs on each node."""
-    command, pipe = [sys.executable, __file__, *map(str, cpus)], subprocess.PIPE
+def cluster(*nodes: int | tuple[int, int]) -> Iterator[Nodes]:
+    """A cluster with so many CPUs on each node, or CPUs and GPUs, which need not be there for Ray to hand them out."""
+    sizes = [f"{node[0]}/{node[1]}" if isinstance(node, tuple) else f"{node}/0" for node in nodes]
+    command, pipe = [sys.executable, __file__, *sizes], subprocess.PIPE
     with surroundings() as environment:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, start_new_session=True)
         try:
-            nodes = Nodes(process)
-            nodes.hear()
-            yield nodes
+            made = Nodes(process)
+            made.hear()
+            yield made
         finally:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 process.communicate(timeout=30)
@@ -100,17 +101,21 @@ def surroundings() -> Iterator[dict[str, str]]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _host(cpus: list[int]) -> None:
+def _host(sizes: list[str]) -> None:
     """Starts the nodes, then does what it is told until its input ends."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], "include_dashboard": False})
-    nodes = [cluster.head_node, *(cluster.add_node(num_cpus=number) for number in cpus[1:])]
+    def resources(size: str) -> dict[str, int]:
+        cpus, gpus = map(int, size.split("/"))
+        return {"num_cpus": cpus, "num_gpus": gpus}
+
+    head = resources(sizes[0]) | {"include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = [cluster.head_node, *(cluster.add_node(**resources(size)) for size in sizes[1:])]
 
     def say() -> None:
-        raylets = [
-            node.all_processes["raylet"][0].process.pid if "raylet" in node.all_processes else 0 for node in nodes
-        ]
+        started = [node.all_processes.get("raylet") for node in nodes]
+        raylets = [processes[0].process.pid if processes else 0 for processes in started]
         print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
 
     say()
@@ -125,4 +130,4 @@ def _host(cpus: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    _host([int(number) for number in sys.argv[1:]])
+    _host(sys.argv[1:])

@@ -67,7 +67,8 @@ def train(job: Job, report: Report) -> Outcome:
         if epoch in job.rungs and not report(scores[-1]):
             return Outcome("pruned", tuple(scores), tuple(losses), time.perf_counter() - begun)
     seconds = time.perf_counter() - begun
-    return Outcome("complete", tuple(scores), tuple(losses), seconds, extra={"pid": os.getpid()})
+    extra = {"pid": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
+    return Outcome("complete", tuple(scores), tuple(losses), seconds, extra=extra)
 
 
 def importing() -> dict[str, str]:

@@ -21,7 +21,8 @@ from stubs import accuracy, alive, gone, importing, make_stub, stub_job
 from test_kill import facts, needs_proc, results
 
 from nas.cluster.messages import Settings
-from nas.cluster.workers import RayWorkers
+from nas.cluster.workers import RayWorkers, cluster_resources
+from nas.errors import NasError
 from nas.executors import Done, Executor, Serial
 from nas.runs import Run
 from nas.trial import Outcome
@@ -79,6 +80,31 @@ def test_nodes_come_and_go_and_a_worker_dies_and_every_job_is_done_once():
         stream.until(lambda: sum(map(alive, stream.pids)) == 2)
         stream.end()
     assert [pid for pid in stream.pids if not gone(pid)] == []
+
+
+def test_trainings_share_gpus_where_there_are_any_and_leave_the_other_nodes_alone():
+    with cluster(0, 2, (4, 1)) as nodes:
+        assert cluster_resources(nodes.address)["GPU"] == 1
+        settings = Settings(nodes.address, device="cuda", gpus_per_trial=0.25)
+        with RayWorkers(make_stub, settings) as executor:
+            stream = Stream(executor)
+            stream.until(lambda: len(stream.pids) == 4)
+            assert executor.capacity == 4
+            stream.end()
+    assert {outcome.extra["gpus"] for outcome in stream.outcomes.values()} == {"0"}
+
+
+def test_an_address_where_nothing_answers_is_told_in_one_line():
+    with pytest.raises(NasError, match=r"^cannot join the Ray cluster '127.0.0.1:1': nothing answers there \(.*\)$"):
+        cluster_resources("127.0.0.1:1")
+
+
+@pytest.mark.slow
+def test_a_token_is_asked_for(monkeypatch):
+    with cluster(1) as nodes:
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+        with pytest.raises(NasError, match=r"its token is needed, in RAY_AUTH_TOKEN or ~/.ray/auth_token"):
+            cluster_resources(nodes.address)
 
 
 def search(run: Run, executor: Executor, trials: int = 40) -> None:

@@ -27,6 +27,8 @@ from nas.cluster.workers import kill_session
 from nas.executors import Executor, Serial
 from nas.runs import Run
 
+pytest.importorskip("ray", reason="Ray is not installed")
+
 HEAD, STAYS, CUT = "10.77.0.1", "10.77.0.2", "10.77.0.3"
 PORT = 6379
 

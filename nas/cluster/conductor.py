@@ -232,8 +232,11 @@ def _gpu_share(settings: Settings) -> float:
         return 0.0
     if settings.gpus_per_trial is not None:
         return settings.gpus_per_trial
-    smallest: int = ray.get(ray.remote(_gpu_bytes).options(num_cpus=0, num_gpus=0.01).remote())
-    return gpu_fraction(settings.memory, smallest)
+    ask = ray.remote(_gpu_bytes)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    sizes = ray.get([ask.options(num_cpus=0, num_gpus=0.01, scheduling_strategy=node).remote() for node in there])
+    return gpu_fraction(settings.memory, min(sizes)) if sizes else 1.0
 
 
 def _gpu_bytes() -> int:

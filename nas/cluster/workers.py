@@ -37,6 +37,9 @@ PATIENCE = 300.0
 GRACE = 15.0
 """Seconds within which a cluster is left or ended in good order."""
 
+JOIN = 60.0
+"""Seconds within which a cluster is joined that is asked what it has."""
+
 _PREFIX = "nas-ray-"
 
 _QUIET = {
@@ -264,7 +267,7 @@ def cluster_resources(address: str) -> dict[str, float]:
     require_ray()
     conductor = _Conductor(None, Settings(address), None)
     try:
-        message = conductor.pipe.recv()
+        message = conductor.pipe.recv() if conductor.pipe.poll(JOIN) else Failed(f"no answer within {JOIN:.0f} s")
     except (EOFError, OSError):
         message = Failed("the process that joins it died")
     finally:
@@ -325,6 +328,8 @@ def _conduct(
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     os.environ |= _QUIET | {"TMPDIR": settings.folder}  # what Ray imports leaves folders there when it is killed
+    if settings.address != LOCAL and (os.environ.get("RAY_AUTH_TOKEN") or _token_file().exists()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray takes a token into account for "auto" alone
     if settings.address == LOCAL:
         path = os.pathsep.join(filter(None, sys.path))  # Ray's workers have no other way to the same modules
         os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": path}
@@ -336,6 +341,11 @@ def _conduct(
     finally:
         pipe.close()
         shutil.rmtree(settings.folder, ignore_errors=True)  # the driver does, too, unless it was killed
+
+
+def _token_file() -> Path:
+    """Where Ray looks for the token of a cluster."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
 def _end_with_driver(folder: str) -> None:
