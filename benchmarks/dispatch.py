@@ -75,7 +75,12 @@ def plain_tune(candidates: int, *, reuse: bool) -> list[float]:
             Resettable if reuse else function,
             param_space={"x": tune.uniform(0, 1)},
             tune_config=tune.TuneConfig(num_samples=candidates, reuse_actors=reuse),
-            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[ends]),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                callbacks=[ends],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
         ).fit()
         ray.shutdown()
     return ends.at

@@ -80,7 +80,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tpe", type=int, default=500, help="candidates of the model-based search; 0 for none")
+    parser.add_argument("--tpe", type=int, default=100, help="candidates of the model-based search; 0 for none")
+    parser.add_argument("--model", choices=["tpe", "fast-tpe"], default="tpe", help="the model-based strategy")
     arguments = parser.parse_args()
     measure("random", 20)  # imports, and the server of worker processes
     overheads: dict[int, list[float]] = {size: [] for size in arguments.sizes}
@@ -93,12 +94,13 @@ def main() -> None:
             asks[size].append(median(timed.asks[-LAST:]))
             print(f"random, {size}: {overhead:.2f} ms", file=sys.stderr)
         if arguments.tpe:
-            model.append(measure("tpe", arguments.tpe))
-            print(f"tpe, {arguments.tpe}: {model[-1][0]:.2f} ms", file=sys.stderr)
+            model.append(measure(arguments.model, arguments.tpe))
+            print(f"{arguments.model}, {arguments.tpe}: {model[-1][0]:.2f} ms", file=sys.stderr)
     for size in arguments.sizes:
         print(f"random, {size:5} candidates: overhead {spread(overheads[size])}, of which ask {spread(asks[size])}")
     if arguments.tpe:
-        print(f"tpe,    {arguments.tpe:5} candidates: overhead {spread([overhead for overhead, _ in model])}")
+        overhead = spread([overhead for overhead, _ in model])
+        print(f"{arguments.model}, {arguments.tpe:5} candidates: overhead {overhead}")
         for done in sorted({min(32, arguments.tpe), arguments.tpe}):
             costs = [median(timed.asks[max(0, done - LAST) : done]) for _, timed in model]
             print(f"        ask after {done} results: {spread(costs)}")

@@ -68,7 +68,7 @@ def spread(values: Sequence[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--strategies", nargs="+", default=["tpe", "random"])
+    parser.add_argument("--strategies", nargs="+", default=["tpe", "fast-tpe", "random"])
     parser.add_argument("--space", default="subgrid")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=10)

@@ -91,7 +91,7 @@ def search(
     data: Data = Options.data,
     trials: Annotated[int, typer.Option(help="Architectures to try.")] = Options.trials,
     minutes: Annotated[float | None, typer.Option(help="Ask for no new ones after so many minutes.")] = None,
-    strategy: Annotated[str, typer.Option(help="tpe, random or exhaustive.")] = Options.strategy,
+    strategy: Annotated[str, typer.Option(help="tpe, fast-tpe, random or exhaustive.")] = Options.strategy,
     start: Annotated[
         str, typer.Option(help="Networks of the zoo to try first: mixer,gmlp,vip (`nas zoo` lists them).")
     ] = "",

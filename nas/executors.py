@@ -32,6 +32,8 @@ Method = Literal["forkserver", "spawn"]
 
 DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
 
+GUARD = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -265,8 +267,7 @@ class LocalWorkers:
                 process.start()
                 self._workers[index] = _Worker(index, process, ours)
         except (OSError, EOFError) as error:
-            hint = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
-            raise NasError(f"worker {index} could not start: {error} ({hint})") from error
+            raise NasError(f"worker {index} could not start: {error} ({GUARD})") from error
         finally:
             theirs.close()
 

@@ -25,9 +25,12 @@ def read_plain(path: Path) -> bytes:
         return file.read()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is either whole or as it was, whenever the power fails."""
-    unfinished = unfinished_path(path)
+def write_whole(path: Path, data: bytes, *, writer: str = "") -> None:
+    """Writes a file so that it is either whole or as it was, whenever the power fails.
+
+    It is written beside as NAME.tmp; where several may write it at once as NAME.WRITER.tmp, each for itself.
+    """
+    unfinished = path.with_suffix(f".{writer}.tmp" if writer else ".tmp")
     descriptor = open_plain(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -40,11 +43,6 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
     for folder in (path.parent, path.parent.parent):
         sync_folder(folder)
-
-
-def unfinished_path(path: Path) -> Path:
-    """Where `write_whole` writes until all is there; a kill leaves it to the next one."""
-    return path.with_suffix(".tmp")
 
 
 def sync_folder(path: Path) -> None:

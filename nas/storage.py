@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.errors import NasError, one_line
-from nas.files import read_plain, unfinished_path, write_whole
+from nas.files import read_plain, write_whole
 from nas.results import file_name
 from nas.trial import Key
 
@@ -88,14 +90,16 @@ class Storage:
     def _write(self, name: str, data: bytes) -> None:
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._folder / name, data)
+            writer = f"{platform.node()}-{os.getpid()}".replace(".", "-")  # a straggler's copy may write the same
+            write_whole(self._folder / name, data, writer=writer)
         else:
             files, path = self._remote()
             files.pipe_file(f"{path}/{name}", data)  # a put, which object stores do whole or not at all
 
     def _remove(self, name: str) -> None:
         if self._folder:
-            for file in (self._folder / name, unfinished_path(self._folder / name)):
+            stem = name.removesuffix(".safetensors")
+            for file in (self._folder / name, *self._folder.glob(f"{stem}.*.tmp")):
                 file.unlink(missing_ok=True)
         else:
             files, path = self._remote()
@@ -104,7 +108,8 @@ class Storage:
     def _names(self) -> list[str]:
         """Of all files; of those that a kill left half written the names that they would have had."""
         if self._folder:
-            return [path.with_suffix(".safetensors").name for path in self._folder.iterdir()]
+            names = [path.name for path in self._folder.iterdir()]
+            return [f"{name.rsplit('.', 2)[0]}.safetensors" if name.endswith(".tmp") else name for name in names]
         files, path = self._remote()
         files.invalidate_cache()
         return [Path(each).name for each in files.ls(path, detail=False)]

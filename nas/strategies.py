@@ -54,7 +54,7 @@ class RandomSearch:
         space.check(budget)
         self.space, self.budget, self.rng = space, budget, Random(seed)
         self._listable = space.count() <= LISTABLE
-        self._known: set[str] = set()
+        self.known: set[str] = set()  # ids of all that was proposed or told
         self._replayed: set[str] = set()  # of these, those that an earlier session drew and this one has yet to draw
         self._rest: Iterator[Architecture] | None = None
 
@@ -72,7 +72,7 @@ class RandomSearch:
             try:
                 architecture = self.space.sample(self.rng, self.budget)
             except SpaceError:  # next to nothing is within the budget
-                if self._listable or self._known:
+                if self._listable or self.known:
                     return None
                 raise
             if self.take(architecture):
@@ -87,8 +87,8 @@ class RandomSearch:
 
     def take(self, architecture: Architecture) -> bool:
         """Marks an architecture as known; whether it is new."""
-        new = architecture.id not in self._known
-        self._known.add(architecture.id)
+        new = architecture.id not in self.known
+        self.known.add(architecture.id)
         return new
 
 
@@ -199,10 +199,11 @@ class Tpe:
             reached = max(trial.intermediate_values, default=math.inf)
             return reached, *(sign * value for sign, value in zip(signs, trial.values, strict=True))
 
-        ranked = [(figures(trial), trial) for trial in trials]
-        beaten = [sum(all(map(ge, other, mine)) and other != mine for other, _ in ranked) for mine, _ in ranked]
-        order = sorted(range(len(trials)), key=lambda index: beaten[index])
-        return [trials[index] for index in order[: self.best]]
+        if len(signs) == 1:
+            return sorted(trials, key=figures, reverse=True)[: self.best]
+        reached = [figures(trial) for trial in trials]
+        beaten = [sum(all(map(ge, other, mine)) and other != mine for other in reached) for mine in reached]
+        return [trials[index] for index in sorted(range(len(trials)), key=beaten.__getitem__)[: self.best]]
 
     def _new_study(self) -> Study:
         """A study of what is held; proposals under way are not in it until they come back."""
@@ -243,7 +244,7 @@ def affordable(space: SearchSpace, budget: Budget) -> Iterator[Architecture]:
     return (architecture for architecture in space.enumerate() if budget.admits(architecture.params, architecture.macs))
 
 
-STRATEGIES = ("tpe", "random", "exhaustive")
+STRATEGIES = ("tpe", "fast-tpe", "random", "exhaustive")
 
 
 def make_strategy(
@@ -252,6 +253,10 @@ def make_strategy(
     """A strategy by its name. Raises NasError for an unknown one."""
     if name == "tpe":
         return Tpe(space, budget, seed, objectives)
+    if name == "fast-tpe":
+        from nas.fast_tpe import FastTpe
+
+        return FastTpe(space, budget, seed, objectives)
     if name == "random":
         return RandomSearch(space, budget, seed)
     if name == "exhaustive":

@@ -20,7 +20,7 @@ from unittest import mock
 
 from stubs import importing
 
-from nas.cluster.workers import kill_session
+from nas.cluster.process import kill_session
 
 
 @dataclass

@@ -20,17 +20,21 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(coroutine, 10))
 
 
+def task(number: int) -> Task:
+    return Task(number, stub_job(f"net{number}"))
+
+
 async def with_jobs(*numbers: int, patience: float = 0.0) -> Desk:
     desk = Desk(patience)
     for number in numbers:
-        await desk.submit(Task(number, stub_job(f"net{number}")))
+        await desk.submit(task(number))
     return desk
 
 
 async def numbers(desk: Desk, *lanes: int) -> list[int | None]:
     """What these lanes are given, one after the other."""
     tasks = [await desk.next(lane) for lane in lanes]
-    return [task and task.number for task in tasks]
+    return [each and each.number for each in tasks]
 
 
 def test_jobs_are_handed_out_in_order_and_a_lane_without_one_is_closed():
@@ -58,7 +62,7 @@ def test_what_a_lane_had_under_way_is_lost_with_it_and_comes_first_when_it_comes
         given = await numbers(desk, 0)
         await desk.gone(0, "signal 9")
         news = await desk.news(1)
-        await desk.submit(Task(1, stub_job("net1")), first=True)
+        await desk.submit(task(1), first=True)
         return given, news, await numbers(desk, 1, 0)
 
     given, news, after = run(story())
@@ -71,8 +75,8 @@ def test_the_first_outcome_of_a_job_is_its_only_one():
     async def story():
         desk = await with_jobs(1)
         await desk.next(0)
-        await desk.done(0, 1, GOOD)
-        await desk.done(0, 1, Outcome("failed"))
+        await desk.done(0, task(1), GOOD)
+        await desk.done(0, task(1), Outcome("failed"))
         await desk.gone(0, "late")
         return await desk.news(1)
 
@@ -84,8 +88,8 @@ def test_a_lane_that_was_cut_off_may_still_bring_its_outcome():
         desk = await with_jobs(1)
         await desk.next(0)
         await desk.gone(0, "cut off")
-        await desk.submit(Task(1, stub_job("net1")), first=True)
-        await desk.done(0, 1, GOOD)
+        await desk.submit(task(1), first=True)
+        await desk.done(0, task(1), GOOD)
         return [type(news) for news in await desk.news(1)], await numbers(desk, 1)
 
     assert run(story()) == ([Lost, Closed, Ended], [None])
@@ -96,7 +100,7 @@ def test_a_rung_waits_for_its_answer_and_copies_of_a_job_get_the_same(go_on):
     async def story():
         desk = await with_jobs(1)
         await desk.next(0)
-        asked = [asyncio.create_task(desk.rung(1, Score(1, 0.5, 0.5))) for _ in range(2)]
+        asked = [asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5))) for _ in range(2)]
         news = await desk.news(1)
         await desk.answer(1, 1, go_on)
         await desk.answer(1, 1, not go_on)
@@ -109,10 +113,10 @@ def test_a_rung_of_a_job_that_is_over_ends_it_there():
     async def story():
         desk = await with_jobs(1)
         await desk.next(0)
-        asked = asyncio.create_task(desk.rung(1, Score(1, 0.5, 0.5)))
+        asked = asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5)))
         await asyncio.sleep(0.01)
-        await desk.done(1, 1, GOOD)
-        return await asked, await desk.rung(1, Score(2, 0.5, 0.5))
+        await desk.done(1, task(1), GOOD)
+        return await asked, await desk.rung(task(1), Score(2, 0.5, 0.5))
 
     assert run(story()) == (False, False)
 
@@ -124,10 +128,10 @@ def test_an_idle_lane_trains_what_a_straggler_holds_up(monkeypatch):
     async def story():
         desk = await with_jobs(1, 2, patience=5)
         assert await numbers(desk, 0, 1) == [1, 2]
-        await desk.done(0, 1, GOOD)  # nothing is slow before something was quicker
+        await desk.done(0, task(1), GOOD)  # nothing is slow before something was quicker
         again = await numbers(desk, 0)
-        await desk.done(0, 2, GOOD)
-        await desk.done(1, 2, GOOD)
+        await desk.done(0, task(2), GOOD)
+        await desk.done(1, task(2), GOOD)
         return again, [news.lane for news in await desk.news(1) if isinstance(news, Ended)]
 
     assert run(story()) == ([2], [0, 0])
@@ -140,13 +144,38 @@ def test_a_copied_job_is_lost_only_with_its_last_lane(monkeypatch):
     async def story():
         desk = await with_jobs(1, 2)
         await desk.next(0)
-        await desk.done(0, 1, GOOD)
+        await desk.done(0, task(1), GOOD)
         assert await numbers(desk, 0, 1, 2) == [2, 2, None]  # one copy is enough
         await desk.gone(0, "x")
         await desk.gone(1, "y")
         return [type(news) for news in await desk.news(1)]
 
     assert run(story()) == [Ended, Closed, Lost, Closed]
+
+
+def test_a_number_that_is_used_again_gets_no_outcome_of_the_job_before():
+    async def story():
+        desk = await with_jobs(1)
+        await desk.next(0)
+        await desk.done(0, task(1), GOOD)
+        await desk.submit(Task(1, stub_job("another")))
+        await desk.done(1, task(1), GOOD)
+        return await desk.rung(task(1), Score(1, 0.5, 0.5)), await numbers(desk, 2), len(await desk.news(1))
+
+    assert run(story()) == (False, [1], 1)
+
+
+def test_a_lane_that_was_given_up_opens_no_more_and_waits_for_nothing():
+    async def story():
+        desk = await with_jobs(1)
+        await desk.next(0)
+        asked = asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5)))
+        await asyncio.sleep(0.01)
+        await desk.gone(0, "cut off")
+        await desk.opened(0, "node", {})
+        return await asked, [type(news) for news in await desk.news(1)]
+
+    assert run(story()) == (False, [Rung, Lost, Closed])
 
 
 def test_news_wait_no_longer_than_they_are_told():

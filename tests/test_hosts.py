@@ -23,7 +23,7 @@ from searches import Note, Noting, notes, plan, search_in, tiny
 from stubs import gone, importing
 from test_kill import SETTINGS, facts, needs_proc, processes, results, until
 
-from nas.cluster.workers import kill_session
+from nas.cluster.process import kill_session
 from nas.executors import Executor, Serial
 from nas.runs import Run
 

@@ -28,7 +28,6 @@ SHORTEST, LONGEST = 5.0, 65.0
 CLUSTERS = {
     "plain": Cluster(40),
     "stragglers": Cluster(40, stragglers=4),
-    "losses": Cluster(40, loss=300.0),
     "stragglers and losses": Cluster(40, stragglers=4, loss=300.0, seed=1),
 }
 
@@ -64,10 +63,11 @@ def test_workers_are_busy_and_every_candidate_ends_once(name, tmp_path):
     assert (executor.losses > 20) == ("losses" in name)
 
 
-def test_a_strategy_that_waits_for_results_keeps_them_busy_too(tmp_path):
-    executor, results = simulate(tmp_path, CLUSTERS["stragglers and losses"], "tpe", 200)
+@pytest.mark.parametrize("strategy", ["tpe", "fast-tpe"])
+def test_a_strategy_that_waits_for_results_keeps_them_busy_too(strategy, tmp_path):
+    executor, results = simulate(tmp_path, CLUSTERS["stragglers and losses"], strategy, 150)
     check(utilisation(executor))
-    assert len(results) == len({result.id for result in results}) == 200
+    assert len(results) == len({result.id for result in results}) == 150
 
 
 def test_the_same_simulation_gives_the_same_search(tmp_path):

@@ -319,7 +319,7 @@ def test_what_a_kill_left_half_written_is_removed(folder):
     for epochs in (EPOCHS, 7):
         folder.save(replace(JOB, epochs=epochs).key, b"half")
     for path in list(Path(folder.url).iterdir()):
-        path.with_suffix(".tmp").touch()
+        path.with_suffix(".host-1.tmp").touch()
     folder.drop(JOB.key)
     assert len(list(Path(folder.url).iterdir())) == 2
     folder.tidy(7)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from random import Random
 from statistics import fmean
+from typing import Any
 
 import pytest
 from scipy.stats import chisquare
@@ -16,11 +17,12 @@ from einmix import Architecture
 from nas.errors import NasError
 from nas.objectives import Objective, parse_objectives
 from nas.results import Result
-from nas.strategies import LISTABLE, STRATEGIES, Started, Strategy, make_strategy
+from nas.strategies import LISTABLE, STRATEGIES, Started, Strategy, Tpe, make_strategy
 from nas.trial import State
 from search_spaces import Budget, SearchSpace, SpaceError
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_tpe = pytest.mark.parametrize("tpe", ["tpe", "fast-tpe"])
 
 SPACES: dict[str, tuple[SearchSpace, Budget]] = {
     "local": (tiny("local", depth=(2,)), Budget()),
@@ -209,29 +211,32 @@ def test_the_few_of_a_huge_space_that_are_within_the_budget_are_found_and_end(na
     assert {architecture.params for architecture in asked} == {least}
 
 
-def test_tpe_learns():
+@every_tpe
+def test_tpe_learns(tpe):
     """Where every choice counts by itself the model finds good ones; at random half of the merit is chance."""
     space = tiny("roles", width=(16,), depth=(2,))
-    late: dict[str, list[float]] = {"tpe": [], "random": []}
+    late: dict[str, list[float]] = {tpe: [], "random": []}
     for name, means in late.items():
         for seed in range(5):
             means.append(fmean(merit(architecture) for architecture in drive(make(name, space, seed=seed), 50)[30:]))
-    assert min(late["tpe"]) > max(late["random"])
+    assert min(late[tpe]) > max(late["random"])
 
 
-def test_tpe_learns_from_an_earlier_session():
+@every_tpe
+def test_tpe_learns_from_an_earlier_session(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
     history = drive(make("random", space, seed=7), 50)
-    told, untold = make("tpe", space), make("tpe", space)
+    told, untold = make(tpe, space), make(tpe, space)
     for architecture in history:
         told.tell(architecture, result_of(architecture, merit(architecture)))
     first_told, first_untold = ([untold_or_told.ask() for _ in range(8)] for untold_or_told in (told, untold))
     assert fmean(map(merit, first_told)) > fmean(map(merit, first_untold)) + 0.2
 
 
-def test_tpe_keeps_away_from_what_is_pruned():
+@every_tpe
+def test_tpe_keeps_away_from_what_is_pruned(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
-    strategy, asked = make("tpe", space), []
+    strategy, asked = make(tpe, space), []
     for _ in range(50):
         architecture = strategy.ask()
         asked.append(architecture)
@@ -240,17 +245,19 @@ def test_tpe_keeps_away_from_what_is_pruned():
     assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
 
 
-def test_tpe_takes_several_objectives():
+@every_tpe
+def test_tpe_takes_several_objectives(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
-    asked = drive(make("tpe", space, by="accuracy,macs"), 30, lambda n: {15: "failed", 16: "pruned"}.get(n, "complete"))
+    asked = drive(make(tpe, space, by="accuracy,macs"), 30, lambda n: {15: "failed", 16: "pruned"}.get(n, "complete"))
     assert len(set(ids(asked))) == 30
-    single = drive(make("tpe", space), 30)
+    single = drive(make(tpe, space), 30)
     assert fmean(architecture.macs for architecture in asked[15:]) < fmean(arch.macs for arch in single[15:])
 
 
-def test_tpe_minimises_the_loss():
+@every_tpe
+def test_tpe_minimises_the_loss(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
-    strategy, asked = make("tpe", space, by="loss"), []
+    strategy, asked = make(tpe, space, by="loss"), []
     for _ in range(50):
         asked.append(strategy.ask())
         strategy.tell(asked[-1], result_of(asked[-1], 0.5, loss=1 - merit(asked[-1])))
@@ -258,10 +265,10 @@ def test_tpe_minimises_the_loss():
 
 
 @pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
-def test_tpe_knows_the_best_and_counts_all(by):
+def test_fast_tpe_knows_the_best_and_counts_all(by):
     """Though it keeps no more of the results than the best and how often there was which answer."""
     space, objectives = tiny("roles", width=(16,), depth=(2,)), parse_objectives(by)
-    strategy, told = make("tpe", space, by=by), []
+    strategy, told = make("fast-tpe", space, by=by), []
     for number in range(120):
         architecture = strategy.ask()
         state = "pruned" if number % 3 == 1 else "failed" if number % 11 == 5 else "complete"
@@ -277,6 +284,34 @@ def test_tpe_knows_the_best_and_counts_all(by):
     assert [each.beaten for each in strategy._best] == beaten[: strategy.most]
 
 
+@pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
+def test_tpe_keeps_no_more_than_the_best_and_the_latest(by, monkeypatch):
+    monkeypatch.setattr(Tpe, "best", 3)
+    monkeypatch.setattr(Tpe, "latest", 8)
+    monkeypatch.setattr(Tpe, "attempts", 2)
+    strategy = make("tpe", tiny("roles", width=(16,), depth=(2,)), by=by)
+    told = []
+    for number in range(60):
+        architecture = strategy.ask()
+        state = "pruned" if number % 3 == 1 else "failed" if number % 11 == 5 else "complete"
+        told.append(result_of(architecture, round(merit(architecture), 2), state))
+        strategy.tell(architecture, told[-1])
+        assert len(strategy._study.get_trials(deepcopy=False)) <= 2 * (3 + 8) + 2
+    objectives = parse_objectives(by)
+    figures = [
+        figures_of(r, objectives) for r in told if r.state == "complete" or (by == "accuracy" and r.state == "pruned")
+    ]
+    beaten = sorted(sum(beats(other, mine, len(objectives) == 1) for other in figures) for mine in figures)
+    held = [figures_of_trial(trial, objectives) for trial in strategy._best]
+    assert [sum(beats(other, mine, len(objectives) == 1) for other in figures) for mine in held] == beaten[:3]
+
+
+def figures_of_trial(trial: Any, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
+    signs = {"maximize": 1, "minimize": -1}
+    values = (signs[o.direction] * value for o, value in zip(objectives, trial.values, strict=True))
+    return (max(trial.intermediate_values, default=3), *values)
+
+
 def figures_of(result: Result, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
     """The larger the better: how far it came, then what it reached."""
     signs = {"maximize": 1, "minimize": -1}
@@ -287,9 +322,9 @@ def beats(one: tuple[float, ...], other: tuple[float, ...], single: bool) -> boo
     return one > other if single else one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
-def test_a_proposal_of_tpe_draws_no_more_after_many_results(monkeypatch):
+def test_a_proposal_of_fast_tpe_draws_no_more_after_many_results(monkeypatch):
     space = tiny("roles", width=(16,), depth=(2,))
-    strategy, drawn = make("tpe", space), []
+    strategy, drawn = make("fast-tpe", space), []
     choose = SearchSpace.choose
     monkeypatch.setattr(SearchSpace, "choose", lambda self, chooser: drawn.append(1) or choose(self, chooser))
     for _ in range(300):

@@ -9,6 +9,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined,
 from nas.executors import MakeTrainer
 from nas.memory import gpu_fraction
 
+ASK = 30.0
+"""Seconds in which the GPUs have to say how large they are; others work for somebody else, or are no more."""
+
 CONNECT = 5.0
 """Seconds in which the head of a cluster has to take a connection."""
 
@@ -37,16 +41,22 @@ class _Closing(BaseException):
 
 def conduct(settings: Settings, make_trainer: MakeTrainer | None, pipe: Connection) -> None:
     """Joins the cluster and runs lanes until the driver says to close, or is gone; without a trainer it only joins."""
+    sending = threading.Lock()
+
+    def send(message: object) -> None:
+        with sending:
+            pipe.send(message)
+
     try:
         _join(settings)
-        pipe.send(Joined(ray.cluster_resources()))
+        send(Joined(ray.cluster_resources()))
         if make_trainer:
-            Conductor(settings, make_trainer, pipe).run()
+            Conductor(settings, make_trainer, pipe, send).run()
     except _Closing:
         pass
     except Exception as error:
         with contextlib.suppress(OSError):
-            pipe.send(Failed(_reason(error)))
+            send(Failed(_reason(error)))
         raise
     finally:
         ray.shutdown()
@@ -55,15 +65,15 @@ def conduct(settings: Settings, make_trainer: MakeTrainer | None, pipe: Connecti
 class Conductor:
     """Opens as many lanes as there is work and room for, and carries messages between driver and desk."""
 
-    def __init__(self, settings: Settings, make_trainer: MakeTrainer, pipe: Connection):
-        self._settings, self._pipe, self._sending = settings, pipe, threading.Lock()
+    def __init__(self, settings: Settings, make_trainer: MakeTrainer, pipe: Connection, send: Callable[[object], None]):
+        self._settings, self._pipe, self._send = settings, pipe, send
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "max_concurrency": 100_000, "scheduling_strategy": here}
         self._desk: Any = ray.remote(Desk).options(**options).remote(settings.patience)
         self._lane = tune.with_parameters(Lane, desk=self._desk, make_trainer=make_trainer)
         self._request = {"CPU": 1.0} | ({"GPU": share} if (share := _gpu_share(settings)) else {})
         self.capacity = 0
-        self.unfinished = 0
+        self.unfinished: set[int] = set()  # jobs, by number
         self._lanes = 0  # ever
         self.alive: dict[str, int] = {}  # lanes by Tune's trial id
         self.closing = False
@@ -79,14 +89,18 @@ class Conductor:
             tune.with_resources(self._lane, tune.PlacementGroupFactory([self._request])),
             tune_config=tune.TuneConfig(search_alg=_Lanes(self), num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
-                name="lanes", storage_path=self._settings.folder, verbose=0, callbacks=[_Watch(self)]
+                name="lanes",
+                storage_path=self._settings.folder,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[_Watch(self)],
+                verbose=0,
             ),
         )
         tuner.fit()
 
     def open_lane(self, trial_id: str) -> int | None:
         """The number of a new lane; None while there are enough, or after one that did not start."""
-        if len(self.alive) >= min(self.capacity, self.unfinished) or time.monotonic() < self._not_before:
+        if len(self.alive) >= min(self.capacity, len(self.unfinished)) or time.monotonic() < self._not_before:
             return None
         self._lanes += 1
         self.alive[trial_id] = self._lanes
@@ -108,6 +122,7 @@ class Conductor:
         except (EOFError, OSError):  # the driver is gone
             pass
         except Exception as error:
+            self.closing = True  # before what may wait for the driver
             with contextlib.suppress(OSError):
                 self._send(Failed(_reason(error)))
         self.closing = True
@@ -121,8 +136,8 @@ class Conductor:
             if isinstance(message, Answer):
                 self._desk.answer.remote(message.number, message.epoch, message.go_on)
             elif isinstance(message, Submit):
+                self.unfinished.add(message.number)
                 ray.get(self._desk.submit.remote(Task(message.number, message.job), first=message.first))
-                self.unfinished += 1
 
     def _relay(self) -> None:
         """From the desk to the driver."""
@@ -133,20 +148,22 @@ class Conductor:
                     self._false_starts = 0
                 elif isinstance(news, Closed):
                     self._opened.discard(news.lane)
-                self.unfinished -= isinstance(news, Ended | Lost)
+                if isinstance(news, Ended | Lost):
+                    self.unfinished.discard(news.number)
                 self._send(news)
 
     def _measure(self) -> None:
-        """How many lanes the cluster has room for, as nodes come and go; says so where none could be opened."""
-        joined, told = time.monotonic(), False
+        """How many lanes the cluster has room for, as nodes come and go; says so where none is open for long."""
+        last = time.monotonic()  # when there was a lane, or nothing to do, or it was said
         while not self.closing:
             capacity = self._settings.workers or max(self._room(), 1)
             if capacity != self.capacity:
                 self.capacity = capacity
                 self._send(Capacity(capacity))
-            told = told or bool(self._opened)
-            if not told and self.unfinished and time.monotonic() - joined > SILENT:
-                told = True
+            if self._opened or not self.unfinished:
+                last = time.monotonic()
+            elif time.monotonic() - last > SILENT:
+                last = time.monotonic()
                 there = {name: ray.cluster_resources().get(name, 0.0) for name in self._request}
                 self._send(
                     Note(f"no worker yet: each needs {_amounts(self._request)}; the nodes have {_amounts(there)}")
@@ -158,10 +175,6 @@ class Conductor:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         shares = [min(node.get(name, 0) / amount for name, amount in self._request.items()) for node in nodes]
         return sum(int(share + 1e-6) for share in shares)
-
-    def _send(self, message: Any) -> None:
-        with self._sending:
-            self._pipe.send(message)
 
 
 class _Lanes(Searcher):
@@ -235,7 +248,8 @@ def _gpu_share(settings: Settings) -> float:
     ask = ray.remote(_gpu_bytes)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
     there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-    sizes = ray.get([ask.options(num_cpus=0, num_gpus=0.01, scheduling_strategy=node).remote() for node in there])
+    asked = [ask.options(num_cpus=0, num_gpus=0.01, scheduling_strategy=node).remote() for node in there]
+    sizes = ray.get(ray.wait(asked, num_returns=len(asked), timeout=ASK)[0]) if asked else []
     return gpu_fraction(settings.memory, min(sizes)) if sizes else 1.0
 
 

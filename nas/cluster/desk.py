@@ -62,9 +62,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class Refused:
-    """A lane could not make its trainer."""
+    """A lane could not make its trainer, on this node."""
 
     lane: int
+    node: str
     outcome: Outcome
 
 
@@ -87,6 +88,12 @@ class _Open:
     since: dict[int, float] = field(default_factory=dict)
     answers: dict[int, asyncio.Future[bool]] = field(default_factory=dict)  # by epoch: copies of a job get one answer
 
+    def stop(self) -> None:
+        """Has whoever waits for an answer go no further."""
+        for answer in self.answers.values():
+            if not answer.done():
+                answer.set_result(False)
+
 
 class Desk:
     """What lanes and driver have in common; an actor whose methods run on one event loop, so nothing is locked.
@@ -98,7 +105,7 @@ class Desk:
     ...     desk = Desk(patience=0)
     ...     await desk.submit(Task(7, Job({}, "a1", 0.01, 0, 1)))
     ...     task = await desk.next(0)
-    ...     await desk.done(0, 7, Outcome("complete"))
+    ...     await desk.done(0, task, Outcome("complete"))
     ...     return task.number, await desk.next(0), [type(news).__name__ for news in await desk.news(1)]
     >>> asyncio.run(demo())
     (7, None, ['Ended'])
@@ -132,12 +139,13 @@ class Desk:
         return news
 
     async def opened(self, lane: int, node: str, versions: dict[str, str]) -> None:
-        """A lane is ready."""
-        await self._tell(Opened(lane, node, versions))
+        """A lane is ready, unless it was given up meanwhile."""
+        if lane not in self._closed:
+            await self._tell(Opened(lane, node, versions))
 
-    async def refused(self, lane: int, outcome: Outcome) -> None:
+    async def refused(self, lane: int, node: str, outcome: Outcome) -> None:
         """A lane cannot be."""
-        await self._tell(Refused(lane, outcome))
+        await self._tell(Refused(lane, node, outcome))
 
     async def gone(self, lane: int, cause: str) -> None:
         """A lane has ended; what only it had under way is lost."""
@@ -145,6 +153,7 @@ class Desk:
         for held in list(self._open.values()):
             if held.since.pop(lane, None) is not None and not held.since:
                 del self._open[held.task.number]
+                held.stop()
                 await self._tell(Lost(held.task.number, cause))
         await self._tell(Closed(lane, cause))
 
@@ -163,29 +172,33 @@ class Desk:
                 await self._until(lambda: bool(self._queue) or lane in self._closed, min(left, 1.0))
         return None
 
-    async def rung(self, number: int, score: Score) -> bool:
+    async def rung(self, task: Task, score: Score) -> bool:
         """The driver's answer to a score; a job that is over elsewhere goes no further."""
-        held = self._open.get(number)
+        held = self._held(task)
         if held is None:
             return False
         if score.epoch not in held.answers:
             held.answers[score.epoch] = asyncio.get_running_loop().create_future()
-            await self._tell(Rung(number, score))
+            await self._tell(Rung(task.number, score))
         return await asyncio.shield(held.answers[score.epoch])
 
-    async def done(self, lane: int, number: int, outcome: Outcome) -> None:
+    async def done(self, lane: int, task: Task, outcome: Outcome) -> None:
         """The outcome of a job, unless it has one."""
-        held = self._open.pop(number, None)
+        held = self._held(task)
         if held is None:
             return
+        del self._open[task.number]
         if not held.since:  # from a lane that was cut off and given up: it has been queued again
             self._queue.remove(held)
-        for answer in held.answers.values():
-            if not answer.done():
-                answer.set_result(False)
+        held.stop()
         if outcome.state == "complete":
-            self._slowest = max(self._slowest, outcome.seconds / max(held.task.job.epochs, 1))
-        await self._tell(Ended(number, outcome, lane))
+            self._slowest = max(self._slowest, outcome.seconds / max(task.job.epochs, 1))
+        await self._tell(Ended(task.number, outcome, lane))
+
+    def _held(self, task: Task) -> _Open | None:
+        """What is open of a task; a later job may have its number."""
+        held = self._open.get(task.number)
+        return held if held and held.task == task else None
 
     def _straggler(self) -> _Open | None:
         """The job that is under way for longest, if that is too long and only one lane has it."""

@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from nas.cluster.desk import Task
 from nas.executors import MakeTrainer, failure, run_job
 from nas.trial import Score
 from nas.versions import versions
@@ -28,7 +29,7 @@ class Lane(tune.Trainable):
         try:
             self._trainer = make_trainer(self._lane)
         except Exception as error:
-            ray.get(desk.refused.remote(self._lane, failure(error)))
+            ray.get(desk.refused.remote(self._lane, ray.util.get_node_ip_address(), failure(error)))
             raise
         self._open()
 
@@ -46,12 +47,12 @@ class Lane(tune.Trainable):
             if task is None:
                 return {"trained": trained, "done": True}
 
-            def report(score: Score, number: int = task.number) -> bool:
-                answer: bool = ray.get(self._desk.rung.remote(number, score))
+            def report(score: Score, task: Task = task) -> bool:
+                answer: bool = ray.get(self._desk.rung.remote(task, score))
                 return answer
 
             outcome = run_job(self._trainer, task.job, report)
-            ray.get(self._desk.done.remote(self._lane, task.number, outcome))
+            ray.get(self._desk.done.remote(self._lane, task, outcome))
             trained += 1
         return {"trained": trained, "done": False}
 

@@ -2,62 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import importlib.util
-import multiprocessing
-import os
-import secrets
-import shutil
-import signal
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from multiprocessing import connection
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from nas.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
-from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
+from nas.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
+from nas.cluster.process import ConductorProcess
 from nas.errors import NasError
-from nas.executors import Done, Event, MakeTrainer, OnRung, Ready, cannot_start, sigint_held
+from nas.executors import GUARD, Done, Event, MakeTrainer, OnRung, Ready, cannot_start
 from nas.trial import Job, Outcome
 from nas.versions import versions
 
 RETRIES = 2
 """Times that a job whose worker was lost is trained again."""
 
+JOIN = 90.0
+"""Seconds within which a cluster is joined, or started on this machine."""
+
 PATIENCE = 300.0
 """Seconds for which a cluster that was lost is looked for again."""
-
-GRACE = 15.0
-"""Seconds within which a cluster is left or ended in good order."""
-
-JOIN = 60.0
-"""Seconds within which a cluster is joined that is asked what it has."""
-
-_PREFIX = "nas-ray-"
-
-_QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # its snapshots, which nothing reads, grow with the number of trials
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # it is the conductor that bounds them
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
-}
-
-_PRIVATE = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # where Ray is not made for clusters it listens on loopback alone
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-"""Of a cluster of this machine alone: nobody else can talk to it."""
 
 
 @dataclass
@@ -87,12 +54,12 @@ class RayWorkers:
     ) -> None:
         require_ray()
         self.capacity = settings.workers or 1
-        self._make_trainer, self._settings, self._say, self._log = make_trainer, settings, say, log
+        self._make_trainer, self._settings, self._log = make_trainer, settings, log
+        self._tell, self._said = say, set[str]()
         self._tasks: dict[int, _Task] = {}
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
         self._slots: dict[int, int] = {}  # by open lane: a number below the capacity
-        self._conductor: _Conductor | None = None
-        self._joined = False  # ever
+        self._conductor: ConductorProcess | None = None
         self._opened = False  # any lane, ever
         self._false_starts = 0
         self._lost_at: float | None = None  # and no lane has opened since
@@ -107,11 +74,12 @@ class RayWorkers:
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """See `Executor.wait`."""
         if self._tasks and not self._events:
-            if self._conductor is None:
-                self._start()
-            assert self._conductor is not None
-            if self._conductor.pipe.poll(timeout):
-                self._take_in(self._conductor, on_rung)
+            conductor = self._conductor or self._start()
+            limit = None if conductor.joined else max(JOIN - (time.monotonic() - conductor.begun), 0)
+            if conductor.pipe.poll(min((each for each in (timeout, limit) if each is not None), default=None)):
+                self._take_in(conductor, on_rung)
+            elif limit == 0:
+                self._lose(f"no answer within {JOIN:.0f} s")
         events, self._events = self._events, []
         return events
 
@@ -129,38 +97,39 @@ class RayWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self) -> None:
-        self._conductor = _Conductor(self._make_trainer, self._settings, self._log)
+    def _start(self) -> ConductorProcess:
+        """Starts the process that joins the cluster, and gives it what is not done."""
+        self._conductor = ConductorProcess(self._make_trainer, self._settings, self._log)
         for number, task in self._tasks.items():
             self._send(Submit(number, task.job))
+        return self._conductor
 
     def _send(self, message: object) -> None:
         if self._conductor:
-            with contextlib.suppress(OSError):  # it died: the next `wait` sees that
-                self._conductor.pipe.send(message)
+            self._conductor.send(message)
 
-    def _take_in(self, conductor: _Conductor, on_rung: OnRung) -> None:
+    def _take_in(self, conductor: ConductorProcess, on_rung: OnRung) -> None:
         """Everything that has come from the conductor."""
         while conductor is self._conductor and conductor.pipe.poll():
             try:
                 message = conductor.pipe.recv()
-            except (EOFError, OSError):
-                message = Failed("the process that ran Ray Tune died")
+            except Exception:  # its end, or half a message of one that was killed
+                message = Failed("the process that ran Ray Tune died" if conductor.joined else f"it died ({GUARD})")
             self._serve(message, on_rung)
 
     def _serve(self, message: Any, on_rung: OnRung) -> None:
-        assert self._conductor is not None
         match message:
             case Joined():
-                self._conductor.joined = self._joined = True
+                assert self._conductor is not None
+                self._conductor.joined = True
             case Capacity(lanes):
                 self.capacity = lanes
             case Opened(lane, node, others):
                 self._open(lane, node, others)
-            case Refused(lane, outcome):
+            case Refused(lane, node, outcome):
                 if not self._opened:
                     raise cannot_start(lane, outcome)
-                self._say(f"a worker could not start: {outcome.reason}")
+                self._say(f"a worker could not start on node {node}: {outcome.reason}")
             case Rung(number, score) if number in self._tasks:
                 answers = self._tasks[number].answers
                 if score.epoch not in answers:
@@ -210,62 +179,37 @@ class RayWorkers:
             self._false_starts += 1
             if self._false_starts > 1 and not self._opened:
                 raise NasError(f"a worker died twice before it was ready ({cause})")
+            self._say(f"a worker died before it was ready ({cause})")
 
     def _lose(self, reason: str) -> None:
         """Buries the conductor; the next `wait` starts another one, for as long as that is worth trying."""
         assert self._conductor is not None
+        joined = self._conductor.joined
         self._conductor.close()
         self._conductor = None
         self._slots.clear()
         where = f"the Ray cluster {self._settings.address!r}"
-        if not self._joined:
-            raise cannot_join(self._settings.address, reason)
+        if not self._opened:
+            raise NasError(f"{where} is of no use: {reason}") if joined else cannot_join(self._settings.address, reason)
         if self._lost_at is None:
             self._lost_at = time.monotonic()
-            self._say(f"{where} is lost ({reason}): looking for it again")
+            self._tell(f"{where} is lost ({reason}): looking for it again")
         elif time.monotonic() - self._lost_at > PATIENCE:
             raise NasError(f"{where} has been lost for {PATIENCE:.0f} s: {reason}")
         else:
             time.sleep(1.0)
 
-
-class _Conductor:
-    """The process that runs Tune, with its pipe and its folder."""
-
-    def __init__(self, make_trainer: MakeTrainer | None, settings: Settings, log: Path | None) -> None:
-        sweep()
-        self.joined = False
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        settings = replace(settings, folder=str(self._folder))
-        self._process: BaseProcess = context.Process(
-            target=_conduct, args=(settings, make_trainer, theirs, log), name="nas-conductor"
-        )
-        with sigint_held():
-            self._process.start()
-        theirs.close()
-
-    def close(self) -> None:
-        """Ends the process, and whatever it has started on this machine."""
-        with contextlib.suppress(OSError):
-            self.pipe.send(Close())
-        self._process.join(GRACE if self.joined else 0)
-        session = self._process.pid
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
-        self.pipe.close()
-        assert session is not None
-        kill_session(session)
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def _say(self, text: str) -> None:
+        """Tells the user, once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._tell(text)
 
 
 def cluster_resources(address: str) -> dict[str, float]:
     """What a cluster has in all: CPU, GPU, memory… Raises NasError where it cannot be joined."""
     require_ray()
-    conductor = _Conductor(None, Settings(address), None)
+    conductor = ConductorProcess(None, Settings(address), None)
     try:
         message = conductor.pipe.recv() if conductor.pipe.poll(JOIN) else Failed(f"no answer within {JOIN:.0f} s")
     except (EOFError, OSError):
@@ -287,72 +231,3 @@ def require_ray() -> None:
     """Raises NasError where Ray is not installed; it is not imported."""
     if importlib.util.find_spec("ray") is None:
         raise NasError("--ray needs Ray, which is not installed: pip install 'einmix-nas[ray]'")
-
-
-def sweep() -> None:
-    """Removes what conductors have left behind that were killed together with their drivers."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, ValueError), (folder / "owner").open("r+") as owner:
-            if folder.stat().st_uid == os.getuid() and not folder.is_symlink():
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                kill_session(int(owner.read()))
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def kill_session(session: int) -> None:
-    """Kills the processes of a session (as in setsid); Ray's agents survive their head when it is killed."""
-    for process in members(session):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
-def members(session: int) -> Iterator[int]:
-    """The processes of a session, where the system has /proc."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text().rsplit(")", 1)[1].split()
-            if int(fields[3]) == session and fields[0] not in "ZX":
-                yield int(path.parent.name)
-
-
-def _conduct(
-    settings: Settings, make_trainer: MakeTrainer | None, pipe: connection.Connection, log: Path | None
-) -> None:
-    """What the process does: it leads a session of its own, which Ctrl-C in a terminal does not reach."""
-    os.setsid()
-    owner = Path(settings.folder, "owner").open("w")  # noqa: SIM115 - held, with its lock, until the process ends
-    fcntl.flock(owner, fcntl.LOCK_EX)
-    owner.write(f"{os.getpid()}\n")
-    owner.flush()
-    output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(output, stream.fileno())
-    os.environ |= _QUIET | {"TMPDIR": settings.folder}  # what Ray imports leaves folders there when it is killed
-    if settings.address != LOCAL and (os.environ.get("RAY_AUTH_TOKEN") or _token_file().exists()):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray takes a token into account for "auto" alone
-    if settings.address == LOCAL:
-        path = os.pathsep.join(filter(None, sys.path))  # Ray's workers have no other way to the same modules
-        os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": path}
-    threading.Thread(target=_end_with_driver, args=(settings.folder,), daemon=True).start()
-    from nas.cluster.conductor import conduct
-
-    try:
-        conduct(settings, make_trainer, pipe)
-    finally:
-        pipe.close()
-        shutil.rmtree(settings.folder, ignore_errors=True)  # the driver does, too, unless it was killed
-
-
-def _token_file() -> Path:
-    """Where Ray looks for the token of a cluster."""
-    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-
-
-def _end_with_driver(folder: str) -> None:
-    """Ends this process, and what it has started, should it not end by itself when its driver has died."""
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-    driver.join()
-    time.sleep(GRACE)
-    shutil.rmtree(folder, ignore_errors=True)
-    kill_session(os.getpid())
