@@ -53,7 +53,7 @@ _PRIVATE = {
 
 
 class ConductorProcess:
-    """A process that runs Tune, with the pipe to it and a folder of its own, which is for sockets, logs and Tune's files.
+    """A process that runs Tune, with the pipe to it and a folder of its own, for sockets, logs and Tune's files.
 
     Raises NasError where it cannot start.
     """
