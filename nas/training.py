@@ -216,6 +216,9 @@ class ArchitectureTrainer:
         """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is."""
         start = time.perf_counter()
         build = partial(self.build, job.architecture)
+        on_gpu = self.device.startswith("cuda")
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
         try:
             model, outcome = fit(build, self.data, self.recipe, job=job, report=report, storage=self.storage)
             if outcome.state == "complete" and job.phase in TESTED:
@@ -229,6 +232,10 @@ class ArchitectureTrainer:
             traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
             torch.cuda.empty_cache()
             raise
+        if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
+            outcome = replace(
+                outcome, extra=outcome.extra | {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
+            )
         return replace(outcome, seconds=outcome.seconds + time.perf_counter() - start)
 
 
