@@ -46,7 +46,8 @@ class Sleepers:
 
         outcome = train(job, asleep)
         time.sleep(max(begun + outcome.scores[-1].epoch * epoch - time.time(), 0))
-        return replace(outcome, seconds=time.time() - begun, extra={"pid": os.getpid(), "begun": begun, "ended": time.time()})
+        ended = time.time()
+        return replace(outcome, seconds=ended - begun, extra={"pid": os.getpid(), "begun": begun, "ended": ended})
 
 
 def main() -> None:
