@@ -11,7 +11,7 @@ from math import ceil, log
 from random import Random
 
 from einmix import Architecture
-from nas.objectives import Objective
+from nas.objectives import Objective, dominates, figures, teaches
 from nas.results import Result
 from nas.strategies import RandomSearch
 from search_spaces import Budget, SearchSpace, SpaceError
@@ -91,16 +91,13 @@ class FastTpe:
             except SpaceError:  # a run of another version of the space
                 return
             self._count(answers, 1)
-        single = len(self.objectives) == 1
-        if result.score is None or result.state == "failed" or (result.state == "pruned" and not single):
+        if result.score is None or not teaches(result, self.objectives):
             self._count(answers, -1)
             return
-        figures = tuple(
-            objective.of(result, result.score) * (1 if objective.direction == "maximize" else -1)
-            for objective in self.objectives
-        )
+        reached = figures(result, result.score, self.objectives)
         # what came further before it was pruned is better than what didn't
-        self._rank(_Ranked(answers, (float(result.score.epoch), *figures) if single else figures))
+        single = len(self.objectives) == 1
+        self._rank(_Ranked(answers, (float(result.score.epoch), *reached) if single else reached))
         self._informed += 1
 
     def _rank(self, new: _Ranked) -> None:
@@ -116,8 +113,7 @@ class FastTpe:
     def _beats(self, one: _Ranked, other: _Ranked) -> bool:
         if len(self.objectives) == 1:
             return one.figures > other.figures
-        pairs = zip(one.figures, other.figures, strict=True)
-        return one.figures != other.figures and all(mine >= its for mine, its in pairs)
+        return dominates(one.figures, other.figures)
 
     def _count(self, answers: Answers, by: int) -> None:
         for question, answer in answers.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ge
 from typing import Literal, get_args
 
 from nas.errors import NasError, nearest
@@ -23,6 +24,11 @@ class Objective:
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         return "maximize" if self.name == "accuracy" else "minimize"
+
+    @property
+    def sign(self) -> int:
+        """What makes the larger figure the better one, as a factor."""
+        return 1 if self.direction == "maximize" else -1
 
     def of(self, result: Result, score: Score) -> float:
         """The figure of a result at one of its scores."""
@@ -56,14 +62,21 @@ def merit(score: Score, by: Quality) -> tuple[float, float]:
 
 
 def pareto_front(results: Sequence[Result], objectives: Sequence[Objective]) -> list[Result]:
-    """The results that no other one beats: one as good in every objective and better in some; in their order."""
+    """The results that no other one dominates, in their order."""
+    points = [(result, figures(result, result.score, objectives)) for result in results if result.score]
+    return [result for result, mine in points if not any(dominates(other, mine) for _, other in points)]
 
-    def figures(result: Result, score: Score) -> list[float]:
-        return [o.of(result, score) * (-1 if o.direction == "maximize" else 1) for o in objectives]
 
-    points = [(result, figures(result, result.score)) for result in results if result.score]
-    return [
-        result
-        for result, mine in points
-        if not any(other != mine and all(o <= m for o, m in zip(other, mine, strict=True)) for _, other in points)
-    ]
+def figures(result: Result, score: Score, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """A result at one of its scores in every objective, the larger the better."""
+    return tuple(objective.sign * objective.of(result, score) for objective in objectives)
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether one of two such tuples is as good in every objective and better in some."""
+    return one != other and all(map(ge, one, other))
+
+
+def teaches(result: Result, objectives: Sequence[Objective]) -> bool:
+    """Whether a strategy can learn from a result: a pruned one has a place in a ranking, but none on a front."""
+    return result.state == "complete" or (result.state == "pruned" and len(objectives) == 1)

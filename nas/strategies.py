@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from operator import ge
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from einmix import Architecture
 from nas.errors import NasError, nearest
-from nas.objectives import Objective
+from nas.objectives import Objective, dominates, teaches
 from nas.results import Result
 from search_spaces import Budget, SearchSpace, SpaceError
 
@@ -166,8 +165,8 @@ class Tpe:
         from optuna.distributions import CategoricalDistribution
         from optuna.trial import create_trial
 
-        score, single = result.score, len(self.objectives) == 1
-        if score is None or result.state == "failed" or (result.state == "pruned" and not single):
+        score = result.score
+        if score is None or not teaches(result, self.objectives):
             return None
         try:
             answers = self.space.encode(architecture)
@@ -193,16 +192,15 @@ class Tpe:
 
     def _leaders(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The best of some trials, as many as are held: complete before pruned, fewer beaten by others first."""
-        signs = [1 if objective.direction == "maximize" else -1 for objective in self.objectives]
 
         def figures(trial: FrozenTrial) -> tuple[float, ...]:
             reached = max(trial.intermediate_values, default=math.inf)
-            return reached, *(sign * value for sign, value in zip(signs, trial.values, strict=True))
+            return reached, *(o.sign * value for o, value in zip(self.objectives, trial.values, strict=True))
 
-        if len(signs) == 1:
+        if len(self.objectives) == 1:
             return sorted(trials, key=figures, reverse=True)[: self.best]
         reached = [figures(trial) for trial in trials]
-        beaten = [sum(all(map(ge, other, mine)) and other != mine for other in reached) for mine in reached]
+        beaten = [sum(dominates(other, mine) for other in reached) for mine in reached]
         return [trials[index] for index in sorted(range(len(trials)), key=beaten.__getitem__)[: self.best]]
 
     def _new_study(self) -> Study:

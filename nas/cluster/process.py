@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -128,19 +128,19 @@ def kill_session(session: int, folder: Path | None = None) -> None:
 
     With a `folder` only if one of them was started to use it: by now the number may be another session's.
     """
-    found = members(session)
+    found = list(_members(session))
     if folder is None or any(_uses(process, folder) for process in found):
-        for process in sorted(found, key=lambda process: process == os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        _kill(sorted(found, key=lambda process: process == os.getpid()))
 
 
-def members(session: int) -> list[int]:
-    """The processes of a session, where the system has /proc."""
-    return list(_members(session))
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _members(session: int) -> Iterator[int]:
+    """The processes of a session, where the system has /proc."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text().rsplit(")", 1)[1].split()
@@ -201,10 +201,7 @@ def _end_with_driver(folder: str) -> None:
 
 def _end(folder: str) -> None:
     """Leaves nothing of what this process has started; its driver sees to that, too, unless it was killed."""
-    for process in members(os.getpid()):
-        if process != os.getpid():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+    _kill(process for process in list(_members(os.getpid())) if process != os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
 
 
