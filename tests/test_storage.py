@@ -503,4 +503,4 @@ def test_a_training_goes_on_on_a_gpu(digits, folder):
         train_there(Cut(folder.url, folder.run, every=0, epoch=4))
     torch.rand(3, device="cuda")
     outcome = train_there(folder)
-    assert same(outcome, whole) and outcome.extra == {"resumed": 4}
+    assert same(outcome, whole) and outcome.extra.keys() == {"resumed", "gpu_bytes"} and outcome.extra["resumed"] == 4

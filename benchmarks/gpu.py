@@ -1,0 +1,339 @@
+"""Runs what is open until there is a GPU, part by part, and keeps what was found in runs/records/.
+
+bash benchmarks/gpu.sh [PART ...] [--force] [--data NAME]
+
+Without a PART all of them, in turn. A part that has its record is left out (but with --force), one that was cut off
+after nine minutes goes on. Without a GPU nothing is run: every command is checked as far as that goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MINUTES = 9  # of a part at once: machines that are lent end a command after ten
+GRACE = 20  # seconds from Ctrl-C to the end of all of a part's processes
+DATA = "fashion-mnist"
+RUNS = Path("runs/gpu")
+RECORDS = Path("runs/records")
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One open question: its commands, run in turn, and what their output says.
+
+    `read` makes of every command's lines what goes into the record, and one line for people. A part that is `timed`
+    begins anew whenever it is run, since what was trained before would not be timed.
+    """
+
+    name: str
+    question: str
+    commands: tuple[str, ...]
+    read: Callable[[Sequence[str], float], tuple[dict[str, Any], str]]
+    timed: bool = False
+
+
+def last_line(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """The last line that the last command printed."""
+    line = (outputs[-1].strip().splitlines() or ["nothing was printed"])[-1]
+    return {"output": outputs[-1].splitlines()}, line
+
+
+def all_lines(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """What `benchmarks/memory.py` sums up below its table."""
+    lines = outputs[-1].strip().splitlines()
+    return {"output": lines}, "; ".join(line for line in lines if line.startswith(("predicted", "used")))
+
+
+def ranking(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """The ranking of a search, its leader in words."""
+    rows = rows_of(outputs[-1])
+    leader = next((row for row in rows if row["rank"] == 1), rows[0])
+    gain = leader["gain"]
+    words = f", {100 * gain['mean']:+.1f} ± {100 * (gain['half_width'] or 0):.1f} points" if gain else ""
+    return {
+        "ranking": rows
+    }, f"leader {leader['id']}: {leader['accuracy']:.1%}, n={leader['n']}{words}, {seconds:.0f} s"
+
+
+def pace(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """How long a search took, start and finals included."""
+    rows = rows_of(outputs[-1])
+    mean = sum(row["seconds"] for row in rows) / len(rows)
+    return {"ranking": rows}, f"{seconds:.1f} s in all, {mean:.1f} s a training"
+
+
+def comparison(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """The comparison's rows, its verdicts in words."""
+    rows = rows_of(outputs[-1])
+    return {"comparison": rows}, "; ".join(row["verdict"] for row in rows if row["verdict"])
+
+
+def precisions(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """Test accuracy of one network, trained on the GPU and on the CPU: the second and the last command's."""
+    found = {name: [row["test"]["accuracy"] for row in rows_of(outputs[at])] for name, at in (("cuda", 1), ("cpu", 3))}
+    return found, "; ".join(f"{name}: {spread(values)}" for name, values in found.items())
+
+
+def spread(values: Sequence[float]) -> str:
+    mean = sum(values) / len(values)
+    std = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    return f"{100 * mean:.1f} ± {100 * std:.1f}% (mean ± std, n={len(values)})"
+
+
+def rows_of(output: str) -> Rows:
+    """The JSON lines that `nas … --json` printed."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def search(name: str, options: str, device: str = "cuda") -> str:
+    where = f"--data {DATA} --device {device} --runs-dir {RUNS} --run {name}"
+    return f"nas search --space subgrid {where} --json {options}".strip()
+
+
+# the same 16 trainings for every number of workers and share of a GPU, without what depends on the order of results
+SAME_WORK = "--strategy random --no-prune --trials 16 --epochs 4 --top 1 --seeds 1"
+ONE_NETWORK = "--strategy random --trials 1 --images 10000 --epochs 4 --top 1 --seeds 1"
+TEST_IT = f"nas train bf16-{{0}} 1 --seeds 5 --epochs 4 --device {{0}} --runs-dir {RUNS} --json"
+FOUND = "--min-params 90000 --max-params 100000 --trials 32 --epochs 20"
+AGAINST = "--against mixer,resmlp,gmlp,vip,raft,dynamixer --seeds 5 --device cuda"
+
+PARTS = (
+    Part("tests", "the tests that need a GPU", ("python -m pytest -m gpu -n 0 -q",), last_line),
+    Part("memory", "predicted memory against torch.cuda's peaks", ("python benchmarks/memory.py",), all_lines),
+    *(
+        Part(
+            f"workers-{count}",
+            f"the same search with {count} workers on one GPU",
+            (search(f"workers-{count}", f"--workers {count} {SAME_WORK}"),),
+            pace,
+            timed=True,
+        )
+        for count in (1, 2, 4, 8)
+    ),
+    Part("ray", "the same on a Ray cluster", (search("ray", f"--ray local {SAME_WORK}"),), pace, timed=True),
+    Part(
+        "ray-quarter",
+        "the same with a quarter of the GPU a training",
+        (search("ray-quarter", f"--ray local --gpus-per-trial 0.25 {SAME_WORK}"),),
+        pace,
+        timed=True,
+    ),
+    Part(
+        "bf16",
+        "bfloat16 on the GPU against float32 on the CPU, test accuracy of one network",
+        (
+            search("bf16-cuda", ONE_NETWORK),
+            TEST_IT.format("cuda"),
+            search("bf16-cpu", ONE_NETWORK, "cpu"),
+            TEST_IT.format("cpu"),
+        ),
+        precisions,
+    ),
+    Part("search", "a search on all of the data", (search("search", ""),), ranking),
+    Part(
+        "compare",
+        "the best of about 100,000 parameters against the literature on all of the data, five seeds",
+        (search("compare", FOUND), f"nas compare compare {AGAINST} --runs-dir {RUNS} --json"),
+        comparison,
+    ),
+)
+"""All open checks; whoever adds one adds it here. Long ones come last."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    names = [part.name for part in PARTS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(names))
+    parser.add_argument("--force", action="store_true", help="run parts again that have a record")
+    parser.add_argument("--data", default=DATA, help=f"instead of {DATA}, where that cannot be had")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(names):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    chosen = [part for part in PARTS if part.name in (options.parts or names)]
+    if not torch.cuda.is_available():
+        print("no GPU here: nothing is run, the commands are checked")
+        return max(map(check, chosen))
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs would hand on that it is ignored
+    try:
+        states = {part.name: run(part, options.data, options.force) for part in chosen}
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on")
+        return 130
+    if left := [name for name, state in states.items() if state != "finished"]:
+        print(f"left: {', '.join(left)} (the same command goes on)")
+    return int("failed" in states.values())
+
+
+def run(part: Part, data: str, force: bool) -> str:
+    """Runs a part for at most nine minutes and keeps what it found. Returns finished, unfinished or failed."""
+    path = RECORDS / f"gpu-{part.name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if before.get("state") == "finished" and not force:
+        print(f"{part.name}: has its record, {path} (--force runs it again)")
+        return "finished"
+    if anew := part.timed or force or before.get("state") == "failed":
+        set_aside(part)
+    start, outputs = time.monotonic(), []
+    record = conditions(part, data) | {"seconds": 0.0 if anew else before.get("seconds", 0.0)}
+    state, line = "finished", ""
+    for command in record["commands"]:
+        left = 60 * MINUTES - (time.monotonic() - start)
+        print(f"{part.name}: {command}", flush=True)
+        status, output, errors = execute(command, left)
+        outputs.append(output)
+        if status != 0:
+            state = "unfinished" if status is None else "failed"
+            said = (errors or output.splitlines() or ["nothing was said"])[-1]
+            line = f"cut off: {said}" if status is None else f"exit status {status}: {said}"
+            record["errors"] = errors
+            break
+    record["seconds"] += time.monotonic() - start
+    if state == "finished":
+        try:
+            record["found"], line = part.read(outputs, record["seconds"])
+        except (ValueError, KeyError, TypeError, IndexError, ZeroDivisionError) as error:
+            state, line = "failed", f"what it printed cannot be read: {error!r}"
+            record["output"] = outputs
+    keep(path, record | {"state": state, "line": line})
+    return state
+
+
+def set_aside(part: Part) -> None:
+    """Moves away what earlier trainings of a part left, so that it begins anew."""
+    for command in part.commands:
+        words = shlex.split(command)
+        if "--run" in words and (folder := RUNS / words[words.index("--run") + 1]).exists():
+            folder.rename(folder.with_name(f"{folder.name}-before-{time.time_ns()}"))
+
+
+def conditions(part: Part, data: str) -> dict[str, Any]:
+    """What a figure is worth nothing without: the card, versions, the commit, the commands as they were run."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "part": part.name,
+        "question": part.question,
+        "commands": [command.replace(f"--data {DATA}", f"--data {data}") for command in part.commands],
+        "card": torch.cuda.get_device_name(),
+        "cards": torch.cuda.device_count(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "commit": commit.stdout.strip(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def execute(command: str, seconds: float) -> tuple[int | None, str, list[str]]:
+    """Exit status (None where it took too long), what was printed, the last lines of stderr.
+
+    Both go to files: a pipe would be held open by whatever the command leaves behind.
+    """
+    end, interrupted = time.monotonic() + seconds, False
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(argv(command), stdout=out, stderr=errors, start_new_session=True)
+        try:
+            while process.poll() is None:
+                late = time.monotonic() - end
+                if late > GRACE:
+                    break
+                if late > 0 and not interrupted:
+                    interrupted = True
+                    send(process, signal.SIGINT)
+                time.sleep(0.2)
+        finally:
+            send(process, signal.SIGKILL)  # also what it left behind, and where this is stopped
+            process.wait()
+        for file in (out, errors):
+            file.seek(0)
+        return None if interrupted else process.returncode, out.read(), errors.read().splitlines()[-20:]
+
+
+def send(process: subprocess.Popen[bytes], number: int) -> None:
+    """A signal for a command and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def argv(command: str) -> list[str]:
+    """The words of a command, for this very Python and this checkout's code."""
+    program, *words = shlex.split(command)
+    return [sys.executable, *(["-m", "nas.cli"] if program == "nas" else []), *words]
+
+
+def keep(path: Path, record: dict[str, Any]) -> None:
+    """Writes a part's record, and its line below those of the others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    where = f"{record['card']}, torch {record['torch']}, commit {record['commit']}"
+    line = f"{record['date']} {record['part']}: {record['state']}, {record['line']} ({where})"
+    with (path.parent / "gpu.txt").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    print(line, flush=True)
+
+
+def check(part: Part) -> int:
+    """Whether all that can be known of a part's commands without a GPU is right: 0, or 1."""
+    for command in part.commands:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                rehearse(shlex.split(command))
+        except (Exception, SystemExit) as error:
+            message = error.format_message() if hasattr(error, "format_message") else f"{error!r}"
+            print(f"{part.name}: WRONG: {command}\n    {message}")
+            return 1
+        print(f"{part.name}: {command}")
+    return 0
+
+
+def rehearse(words: list[str]) -> None:
+    """Checks a command in this process: a search proposes, other commands of ours and scripts read their options."""
+    program, *rest = words
+    if program == "nas":
+        import typer
+
+        from nas.cli import app
+
+        command: Any = typer.main.get_command(app)
+        if rest[0] == "search":
+            small = {"--device": "cpu", "--data": "digits"}
+            rest = [small.get(before, word) for before, word in zip(["", *rest], rest, strict=False)]
+            command([*rest, "--trials", "1", "--strategy", "random", "--dry-run"], standalone_mode=False)
+        else:
+            command.commands[rest[0]].make_context(rest[0], rest[1:])
+    elif rest[0] == "-m":
+        subprocess.run([sys.executable, *rest, "--collect-only"], check=True, capture_output=True)  # pytest: 5 if none
+    else:
+        sys.argv, before = [*rest, "--help"], sys.argv
+        try:
+            runpy.run_path(rest[0], run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+        finally:
+            sys.argv = before
+
+
+if __name__ == "__main__":
+    sys.exit(main())
