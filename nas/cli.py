@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from einmix import Architecture, Mixer, PatternError
+from nas.__main__ import INTERRUPTED, STOPPED
 from nas.errors import NasError, one_line
 from nas.options import Options
 from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, shape_of, typed
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(zoo, name="zoo")
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells expect it."""
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or the path of its directory.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An architecture's id, or the beginning of it.")]
@@ -54,7 +52,7 @@ def main() -> None:
     except PatternError as error:
         _fail(error.summary)
     except (KeyboardInterrupt, typer.Abort):  # typer makes of the first an exit status, or in older versions the second
-        _say("stopped: finished trainings are on disk, and the same command goes on")
+        _say(STOPPED)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,8 +73,22 @@ def _say(message: str) -> None:
     print(f"nas: {one_line(message)}", file=sys.stderr)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from nas.versions import versions
+
+        own, *others = versions().items()
+        print(f"nas {own[1]} ({', '.join(f'{name} {version}' for name, version in others)})")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
-def about(context: typer.Context) -> None:
+def about(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
     """Search for mixing patterns: which positions and channels are connected, and which weights are shared.
 
     Example: nas search --space subgrid --data digits

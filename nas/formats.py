@@ -123,6 +123,7 @@ def read_cifar_binary(path: Path, label_bytes: int) -> Arrays:
     """One `.bin` file: records of label bytes (the last one is the class) and a `c h w` image."""
     record = label_bytes + math.prod(CIFAR_IMAGE)
     with reading(path, "CIFAR file"):
+        _check_size(path, path.stat().st_size)
         raw = np.fromfile(path, np.uint8)
     if not len(raw) or len(raw) % record:
         raise NasError(f"{path}: {len(raw)} bytes; expected records of {record}")
@@ -173,6 +174,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_cifar_pickle(path: Path, labels: str) -> Arrays:
     """One batch of the "python version", without running anything that it says."""
     with reading(path, "CIFAR batch"):
+        _check_size(path, path.stat().st_size)
         raw = path.read_bytes()
         # this pass checks every length against the file, and here memo slots too: the unpickler would allocate them
         for opcode, argument, _ in pickletools.genops(raw):
@@ -199,7 +201,7 @@ def read_npz(path: Path) -> Source:
     """
     with reading(path, ".npz file"):
         with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(entry.file_size for entry in archive.infolist()))
+            _check_size(path, sum(_npz_bytes(archive, entry) for entry in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             names = sorted(file.files)
             found = {name: np.asarray(file[name]) for name in names if name in NPZ_ARRAYS}
@@ -209,6 +211,18 @@ def read_npz(path: Path) -> Source:
     axes = _npz_axes(path, found)
     test = _npz_arrays(path, found, axes, "_test") if "x_test" in found else None
     return Source(str(path), _spatial(axes), _npz_arrays(path, found, axes, ""), test=test)
+
+
+def _npz_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """What an array takes in memory, as it is read or as it is kept: `compact` makes four bytes of one."""
+    if not entry.filename.endswith(".npy"):
+        return entry.file_size
+    with archive.open(entry) as file:
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    kept = np.int64 if entry.filename.startswith("y") else np.uint8 if dtype == np.uint8 else np.float32
+    return max(entry.file_size, math.prod(shape) * np.dtype(kept).itemsize)
 
 
 def _npz_axes(path: Path, found: dict[str, np.ndarray]) -> list[str]:

@@ -245,7 +245,7 @@ class _Feed:
         self._queue: SimpleQueue[Result | None] = SimpleQueue()
         self._stopped = Event()
         self._moved = time.monotonic()
-        for path in (self.folder, *self.folder.glob(f"{name}*")):
+        for path in (self.folder, *_below(self.folder, name)):
             if path.is_symlink():
                 raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
         self.folder.mkdir(exist_ok=True)
@@ -312,6 +312,14 @@ class _Feed:
         if not self._stopped.is_set():
             self._stopped.set()
             self.say(f"--log {self.name} is given up: {why}; the same command logs later what is missing")
+
+
+def _below(folder: Path, name: str) -> Iterator[Path]:
+    """All that a logger may have written: files and folders that are called like it, and what is in these."""
+    for path in folder.glob(f"{name}*"):
+        yield path
+        for inside, folders, files in os.walk(path):  # it does not follow links
+            yield from (Path(inside, each) for each in (*folders, *files))
 
 
 def _note(folder: Path, name: str) -> Path:

@@ -93,6 +93,12 @@ def test_every_command_has_help_with_an_example(nas):
         assert re.search(rf"Example: nas {command} \S+", done.out)
 
 
+def test_the_version_is_that_of_the_package_and_of_what_results_depend_on(nas):
+    done = nas("--version")
+    assert (done.status, done.err) == (0, "")
+    assert re.fullmatch(r"nas \d+\.\d+\.\d+ \(torch \d\S*, einops \d\S*, optuna \d\S*\)\n", done.out)
+
+
 def test_defaults_are_those_of_the_options():
     given = {name: parameter.default for name, parameter in inspect.signature(cli.search).parameters.items()}
     for name in Options.__dataclass_fields__.keys() & given.keys():

@@ -243,6 +243,21 @@ def test_npz_larger_than_memory_is_refused_unread(tmp_path: Path, monkeypatch: p
         load(str(path), data_dir=tmp_path, seed=0)
 
 
+@pytest.mark.parametrize(("dtype", "fits"), [(np.uint8, True), (bool, False), (np.int8, False), (np.float16, False)])
+def test_npz_counts_what_is_kept_not_what_is_on_disk(dtype, fits, tmp_path, monkeypatch):
+    """All but uint8 becomes float32: a file of an eighth of a limit can be half of it in memory, or twice."""
+    y = np.arange(100) % 2
+    x = np.zeros((100, 8, 8), dtype)
+    monkeypatch.setattr(formats, "MAX_BYTES", 3 * x.size)
+    path = tmp_path / "small.npz"
+    np.savez(path, x=x, y=y)
+    if fits:
+        assert load(str(path), data_dir=tmp_path, seed=0).train.x.dtype == np.uint8
+    else:
+        with pytest.raises(NasError, match="of data; expected at most"):
+            load(str(path), data_dir=tmp_path, seed=0)
+
+
 # idx: Fashion-MNIST
 
 

@@ -8,6 +8,7 @@ import importlib.util
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "ray", "optuna", "matplotlib", "fsspec")
 HELP = """
 import sys
-from nas.cli import main
+from nas.__main__ import main
 
 sys.argv = ["nas", "--help"]
 try:
@@ -62,7 +63,31 @@ def test_the_check_fails_with_the_program(tmp_path: Path) -> None:
 
 def test_help_is_checked_by_the_command_that_people_run() -> None:
     """The entry point of pyproject.toml is the function that the test above calls."""
-    assert 'nas = "nas.cli:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'nas = "nas.__main__:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+INTERRUPTED = """
+import importlib, os, signal, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+module, function = sys.argv[2].split(":")
+getattr(importlib.import_module(module), function)()
+"""
+
+
+@pytest.mark.parametrize("moment", ["nas.cli", "typer", "einmix", "search_spaces.zoo"])
+def test_ctrl_c_while_the_command_is_still_imported_is_one_line(moment: str) -> None:
+    """As the installed script does it, whose first line is the import of the entry point."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    command = [sys.executable, "-c", INTERRUPTED, moment, project["scripts"]["nas"]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    told = "nas: stopped: finished trainings are on disk, and the same command goes on\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", told)
 
 
 @pytest.mark.parametrize(

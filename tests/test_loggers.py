@@ -325,6 +325,18 @@ def test_a_link_out_of_the_run_is_refused(searching, tmp_path):
         searching("tensorboard")
 
 
+@pytest.mark.parametrize("below", ["tensorboard", "tensorboard/search", "tensorboard/search/a1", "mlflow.db"])
+def test_a_link_below_the_logs_is_refused(below, searching, tmp_path):
+    searching()
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "x" / "logs" / below
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NasError, match=f"{below} is a symbolic link: a run directory holds plain files"):
+        searching(below.partition("/")[0].removesuffix(".db"))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_warning_is_said_once():
     said: list[str] = []
     logger = logging.getLogger("mlflow.store")

@@ -1,0 +1,36 @@
+"""The command `nas` from its first moment on: Ctrl-C ends it in a line, also while it is still importing itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells expect it."""
+
+STOPPED = "stopped: finished trainings are on disk, and the same command goes on"
+
+
+def main() -> None:
+    """Runs the command line. Before it can be run there is nothing to put away, so that Ctrl-C leaves at once."""
+    waiting = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started it ignores Ctrl-C
+    if waiting:
+        signal.signal(signal.SIGINT, _leave)  # an exception amid imports can be lost, or told with a traceback
+    from nas.cli import main as run
+
+    try:
+        if waiting:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:
+        _leave()
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, f"nas: {STOPPED}\n".encode())
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
