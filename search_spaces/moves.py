@@ -87,14 +87,23 @@ def stretched(factors: Factors, new: int, order: int = 1) -> Factors | None:
     >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
     'm7.s2'
     """
+    return next(stretches(factors, new, order), None)
+
+
+def stretches(factors: Factors, new: int, order: int = 1) -> Iterator[Factors]:
+    """All ways to scale one factor; one that is left with a size of 1 is gone, and its role with it.
+
+    >>> [".".join(map(str, each)) for each in stretches((Factor("m", 2, 2), Factor("s", 4, 4)), 4)]
+    ['m1.s4', 'm2.s2']
+    """
     old = prod(factor.size for factor in factors)
     if new == old:
-        return factors
+        yield factors
+        return
     for i in range(len(factors))[::order]:
         role, size, out = factors[i]
         if size == out and size * new % old == 0:
-            return (*factors[:i], _square(role, size * new // old), *factors[i + 1 :])
-    return None
+            yield (*factors[:i], _square(role, size * new // old), *factors[i + 1 :])
 
 
 def _square(role: str, size: int) -> Factor:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import groupby
 from math import prod
+from typing import NoReturn
 
 from einmix import Architecture, Block, Conv, Factor, Linear, Mix, Mixer, Node, PatternError, Sequence, Stage
 from einmix.architecture import Part
 from einmix.factors import Factors
 from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, steps
 from search_spaces.errors import SpaceError
-from search_spaces.moves import stretched
+from search_spaces.moves import stretches
 from search_spaces.zoo.member import Inputs
 from search_spaces.zoo.parts import merged, patches
 
@@ -28,8 +31,9 @@ def patch_of(arch: Architecture) -> int:
 def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth: int) -> Architecture:
     """The network on other inputs, with `width` channels in its first stage and about `depth` blocks in all.
 
-    Of an axis one factor grows or shrinks, so that a mixer stays of its kind; channels grow alike everywhere; blocks
-    are repeated in their places, or left out evenly.
+    Of an axis one factor grows or shrinks, and none is lost, so that a mixer stays of its kind; channels grow alike
+    everywhere. Blocks that come in turns keep coming in whole turns (A B A B is A B or A B A B A B); others are
+    repeated in their places, and of runs of equal ones the longest lose first. No block is lost.
 
     >>> from search_spaces import load
     >>> space = load("grouped").on({"h": 8, "w": 8}, channels=1, classes=10, width=(32,), patch=(2,))
@@ -37,7 +41,8 @@ def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth
     >>> str(resized(arch, Inputs({"h": 28, "w": 28}, 1, 10), patch=4, width=48, depth=2).mixers[0])
     'h=m7 w=m7 c=s48 +b'
 
-    Raises SpaceError where a factor would not be whole, or a node cannot stand at these sizes.
+    Raises SpaceError where a factor would not be whole, a block or what it mixes would be lost, or a node cannot stand
+    at these sizes.
     """
     axes = [axis for axis, _ in arch.inputs[:-1]]
     if axes != list(inputs.shape):
@@ -67,7 +72,9 @@ class _Resizing:
             embed = self._first(embedding) if number == 0 else self._sequence(embedding.steps, sizes)
             sizes = _end(embed, sizes)
             blocks = tuple(self._block(part, sizes) for part in mine)
-            stages.append(Stage(embed, _repeated(blocks, max(1, round(Fraction(len(blocks) * depth, total))))))
+            if len(set(blocks)) < len({tuple(step.node for step in part.steps) for part in mine}):
+                raise SpaceError(f"network {self.arch.id} cannot have these sizes: blocks that differ would be alike")
+            stages.append(Stage(embed, self._repeated(blocks, max(1, round(Fraction(len(blocks) * depth, total))))))
         head = self._sequence(parts[-1].steps, sizes)
         inputs = *self.inputs.shape.items(), ("c", self.inputs.channels)
         return Architecture(inputs, tuple(stages), self.inputs.classes, head)
@@ -92,8 +99,33 @@ class _Resizing:
     def _block(self, part: Part, sizes: Sizes) -> Block:
         key = part.stage, tuple(step.node for step in part.steps)
         if key not in self._known:
-            self._known[key] = self._sequence(part.steps, sizes)
+            block = self._known[key] = self._sequence(part.steps, sizes)
+            if lost := _touched(part.steps) - _touched(steps(block, sizes)):
+                fact = f"a block that mixes along {' and '.join(sorted(lost))} would not do so"
+                raise SpaceError(f"network {self.arch.id} cannot have these sizes: {fact}")
         return self._known[key]
+
+    def _repeated(self, blocks: tuple[Block, ...], depth: int) -> tuple[Block, ...]:
+        """So many blocks, with none of those that there are left out."""
+        if not blocks:
+            return ()
+        period = next(p for p in range(1, len(blocks) + 1) if blocks == blocks[:p] * (len(blocks) // p))
+        if period < len(blocks):
+            if depth % period:
+                self._refuse(depth, f"its blocks come in turns of {period}")
+            return blocks[:period] * (depth // period)
+        if depth >= len(blocks):
+            return tuple(blocks[i * len(blocks) // depth] for i in range(depth))
+        runs = [list(same) for _, same in groupby(blocks)]
+        if depth < len(runs):
+            self._refuse(depth, f"it has {len(runs)} that differ from those before them")
+        for _ in range(len(blocks) - depth):
+            max(runs, key=len).pop()
+        return tuple(block for run in runs for block in run)
+
+    def _refuse(self, depth: int, why: str) -> NoReturn:
+        blocks = f"{depth} block" + "s" * (depth != 1) + (" in a stage" if len(self.arch.stages) > 1 else "")
+        raise SpaceError(f"network {self.arch.id} cannot have {blocks}: {why}")
 
     def _sequence(self, old: tuple[Step, ...], sizes: Sizes) -> Sequence:
         nodes = []
@@ -126,7 +158,7 @@ class _Resizing:
     def _over_channels(self, factors: Factors, new: int) -> Factors:
         if len(factors) == 1 and factors[0].size != factors[0].out:
             return (Factor("m", new, self._whole(factors[0].out)),)
-        found = stretched(factors, new)
+        found = _stretched(factors, new)
         if found is None:
             raise SpaceError(f"c={'.'.join(map(str, factors))} cannot be carried to {new} channels")
         return found
@@ -140,16 +172,22 @@ class _Resizing:
 
 def _over_positions(axis: str, factors: Factors, sizes: Sizes) -> Factors:
     new, old = sizes[axis], prod(factor.size for factor in factors)
-    found = stretched(factors, new)
-    if found is None and len(factors) == 1 and factors[0].out * new % old == 0:
+    found = _stretched(factors, new)
+    if found is None and len(factors) == 1 and new > 1 and factors[0].out * new % old == 0:
         found = (Factor("m", new, factors[0].out * new // old),)
     if found is None:
         raise SpaceError(f"{axis}={'.'.join(map(str, factors))} cannot be carried to {new} positions")
     return found
 
 
-def _repeated(blocks: tuple[Block, ...], depth: int) -> tuple[Block, ...]:
-    return tuple(blocks[i * len(blocks) // depth] for i in range(depth)) if blocks else ()
+def _stretched(factors: Factors, new: int) -> Factors | None:
+    """Factors of the same roles on an axis of another length; None where one would be lost."""
+    return next((found for found in stretches(factors, new) if all(f.size > 1 or f.out > 1 for f in found)), None)
+
+
+def _touched(found: Iterable[Step]) -> frozenset[str]:
+    """The spatial axes along which a block moves anything."""
+    return frozenset[str]().union(*(step.touched for step in found)) - {"c"}
 
 
 def _end(nodes: Sequence, sizes: Sizes) -> Sizes:

@@ -1,0 +1,146 @@
+"""Networks at other sizes: no block and nothing that a block mixes is lost on the way, or the sizes are refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import groupby
+from math import prod
+from random import Random
+
+import pytest
+
+from einmix import Architecture, Mixer
+from nas.errors import NasError
+from nas.scaling import NEAR, Target, depth_of, scaled_found
+from search_spaces import Space, SpaceError, load
+from search_spaces.resizing import resized
+from search_spaces.zoo import Inputs
+
+DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
+SPACE = load("roles").on(DIGITS.shape, channels=1, classes=10, patch=(1,), width=(8,), depth=(2, 4))
+ROWS, COLUMNS, LOCAL = "h=s8 w=m8 c=s8", "h=m8 w=s8 c=s8", "h=s4.m2 w=s2.m4 c=g2.s4"
+SUBGRID = "h=m2.s4 w=m4.s2 c=s8"
+
+
+def network(*mixers: str) -> Architecture:
+    return SPACE.assemble(SPACE.macros[0], [Mixer.parse(f"{mixer} +b") for mixer in mixers])
+
+
+def at(arch: Architecture, depth: int, *, patch: int = 1, width: int = 8) -> Architecture:
+    return resized(arch, DIGITS, patch=patch, width=width, depth=depth)
+
+
+def texts(arch: Architecture) -> list[str]:
+    return [str(mixer).removesuffix(" +b") for mixer in arch.mixers]
+
+
+A, B, C = ROWS, COLUMNS, LOCAL
+
+
+@pytest.mark.parametrize(
+    ("found", "depth", "expected"),
+    [
+        ((A, B, A, B), 2, (A, B)),
+        ((A, B, A, B), 6, (A, B) * 3),
+        ((A, B, B) * 2, 3, (A, B, B)),
+        ((A, A, B, C), 3, (A, B, C)),
+        ((A, B, B, B, C, C), 4, (A, B, C, C)),
+        ((A, B), 4, (A, A, B, B)),
+        ((A, B, C), 4, (A, A, B, C)),
+        ((A, A, A), 1, (A,)),
+        ((A,), 3, (A, A, A)),
+    ],
+    ids=str,
+)
+def test_blocks_are_repeated_or_left_out_by_example(
+    found: tuple[str, ...], depth: int, expected: tuple[str, ...]
+) -> None:
+    assert texts(at(network(*found), depth)) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "depth", "why"),
+    [
+        ((A, B, A, B), 3, "cannot have 3 blocks: its blocks come in turns of 2"),
+        ((A, B, A, B), 1, "cannot have 1 block: its blocks come in turns of 2"),
+        ((A, B, C, B), 3, "cannot have 3 blocks: it has 4 that differ from those before them"),
+        ((A, B), 1, "cannot have 1 block: it has 2 that differ from those before them"),
+    ],
+    ids=str,
+)
+def test_depths_at_which_a_block_would_be_lost_are_refused(found: tuple[str, ...], depth: int, why: str) -> None:
+    arch = network(*found)
+    with pytest.raises(SpaceError) as error:
+        at(arch, depth)
+    assert str(error.value) == f"network {arch.id} {why}"
+
+
+def roles(text: str) -> str:
+    """A mixer without its sizes: `h=m.s w=m.s c=s`."""
+    return "".join(letter for letter in text if not letter.isdigit())
+
+
+def sequences(rng: Random) -> Architecture:
+    """Random blocks in random turns and runs."""
+    drawn = [str(SPACE.sample(rng).mixers[0]).removesuffix(" +b") for _ in range(2)]
+    blocks = [rng.choice([*drawn, A, B, C, SUBGRID]) for _ in range(rng.randint(1, 3))]
+    blocks = [block for block in blocks for _ in range(rng.choice((1, 1, 2)))] * rng.choice((1, 1, 2, 3))
+    return network(*blocks)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_pattern_and_no_mixed_axis_is_lost_at_any_depth_or_grid(seed: int) -> None:
+    """Read from the mixers' texts alone: the roles of every axis, in their order, and the order of different blocks."""
+    rng, made = Random(seed), 0
+    for _ in range(60):
+        arch = sequences(rng)
+        depth, patch, width = rng.randint(1, 9), rng.choice((1, 2, 4)), rng.choice((4, 8, 16))
+        with suppress(SpaceError):
+            other = at(arch, depth, patch=patch, width=width)
+            assert depth_of(other) == depth
+            before, after = texts(arch), texts(other)
+            assert {roles(text) for text in before} == {roles(text) for text in after}, (before, after)
+            assert len(set(before)) == len(set(after)), (before, after)
+            for each in before, after:
+                each[:] = [text for text, _ in groupby(each)]
+            short, long = sorted((list(map(roles, before)), list(map(roles, after))), key=len)
+            assert long[: len(short)] == short, "blocks in another order"
+            assert not other.untouched() or arch.untouched()
+            made += 1
+    assert made > 15
+
+
+def test_sizes_at_which_a_factor_would_be_lost_are_refused() -> None:
+    """A subgrid of 2 in steps of 4 on half as many positions: in steps of 2, not gone."""
+    assert texts(at(network(SUBGRID), 1, patch=2)) == ["h=m2.s2 w=m2.s2 c=s8"]
+    assert texts(at(network(LOCAL), 1, width=4)) == ["h=s4.m2 w=s2.m4 c=g2.s2"]
+    with pytest.raises(SpaceError, match=r"h=m2\.s4 cannot be carried to 2 positions"):
+        at(network(SUBGRID), 1, patch=4)
+    with pytest.raises(SpaceError, match="cannot be carried to 1 positions"):
+        at(network(ROWS), 1, patch=8)
+    with pytest.raises(SpaceError, match="blocks that differ would be alike"):
+        at(network("h=m2.s4 w=m8 c=s8", "h=m4.s2 w=m8 c=s8"), 2, patch=2)
+
+
+def test_a_shift_that_channels_no_longer_reach_is_refused() -> None:
+    """Runs of channels move by one along w, both ways, then along h: with two channels h has none."""
+    space = Space("moved", "", (), forms=("shift",), patch=(1,), width=(8,), depth=(1,))
+    arch = next(space.on(DIGITS.shape, channels=1, classes=10).enumerate())
+    assert not at(arch, 2, width=4).untouched()
+    with pytest.raises(SpaceError, match="a block that mixes along h would not do so"):
+        at(arch, 1, width=2)
+
+
+def test_scaling_to_a_budget_keeps_the_turns() -> None:
+    """Depths that would break them are passed over."""
+    arch = network(*(A, B) * 2)
+    found = scaled_found(arch, DIGITS, Target("params", 3 * arch.params), patch=1)
+    assert {roles(text) for text in texts(found)} == {roles(A), roles(B)} and depth_of(found) % 2 == 0
+    assert Target("params", 3 * arch.params).off(found) <= NEAR
+    assert prod(found.grids[0].values()) >= prod(arch.grids[0].values())
+
+
+def test_what_cannot_be_resized_at_all_says_why() -> None:
+    arch = network(LOCAL)
+    with pytest.raises(NasError, match=f"network {arch.id} cannot be built here: .* cannot be carried to 1 positions"):
+        scaled_found(arch, DIGITS, Target("params", 5000), patch=8)
