@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -15,7 +15,7 @@ import typer
 
 from einmix import Architecture, Mixer, PatternError
 from nas.__main__ import INTERRUPTED, STOPPED
-from nas.errors import NasError, one_line
+from nas.errors import NasError, counted, one_line
 from nas.options import Options
 from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, shape_of, typed
 from nas.zoo_commands import app as zoo
@@ -33,7 +33,9 @@ app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=Fal
 app.add_typer(zoo, name="zoo")
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or the path of its directory.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="An architecture's id, or the beginning of it.")]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="An architecture's rank, as in 1, or its id, or four letters of that.")
+]
 Log = Annotated[str, typer.Option(help="Log to these as well, with commas: tensorboard,mlflow,wandb.")]
 Sizes = Annotated[str | None, typer.Option(help="One size, or several with commas: 1,2,4.")]
 
@@ -230,11 +232,11 @@ def _introduce(session: Session, as_json: bool) -> None:
     )
     say(
         f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation "
-        f"{dataset.noun}; {plan.trials} candidates of up to {plan.epochs} epochs"
+        f"{dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
-        + f", then {plan.top} and their references over {plan.seeds} seeds"
+        + f", then {plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )
-    workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else f"{session.workers} workers"
+    workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else counted(session.workers, "worker")
     say(f"run {session.options.runs_dir / session.name}: {workers} on {session.device}", flush=True)
 
 
@@ -401,7 +403,8 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = Opti
 
 
 def _standing_json(opened: OpenRun, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
-    from nas.tables import architecture_json, as_json, ranked
+    from nas.ranking import ranked
+    from nas.tables import architecture_json, as_json
 
     place = next(place for place, other in ranked(opened.standings) if other.id == standing.id)
     architecture = standing.architecture
@@ -430,10 +433,12 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
     gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
     print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
-    for number, block in enumerate(blocks(architecture), start=1):
-        print(f"block {number}  {block_words(block)}")
-        for mixer in block_mixers(block):
-            print(f"         {mixer}\n         {describe(mixer)}\n         {einmix_line(mixer)}")
+    number = 0
+    for block, same in groupby(blocks(architecture)):
+        first, number = number + 1, number + len(list(same))
+        print(f"block {first}" + f" to {number}" * (number > first) + f"  {block_words(block, bias=True)}")
+        for mixer in dict.fromkeys(block_mixers(block)):
+            print(f"         {describe(mixer)}\n         {einmix_line(mixer)}")
     for note in architecture.redundancies():
         print(f"redundant: {note}")
     for axis in architecture.untouched():
@@ -444,7 +449,7 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
         test = f"  test {result.test.accuracy:.1%}" if result.test else ""
         losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[:: max(1, len(result.train_loss) // 5)])
         print(
-            f"  {result.phase:6} seed {result.seed}  {result.epochs} epochs  {result.state:8}  "
+            f"  {result.phase:6} seed {result.seed}  {counted(result.epochs, 'epoch')}  {result.state:8}  "
             f"{end or one_line(result.reason)}{test}  {result.seconds:.1f} s  training loss {losses}"
         )
     print("\n" + source(architecture, {"title": standing.id}), end="")
@@ -453,7 +458,7 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
 @app.command()
 def export(
     run: RunName,
-    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="An architecture's id.")] = None,
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="An architecture's rank or id.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Export the best so many (default: 1).")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path("exported"),
     runs_dir: RunsDir = Options.runs_dir,
@@ -522,7 +527,7 @@ def compare(
     against: Annotated[str, typer.Option(help="Networks of the zoo, with commas; `nas zoo` lists them.")] = (
         "mixer,resmlp,gmlp,vip,raft,dynamixer"
     ),
-    id: Annotated[str | None, typer.Option(help="The network to compare (default: the best of the run).")] = None,
+    id: Annotated[str | None, typer.Option(help="The network to compare: by rank or id (default: the best).")] = None,
     data: Annotated[str | None, typer.Option(help="Other data than the run's: the network is carried to it.")] = None,
     match: Annotated[str, typer.Option(help="What is equal within 5%: params or macs.")] = "params",
     budget: Annotated[int | None, typer.Option(help="Scale all to so many (default: what the network has).")] = None,
@@ -580,8 +585,6 @@ def compare(
 
 
 def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
-    from nas.tables import epochs
-
     dataset, networks = comparison.dataset, comparison.networks
     params = [each.params for each in networks.values()]
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
@@ -591,10 +594,10 @@ def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
     )
     say(
         f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and "
-        f"{len(dataset.test):,} test images; learning rates over {epochs(comparison.tuning_epochs)}, then "
-        f"{len(comparison.seeds)} seeds over {epochs(comparison.recipe.epochs)}"
+        f"{len(dataset.test):,} test images; learning rates over {counted(comparison.tuning_epochs, 'epoch')}, then "
+        f"{counted(len(comparison.seeds), 'seed')} over {counted(comparison.recipe.epochs, 'epoch')}"
     )
-    say(f"run {comparison.name}: {comparison.workers} workers on {comparison.device}", flush=True)
+    say(f"run {comparison.name}: {counted(comparison.workers, 'worker')} on {comparison.device}", flush=True)
 
 
 def _print_comparison(comparison: Comparison, compared: list[Compared], as_json: bool) -> None:
@@ -627,7 +630,7 @@ def _print_trainings(results: list[Result]) -> None:
     for result in results:
         if result.score and result.test:
             print(
-                f"seed {result.seed}: {result.epochs} epochs, validation {result.score.accuracy:.1%}, "
+                f"seed {result.seed}: {counted(result.epochs, 'epoch')}, validation {result.score.accuracy:.1%}, "
                 f"test {result.test.accuracy:.1%} (loss {result.test.loss:.3f}), {result.seconds:.1f} s"
             )
         else:
@@ -653,16 +656,17 @@ def _warn(run: Run) -> None:
 
 def _print_ranking(standings: list[Standing], name: str, most: int, as_json: bool) -> None:
     from nas import tables
+    from nas.ranking import ranked
 
     if as_json:
-        for place, standing in tables.ranked(standings):
+        for place, standing in ranked(standings):
             if place is None or place <= most or standing.finals:
                 print_json(tables.as_json(place, standing))
         return
     console = console_for()
     tried = sum(standing.search is not None for standing in standings)
     width = console.width
-    console.print(tables.ranking(standings, title=f"{name}: {tried} candidates", most=most, width=width))
+    console.print(tables.ranking(standings, title=f"{name}: {counted(tried, 'candidate')}", most=most, width=width))
     for line in tables.mixers_below(standings, most=most, width=width):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in tables.footnotes(standings):

@@ -22,6 +22,15 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def counted(n: int, noun: str) -> str:
+    """So many of something, in words; `noun` is the word for one.
+
+    >>> counted(1, "seed"), counted(2_000, "candidate")
+    ('1 seed', '2,000 candidates')
+    """
+    return f"{n:,} {noun}" + "s" * (n != 1)
+
+
 def nearest(wanted: str, known: Iterable[str]) -> str:
     """The known names, those nearest to the wanted one first, as the end of an error message.
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from einmix import Architecture, build, source
 from nas.data import NOUNS
-from nas.errors import NasError, one_line
+from nas.errors import NasError, counted, one_line
 from nas.ranking import Standing
 from nas.results import Result
 from nas.session import OpenRun
@@ -210,26 +210,28 @@ def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: 
     noun = NOUNS.get(len(opened.setting("data.shape", "an object")), "examples")
     tried = sum(s.search is not None for s in opened.standings)
     n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
+    of_all = f"best of {counted(tried, 'candidate')}, so optimistic"
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": opened.setting("command", "a text"),
         "data": f"{data}: {train:,} training and {validation:,} validation {noun}",
-        "score": f"validation accuracy {accuracy(standing)} ({n}), best of {tried} candidates, so optimistic",
+        "score": f"validation accuracy {accuracy(standing)} ({n}), {of_all}",
     }
     if standing.gain:
         lines["gain"] = f"{gain(standing)} points over {standing.gain.against} (same sizes and recipe, paired by seed)"
     if references := [s for s in opened.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (
-        f"{recipe.epochs} epochs of AdamW, learning rate {recipe.lr:g} (warm-up {recipe.warmup:.0%}, cosine), "
-        f"weight decay {recipe.weight_decay:g}, batch {recipe.batch}, label smoothing {recipe.label_smoothing:g}, "
+        f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {recipe.lr:g} "
+        f"(warm-up {recipe.warmup:.0%}, cosine), weight decay {recipe.weight_decay:g}, "
+        f"batch {recipe.batch}, label smoothing {recipe.label_smoothing:g}, "
         f"augmentation {recipe.augment}"
     )
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:
         test = f", test accuracy {trained.test.accuracy:.1%}" if trained.test else ""
         lines["weights"] = (
-            f"{name}_{standing.id}.safetensors: seed {trained.seed}, {trained.epochs} epochs, "
+            f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
             f"validation accuracy {trained.score.accuracy:.1%}{test}"
         )
     mean, std = (opened.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))

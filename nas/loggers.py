@@ -20,7 +20,7 @@ from threading import Event, Thread
 from typing import Any
 
 from einmix import Architecture
-from nas.errors import NasError, nearest, one_line
+from nas.errors import NasError, counted, nearest, one_line
 from nas.files import open_plain, read_plain
 from nas.results import Result, file_name
 from nas.runs import Run
@@ -267,7 +267,7 @@ class _Feed:
         self._moved = time.monotonic()
         self._thread.join(SOON)
         if self._thread.is_alive() and (left := self._queue.qsize()) > 1:
-            self.say(f"--log {self.name}: {left} trainings are still to be logged")
+            self.say(f"--log {self.name}: {counted(left, 'training')} still to be logged")
         while self._thread.is_alive():
             self._thread.join(0.2)
             if self._thread.is_alive() and time.monotonic() - self._moved > PATIENCE:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean, stdev
+from typing import Any, Self
 
 from einmix import Architecture
 from nas.objectives import Quality, merit
@@ -117,6 +118,47 @@ def rank(
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
     return [_with_gain(s, references, sizes_of) for s in ahead] + behind
+
+
+def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
+    """Every standing with its rank: the finalists found, then the references, which have none, then the others."""
+    standings = list(standings)
+    found = [standing for standing in standings if not standing.is_reference]
+    references = [standing for standing in standings if standing.is_reference]
+    places: list[tuple[int | None, Standing]] = list(enumerate(found, start=1))
+    finals = sum(bool(standing.finals) for standing in found)
+    return [*places[:finals], *((None, reference) for reference in references), *places[finals:]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a search found, the best first, a sequence of standings; its `references` stand apart."""
+
+    found: tuple[Standing, ...]
+    references: tuple[Standing, ...]
+
+    @classmethod
+    def of(cls, standings: Iterable[Standing]) -> Self:
+        """Standings, taken apart."""
+        places = ranked(standings)
+        found, references = ([s for _, s in places if s.is_reference is apart] for apart in (False, True))
+        return cls(tuple(found), tuple(references))
+
+    def __getitem__(self, index: int) -> Standing:
+        return self.found[index]
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All of it as dictionaries, those of `nas top --json`: rank, id, accuracy, params, mixers, …"""
+        from nas.tables import as_json
+
+        return [as_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
 
 
 def _standing(found: list[Result]) -> Standing:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -23,7 +23,7 @@ from nas.loggers import check as check_loggers
 from nas.loggers import logging_to
 from nas.objectives import parse_objectives, quality
 from nas.options import Options
-from nas.ranking import Standing, rank
+from nas.ranking import Ranking, Standing, rank, ranked
 from nas.recipe import LARGE, Recipe
 from nas.results import Result, take
 from nas.runs import Run
@@ -36,6 +36,9 @@ from nas.worker import PRELOAD, MakeTrainer, find_device
 from search_spaces import Budget, SearchSpace, Space, SpaceError
 from search_spaces import load as load_space
 from search_spaces.zoo import Inputs, member
+
+SHORTEST = 4
+"""Letters of an id that name an architecture: what is shorter is a rank."""
 
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
@@ -324,17 +327,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def search(watcher: Watcher | None = None, **options: Any) -> list[Standing]:
+def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: Any) -> Ranking:
     """The search in one call, as from the command line; options are those of `Options`.
 
-    >>> standings = search(space="local", trials=8, epochs=4)  # doctest: +SKIP
-    >>> standings[0].accuracy, str(standings[0].architecture.mixers[0])  # doctest: +SKIP
+    It shows its progress on stderr, as the command does, or to a watcher; `quiet` asks for nothing of it.
+
+    >>> ranking = search(space="local", trials=8, epochs=4)  # doctest: +SKIP
+    >>> ranking[0].accuracy, str(ranking[0].architecture.mixers[0])  # doctest: +SKIP
+    >>> [reference.accuracy for reference in ranking.references]  # doctest: +SKIP
     """
-    from nas.progress import Quiet
+    from nas import progress
+    from nas.terminal import console_for
 
     session = Session(Options(**options))
-    with session.open_run() as run:
-        return session.search(watcher or Quiet(), run)
+    given = progress.Quiet() if quiet else watcher
+    shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
+    with session.open_run() as run, shown as watching:
+        return Ranking.of(session.search(watching, run))
 
 
 @dataclass(frozen=True)
@@ -358,7 +367,13 @@ class OpenRun:
         return rank(self.results, sizes_of, quality(parse_objectives(self.setting("objective", "a text"))))
 
     def find(self, id: str) -> Standing:
-        """An architecture by its id or the beginning of it. Raises NasError."""
+        """An architecture by its rank, or by its id or the beginning of it. Raises NasError."""
+        if len(id) < SHORTEST:
+            places = {str(place): standing for place, standing in ranked(self.standings) if place is not None}
+            if id not in places:
+                ranks = f"run {self.run.name!r} has ranks 1 to {len(places)}, and "
+                raise NasError(f"no architecture {id!r}: {ranks}an id takes at least {SHORTEST} letters")
+            return places[id]
         found = [standing for standing in self.standings if standing.id.startswith(id)]
         if len(found) != 1:
             several = f"{len(found)} architectures of run {self.run.name!r} begin with {id!r}: write more of the id"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import groupby
 from statistics import fmean, stdev
@@ -14,8 +14,8 @@ from rich.text import Text
 
 from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
 from einmix.nodes import Step
-from nas.errors import one_line
-from nas.ranking import CONFIDENCE, Gain, Standing
+from nas.errors import counted, one_line
+from nas.ranking import CONFIDENCE, Gain, Standing, ranked
 
 if TYPE_CHECKING:
     from nas.compare import Compared, Comparison
@@ -83,15 +83,6 @@ def new_table(title: str | None = None) -> Table:
     return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
-    """Every standing with its place; references have none."""
-    place, rows = 0, []
-    for standing in standings:
-        place += not standing.is_reference
-        rows.append((None if standing.is_reference else place, standing))
-    return rows
-
-
 def accuracy(standing: Standing) -> str:
     """Mean ± standard deviation in percent; of a candidate that did not finish, how far it got."""
     if standing.accuracy is None:
@@ -131,12 +122,13 @@ def block_mixers(block: tuple[Step, ...]) -> list[Mixer]:
     return [mixer for mixer in found if mixer.mixed - {"c"} or len(found) == 1]
 
 
-def block_words(block: tuple[Step, ...]) -> str:
+def block_words(block: tuple[Step, ...], *, bias: bool = False) -> str:
     """What is special about a block: its gates and branches, what moves positions; not norms and channel MLPs."""
     words, mixers = [], block_mixers(block)
     for node in (step.node for each in block for step in each.walk()):
         if isinstance(node, Mix):
-            words += [str(node.mixer).removesuffix(" +b")] if node.mixer in mixers else []
+            text = str(node.mixer)
+            words += [text if bias else text.removesuffix(" +b")] if node.mixer in mixers else []
         elif not isinstance(node, (Residual, Norm, Activation, Linear)):
             words.append(node.text.partition(";")[0])
     return " ".join(words)
@@ -145,13 +137,14 @@ def block_words(block: tuple[Step, ...]) -> str:
 def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
     tried = sum(standing.search is not None for standing in standings)
-    notes = [f"accuracy: validation, best of {tried} candidates, so that of the leaders is optimistic"]
+    notes = [f"accuracy: validation, best of {counted(tried, 'candidate')}, so that of the leaders is optimistic"]
     if gains := [standing.gain for standing in standings if standing.gain]:
         against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
-        seeds = " or ".join(map(str, sorted({gain.n for gain in gains})))
+        *fewer, most_seeds = sorted({gain.n for gain in gains})
+        seeds = " or ".join([*map(str, fewer), counted(most_seeds, "seed")])
         notes.append(
             f"gain: points over the best reference of the same sizes ({against}), mean of the differences over "
-            f"{seeds} seeds, {CONFIDENCE:.0%} interval (t)"
+            f"{seeds}, {CONFIDENCE:.0%} interval (t)"
         )
     if any(standing.state == "pruned" for standing in standings):
         notes.append("@ e: pruned after e epochs")
@@ -174,7 +167,8 @@ def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
         "std": standing.std,
         "n": standing.n,
         "loss": standing.loss,
-        "gain": gained and {"mean": gained.mean, "half_width": gained.half_width, "against": gained.against},
+        "gain": gained
+        and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n, "against": gained.against},
         "params": standing.architecture.params,
         "macs": standing.architecture.macs,
         "seconds": standing.seconds,
@@ -238,14 +232,15 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
     data, of_run = comparison.dataset, comparison.opened.setting("data.name", "a text")
     where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
     notes = [
-        f"test accuracy: {len(data.test):,} test images, each training tested once, after "
-        f"{epochs(comparison.recipe.epochs)}; mean ± std over n seeds that no choice was made with",
+        f"test accuracy: {counted(len(data.test), 'test image')}, each training tested once, after "
+        f"{counted(comparison.recipe.epochs, 'epoch')}; mean ± std over n seeds that no choice was made with",
         _rates_words(comparison),
         f"the found network was chosen {where}; no choice was made with test data",
         f"found - it: points of test accuracy, mean of the differences by seed, {CONFIDENCE:.0%} interval (t), each by "
         "itself; it covers the seeds, not the choice of images",
-        f"ms: a forward pass of {conditions.batch} images, {conditions.device}, {conditions.threads} thread, median of "
-        f"{conditions.repeats} in turn with the others; ratio: to the found network's",
+        f"ms: a forward pass of {counted(conditions.batch, 'image')}, {conditions.device}, "
+        f"{counted(conditions.threads, 'thread')}, median of {conditions.repeats} in turn with the others; "
+        "ratio: to the found network's",
     ]
     if comparison.found != comparison.standing.architecture:
         was = comparison.standing.architecture
@@ -265,7 +260,7 @@ def _rates_words(comparison: Comparison) -> str:
     if len(comparison.lrs) == 1:
         return f"lr: {rates} for all, not chosen"
     further = "" if comparison.comparing.lrs else " and beyond, in steps of 3, while the last is the best"
-    how = f"on validation data after {epochs(comparison.tuning_epochs)}, with a seed of its own"
+    how = f"on validation data after {counted(comparison.tuning_epochs, 'epoch')}, with a seed of its own"
     return f"lr: each network's best of {rates}{further}: {how}"
 
 
@@ -316,11 +311,6 @@ def einmix_line(mixer: Mixer) -> str:
     call = mixer.einmix()
     pattern = call.pop("pattern")
     return f"Mix({pattern!r}, " + ", ".join(f"{name}={value!r}" for name, value in call.items()) + ")"
-
-
-def epochs(n: int) -> str:
-    """So many epochs, in words."""
-    return f"{n} epoch" + "s" * (n != 1)
 
 
 def short(n: int) -> str:

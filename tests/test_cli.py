@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import json
 import os
 import random
@@ -327,7 +328,7 @@ def test_a_garbage_line_is_refused_with_its_number_and_a_torn_one_is_passed_over
     path = tmp_path / "runs" / "x" / "results.jsonl"
     good = path.read_bytes()
     path.write_bytes(good.replace(b"\n", b"\n{garbage\n", 1))
-    for line in ("top x", "show x a", "export x", "train x a"):
+    for line in ("top x", "show x aaaa", "export x", "train x aaaa"):
         one_line(nas(line), r"results\.jsonl, line 2: not JSON .*; mend or delete this line")
     one_line(nas(SEARCH), r"results\.jsonl, line 2: not JSON", out="space local")
     path.write_bytes(good + b'{"architecture": {')
@@ -418,7 +419,7 @@ def test_json_output_is_all_there_is_on_stdout(nas, stubbed):
     assert len(places) >= 4
     best = next(row for row in rows if row["rank"] == 1)
     assert (best["state"], best["n"], len(best["mixers"])) == ("final", 2, 1)
-    assert set(best["gain"]) == {"mean", "half_width", "against"}
+    assert set(best["gain"]) == {"mean", "half_width", "n", "against"}
     (shown,) = nas(f"show x {best['id'][:6]} --json").rows
     assert {name: shown[name] for name in best} == best
     assert [training["phase"] for training in shown["trainings"]] == ["search", "final", "final"]
@@ -433,8 +434,36 @@ def test_an_architecture_is_shown_in_words_as_einmix_and_as_text(nas, stubbed):
         assert f"{row['params']:,} parameters" in done.out
         assert all(mixer in done.out for mixer in row["mixers"])
         assert "def model() -> nn.Module:" in done.out
-    one_line(nas("show x zz"), r"no architecture 'zz' in run 'x': known: [0-9a-f]{10}, ")
-    one_line(nas("show x ''"), r"\d+ architectures of run 'x' begin with '': write more of the id")
+    one_line(nas("show x zzzz"), r"no architecture 'zzzz' in run 'x': known: [0-9a-f]{10}, ")
+    one_line(nas("show x ''"), r"no architecture '': run 'x' has ranks 1 to \d+, and an id takes at least 4 letters")
+
+
+def test_what_is_shorter_than_four_letters_of_an_id_is_a_rank(nas, stubbed):
+    rows = {row["rank"]: row["id"] for row in nas(f"{SEARCH} --json").rows if row["rank"]}
+    for rank, id in rows.items():
+        assert nas(f"show x {rank} --json").rows[0]["id"] == nas(f"show x {id[:4]} --json").rows[0]["id"] == id
+    for text in (str(len(rows) + 1), "0", "01", rows[1][:3] if not rows[1][:3].isdigit() else "abc"):
+        for command in ("show x", "export x", "train x", "compare x --id"):
+            one_line(nas(f"{command} {text}"), rf"no architecture '{text}': run 'x' has ranks 1 to {len(rows)}, and")
+
+
+def test_a_block_of_a_network_names_its_mixer_once(nas, stubbed):
+    best = nas(f"{SEARCH.replace('--depth 1', '--depth 3')} --json").rows[0]
+    blocks = nas(f"show x {best['id']}").out.partition("trainings\n")[0]
+    mixers = dict.fromkeys(mixer.removesuffix(" +b") for mixer in best["mixers"])
+    runs = [mixer for mixer, _ in itertools.groupby(mixer.removesuffix(" +b") for mixer in best["mixers"])]
+    assert sum(blocks.count(mixer) for mixer in mixers) == len(runs)
+    assert blocks.count("Mix('b ") == len(runs)
+
+
+def test_one_of_a_thing_is_not_called_many(nas, stubbed):
+    line = (
+        SEARCH.replace("--trials 5", "--trials 1").replace("--seeds 2", "--seeds 1").replace("--epochs 3", "--epochs 1")
+    )
+    outs = [nas(f"{line} --workers 1").out, nas("top x").out, nas("show x 1").out]
+    assert "1 candidate of up to 1 epoch, then" in outs[0] and "over 1 seed, 95% interval" in outs[1]
+    for out in outs:
+        assert not re.search(r"(?<![\d.,])1 (seeds|epochs|candidates|workers|trainings|images)", out)
 
 
 def test_texts_of_a_foreign_run_do_nothing_to_a_terminal(nas, stubbed, tmp_path):
@@ -659,10 +688,13 @@ def test_ctrl_c_is_one_line_whatever_typer_makes_of_it(kind, nas, monkeypatch):
 def test_a_search_from_python_is_the_one_of_the_command_line(nas, stubbed, tmp_path):
     one = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 5, "top": 2, "seeds": 2, "device": "cpu"}
-    standings = search(**asked, **one, run="x")
+    ranking = search(**asked, **one, run="x", quiet=True)
     done = nas(SEARCH)
     assert (done.status, done.err) == (0, "")  # nothing was left to train
-    assert [standing.id for standing in standings] == [row["id"] for row in nas("top x --json -n 99").rows]
+    rows = nas("top x --json -n 99").rows
+    assert ranking.rows == rows
+    assert [standing.id for standing in ranking] == [row["id"] for row in rows if row["rank"]]
+    assert {standing.label for standing in ranking.references} == {"full token mixing", "channels only", "shared local"}
     with pytest.raises(NasError, match="--trials is 0; at least 1 is expected"):
         search(trials=0)
 

@@ -270,7 +270,7 @@ def test_a_logger_that_hangs_keeps_nobody_waiting(searching, tmp_path, monkeypat
     hang.set()
     assert len(results(tmp_path)) > 6
     waiting, given_up = said
-    assert waiting == f"--log tensorboard: {len(results(tmp_path))} trainings are still to be logged"
+    assert waiting == f"--log tensorboard: {len(results(tmp_path))} trainings still to be logged"
     assert given_up.startswith("--log tensorboard is given up: nothing for 0 seconds")
 
 

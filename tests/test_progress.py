@@ -13,6 +13,7 @@ from nas.executors import Serial
 from nas.progress import Lines, Live, watcher
 from nas.runs import Run
 from nas.search import Status
+from nas.session import search
 
 ARCH, OTHER, *_ = tiny().enumerate()
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -75,6 +76,17 @@ def test_texts_of_a_foreign_run_do_nothing_to_a_terminal():
         assert "\x1b[2J" not in text(out)
         assert not {"\x9b", "\u202e"} & set(text(out))
         assert "[2J [red]" in text(out)
+
+
+def test_a_search_from_python_shows_itself_unless_told_not_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("nas.session.local_executor", lambda *_: Serial(Noting(tmp_path / "log")))
+    one = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,), "device": "cpu", "runs_dir": tmp_path}
+    asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 3, "top": 1, "seeds": 1} | one
+    search(**asked, run="loud")
+    out, err = capsys.readouterr()
+    assert (out, err.count("searching ")) == ("", 3)
+    search(**asked, run="silent", quiet=True)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_search_shows_itself_on_a_terminal(tmp_path):

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from searches import result_of, tiny
 
-from nas.ranking import rank
+from nas.ranking import rank, ranked
 from nas.session import sizes_of
-from nas.tables import accuracy, as_json, count, einmix_line, footnotes, gain, mixers, ranked, ranking, short
+from nas.tables import accuracy, as_json, count, einmix_line, footnotes, gain, mixers, ranking, short
 
 SPACE = tiny("local", depth=(2,))
 REFERENCES = SPACE.references(SPACE.middle)
@@ -61,11 +61,11 @@ def test_a_ranking_shows_every_kind_of_row():
     assert list(found) == [
         "architecture",
         FINAL.id,
-        "full token mixing",
         OTHER.id,
+        "full token mixing",
+        "shared local",
         DONE.id,
         PRUNED.id,
-        "shared local",
         FAILED.id,
     ]
     assert found[FINAL.id][:5] == ["1", FINAL.id, "94.0 ± 2.0%", "+7.0 ± 2.5", "3"]
@@ -88,7 +88,7 @@ def test_notes_say_how_to_read_it():
         f"{FAILED.id} failed: ValueError: no luck",
     ]
     assert footnotes(rank([result_of(DONE, 0.5)], sizes_of)) == [
-        "accuracy: validation, best of 1 candidates, so that of the leaders is optimistic"
+        "accuracy: validation, best of 1 candidate, so that of the leaders is optimistic"
     ]
 
 
@@ -100,8 +100,8 @@ def test_of_many_failures_the_first_are_told():
 
 def test_so_many_candidates_are_shown_beside_the_finals():
     shown = rows(text_of(most=3))
-    assert list(shown)[1:] == [FINAL.id, "full token mixing", OTHER.id, DONE.id, "shared local"]
-    assert list(rows(text_of(most=0)))[1:] == [FINAL.id, "full token mixing", OTHER.id, "shared local"]
+    assert list(shown)[1:] == [FINAL.id, OTHER.id, "full token mixing", "shared local", DONE.id]
+    assert list(rows(text_of(most=0)))[1:] == [FINAL.id, OTHER.id, "full token mixing", "shared local"]
 
 
 def test_a_ranking_of_nothing_is_a_table():
@@ -137,10 +137,11 @@ def test_texts_of_a_foreign_run_do_nothing_to_a_terminal(terminal):
 def test_json_rows_are_valid_and_hold_no_nan():
     lines = [json.dumps(as_json(place, standing), allow_nan=False) for place, standing in ranked(STANDINGS)]
     found = {row["id"]: row for row in map(json.loads, lines)}
-    assert [row["rank"] for row in found.values()] == [1, None, 2, 3, 4, None, 5]
+    assert [row["rank"] for row in found.values()] == [1, 2, None, None, 3, 4, 5]
     assert found[FINAL.id]["gain"] == {
         "mean": pytest.approx(0.07),
         "half_width": pytest.approx(0.02484, abs=1e-5),
+        "n": 3,
         "against": "full token mixing",
     }
     assert found[FINAL.id]["accuracy"] == pytest.approx(0.94)
