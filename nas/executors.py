@@ -30,6 +30,12 @@ OnRung = Callable[[int, Score], bool]
 
 Method = Literal["forkserver", "spawn"]
 
+FROM_OUTSIDE = {f"signal {number:d}" for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+"""What a process dies of that was asked to end, by somebody who shuts this machine down: no job does that to itself.
+
+Others may be the job's own doing: a segmentation fault, and signal 9 where memory was short.
+"""
+
 DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
 
 GUARD = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
@@ -44,14 +50,23 @@ class Ready:
 
 @dataclass(frozen=True)
 class Done:
-    """A job has ended, one way or another; every job submitted comes back once."""
+    """A job has ended, one way or another; every job submitted comes back once, as this or as `Unfinished`."""
 
     number: int
     outcome: Outcome
     worker: int
 
 
-Event = Ready | Done
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that the infrastructure kept from its end: no result, so nothing is recorded; it may be submitted again."""
+
+    number: int
+    cause: str
+    worker: int
+
+
+Event = Ready | Done | Unfinished
 
 
 class Executor(Protocol):
@@ -314,7 +329,7 @@ class LocalWorkers:
         worker.task = None
 
     def _replace(self, worker: _Worker) -> None:
-        """Starts a dead worker anew; its job is run once more, then failed."""
+        """Starts a dead worker anew; its job is run once more, then failed, or unfinished where others ended it."""
         cause = self._bury(self._workers.pop(worker.index))
         if not worker.ready:
             self._false_starts[worker.index] += 1
@@ -322,7 +337,12 @@ class LocalWorkers:
                 raise NasError(f"worker {worker.index} died twice before it was ready ({cause})")
         if worker.task is not None:
             worker.task.deaths += 1
-            if worker.task.deaths > 1:
+            if worker.task.deaths > 1 and cause in FROM_OUTSIDE:
+                del self._tasks[worker.task.number]
+                self._events.append(
+                    Unfinished(worker.task.number, f"its worker was ended twice ({cause})", worker.index)
+                )
+            elif worker.task.deaths > 1:
                 self._end(worker, Outcome("failed", reason=f"worker process died twice ({cause})"))
             else:
                 self._queue.appendleft(worker.task)

@@ -6,20 +6,20 @@ import json
 import time
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Protocol
 
 from einmix import Architecture, PatternError
-from nas.executors import Done, Executor
+from nas.executors import Executor
 from nas.objectives import Objective, Quality, merit, pareto_front, quality
 from nas.ranking import search_order
 from nas.results import Result
 from nas.runs import Run
 from nas.storage import Storage
 from nas.strategies import Strategy
-from nas.trial import RANKED, Job, Key, Phase, Score, record
+from nas.trainings import Trainings
+from nas.trial import RANKED, Job, Key, Phase, Score
 from search_spaces import SearchSpace
 
 POLL = 1.0
@@ -124,15 +124,13 @@ class Search:
         storage: Storage | None = None,
     ):
         self.space, self.strategy, self.executor, self.run, self.plan = space, strategy, executor, run, plan
-        self.storage = storage
         self.results: dict[Key, Result] = {}  # of the phases search and final
         self.exhausted = False
         self._rungs = Rungs(plan.eta, plan.quality)
-        self._jobs: dict[int, tuple[Job, Architecture]] = {}
-        self._number = 0
         self._began = time.monotonic()
-        for result in run.results(validate=check_result):
-            self._number = max(self._number, result.number + 1)
+        past = run.results(validate=check_result)
+        self.trainings = Trainings(executor, run, past, storage)
+        for result in past:
             if result.phase == "search":
                 for score in result.scores:
                     if score.epoch in plan.rungs:
@@ -148,7 +146,7 @@ class Search:
         watcher.show(status)
         while True:
             self._propose(status)
-            if not self._jobs:
+            if not self.trainings:
                 return self._of("search")
             self._wait(status, watcher)
 
@@ -165,7 +163,7 @@ class Search:
                 else:
                     self._submit(architecture, "final", seed, label=label)
         watcher.show(status)
-        while self._jobs:
+        while self.trainings:
             self._wait(status, watcher)
         return self._of("final")
 
@@ -194,11 +192,11 @@ class Search:
     def _propose(self, status: Status) -> None:
         """Keeps the executor fed; a strategy that need not wait for results stays one job a worker ahead."""
         depth = self.executor.capacity * (2 if self.strategy.ahead else 1)
-        while len(self._jobs) < depth and status.done + len(self._jobs) < status.total:
+        while len(self.trainings) < depth and status.done + len(self.trainings) < status.total:
             architecture = None if self._late() else self.strategy.ask()
             if architecture is None:
                 self.exhausted = not self._late()
-                status.total = status.done + len(self._jobs)
+                status.total = status.done + len(self.trainings)
             else:
                 self._submit(architecture, "search", self.plan.seed, rungs=self.plan.rungs)
 
@@ -212,22 +210,19 @@ class Search:
         job = replace(job, label=label, rungs=rungs)
         if phase == "final":
             job = replace(job, weights=True)
-        self._jobs[self._number] = job, architecture
-        self.executor.submit(self._number, job)
-        self._number += 1
+        self.trainings.submit(job, architecture)
 
     def _wait(self, status: Status, watcher: Watcher) -> None:
         """Takes in what has happened, or nothing for a second."""
-        status.running = min(len(self._jobs), self.executor.capacity)
+        status.running = min(len(self.trainings), self.executor.capacity)
         watcher.show(status)
-        for event in self.executor.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
-            if isinstance(event, Done):
-                job, architecture = self._jobs.pop(event.number)
-                result = keep(self.run, job, architecture, event, self.storage)
-                self._learn(result, architecture)
-                self._count(status, result)
-                status.running = min(len(self._jobs), self.executor.capacity)
-                watcher.show(status)
+        lost = len(self.trainings.unfinished)
+        for result, architecture in self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
+            self._learn(result, architecture)
+            self._count(status, result)
+            status.running = min(len(self.trainings), self.executor.capacity)
+            watcher.show(status)
+        status.total -= len(self.trainings.unfinished) - lost
 
     def _learn(self, result: Result, architecture: Architecture) -> None:
         if result.phase in RANKED:
@@ -252,17 +247,6 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
 
 
-def keep(run: Run, job: Job, architecture: Architecture, done: Done, storage: Storage | None = None) -> Result:
-    """Puts a finished training on disk, its weights before its line: from here on it is not repeated."""
-    if job.weights and done.outcome.weights:
-        run.save_weights(job.key, done.outcome.weights)
-    facts = {"params": architecture.params, "macs": architecture.macs, "number": done.number, "worker": done.worker}
-    result = run.append(record(job, done.outcome, **facts))
-    if storage is not None:
-        storage.drop(job.key)
-    return result
-
-
 def check_result(result: Result) -> None:
     """Raises ValueError unless a result's architecture is one, with the id and the costs that the line says."""
     try:
@@ -274,22 +258,3 @@ def check_result(result: Result) -> None:
             raise ValueError(
                 f"{name!r} is {getattr(result, name)}, its architecture's is {getattr(architecture, name)}"
             )
-
-
-def train_all(
-    jobs: dict[int, tuple[Job, Architecture]],
-    executor: Executor,
-    run: Run,
-    done: Callable[[Result], None],
-    storage: Storage | None = None,
-) -> list[Result]:
-    """Trains jobs by their numbers, outside a search, and keeps their results as they come in."""
-    pending, results = dict(jobs), []
-    for number, (job, _) in pending.items():
-        executor.submit(number, job)
-    while pending:
-        for event in executor.wait(lambda number, score: True):
-            if isinstance(event, Done):
-                results.append(keep(run, *pending.pop(event.number), event, storage))
-                done(results[-1])
-    return results

@@ -192,7 +192,9 @@ class Session:
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
             search.finals(watcher)
-        if storage is not None:
+            if search.trainings.complaint:
+                watcher.say(search.trainings.complaint)
+        if storage is not None and not search.trainings.unfinished:
             storage.tidy(self.plan.epochs)
         return rank(run.results(), sizes_of, quality(self.objectives))
 

@@ -14,9 +14,10 @@ from nas.options import check_range
 from nas.ranking import Standing
 from nas.results import Result
 from nas.runs import Run
-from nas.search import Status, Watcher, make_job, train_all
+from nas.search import Status, Watcher, make_job
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
 from nas.storage import Storage
+from nas.trainings import Trainings
 from nas.trial import Job, Key
 from nas.worker import MakeTrainer, find_device
 
@@ -70,7 +71,7 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
         status = Status("train", total=0)
         with logging_to(longer.log, run, watcher.say):
             results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
-        return [results[job.key] for job in jobs]
+        return [results[job.key] for job in jobs if job.key in results]
 
 
 def train_missing(
@@ -80,8 +81,9 @@ def train_missing(
     watcher: Watcher,
     status: Status,
 ) -> dict[Key, Result]:
-    """The results of jobs of the status' phase; those without a line in the run yet are trained.
+    """The results of jobs of the status' phase, but for those that could not be brought to an end, which it says.
 
+    Those without a line in the run yet are trained.
     `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none. The
     status goes on counting what is trained.
     """
@@ -91,17 +93,19 @@ def train_missing(
     if new:
         status.total = status.done + len(new)
         with executor(len(new), storage) as trainer:
-
-            def done(result: Result) -> None:
-                status.done, status.last = status.done + 1, result
-                status.running = min(trainer.capacity, status.total - status.done)
-                watcher.show(status)
-
+            trainings = Trainings(trainer, run, past, storage)
+            for job, architecture in new.values():
+                trainings.submit(job, architecture)
             watcher.show(status)
-            first = max((result.number for result in past), default=-1) + 1
-            for result in train_all(dict(enumerate(new.values(), start=first)), trainer, run, done, storage):
-                known[result.key] = result
-    for job, _ in wanted:
-        storage.drop(job.key)  # a kill can come between a line and this
+            while trainings:
+                for result, _ in trainings.wait(lambda number, score: True):
+                    known[result.key] = result
+                    status.done, status.last = status.done + 1, result
+                    status.running = min(trainer.capacity, len(trainings))
+                    watcher.show(status)
+        if trainings.complaint:
+            watcher.say(trainings.complaint)
+    for key in known:
+        storage.drop(key)  # a kill can come between a line and this
     storage.tidy()
-    return {job.key: known[job.key] for job, _ in wanted}
+    return {job.key: known[job.key] for job, _ in wanted if job.key in known}

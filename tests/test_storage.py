@@ -29,10 +29,11 @@ from nas.options import Options
 from nas.progress import Quiet
 from nas.recipe import Recipe
 from nas.runs import Run
-from nas.search import keep, make_job
+from nas.search import make_job
 from nas.session import Session
 from nas.storage import EVERY, Storage, place_of
 from nas.training import ArchitectureTrainer
+from nas.trainings import keep
 from nas.trial import Job, Outcome, Report, Score, Trainer
 from nas.worker import PRELOAD
 
