@@ -191,6 +191,84 @@ def test_an_epoch_sees_every_image_once_in_its_own_order(digits: Dataset) -> Non
         torch.testing.assert_close(epoch.sum(), whole.sum(), rtol=0, atol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "changes"),
+    [
+        (Recipe(batch=130, weight_decay=0.5, label_smoothing=0.3, warmup=0.4, augment="shift+flip"), {"rungs": (1,)}),
+        (Recipe(batch=250, weight_decay=0.0, label_smoothing=0.0, warmup=0.0, augment="shift"), {"lr": 3e-2}),
+    ],
+    ids=["all of it", "next to nothing"],
+)
+def test_a_training_is_its_recipe_written_out(recipe: Recipe, changes: dict[str, Any], digits: Dataset) -> None:
+    """Every line of `fit` against plain torch: what is a helper's there is one here only where it draws numbers."""
+    todo = job(seed=3, epochs=3, **changes)
+    trained, outcome = fit(lambda: build({}), placed(digits), recipe, job=todo, report=go_on)
+    mean, std = digits.mean[0], digits.std[0]
+    x, y = (torch.from_numpy(array) for array in (digits.train.x, digits.train.y))
+    torch.manual_seed(3)
+    model, generator = build({}), torch.Generator().manual_seed(3)
+    weights = [model[1].weight, model[4].weight]
+    others = [model[1].bias, model[3].weight, model[3].bias, model[4].bias]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8)
+    steps = len(y) // recipe.batch
+    losses = []
+    for epoch in range(3):
+        order = torch.randperm(len(y), generator=generator)
+        losses.append(0.0)
+        for step in range(steps):
+            done = (epoch * steps + step + 0.5) / (3 * steps)
+            rising, falling = done < recipe.warmup, (done - recipe.warmup) / (1 - recipe.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = todo.lr * (done / recipe.warmup if rising else 0.5 + 0.5 * math.cos(math.pi * falling))
+            batch = order[step * recipe.batch : (step + 1) * recipe.batch]
+            moved = shift((x[batch].float() - mean) / std, generator)
+            logits = model(flip(moved, generator) if recipe.augment == "shift+flip" else moved)
+            wanted = torch.full_like(logits, recipe.label_smoothing / 10)
+            wanted[torch.arange(len(batch)), y[batch]] += 1 - recipe.label_smoothing
+            loss = -(wanted * logits.log_softmax(1)).sum(1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[-1] += loss.item() / steps
+    assert outcome.train_loss == pytest.approx(losses, rel=1e-4)
+    for ours, plain in zip(trained.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-4)
+
+
+def test_it_is_judged_as_it_will_be_used_and_trained_as_before_afterwards(digits: Dataset) -> None:
+    """Dropout is off and batch norm's means are those kept, on all of the validation part; then both are on again."""
+
+    def unsteady() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.5), Watch())
+
+    data = placed(digits)
+    model, outcome = fit(unsteady, data, Recipe(batch=100), job=job(epochs=2, rungs=(1,)), report=go_on)
+    batches = model[3].batches
+    assert len(batches) == 12 and all((batch == 0).float().mean() > 0.4 for batch in batches)
+    assert int(model[1].num_batches_tracked) == 12
+    x, y = data[1].batch(slice(None))
+    logits = model.eval()(x)
+    assert outcome.scores[-1].accuracy == pytest.approx((logits.argmax(1) == y).float().mean().item())
+    assert outcome.scores[-1].loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-4)
+
+
+def test_test_figures_are_those_of_the_weights_on_the_test_part(digits: Dataset) -> None:
+    outcome = train(digits, phase="train", epochs=2, weights=True)
+    model = build({})
+    model.load_state_dict(load_weights(outcome.weights))
+    there = evaluate(model, Part.of(digits.test, digits, "cpu"), epoch=2, batch=100)
+    assert outcome.test is not None and outcome.test.epoch == 2
+    assert outcome.test.accuracy == pytest.approx(there.accuracy)
+    assert outcome.test.loss == pytest.approx(there.loss, rel=1e-5) != outcome.scores[-1].loss
+
+
+def test_seconds_are_of_all_tries(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier try's count, too; none of a training that was not cut off."""
+    monkeypatch.setattr(training.Progress, "outcome", lambda self, state, epoch: Outcome(state, seconds=1000.0))
+    assert train(digits, epochs=1).seconds > 1000
+
+
 class CountReads(TorchDispatchMode):
     """Counts how often a number is taken from the device to the host."""
 
