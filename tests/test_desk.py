@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,3 +181,25 @@ def test_a_lane_that_was_given_up_opens_no_more_and_waits_for_nothing():
 
 def test_news_wait_no_longer_than_they_are_told():
     assert run(Desk().news(0.01)) == []
+
+
+def test_a_job_of_many_epochs_may_take_longer_before_it_is_copied(monkeypatch):
+    """By the seconds an epoch of the slowest seen, times its own epochs, and never before the least of all."""
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    now = [0.0]
+    monkeypatch.setattr(desks, "time", clock)
+
+    async def story(epochs: int, after: float) -> list[int | None]:
+        desk = Desk(patience=0.0)
+        await desk.submit(task(1))
+        await desk.submit(Task(2, stub_job("long", epochs=epochs)))
+        await numbers(desk, 0, 1)
+        await desk.done(0, task(1), Outcome("complete", seconds=30.0))  # three epochs, ten seconds each
+        now[0] = after
+        given = await numbers(desk, 2)
+        now[0] = 0.0
+        return given
+
+    assert desks.STRAGGLER * 10 * 5 == 150
+    assert run(story(5, 149.0)) == [None] and run(story(5, 151.0)) == [2]
+    assert run(story(20, 599.0)) == [None] and run(story(20, 601.0)) == [2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from searches import result_of, tiny
 
-from einmix import Architecture, build, source
+from einmix import Architecture, Drop, Linear, Norm, Residual, Stage, build, source
 from nas.errors import NasError
 from nas.export import Exported, best_trained, check, compare, export
 from nas.results import Result
@@ -277,3 +278,24 @@ def test_a_run_json_of_other_values_is_told(settings, message, tmp_path):
     opened = make_run(tmp_path, result_of(BEST, 0.9), **settings)
     with pytest.raises(NasError, match=message):
         export(opened, opened.standings, tmp_path, "")
+
+
+def test_no_number_is_no_output_and_what_is_done_in_training_alone_is_not_compared(tmp_path):
+    """Dropout and batch norm's own means: both sides are asked as they will be used, with the weights as kept."""
+    noisy = (Residual((Norm("batch"), Linear(8), Drop("dropout", 0.5), Drop("droppath", 0.5))),)
+    architecture = replace(BEST, stages=(Stage(BEST.stages[0].embed, (noisy, noisy)),))
+    trained = network(architecture)
+    trained(3 + 2 * torch.randn(64, 1, 8, 8))  # moves the means that batch norm keeps
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights_of(trained))
+    fresh = written(tmp_path, architecture)
+    no_number = written(tmp_path, BEST, source(BEST) + OTHER_OUTPUTS.replace("CHANGE", " * float('nan')"))
+    untrained, kept, nan = compare([fresh, replace(fresh, weights=weights), no_number])
+    assert untrained <= 1e-5 and kept <= 1e-5 and nan != nan
+
+
+@pytest.mark.parametrize("answer", [float("nan"), float("inf"), 2e-5])
+def test_any_difference_but_a_small_one_is_refused(answer, tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.export.compare", lambda written: [answer] * len(written))
+    with pytest.raises(NasError, match=r"does not give the outputs of its network: they differ by (nan|inf|2.0e-05)"):
+        check([written(tmp_path, BEST)])

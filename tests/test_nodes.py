@@ -119,6 +119,8 @@ def cases(grid: dict[str, int]) -> dict[str, Sequence]:
         "shift in turns": (Shift(((first, 0), (first, -1), (last, length - 1)), groups="turns"),),
         "shift in turns, edges kept": (Shift(((first, 1), (last, -1)), "keep", "turns"),),
         "shuffle": (Shuffle(2),),
+        "shuffle of six, told apart by their origin": (Mix(mixer(grid, "s2.m2:3")), Shuffle(2)),
+        "shuffle of twelve, twice": (Mix(mixer(grid, "s2.m2:6")), Shuffle(4), Mix(mixer(grid, "s6.m2")), Shuffle(2)),
         "conv": (Conv(3, pad=1), Conv(1, bias=False)),
         "conv to other channels": (Conv(3, out=6, pad=1, bias=False), Conv(2, out=4, stride=2)),
         "wide conv": (Conv(5, pad=2),),
@@ -136,6 +138,8 @@ def cases(grid: dict[str, int]) -> dict[str, Sequence]:
         "concat": (Concat((along, (), (Linear(3),))), Linear(5)),
         "split": (Split((along[:0], (Mix(mixer(grid, "m2:3", bias=False)),))),),
         "gate": (Linear(8), gate, Linear(4)),
+        "gate with nothing dense around": (Gate((Mix(mixer(grid, "s2", whole)),)),),
+        "split with nothing dense around": (Split(((Mix(mixer(grid, "g2", whole)),), ())), Shuffle(2)),
         "all together": (
             Residual((Linear(8), Split((gate.body[:1], (Gate(()), Linear(4)))), Sum(((), (Norm(),))), Linear(4))),
         ),

@@ -25,7 +25,8 @@ from nas.progress import Quiet
 from nas.results import Result
 from nas.runs import Run
 from nas.search import Plan, Rungs, Search, Status, check_result
-from nas.session import OpenRun
+from nas.session import OpenRun, Options, Session
+from nas.session import rungs as rungs_of
 from nas.strategies import Exhaustive, RandomSearch
 from nas.trial import Score
 from search_spaces import Budget, SearchSpace
@@ -446,3 +447,47 @@ def test_an_exhaustive_search_is_one_like_others(searching, tmp_path):
     space = tiny("grouped", depth=(1, 2))
     searching(plan(trials=100), space=space, strategy=Exhaustive(space, Budget(), 0))
     assert sorted(result.id for result in results(tmp_path, "search")) == sorted(arch.id for arch in space.enumerate())
+
+
+def test_what_was_pruned_earlier_counts_at_its_rung_when_a_search_goes_on(tmp_path):
+    """Six that were better and were pruned all the same: the seventh is not among the best half, whoever ran them."""
+    strategy = RandomSearch(SPACE, Budget(), 1)
+    archs = [strategy.ask() for _ in range(6)]
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        for number, architecture in enumerate(archs):
+            run.append(result_of(architecture, 0.9, "pruned", loss=0.1).to_line() | {"number": number})
+        with Serial(Noting(tmp_path / "log")) as executor:
+            search_in(run, executor, plan(trials=7, rungs=(1, 2)))
+    last = results(tmp_path, "search")[-1]
+    assert last.id not in {architecture.id for architecture in archs}
+    assert (last.state, len(last.scores), last.number) == ("pruned", 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(1, ()), (2, (1,)), (3, (1,)), (4, (1, 2)), (5, (1, 2)), (7, (1, 3)), (8, (2, 4)), (20, (5, 10)), (30, (7, 15))],
+)
+def test_rungs_are_a_quarter_and_half_of_all_epochs(epochs, expected):
+    assert rungs_of(epochs) == expected
+
+
+def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
+    """From the options to the jobs that an executor is given."""
+    session = Session(Options(space="local", trials=3, epochs=8, top=1, seeds=2, seed=5, strategy="random"))
+    given = []
+
+    class Keeping(Serial):
+        def submit(self, number, job):
+            given.append(job)
+            super().submit(number, job)
+
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, Keeping(Noting(tmp_path / "log")) as executor:
+        search = Search(session.space, session.strategy, executor, run, session.plan)
+        search.explore(Quiet())
+        search.finals(Quiet())
+    tried, finals = ([job for job in given if job.phase == phase] for phase in ("search", "final"))
+    assert len(tried) == 3 and len(finals) == 2 * len({job.id for job in finals})
+    assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((2, 4), 5, 8, False)}
+    assert {(job.rungs, job.epochs, job.weights) for job in finals} == {((), 8, True)}
+    assert {job.seed for job in finals} == {6, 7}
+    assert {job.lr for job in given} == {session.recipe.lr}

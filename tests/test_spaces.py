@@ -867,3 +867,26 @@ def test_a_budget_that_is_empty() -> None:
     with pytest.raises(SpaceError, match=r"^no network has 200 to 100 parameters$"):
         Budget(200, 100)
     assert str(Budget(max_params=0, max_macs=0)) == "0 to 0 parameters, at most 0 MACs"
+
+
+LOCAL_REFERENCES = [
+    # of a length and the patches that are nearest to its root, two of them unless it is a square
+    ({"h": 12, "w": 20}, "h=m12 w=m20 c=s8", r"h=(s4.m3|s3.m4) w=(s5.m4|s4.m5) c=s8"),
+    ({"h": 16, "w": 6}, "h=m16 w=m6 c=s8", r"h=s4.m4 w=(s3.m2|s2.m3) c=s8"),
+    ({"t": 50}, "t=m50 c=s8", r"t=(s10.m5|s5.m10) c=s8"),
+    ({"d": 9, "h": 7, "w": 18}, "d=m9 h=m7 w=m18 c=s8", r"d=s3.m3 h=s7 w=(s6.m3|s3.m6) c=s8"),
+]
+
+
+@pytest.mark.parametrize("name", ["mixed", "macro"])
+@pytest.mark.parametrize(("shape", "full", "local"), LOCAL_REFERENCES)
+def test_references_are_what_they_are_called(name: str, shape: dict[str, int], full: str, local: str) -> None:
+    """Where no axis is as long as another, and no patch as long as there are patches."""
+    space = load(name).on(shape, channels=1, classes=2, patch=(1,), width=(8,), depth=(2,))
+    references = space.references(space.middle)
+    assert [str(mixer) for mixer in references["full token mixing"].mixers] == [f"{full} +b"] * 2
+    first, second = map(str, references["shared local"].mixers)
+    assert first == second and re.fullmatch(local + r" \+b", first)
+    assert references["channels only"].mixers == () and references["channels only"].untouched() == tuple(shape)
+    parts = [part for part in references["channels only"].parts if part.role == "block"]
+    assert len(parts) == 2 and all(len(part.steps) == 1 for part in parts)

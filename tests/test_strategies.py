@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
+from math import prod
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -331,3 +332,53 @@ def test_a_proposal_of_fast_tpe_draws_no_more_after_many_results(monkeypatch):
         drive(strategy, 1)
         assert len(drawn) <= strategy.attempts
         drawn.clear()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fast_tpe_proposes_the_most_promising_of_its_draws(seed, monkeypatch):
+    """By the definition: how likely its answers are among the best tenth over how likely among all others."""
+    space = tiny("roles", width=(16,), depth=(2,))
+    strategy, told = make("fast-tpe", space, seed=seed), []
+    for _ in range(40):
+        architecture = strategy.ask()
+        told.append((merit(architecture), space.encode(architecture)))
+        strategy.tell(architecture, result_of(architecture, told[-1][0]))
+    told.sort(key=lambda each: -each[0])  # stable: of equal ones the earlier is the better
+    good, rest = [[answers for _, answers in part] for part in (told[:4], told[4:])]
+
+    def share(among: list[dict[str, str]], question: str, answer: str, options: int) -> float:
+        asked = [answers[question] for answers in among if question in answers]
+        return (asked.count(answer) + 1 / options) / (len(asked) + 1)
+
+    drawn: dict[str, float] = {}
+    choose = SearchSpace.choose
+
+    def noted(self: SearchSpace, chooser: Any) -> Architecture:
+        ratios = []
+
+        def answer(question: str, options: Any) -> str:
+            given = chooser(question, options)
+            ratios.append(share(good, question, given, len(options)) / share(rest, question, given, len(options)))
+            return given
+
+        architecture = choose(self, answer)
+        if architecture.id not in known:
+            drawn[architecture.id] = prod(ratios)
+        return architecture
+
+    known = set(strategy.uniform.known)
+    monkeypatch.setattr(SearchSpace, "choose", noted)
+    proposed = strategy.ask()
+    assert len(set(drawn.values())) == strategy.candidates > 1
+    assert drawn[proposed.id] == max(drawn.values())
+
+
+def test_a_proposal_under_way_of_fast_tpe_counts_until_it_fails():
+    """So that many workers are not all sent to one place; a failure leaves no trace among the answers."""
+    space = tiny("roles", width=(16,), depth=(2,))
+    strategy = make("fast-tpe", space)
+    drive(strategy, 20)
+    before = {question: +counts for question, counts in strategy._counts.items()}
+    proposed = strategy.ask()
+    answers = space.encode(proposed)
+    assert all(strategy._counts[q][a] == before.get(q, Counter())[a] + 1 for q, a in answers.items())
