@@ -33,7 +33,7 @@ from nas.session import (
 )
 from nas.storage import Storage
 from nas.training_runs import train_missing
-from nas.trial import Job, Key, Phase
+from nas.trial import FIRST_SEEDS, Job, Key, Phase
 from nas.versions import versions
 from nas.worker import MakeTrainer, find_device
 from search_spaces.resizing import patch_of
@@ -48,9 +48,6 @@ MOST_RATES = 5
 
 TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
-
-FIRST_SEED = 1000
-"""From here on seeds are a comparison's: a network was not found by luck with them. The first one is to choose on."""
 
 MAY_DIFFER = ("against", "networks", "seeds", "device", "workers", "command", "data_dir", "versions")
 """Settings that a comparison can go on with although they have changed: what is trained already stays good."""
@@ -185,8 +182,8 @@ class Comparison:
 
     @property
     def seeds(self) -> range:
-        """The seeds that networks are tested with; the one before them is for choosing."""
-        first = self._split + FIRST_SEED + 1
+        """The seeds that networks are tested with: none was found by luck with them."""
+        first = self._split + FIRST_SEEDS["compare"]
         return range(first, first + (self.comparing.seeds or default_seeds(self.dataset)))
 
     @property
@@ -307,7 +304,7 @@ class Comparison:
         status = Status("tune", 0, later=len(missing) * self.recipe.epochs / self.tuning_epochs)
         rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
         while True:
-            jobs = self._jobs("tune", rates, [self.seeds.start - 1], self.tuning_epochs)
+            jobs = self._jobs("tune", rates, [self._split + FIRST_SEEDS["tune"]], self.tuning_epochs)
             results = train_missing(jobs, run, self._executor, watcher, status)
             tuned = {name: _of(each, results) for name, each in self.networks.items()}
             more = {name: lr for name in self.networks if (lr := self._next_rate(tuned[name])) is not None}

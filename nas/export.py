@@ -100,7 +100,7 @@ def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
     kept = [
         (result.epochs, result.score.accuracy, -number, result)
         for number, result in enumerate(opened.results)
-        if result.id == standing.id and result.score and opened.run.weights_path(result.key).is_file()
+        if result.id == standing.id and result.score and opened.run.kept_weights(result)
     ]
     return max(kept)[-1] if kept else None
 
@@ -108,12 +108,13 @@ def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
 def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> Exported:
     """Writes a module, and a copy of its weights."""
     trained = best_trained(opened, standing)
+    kept = opened.run.kept_weights(trained) if trained else None
     stem = f"{opened.space_name}_{standing.id}"
-    module, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors" if trained else None
+    module, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors" if kept else None
     _write_text(module, source(standing.architecture, facts(opened, standing, trained, command)))
     try:
-        if trained and weights:
-            weights.write_bytes(opened.run.weights_path(trained.key).read_bytes())
+        if kept and weights:
+            weights.write_bytes(kept.read_bytes())
     except OSError as error:
         raise NasError(f"cannot write {error.filename or weights}: {error.strerror}") from None
     return Exported(standing.architecture, module, weights)

@@ -18,7 +18,7 @@ LEAST = {
     "max_macs": 1,
     "images": 1,
 }
-MOST = {"seed": 2**31 - 1, "seeds": 2**16, "workers": 2**12}
+MOST = {"seed": 2**31 - 1, "seeds": 999, "workers": 2**12}
 
 
 @dataclass(frozen=True)

@@ -84,16 +84,16 @@ class Result:
         return cls(**values | exact)
 
 
-def file_name(key: Key) -> str:
-    """The name of a file that belongs to a training; NasError for an id that could lead elsewhere.
+def file_name(key: Key, phase: str = "") -> str:
+    """The name of a file that belongs to a training, of a phase; NasError for an id that could lead elsewhere.
 
-    >>> file_name(("a1", 3e-4, 7, 20))
-    'a1-lr0.0003-s7-e20.safetensors'
+    >>> file_name(("a1", 3e-4, 7, 20), "final")
+    'final-a1-lr0.0003-s7-e20.safetensors'
     """
     id, lr, seed, epochs = key
     if not ID.fullmatch(id):
         raise NasError(f"{id!r} cannot name a file of weights: an id is up to 64 letters, digits, '_' and '-'")
-    return f"{id}-lr{float(lr)!r}-s{seed:d}-e{epochs:d}.safetensors"
+    return (f"{phase}-" if phase else "") + f"{id}-lr{float(lr)!r}-s{seed:d}-e{epochs:d}.safetensors"
 
 
 def take(line: dict[str, Any], name: str, kind: str) -> Any:

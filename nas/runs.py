@@ -17,7 +17,7 @@ from nas.errors import NasError, nearest
 from nas.files import open_plain, read_plain, sync_folder, write_whole
 from nas.results import Result, file_name, read_object, take
 from nas.storage import Storage
-from nas.trial import Key
+from nas.trial import Job
 
 _FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -149,20 +149,32 @@ class Run:
             results.append(result)
         return results
 
-    def weights_path(self, key: Key) -> Path:
-        """Where the trained weights of a job are kept: runs/NAME/checkpoints/ID-lr…-s…-e….safetensors.
+    def weights_path(self, training: Job | Result) -> Path:
+        """Where the trained weights of a job are kept: runs/NAME/checkpoints/PHASE-ID-lr…-s…-e….safetensors.
 
         Raises NasError where that would lead out of the run directory.
         """
-        folder = self._own(self.path / "checkpoints")
-        return self._own(folder / file_name(key))
+        return self._weights(file_name(training.key, training.phase))
 
-    def save_weights(self, key: Key, data: bytes) -> None:
+    def kept_weights(self, result: Result) -> Path | None:
+        """The file of a result's trained weights, if there is one; Raises NasError as `weights_path` does.
+
+        Runs of the first version have names without a phase.
+        """
+        found = [self.weights_path(result)]
+        if result.phase in ("final", "train"):
+            found.append(self._weights(file_name(result.key)))
+        return next((path for path in found if path.is_file()), None)
+
+    def _weights(self, name: str) -> Path:
+        return self._own(self._own(self.path / "checkpoints") / name)
+
+    def save_weights(self, training: Job | Result, data: bytes) -> None:
         """Writes the trained weights of a job (safetensors): on disk when this returns, whole or not at all.
 
         Raises NasError as `weights_path` does, and when the disk is full or cannot be written.
         """
-        path = self.weights_path(key)
+        path = self.weights_path(training)
         if self._results is None:
             raise NasError(f"run {self.name!r} is not open for writing")
         with _telling(f"write {path}"):

@@ -19,7 +19,7 @@ from nas.runs import Run
 from nas.storage import Storage
 from nas.strategies import Strategy
 from nas.trainings import Trainings
-from nas.trial import RANKED, Job, Key, Phase, Score
+from nas.trial import FIRST_SEEDS, RANKED, Job, Key, Phase, Score
 from search_spaces import SearchSpace
 
 POLL = 1.0
@@ -153,7 +153,8 @@ class Search:
     def finals(self, watcher: Watcher) -> list[Result]:
         """The finalists and their reference points from scratch, at the full budget and over seeds not used before."""
         entries = self.entries()
-        seeds = range(self.plan.seed + 1, self.plan.seed + 1 + self.plan.seeds)
+        first = self.plan.seed + FIRST_SEEDS["final"]
+        seeds = range(first, first + self.plan.seeds)
         status = Status("final", len(entries) * len(seeds))
         for seed in seeds:
             for label, architecture in entries:

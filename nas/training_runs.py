@@ -18,7 +18,7 @@ from nas.search import Status, Watcher, make_job
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
 from nas.storage import Storage
 from nas.trainings import Trainings
-from nas.trial import Job, Key
+from nas.trial import FIRST_SEEDS, Job, Key
 from nas.worker import MakeTrainer, find_device
 
 LONGER = 3
@@ -44,7 +44,7 @@ class Longer:
 
 
 def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: Watcher) -> list[Result]:
-    """Trains it over seeds 0 … seeds - 1; a training of this phase whose line is on disk already is not repeated.
+    """Trains it over seeds that nothing else in the run has; what has a line of this phase already is not repeated.
 
     Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
@@ -64,9 +64,9 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
 
     path = opened.run.path.resolve()
     with Run.create_or_open(path.parent, path.name, opened.run.settings, may_differ=MAY_DIFFER) as run:
-        jobs = [
-            make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in range(longer.seeds)
-        ]
+        first = opened.setting("seed", "a count") + FIRST_SEEDS["train"]
+        seeds = range(first, first + longer.seeds)
+        jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]
         jobs = [replace(job, weights=True) for job in jobs]
         status = Status("train", total=0)
         with logging_to(longer.log, run, watcher.say):

@@ -61,7 +61,7 @@ class Trainings:
 def keep(run: Run, job: Job, architecture: Architecture, done: Done, storage: Storage | None = None) -> Result:
     """Puts a finished training on disk, its weights before its line: from here on it is not repeated."""
     if job.weights and done.outcome.weights:
-        run.save_weights(job.key, done.outcome.weights)
+        run.save_weights(job, done.outcome.weights)
     facts = {"params": architecture.params, "macs": architecture.macs, "number": done.number, "worker": done.worker}
     result = run.append(record(job, done.outcome, **facts))
     if storage is not None:

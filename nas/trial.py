@@ -14,6 +14,9 @@ RANKED: tuple[Phase, ...] = ("search", "final")
 TESTED: tuple[Phase, ...] = ("train", "compare")
 """What is trained in these phases meets the test data, once, at its end."""
 
+FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
+"""Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
+
 Key = tuple[str, float, int, int]
 
 

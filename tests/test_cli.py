@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import itertools
 import json
@@ -27,9 +28,10 @@ from stubs import importing
 from nas import cli
 from nas.errors import NasError
 from nas.executors import Serial
-from nas.options import Options
+from nas.options import MOST, Options
 from nas.runs import Run
 from nas.session import search
+from nas.trial import FIRST_SEEDS
 
 COMMANDS = ("search", "spaces", "top", "show", "export", "train", "compare", "zoo")
 SMALL = "--patch 2 --width 8 --depth 1 --ratio 1 --epochs 3 --device cpu"
@@ -70,8 +72,9 @@ def nas(tmp_path, monkeypatch, capsys) -> Callable[[str], Done]:
 def stubbed(monkeypatch, tmp_path) -> Path:
     """Makes searches train with the stub, which learns at once and notes it in the file returned."""
     log = tmp_path / "log"
-    for module in ("session", "compare"):
-        monkeypatch.setattr(f"nas.{module}.local_executor", lambda *_: Serial(Noting(log)))
+    modules = [importlib.import_module(f"nas.{name}") for name in ("session", "compare", "training_runs")]
+    for module in modules:  # all are imported before the first one is changed, from which others have what it has
+        monkeypatch.setattr(module, "local_executor", lambda *_: Serial(Noting(log)))
     return log
 
 
@@ -151,7 +154,7 @@ REFUSED = [
     ("search --depth 100000", "depth is a tuple of different whole numbers from 1 to"),
     ("search --trials 0", "--trials is 0; at least 1 is expected"),
     ("search --top -1", "--top is -1; at least 1 is expected"),
-    ("search --seeds 0", "--seeds is 0; 1 to 65536 is expected"),
+    ("search --seeds 0", "--seeds is 0; 1 to 999 is expected"),
     ("search --seed 99999999999999999999", "--seed is 99999999999999999999; 0 to 2147483647 is expected"),
     ("search --minutes nan", "--minutes is nan; more than 0 is expected"),
     ("search --minutes 0", "--minutes is 0; more than 0 is expected"),
@@ -278,16 +281,42 @@ def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
     assert len(notes(stubbed, "start")) == len({note.key for note in notes(stubbed, "start")})
 
 
-def test_searches_and_longer_trainings_are_logged(nas, stubbed, tmp_path, monkeypatch):
+def test_searches_and_longer_trainings_are_logged(nas, stubbed, tmp_path):
     for package in ("ray", "tensorboardX"):
         pytest.importorskip(package, reason="--log needs it: pip install '.[log]'")
-    monkeypatch.setattr("nas.training_runs.local_executor", lambda *_: Serial(Noting(stubbed)))
     done = nas(f"{SEARCH} --log tensorboard --json")
     assert nas(f"train x {done.rows[0]['id']} --epochs 2 --log tensorboard").status == 0
     logged = {path.parent.relative_to(tmp_path / "runs" / "x" / "logs") for path in tmp_path.rglob("events*")}
     phases = Counter(path.parts[1] for path in logged)
     assert phases == Counter(result.phase for result in Run.open(tmp_path / "runs", "x").results())
     assert phases.keys() == {"search", "final", "train"}
+
+
+def test_longer_trainings_have_their_own_seeds_and_leave_the_finals_weights(nas, stubbed, tmp_path):
+    found = nas(f"{SEARCH} --seed 3 --json").rows
+    best = next(row["id"] for row in found if row["rank"] == 1)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    trained = nas(f"train x {best} --epochs 3 --seeds 4 --json").rows
+    assert nas("compare x --against mixer,resmlp --lrs 0.01,0.02 --budget 20000").status == 0
+    runs = Run.names(tmp_path / "runs")
+    seeds: dict[str, set[int]] = {}
+    for result in (result for name in runs for result in Run.open(tmp_path / "runs", name).results()):
+        seeds.setdefault(result.phase, set()).add(result.seed)
+    assert [row["seed"] for row in trained] == sorted(seeds["train"]) and len(trained) == 4
+    assert seeds.keys() == {"search", "final", "train", "tune", "compare"}
+    assert len(set().union(*seeds.values())) == sum(map(len, seeds.values()))
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert kept.items() < files.items()
+    assert Counter(path.name.split("-")[0] for path in files.keys() - kept.keys()) == {"train": 4}
+
+
+@pytest.mark.parametrize("phase", ["final", "tune", "compare", "train"])
+def test_the_seeds_of_phases_never_meet(phase):
+    """With as many of each as can be asked for."""
+    most = {"search": 1, "final": MOST["seeds"], "tune": 1, "compare": 1000, "train": 2**16}
+    spans = {each: range(first, first + most[each]) for each, first in FIRST_SEEDS.items()}
+    mine = spans.pop(phase)
+    assert not any(mine.start < other.stop and other.start < mine.stop for other in spans.values())
 
 
 def test_a_search_without_a_name_finds_its_run_again(nas, stubbed, tmp_path):
@@ -552,13 +581,16 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     done = nas(train)
     assert done.status == 0
     assert re.fullmatch(
-        r"(seed [01]: 2 epochs, validation [0-9.]+%, test [0-9.]+% \(loss [0-9.]+\), [0-9.]+ s\n){2}"
+        r"(seed 1000[01]: 2 epochs, validation [0-9.]+%, test [0-9.]+% \(loss [0-9.]+\), [0-9.]+ s\n){2}"
         r"test accuracy [0-9.]+% ± [0-9.]+% \(mean ± std, n=2\)\n",
         done.out,
     )
     again = nas(f"{train} --json")
     assert again.err == ""
-    assert [(row["seed"], row["phase"], row["epochs"]) for row in again.rows] == [(0, "train", 2), (1, "train", 2)]
+    assert [(row["seed"], row["phase"], row["epochs"]) for row in again.rows] == [
+        (10_000, "train", 2),
+        (10_001, "train", 2),
+    ]
     assert f"subgrid_{best}.safetensors: checked" in nas(f"export x {best[:5]}").out
     assert "2 epochs, validation accuracy" in (tmp_path / "exported" / f"subgrid_{best}.py").read_text()
 

@@ -40,7 +40,7 @@ def make_run(root: Path, *results: Result, **settings: object) -> OpenRun:
         for result in results:
             if run.append(result.to_line()).phase != "search":
                 trained = network(Architecture.from_json(result.architecture), result.seed)
-                run.save_weights(result.key, weights_of(trained))
+                run.save_weights(result, weights_of(trained))
     return OpenRun.open(root, "x")
 
 
@@ -127,8 +127,18 @@ def test_the_longest_training_is_preferred_to_the_best(tmp_path):
     longer = result_of(BEST, 0.6, phase="train", epochs=9)
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), longer)
     assert best_trained(opened, opened.find(BEST.id)) == longer
-    opened.run.weights_path(longer.key).unlink()
+    opened.run.weights_path(longer).unlink()
     assert best_trained(opened, opened.find(BEST.id)).epochs == 3
+
+
+def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = opened.run.weights_path(opened.results[1])
+    data = path.read_bytes()
+    path.rename(path.with_name(path.name.removeprefix("final-")))
+    assert best_trained(opened, opened.find(BEST.id)) == opened.results[1]
+    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "")
+    assert exported.weights.read_bytes() == data
 
 
 HOSTILE = 'x"""\nimport os; os.abort()\n"""\\" \x1b[31m \u202e'
@@ -222,7 +232,7 @@ def test_weights_of_another_network_are_told(tmp_path):
     (mine,), (others,) = (
         [r for r in opened.results if r.id == arch.id and r.phase == "final"] for arch in (BEST, OTHER)
     )
-    shutil.copy(opened.run.weights_path(others.key), opened.run.weights_path(mine.key))
+    shutil.copy(opened.run.weights_path(others), opened.run.weights_path(mine))
     with pytest.raises(
         NasError, match=f"architecture {BEST.id} does not take the weights .*local_{BEST.id}.safetensors"
     ):
@@ -231,7 +241,7 @@ def test_weights_of_another_network_are_told(tmp_path):
 
 def test_what_is_no_file_is_no_weights(tmp_path):
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    path = opened.run.weights_path(opened.results[1].key)
+    path = opened.run.weights_path(opened.results[1])
     path.unlink()
     os.mkfifo(path)  # on which a read would hang
     assert best_trained(opened, opened.find(BEST.id)) is None
@@ -240,7 +250,7 @@ def test_what_is_no_file_is_no_weights(tmp_path):
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "huge header", "missing", "extra"])
 def test_damaged_weights_are_told_in_a_line(damage, tmp_path):
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    path = opened.run.weights_path(opened.results[1].key)
+    path = opened.run.weights_path(opened.results[1])
     data, state = path.read_bytes(), load_file(path)
     path.unlink()
     if damage == "missing":

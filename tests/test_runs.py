@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -369,42 +370,44 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(file, tmp_path):
 
 def test_weights_stay_in_the_run(tmp_path):
     with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
-        path = run.weights_path(("a1", 3e-4, 7, 20))
-        assert path == tmp_path / "x" / "checkpoints" / "a1-lr0.0003-s7-e20.safetensors"
+        job = Job({}, "a1", 3e-4, 7, 20, "final")
+        path = run.weights_path(job)
+        assert path == tmp_path / "x" / "checkpoints" / "final-a1-lr0.0003-s7-e20.safetensors"
         assert path.parent.is_dir()
-        assert run.weights_path(("a1", 0.10000000000000002, 7, 20)) != run.weights_path(("a1", 0.1, 7, 20))
+        others = [replace(job, **change) for change in ({"lr": 0.10000000000000002}, {"lr": 0.1}, {"phase": "train"})]
+        assert len({path, *map(run.weights_path, others)}) == 4
         for id in ("", "..", "../a1", "a/b", "a\0"):
             with pytest.raises(NasError, match="cannot name a file of weights"):
-                run.weights_path((id, 0.1, 0, 1))
+                run.weights_path(replace(job, id=id))
         path.symlink_to(tmp_path / "elsewhere")
         with pytest.raises(NasError, match="safetensors is a symbolic link"):
-            run.weights_path(("a1", 3e-4, 7, 20))
+            run.weights_path(job)
         path.unlink()
         path.parent.rmdir()
         path.parent.symlink_to(tmp_path)
         with pytest.raises(NasError, match="checkpoints is a symbolic link"):
-            run.weights_path(("a1", 3e-4, 7, 20))
+            run.weights_path(job)
 
 
 def test_weights_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    key = "a1", 3e-4, 7, 20
+    job = Job({}, "a1", 3e-4, 7, 20, "final")
     with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
-        path = run.weights_path(key)
-        run.save_weights(key, b"what was there")
+        path = run.weights_path(job)
+        run.save_weights(job, b"what was there")
         with (
             monkeypatch.context() as patch,
             pytest.raises(NasError, match=r"cannot write .*safetensors: No space left"),
         ):
             patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-            run.save_weights(key, b"others")
+            run.save_weights(job, b"others")
         assert [file.name for file in path.parent.iterdir()] == [path.name]
         assert path.read_bytes() == b"what was there"
         path.with_suffix(".tmp").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(NasError, match="is a symbolic link"):
-            run.save_weights(key, b"others")
+            run.save_weights(job, b"others")
         assert not (tmp_path / "elsewhere").exists()
     with pytest.raises(NasError, match="not open for writing"):
-        run.save_weights(key, b"others")
+        run.save_weights(job, b"others")
 
 
 WHOLE = b"".join(json.dumps(line(number)).encode() + b"\n" for number in range(2))

@@ -97,7 +97,7 @@ def test_weights_are_kept_of_finals_alone(searching, tmp_path):
     searching()
     run = Run.open(tmp_path, "x")
     kept = {path.name for path in (tmp_path / "x" / "checkpoints").iterdir()}
-    assert kept == {run.weights_path(result.key).name for result in results(tmp_path, "final")}
+    assert kept == {run.weights_path(result).name for result in results(tmp_path, "final")}
 
 
 def test_pruned_candidates_stop_at_their_rung_and_are_no_finalists(searching, tmp_path):

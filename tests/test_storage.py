@@ -410,7 +410,7 @@ def test_weights_are_on_disk_before_the_line_and_the_checkpoint_after_it(tmp_pat
         seen: list[tuple[str, bool, bool, bool]] = []
 
         def note(what: str) -> None:
-            weights = run.weights_path(job.key)
+            weights = run.weights_path(job)
             kept = storage.load(job.key) is not None
             seen.append((what, weights.exists(), bool(Run.open(tmp_path, "x").results()), kept))
 
@@ -424,7 +424,7 @@ def test_weights_are_on_disk_before_the_line_and_the_checkpoint_after_it(tmp_pat
             ("after it", True, True, True),
             ("at the end", True, True, False),
         ]
-        assert run.weights_path(job.key).read_bytes() == b"the weights"
+        assert run.weights_path(job).read_bytes() == b"the weights"
         assert b"the weights" not in (tmp_path / "x" / "results.jsonl").read_bytes()
 
 
@@ -433,7 +433,7 @@ def test_weights_that_were_not_asked_for_are_not_written(tmp_path):
     job = make_job(architecture, 0.01, 0, 3, "search")
     with Run.create_or_open(tmp_path, "x", {}) as run:
         keep(run, job, architecture, Done(0, Outcome("complete", (Score(3, 0.5, 0.9),), weights=b"some"), 0))
-        assert not run.weights_path(job.key).exists()
+        assert not run.weights_path(job).exists()
 
 
 @dataclass(frozen=True)
