@@ -8,11 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from searches import Noting, notes, result_of, tiny
 from stubs import accuracy
+from torch import nn
 
 from einmix import Architecture
 from nas.compare import AGAINST, Compared, Comparing, Comparison
@@ -337,6 +340,56 @@ def test_a_best_learning_rate_at_the_end_is_known_as_such():
     ends = [Compared("b", network, False, tuned, (), lr).at_edge for lr in (0.001, 0.003, 0.01)]
     assert ends == [True, False, True]
     assert not Compared("b", network, False, tuned[:1], (), 0.001).at_edge
+
+
+class Passing(nn.Module):
+    """A network whose forward passes take the seconds that it is told, by a clock of its own."""
+
+    def __init__(self, clock: list[float], seconds: list[float], seen: list[tuple[object, ...]]):
+        super().__init__()
+        self.clock, self.seconds, self.seen = clock, iter(seconds), seen
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.clock[0] += next(self.seconds)
+        self.seen.append((id(self), tuple(x.shape), self.training, torch.is_grad_enabled(), torch.get_num_threads()))
+        return x.flatten(1)
+
+
+def test_a_latency_is_the_median_of_passes_taken_in_turns_by_networks_as_they_are_used(monkeypatch):
+    first, second = (tiny(shape={"h": 8, "w": 4}).sample(Random(seed)) for seed in (0, 1))
+    clock, seen = [0.0], []
+    seconds = {first.id: [9.0, 9.0, 0.5, 0.1, 0.2], second.id: [9.0, 9.0, 0.3, 0.4, 8.0]}
+    nets = {id: Passing(clock, each, seen) for id, each in seconds.items()}
+    monkeypatch.setattr("nas.latency.build", lambda architecture: nets[architecture.id].train())
+    monkeypatch.setattr("nas.latency.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = measure([first, second], Conditions("cpu", batch=5, repeats=3, threads=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == pytest.approx({first.id: 200.0, second.id: 400.0})  # milliseconds; the first two passes are none
+    one, other = (id(nets[each.id]) for each in (first, second))
+    assert [each[0] for each in seen] == [one, one, other, other] + 3 * [one, other]
+    assert {each[1:] for each in seen} == {((5, 1, 8, 4), False, False, 1)}
+
+
+def test_of_latencies_that_are_kept_all_have_to_be_there(tmp_path, monkeypatch):
+    """Those of one time are not set beside those of another."""
+    networks = list(tiny("mixed").enumerate())[:3]
+    asked = []
+    monkeypatch.setattr(
+        "nas.latency.measure", lambda each, _: asked.append(len(each)) or {a.id: len(asked) for a in each}
+    )
+    conditions = Conditions("cpu", batch=4, repeats=3)
+    with Run.create_or_open(tmp_path, "x", {}) as run:
+        assert latencies(run, networks[:2], conditions) == {each.id: 1 for each in networks[:2]}
+        assert latencies(run, networks, conditions) == {each.id: 2 for each in networks}
+        assert latencies(run, networks[1:2], conditions) == {networks[1].id: 2}
+        assert asked == [2, 3]
+        assert latencies(run, networks[1:], replace(conditions, threads=2)).keys() == {each.id for each in networks[1:]}
+        assert asked == [2, 3, 2]
 
 
 def test_latencies_are_measured_once_and_again_where_they_cannot_be_read(tmp_path, monkeypatch):

@@ -1,0 +1,185 @@
+"""What is asked of a search reaches the part that it is meant for, and no other."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nas import session as sessions
+from nas.options import Options
+from nas.recipe import LARGE
+from nas.session import CPU_IMAGES, Session, budget_band, default_seeds, load_data, sizes_of, starting, worker_count
+from search_spaces import Budget, SearchSpace, SpaceError, load
+from search_spaces.zoo import Inputs, member
+
+PLAIN = Options(space="mixed", strategy="random", device="cpu", width=(8, 16), depth=(1, 2), patch=(1, 2), seed=3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_load() -> Any:
+    """Digits are read once for each seed and limit."""
+    known: dict[str, Any] = {}
+    original = sessions.load
+
+    def remembered(name: str, **given: Any) -> Any:
+        key = repr((name, given))
+        if key not in known:
+            known[key] = original(name, **given)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sessions, "load", remembered)
+        yield
+
+
+def facts(session: Session) -> dict[str, Any]:
+    """All that trainings and proposals of a search depend on, by name."""
+    plan = {name: getattr(session.plan, name) for name in ("trials", "rungs", "minutes", "top", "seeds", "start")}
+    found = {f"recipe.{name}": value for name, value in session.recipe.to_json().items()}
+    found |= {f"plan.{name}": value for name, value in plan.items()}
+    found |= {f"budget.{name}": value for name, value in asdict(session.budget).items()}
+    found |= {f"space.{name}": sizes for name, sizes in session.space.sizes.items()}
+    found["objectives"] = [objective.name for objective in session.plan.objectives]
+    found["images"], found["split"] = len(session.dataset.train), session.dataset.seed
+    found["workers"], found["seed of the plan"] = session.workers, session.plan.seed
+    return found
+
+
+ASKED: list[tuple[str, Any, dict[str, Any]]] = [
+    # an option, its value, and all that is another for it
+    ("trials", 5, {"plan.trials": 5}),
+    ("minutes", 2.5, {"plan.minutes": 2.5}),
+    ("top", 2, {"plan.top": 2}),
+    ("seeds", 4, {"plan.seeds": 4}),
+    ("workers", 7, {"workers": 7}),
+    ("prune", False, {"plan.rungs": ()}),
+    ("objective", "loss", {"objectives": ["loss"]}),
+    ("objective", "macs,accuracy", {"objectives": ["macs", "accuracy"], "plan.rungs": ()}),
+    ("epochs", 7, {"recipe.epochs": 7, "plan.rungs": (1, 3)}),
+    ("lr", 0.02, {"recipe.lr": 0.02}),
+    ("batch", 32, {"recipe.batch": 32}),
+    ("weight_decay", 0.2, {"recipe.weight_decay": 0.2}),
+    ("label_smoothing", 0.3, {"recipe.label_smoothing": 0.3}),
+    ("augment", "shift", {"recipe.augment": "shift"}),
+    ("images", 900, {"images": 900}),
+    ("seed", 4, {"split": 4, "seed of the plan": 4}),
+    ("ratio", (3, 1), {"space.ratio": (3, 1)}),
+    ("depth", (2, 1), {"space.depth": (2, 1)}),
+    ("min_params", 1500, {"budget.min_params": 1500, "budget.max_params": None}),
+    ("max_macs", 40_000, {"budget.max_macs": 40_000}),
+    ("max_params", 2000, {"budget.max_params": 2000, "budget.min_params": 1000, "budget.max_macs": None}),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "changed"), ASKED)
+def test_an_option_changes_what_it_is_called_after_and_nothing_else(option, value, changed):
+    before, after = facts(Session(PLAIN)), facts(Session(replace(PLAIN, **{option: value})))
+    found = {name: after[name] for name in after if after[name] != before[name]}
+    if option in ("ratio", "depth"):  # the default budget is that of the sizes
+        found = {name: value for name, value in found.items() if not name.startswith("budget.")}
+    assert found == changed
+
+
+def test_the_plan_trains_as_the_recipe_says():
+    session = Session(replace(PLAIN, epochs=9, lr=0.03))
+    assert (session.plan.epochs, session.plan.lr) == (9, 0.03)
+
+
+def test_proposals_are_within_the_budget_and_those_of_the_seed():
+    def proposed(**changes: Any) -> list[str]:
+        session = Session(replace(PLAIN, max_params=2000, **changes))
+        found = [session.strategy.ask() for _ in range(6)]
+        assert all(session.budget.admits(each.params, each.macs) and each in session.space for each in found)
+        return [each.id for each in found]
+
+    assert proposed() == proposed() != proposed(seed=4)
+
+
+def space_on(name: str = "mixed", **sizes: tuple[int, ...]) -> SearchSpace:
+    given = {"patch": (2,), "width": (8, 16, 32), "depth": (1, 2)} | sizes
+    return load(name).on({"h": 8, "w": 4}, channels=1, classes=10, **given)
+
+
+def test_the_band_is_half_to_all_of_full_token_mixing_in_the_middle():
+    space = space_on()
+    assert (space.middle.width, space.middle.depth) == (16, 1)
+    full = space.references(space.middle)["full token mixing"]
+    p, twice = full.params, 2 * full.macs
+    cases: list[tuple[dict[str, int], Budget]] = [
+        ({}, Budget(p // 2, p, twice)),
+        ({"max_params": 1500}, Budget(750, 1500, None)),
+        ({"min_params": 900}, Budget(900, None, twice)),
+        ({"max_macs": 9000}, Budget(p // 2, p, 9000)),
+        ({"min_params": 900, "max_macs": 9000}, Budget(900, None, 9000)),
+        ({"min_params": 900, "max_params": 1100, "max_macs": 9000}, Budget(900, 1100, 9000)),
+        ({"max_params": 10**9}, Budget(space.bounds()[1] // 2, 10**9, None)),
+    ]
+    for asked, expected in cases:
+        assert budget_band(space, Options(**asked)) == expected
+
+
+def test_a_band_that_would_be_empty_gives_way_below():
+    space = space_on("grouped", width=(8,), depth=(1,))
+    least = space.bounds()[0]
+    assert budget_band(space, Options(max_params=least)).min_params == least // 2
+    only = space_on("local", width=(8, 64), depth=(1,), patch=(4,))
+    least, most, *_ = only.bounds()
+    between = [arch.params for arch in only.enumerate() if most // 4 <= arch.params <= most // 2]
+    assert not between and budget_band(only, Options(max_params=most // 2)) == Budget(0, most // 2, None)
+    with pytest.raises(SpaceError, match="no architecture of space 'local' has"):
+        budget_band(only, Options(max_params=least - 1))
+
+
+@pytest.mark.parametrize(
+    ("device", "images", "limit"),
+    [("cpu", None, CPU_IMAGES), ("cuda", None, None), ("mps", None, None), ("cpu", 70_000, 70_000), ("cuda", 300, 300)],
+)
+def test_on_a_cpu_alone_large_data_is_cut_unless_a_number_is_asked_for(device, images, limit, monkeypatch):
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(sessions, "load", lambda name, **options: given.append({"name": name} | options))
+    load_data("mnist", Path("there"), 5, images, device)
+    assert given == [{"name": "mnist", "data_dir": Path("there"), "seed": 5, "limit": limit}]
+
+
+def test_large_data_is_trained_on_with_fewer_seeds():
+    sizes = {LARGE - 1: 5, LARGE: 3}
+    assert {n: default_seeds(SimpleNamespace(train=range(n))) for n in sizes} == sizes  # type: ignore[arg-type]
+
+
+def test_there_is_a_worker_a_gpu_or_a_core_unless_a_number_is_asked_for(monkeypatch):
+    monkeypatch.setattr(sessions, "cores", lambda: 6)
+    assert [worker_count(None, "cpu", 1), worker_count(None, "cuda", 4), worker_count(None, "mps", 1)] == [6, 4, 1]
+    assert [worker_count(0, "cpu", 1), worker_count(3, "cuda", 4)] == [0, 3]
+
+
+def test_a_network_to_start_with_is_the_largest_of_the_space_within_the_budget():
+    space = load("macro").on({"h": 8, "w": 4}, channels=1, classes=10, patch=(1, 2), width=(8, 16), depth=(2,))
+    inputs = Inputs(space.shape, 1, 10)
+    sizes = [{"patch": p, "width": w, "depth": 2} for p in (1, 2) for w in (8, 16)]
+    built = [member("resmlp").at(inputs, **each) for each in sizes]
+    for most in (3500, 5000, 10**6):
+        inside = [each.params for each in built if each in space and each.params <= most]
+        assert starting("resmlp", space, Budget(max_params=most)).params == max(inside) > min(inside)
+
+
+def test_a_network_to_start_with_that_is_not_in_the_space_is_nearly_as_large_as_is_allowed():
+    space = space_on("local")
+    for budget, most in ((Budget(max_params=10_000), 10_000), (Budget(), None)):
+        most = most or space.references(space.middle)["full token mixing"].params
+        found = starting("mixer", space, budget)
+        assert found not in space and 0.9 * most < found.params <= most
+
+
+def test_networks_are_of_one_size_when_they_differ_in_their_mixing_alone():
+    space = load("macro").on({"h": 8, "w": 4}, channels=1, classes=10, patch=(1, 2), width=(8, 16), depth=(2, 4))
+    seen: dict[object, set[object]] = {}
+    for macro in space.macros[::5]:
+        references = list(space.references(macro).values())
+        assert len({repr(sizes_of(each)) for each in references}) == 1
+        key = macro.patch, macro.width, macro.depth, macro.ratio, macro.stages, macro.norm
+        seen.setdefault(repr(sizes_of(references[0])), set()).add(key)
+    assert all(len(keys) == 1 for keys in seen.values()) and len(seen) > 30
