@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from einmix.errors import PatternError
-from einmix.mixer import MAX_SIZE, Mixer, check_axis
-from einmix.nodes import Linear, Mix, Norm, Sequence, Sizes, Step, steps, whole
+from einmix.factors import MAX_SIZE
+from einmix.mixer import Mixer, check_axis
+from einmix.nodes import Linear, Mix, Node, Norm, Sequence, Sizes, Step, missing, steps, whole
 from einmix.notation import from_value, to_value
 from einmix.order import redundant
 
@@ -224,6 +225,9 @@ def _neighbours(found: tuple[Step, ...]) -> Iterator[tuple[Step, Step]]:
 
 def _linear(step: Step) -> Mixer | None:
     """The mixer that a node is, where its weights are free."""
-    if isinstance(step.node, Linear):
-        return step.node.as_mixer(step.before)
-    return step.node.mixer if isinstance(step.node, Mix) and not step.node.weights else None
+    node = step.node
+    if isinstance(node, Linear):
+        return node.as_mixer(step.before)
+    if not isinstance(node, Node):
+        raise missing(node, "mixer")
+    return node.mixer if isinstance(node, Mix) and not node.weights else None

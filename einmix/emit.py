@@ -29,6 +29,7 @@ from einmix.nodes import (
     Sum,
     Unfold,
     Wrap,
+    missing,
 )
 from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
 
@@ -42,7 +43,12 @@ def emit(steps: Iterable[Step]) -> list[Call]:
 
 
 def _calls(steps: Iterable[Step]) -> list[Call]:
-    return list(chain.from_iterable(RULES[type(step.node)](step) for step in steps))
+    found: list[Call] = []
+    for step in steps:
+        if type(step.node) not in RULES:
+            raise missing(step.node, "emit")
+        found += RULES[type(step.node)](step)
+    return found
 
 
 def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:

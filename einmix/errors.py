@@ -20,3 +20,11 @@ class PatternError(ValueError):
         elif hint:
             lines.append(f"  {hint}")
         super().__init__("\n".join(lines))
+
+
+def shown(value: object) -> str:
+    """A value as it stands in messages: no longer than a line, whatever was passed."""
+    try:
+        return repr(value)[:80]
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        return f"{type(value).__name__} of too many digits"

@@ -6,16 +6,19 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
-from math import isqrt
+from math import isqrt, prod
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from einmix.errors import PatternError
+from einmix.errors import PatternError, shown
 
 ROLES = ("s", "g", "m")
 """Shared, grouped, mixed: in this order a factor's maps grow (s < g < m)."""
+
+MAX_SIZE = 2**24
+"""Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
 
 
 class Factor(NamedTuple):
@@ -32,21 +35,43 @@ class Factor(NamedTuple):
 Factors = tuple[Factor, ...]
 
 
+@lru_cache(maxsize=65536)
 def canonical(factors: Factors) -> Factors:
     """Factors of size 1 dropped, neighbours of equal role merged.
 
     >>> ".".join(map(str, canonical((Factor("m", 2, 2), Factor("s", 1, 1), Factor("m", 4, 1)))))
     'm8:2'
+
+    Raises PatternError for factors that an axis cannot have.
     """
     merged: list[Factor] = []
     for factor in factors:
+        _check(factor)
         if factor.size == factor.out == 1:
             continue
         if merged and merged[-1].role == factor.role:
             last = merged.pop()
             factor = Factor(factor.role, last.size * factor.size, last.out * factor.out)
         merged.append(factor)
+    if max(prod(f.size for f in merged), prod(f.out for f in merged)) > MAX_SIZE:
+        raise PatternError(f"{'.'.join(map(str, merged))} is too long", hint=f"an axis is at most {MAX_SIZE} long")
     return tuple(merged)
+
+
+def _check(factor: Any) -> None:
+    """Raises PatternError unless this is a factor with a role and sizes that there are."""
+    if not isinstance(factor, Factor):
+        raise PatternError(f"{shown(factor)} is no factor", hint='as in Factor("m", 8, 8)')
+    role, *sizes = factor
+    if role not in ROLES:
+        raise PatternError(f"{shown(role)} is no role", hint="s shared, g grouped, m mixed")
+    if any(type(size) is not int or not 1 <= size <= MAX_SIZE for size in sizes):
+        found = " to ".join(map(shown, sizes))
+        raise PatternError(f"a factor cannot lead from size {found}", hint=f"write sizes from 1 to {MAX_SIZE}")
+    if role != "m" and factor.size != factor.out:
+        raise PatternError(
+            f"{factor} changes its size, and only mixed factors can", hint=f"m{factor.size}:{factor.out}"
+        )
 
 
 @cache
@@ -55,9 +80,17 @@ def divisors(n: int) -> tuple[int, ...]:
 
     >>> divisors(12)
     (1, 2, 3, 4, 6, 12)
+
+    Raises PatternError for what is no length.
     """
+    _check_length(n)
     small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return tuple(small + [n // d for d in reversed(small) if d * d != n])
+
+
+def _check_length(n: Any) -> None:
+    if type(n) is not int or not 1 <= n <= MAX_SIZE:
+        raise PatternError(f"an axis cannot have size {shown(n)}", hint=f"write a size from 1 to {MAX_SIZE}")
 
 
 T = TypeVar("T")
@@ -101,6 +134,9 @@ class FactorSet:
     """
 
     def __init__(self, *patterns: str):
+        if not all(isinstance(pattern, str) for pattern in patterns):
+            found = ", ".join(map(shown, patterns))
+            raise PatternError(f"patterns of factors are texts, not {found}", hint="as in 'm*.s*'")
         self.patterns = patterns
         self._alternatives = tuple(tuple(map(_terms, pattern.split("|"))) for pattern in patterns)
         self._start: State = frozenset((p, a, 0) for p, alts in enumerate(self._alternatives) for a in range(len(alts)))
@@ -110,7 +146,8 @@ class FactorSet:
         self._options: dict[tuple[State, int, str, int], list[Factor]] = {}
 
     def profiles(self, n: int) -> Counter[Profile]:
-        """How many factorisations of n there are of each profile."""
+        """How many factorisations of n there are of each profile. Raises PatternError for what is no length."""
+        _check_length(n)
         return self._count(self._start, n, "")
 
     def count(self, n: int) -> int:
@@ -132,17 +169,18 @@ class FactorSet:
 
     def enumerate(self, n: int) -> Iterator[Factors]:
         """All that match, lazily, each once."""
+        _check_length(n)
         yield from self._enumerate(self._start, n, "")
 
     def sample(self, n: int, rng: Random, accepted: frozenset[int] | None = None) -> Factors:
         """One of them, uniformly; with `accepted`, one of those that just these patterns accept.
 
-        Raises ValueError where there is none.
+        Raises PatternError where there is none.
         """
         if accepted is None:
             profiles = self.profiles(n)
             if not profiles:
-                raise ValueError(f"no factorisation of {n} matches {' or '.join(self.patterns)}")
+                raise PatternError(f"no factorisation of {n} matches {' or '.join(self.patterns)}")
             accepted, _, _ = pick(rng, profiles)
         state, last = self._start, ""
         factors: list[Factor] = []
@@ -246,10 +284,13 @@ def _terms(alternative: str) -> Terms:
     found = [_TERM.fullmatch(term) for term in alternative.split(".")]
     if not all(found):
         raise PatternError(
-            f"{alternative!r} is no pattern of factors",
+            f"{alternative[:80]!r} is no pattern of factors",
             hint="write roles s, g, m with a size or *, joined by dots, as in 'm*.s*' or 'g4.s*'; * alone for all",
         )
-    return tuple((match[1], 0 if match[2] == "*" else int(match[2])) for match in found if match)
+    terms = tuple((match[1], 0 if match[2] == "*" else int(match[2][:10])) for match in found if match)
+    if prod(size or 1 for _, size in terms) > MAX_SIZE:
+        raise PatternError(f"{alternative[:80]!r} has an impossible size", hint=f"write sizes from 1 to {MAX_SIZE}")
+    return terms
 
 
 def _ends(terms: Terms, position: int, role: str, size: int) -> Iterator[int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
+from typing import Any
 
 import numpy as np
 
 from einmix.nodes import (
+    Activation,
     Concat,
     Conv,
+    Drop,
     Dynamic,
     Gate,
     Linear,
@@ -23,9 +26,10 @@ from einmix.nodes import (
     Sizes,
     Split,
     Step,
-    Tree,
+    Sum,
     Unfold,
     Wrap,
+    missing,
 )
 from einmix.reach import Matrix, Reach
 
@@ -36,56 +40,114 @@ def reach_of(steps: Iterable[Step], sizes: Sizes) -> Reach:
 
 
 def _reach(step: Step) -> Reach:
-    node, sizes = step.node, step.before
-    if isinstance(node, Tree):
-        return _tree(step)
-    if isinstance(node, Mix):
-        return node.mixer.reach()
-    if isinstance(node, Linear):
-        return node.as_mixer(sizes).reach()
-    if isinstance(node, Norm):
-        return Reach.full(sizes, *{"layer": ["c"], "batch": [], "group": list(sizes)}[node.form])
-    if isinstance(node, Dynamic):
-        return Reach.full(sizes, node.axis, "c")
-    if isinstance(node, Shift):
-        return reduce(or_, (_moved(node, group, sizes) for group in range(len(node.moves))))
-    if isinstance(node, Shuffle):
-        order = np.arange(sizes["c"]).reshape(node.groups, -1).T.ravel()
-        return _product(sizes, c=np.eye(sizes["c"], dtype=bool)[order])
-    if isinstance(node, Wrap):
-        n = sizes[node.axis]
-        source = (np.arange(node.length) - node.by) % min(n, node.length)
-        return _product(sizes, **{node.axis: np.eye(n, dtype=bool)[source]})
-    if isinstance(node, (Conv, Unfold)):  # of unfold an upper bound, exact once a linear layer has mixed its channels
-        windows = {axis: _windows(n, step.after[axis], node) for axis, n in sizes.items() if axis != "c"}
-        dense = isinstance(node, Conv) and node.out
-        channels = np.repeat(np.eye(sizes["c"], dtype=bool), step.after["c"] // sizes["c"] or 1, axis=0)
-        return _product(sizes, **windows, c=np.ones((step.after["c"], sizes["c"]), dtype=bool) if dense else channels)
-    return Reach.full(sizes)
+    if type(step.node) not in RULES:
+        raise missing(step.node, "reach")
+    return RULES[type(step.node)](step)
 
 
-def _tree(step: Step) -> Reach:
-    node, sizes = step.node, step.before
-    if isinstance(node, Gate):
-        half = sizes["c"] // 2
-        return _take(sizes, 0, half) | _take(sizes, half, half).then(reach_of(step.branches[0], step.after))
-    if isinstance(node, Split):
-        n = sizes["c"] // len(step.branches)
-        inner = sizes | {"c": n}
-        reaches = [_take(sizes, k * n, n).then(reach_of(branch, inner)) for k, branch in enumerate(step.branches)]
-    else:
-        reaches = [reach_of(branch, sizes) for branch in step.branches]
-    if isinstance(node, (Split, Concat)):
-        widths = [reach.outputs["c"] for reach in reaches]
-        starts = [sum(widths[:k]) for k in range(len(widths))]
-        places = [_place(step.after, start, width) for start, width in zip(starts, widths, strict=True)]
-        reaches = [reach.then(place) for reach, place in zip(reaches, places, strict=True)]
-    if isinstance(node, Residual):
-        reaches.append(Reach.full(sizes))
-    if isinstance(node, Reweight):  # every weight depends on the mean over all positions
-        every = {axis: np.ones((step.after[axis], n), dtype=bool) for axis, n in sizes.items()}
-        reaches.append(_product(sizes, **every))
-    return reduce(or_, reaches)
+def _alone(step: Step) -> Reach:
+    """Every number by itself."""
+    return Reach.full(step.before)
+
+
+def _norm(step: Step) -> Reach:
+    node: Any = step.node
+    return Reach.full(step.before, *{"layer": ["c"], "batch": [], "group": list(step.before)}[node.form])
+
+
+def _dynamic(step: Step) -> Reach:
+    node: Any = step.node
+    return Reach.full(step.before, node.axis, "c")
+
+
+def _shift(step: Step) -> Reach:
+    node: Any = step.node
+    return reduce(or_, (_moved(node, group, step.before) for group in range(len(node.moves))))
+
+
+def _shuffle(step: Step) -> Reach:
+    node: Any = step.node
+    c = step.before["c"]
+    order = np.arange(c).reshape(node.groups, -1).T.ravel()
+    return _product(step.before, c=np.eye(c, dtype=bool)[order])
+
+
+def _wrap(step: Step) -> Reach:
+    node: Any = step.node
+    n = step.before[node.axis]
+    source = (np.arange(node.length) - node.by) % min(n, node.length)
+    return _product(step.before, **{node.axis: np.eye(n, dtype=bool)[source]})
+
+
+def _windowed(step: Step) -> Reach:
+    """Of unfold an upper bound, exact once a linear layer has mixed its channels."""
+    node: Any = step.node
+    before, after = step.before, step.after
+    windows = {axis: _windows(n, after[axis], node) for axis, n in before.items() if axis != "c"}
+    dense = isinstance(node, Conv) and node.out
+    channels = np.repeat(np.eye(before["c"], dtype=bool), after["c"] // before["c"] or 1, axis=0)
+    return _product(before, **windows, c=np.ones((after["c"], before["c"]), dtype=bool) if dense else channels)
+
+
+def _branches(step: Step) -> list[Reach]:
+    return [reach_of(branch, step.before) for branch in step.branches]
+
+
+def _residual(step: Step) -> Reach:
+    return reduce(or_, [*_branches(step), Reach.full(step.before)])
+
+
+def _sum(step: Step) -> Reach:
+    return reduce(or_, _branches(step))
+
+
+def _reweight(step: Step) -> Reach:
+    """Every weight depends on the mean over all positions."""
+    every = {axis: np.ones((step.after[axis], n), dtype=bool) for axis, n in step.before.items()}
+    return reduce(or_, [*_branches(step), _product(step.before, **every)])
+
+
+def _concat(step: Step) -> Reach:
+    return _joined(_branches(step), step)
+
+
+def _split(step: Step) -> Reach:
+    sizes, n = step.before, step.before["c"] // len(step.branches)
+    parts = enumerate(step.branches)
+    return _joined([_take(sizes, k * n, n).then(reach_of(branch, sizes | {"c": n})) for k, branch in parts], step)
+
+
+def _gate(step: Step) -> Reach:
+    sizes, half = step.before, step.before["c"] // 2
+    return _take(sizes, 0, half) | _take(sizes, half, half).then(reach_of(step.branches[0], step.after))
+
+
+def _joined(reaches: list[Reach], step: Step) -> Reach:
+    """Channels one after the other."""
+    widths = [reach.outputs["c"] for reach in reaches]
+    starts = [sum(widths[:k]) for k in range(len(widths))]
+    places = (_place(step.after, start, width) for start, width in zip(starts, widths, strict=True))
+    return reduce(or_, (reach.then(place) for reach, place in zip(reaches, places, strict=True)))
+
+
+RULES: dict[type, Callable[[Step], Reach]] = {
+    Mix: lambda step: step.node.mixer.reach(),  # type: ignore[union-attr]
+    Linear: lambda step: step.node.as_mixer(step.before).reach(),  # type: ignore[union-attr]
+    Norm: _norm,
+    **dict.fromkeys((Activation, Drop), _alone),
+    Shift: _shift,
+    Shuffle: _shuffle,
+    **dict.fromkeys((Conv, Unfold), _windowed),
+    Wrap: _wrap,
+    Dynamic: _dynamic,
+    Residual: _residual,
+    Sum: _sum,
+    Reweight: _reweight,
+    Concat: _concat,
+    Split: _split,
+    Gate: _gate,
+}
+"""The rule of reach of every kind of node."""
 
 
 def _product(sizes: Sizes, **changed: Matrix) -> Reach:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import product
 from keyword import iskeyword
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from einmix.errors import PatternError
-from einmix.factors import EVERY, ROLES, Factor, Factors, canonical, divisors
+from einmix.errors import PatternError, shown
+from einmix.factors import EVERY, MAX_SIZE, ROLES, Factor, Factors, canonical, divisors
 
 if TYPE_CHECKING:
     from einmix.reach import Reach
@@ -23,8 +24,6 @@ _AXIS = re.compile(r"[a-z][a-z0-9]*")
 _FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
 RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape"}
 """Names that mean something else: to einops, or as arguments beside the sizes."""
-MAX_SIZE = 2**24
-"""Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,16 @@ class Mixer:
 
     axes: Axes
     bias: bool = False
-    layout: Layout | None = field(default=None, compare=False)
+    layout: Layout | None = field(default=None, compare=False, repr=False)
+    """No part of the text either: sums are sorted by it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", tuple((name, canonical(factors)) for name, factors in self.axes))
+        axes = tuple([_axis(name, tuple(factors)) for name, factors in self.axes])
+        if len(dict(axes)) != len(axes) or not axes:
+            raise PatternError(f"a mixer has axes, each once, not {' '.join(name for name, _ in axes) or 'none'}")
+        if type(self.bias) is not bool:
+            raise PatternError(f"bias cannot be {shown(self.bias)}", hint="True or False")
+        object.__setattr__(self, "axes", axes)
 
     @classmethod
     def parse(cls, text: str) -> Mixer:
@@ -200,9 +205,16 @@ def written(sizes: Mapping[str, int]) -> str:
     return " ".join(f"{name}={size}" for name, size in sizes.items())
 
 
+@lru_cache(maxsize=65536)  # mixers are made by the million, of few axes
+def _axis(name: str, factors: Factors) -> tuple[str, Factors]:
+    """An axis in canonical form. Raises PatternError for a name or factors that it cannot have."""
+    check_axis(name, shown(name), (0, len(shown(name))))
+    return name, canonical(factors)
+
+
 def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
     """Raises PatternError unless the name can be an axis."""
-    if not _AXIS.fullmatch(name) or iskeyword(name):
+    if not isinstance(name, str) or not _AXIS.fullmatch(name) or iskeyword(name):
         raise _error(text, span, f"{name!r} is no axis name", "a lower-case letter, then letters and digits")
     if name in RESERVED:
         raise _error(text, span, f"{name!r} cannot be an axis", "b is the batch" if name == "b" else "it is reserved")
@@ -212,7 +224,7 @@ def _checked(sizes: dict[str, int]) -> dict[str, int]:
     for name, size in sizes.items():
         check_axis(name, name, (0, len(name)))
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
-            raise PatternError(f"axis {name} cannot have size {size!r}", hint=f"write a size from 1 to {MAX_SIZE}")
+            raise PatternError(f"axis {name} cannot have size {shown(size)}", hint=f"write a size from 1 to {MAX_SIZE}")
     return sizes
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from einmix.errors import PatternError
-from einmix.mixer import MAX_SIZE, Mixer, written
+from einmix.errors import PatternError, shown
+from einmix.factors import MAX_SIZE
+from einmix.mixer import Mixer, written
 
 Sizes = dict[str, int]
 Cost = tuple[int, int]
@@ -17,6 +18,22 @@ Cost = tuple[int, int]
 
 MAX_DEPTH = 12
 """So deep may sequences stand in each other."""
+
+
+def _unchanged(node: Any, sizes: Sizes) -> Sizes:
+    return sizes
+
+
+def _nothing(node: Any, sizes: Sizes) -> frozenset[str]:
+    return frozenset()
+
+
+def _channels(node: Any, sizes: Sizes) -> frozenset[str]:
+    return frozenset("c")
+
+
+def _free(node: Any, sizes: Sizes) -> Cost:
+    return 0, 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,8 @@ class Linear:
         options = ["bias no"] * (not self.bias) + [f"start {self.start}"] * bool(self.start)
         return "; ".join([f"linear {self.out}", *options])
 
+    touched = _channels
+
     def through(self, sizes: Sizes) -> Sizes:
         return sizes | {"c": self.out}
 
@@ -130,12 +149,19 @@ class Norm:
     def __post_init__(self) -> None:
         if self.form not in ("layer", "batch", "group"):
             raise PatternError(f"no norm {self.form!r}", hint="known: layer, batch, group")
-        _number(self.eps, "eps", 1e-12, 1.0)
+        object.__setattr__(self, "eps", _number(self.eps, "eps", 1e-12, 1.0))
 
     @property
     def text(self) -> str:
         words = ["norm", *([self.form] if self.form != "layer" else [])]
-        return " ".join(words) + ("" if self.eps == 1e-5 else f"; eps {self.eps:g}")
+        return " ".join(words) + ("" if self.eps == 1e-5 else f"; eps {number(self.eps)}")
+
+    touched = _nothing
+
+    def through(self, sizes: Sizes) -> Sizes:
+        if self.form == "batch":
+            _one_to_three("a batch norm", sizes, "norm or norm group")
+        return sizes
 
     def cost(self, sizes: Sizes) -> Cost:
         return 2 * sizes["c"], 0
@@ -152,6 +178,8 @@ class Activation:
     def __post_init__(self) -> None:
         if self.form not in self.FORMS:
             raise PatternError(f"no activation {self.form!r}", hint=f"known: {', '.join(self.FORMS)}")
+
+    through, touched, cost = _unchanged, _nothing, _free
 
     @property
     def text(self) -> str:
@@ -172,11 +200,13 @@ class Drop:
     def __post_init__(self) -> None:
         if self.form not in ("dropout", "droppath"):
             raise PatternError(f"no drop {self.form!r}", hint="known: dropout, droppath")
-        _number(self.share, "the share that is dropped", 0.0, 0.999)
+        object.__setattr__(self, "share", _number(self.share, "the share that is dropped", 0.0, 0.999))
+
+    through, touched, cost = _unchanged, _nothing, _free
 
     @property
     def text(self) -> str:
-        return f"{self.form} {self.share:g}"
+        return f"{self.form} {number(self.share)}"
 
 
 @dataclass(frozen=True)
@@ -203,6 +233,10 @@ class Shift:
             raise PatternError("a shift in turns does not wrap", hint="edge is zeros or keep")
         if not 1 <= len(self.moves) <= 64:
             raise PatternError(f"a shift has 1 to 64 moves, not {len(self.moves)}")
+        for _, by in self.moves:
+            whole(by, "a move", MAX_SIZE, -MAX_SIZE)
+
+    cost = _free
 
     @property
     def text(self) -> str:
@@ -239,6 +273,8 @@ class Shuffle:
     def __post_init__(self) -> None:
         whole(self.groups, "groups", MAX_SIZE)
 
+    touched, cost = _channels, _free
+
     @property
     def text(self) -> str:
         return f"shuffle {self.groups}"
@@ -270,10 +306,11 @@ class Conv:
         return "; ".join([f"conv {self.kernel}", *options, *["bias no"] * (not self.bias)])
 
     def through(self, sizes: Sizes) -> Sizes:
+        _one_to_three("a convolution", sizes, "a mixer, or unfold and linear")
         return _windows(sizes, self.kernel, self.stride, self.pad) | {"c": self.out or sizes["c"]}
 
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset(axis for axis, n in sizes.items() if axis != "c" and n > 1 and self.kernel > 1)
+        return _seen(sizes, self.kernel) | frozenset("c" * bool(self.out))
 
     def cost(self, sizes: Sizes) -> Cost:
         after = self.through(sizes)
@@ -306,8 +343,10 @@ class Unfold:
         after = _windows(sizes, self.kernel, self.stride, self.pad)
         return after | {"c": whole(sizes["c"] * self.kernel ** (len(sizes) - 1), "channels of windows", MAX_SIZE)}
 
+    cost = _free
+
     def touched(self, sizes: Sizes) -> frozenset[str]:
-        return frozenset(axis for axis, n in sizes.items() if axis != "c" and n > 1 and self.kernel > 1)
+        return _seen(sizes, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -323,7 +362,10 @@ class Wrap:
     kind: ClassVar[str] = "wrap"
 
     def __post_init__(self) -> None:
+        whole(self.by, "a move", MAX_SIZE, -MAX_SIZE)
         whole(self.length, "length", MAX_SIZE)
+
+    cost = _free
 
     @property
     def text(self) -> str:
@@ -334,6 +376,9 @@ class Wrap:
         if self.axis == "c" or abs(self.by) >= n or self.length > 2 * n:
             raise PatternError(f"{self.text!r} does not fit {written(sizes)}")
         return sizes | {self.axis: self.length}
+
+    def touched(self, sizes: Sizes) -> frozenset[str]:
+        return frozenset([self.axis] if self.by or self.length != sizes[self.axis] else [])
 
 
 @dataclass(frozen=True)
@@ -382,6 +427,7 @@ class Residual:
 
     body: tuple[Node, ...]
     kind: ClassVar[str] = "residual"
+    enter, touched, cost = _unchanged, _nothing, _free
 
     @property
     def branches(self) -> tuple[Sequence, ...]:
@@ -404,6 +450,7 @@ class Sum:
 
     branches: tuple[Sequence, ...]
     kind: ClassVar[str] = "sum"
+    enter, touched, cost = _unchanged, _nothing, _free
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "branches", _several(self.branches, self.kind, ordered=False))
@@ -427,6 +474,7 @@ class Reweight:
     branches: tuple[Sequence, ...]
     ratio: int = 4
     kind: ClassVar[str] = "reweight"
+    enter, touched = _unchanged, _nothing
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "branches", _several(self.branches, self.kind, ordered=False))
@@ -458,6 +506,7 @@ class Concat:
 
     branches: tuple[Sequence, ...]
     kind: ClassVar[str] = "concat"
+    enter, touched, cost = _unchanged, _nothing, _free
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "branches", _several(self.branches, self.kind))
@@ -476,6 +525,7 @@ class Split:
 
     branches: tuple[Sequence, ...]
     kind: ClassVar[str] = "split"
+    touched, cost = _nothing, _free
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "branches", _several(self.branches, self.kind))
@@ -497,6 +547,7 @@ class Gate:
 
     body: tuple[Node, ...]
     kind: ClassVar[str] = "gate"
+    touched, cost = _nothing, _free
 
     @property
     def branches(self) -> tuple[Sequence, ...]:
@@ -534,19 +585,19 @@ class Step:
 
     @property
     def cost(self) -> Cost:
-        """With all that stands in it; a node that says nothing of its cost has none.
+        """With all that stands in it.
 
         A layer costs by the sizes before it, what joins branches by those that these lead to.
         """
         sizes = self.after if isinstance(self.node, Tree) else self.before
-        own = self.node.cost(sizes) if hasattr(self.node, "cost") else (0, 0)
+        own: Cost = rule(self.node, "cost")(sizes)
         costs = [own, *(step.cost for branch in self.branches for step in branch)]
         return sum(params for params, _ in costs), sum(macs for _, macs in costs)
 
     @property
     def touched(self) -> frozenset[str]:
         """The axes along which what stands at one place gets to others; norms move only means and scales."""
-        own = self.node.touched(self.before) if hasattr(self.node, "touched") else frozenset[str]()
+        own: frozenset[str] = rule(self.node, "touched")(self.before)
         return own.union(*(step.touched for branch in self.branches for step in branch))
 
     def walk(self) -> Iterator[Step]:
@@ -570,41 +621,68 @@ def steps(sequence: Sequence, sizes: Sizes, depth: int = 0) -> tuple[Step, ...]:
         if isinstance(node, Tree):
             inner = entered(node, sizes)
             branches = tuple(steps(branch, inner, depth + 1) for branch in node.branches)
-            after = node.leave(sizes, [branch[-1].after if branch else inner for branch in branches])
+            after = rule(node, "leave")(sizes, [branch[-1].after if branch else inner for branch in branches])
             found.append(Step(node, sizes, after, branches))
         else:
-            found.append(Step(node, sizes, node.through(sizes) if hasattr(node, "through") else sizes))
+            found.append(Step(node, sizes, rule(node, "through")(sizes)))
         sizes = found[-1].after
     return tuple(found)
 
 
 def entered(node: Tree, sizes: Sizes) -> Sizes:
     """The sizes that the branches of a node meet, from those before it."""
-    return node.enter(sizes) if isinstance(node, (Split, Gate)) else sizes
+    inner: Sizes = rule(node, "enter")(sizes)
+    return inner
+
+
+def rule(node: Any, name: str) -> Any:
+    """What a kind of node says of itself under this name. Raises PatternError where it says nothing."""
+    if not hasattr(node, name):
+        raise missing(node, name)
+    return getattr(node, name)
+
+
+def missing(node: Any, name: str) -> PatternError:
+    """A kind of node without one of its rules: nothing is taken for granted, a wrong figure would not be seen."""
+    return PatternError(f"{type(node).__name__} is no kind of node with a rule for {name!r}", hint="write the rule")
+
+
+def number(value: float) -> str:
+    """A number as it stands in texts: in six digits where these read back as the same number, else in all it needs.
+
+    >>> number(0.1), number(1e-5), number(0.1 / 7)
+    ('0.1', '1e-05', '0.014285714285714287')
+    """
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def _check_start(start: str) -> None:
-    number = start.removeprefix("normal ")
+    if not isinstance(start, str):
+        raise PatternError(f"a start is written as a text, not {shown(start)}", hint="as in '0.1' or 'normal 0.02'")
+    text = start.removeprefix("normal ")
     if start in ("", "zero", "gate"):
         return
     try:
-        value = float(number)
+        value = float(text)
     except ValueError:
         raise PatternError(f"no start {start[:40]!r}", hint="zero, gate, a number, or normal and a number") from None
     _number(value, "a start", 1e-12, 1e3)
-    if number != f"{value:g}":
-        raise PatternError(f"no start {start[:40]!r}", hint=f"the number is written {value:g}")
+    if text != number(value):
+        raise PatternError(f"no start {start[:40]!r}", hint=f"the number is written {number(value)}")
 
 
-def _number(value: float, name: str, least: float, most: float) -> None:
+def _number(value: Any, name: str, least: float, most: float) -> float:
+    """The value as a float (of the two zeros the usual one), if it is from `least` to `most`; else PatternError."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
-        raise PatternError(f"{name} cannot be {value!r}", hint=f"a number from {least:g} to {most:g}")
+        raise PatternError(f"{name} cannot be {shown(value)}", hint=f"a number from {least:g} to {most:g}")
+    return float(value) + 0.0
 
 
 def whole(value: Any, name: str, most: int, least: int = 1) -> int:
     """The value, if it is an integer from `least` to `most`; else PatternError."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise PatternError(f"{name} cannot be {value!r}", hint=f"an integer from {least} to {most}")
+        raise PatternError(f"{name} cannot be {shown(value)}", hint=f"an integer from {least} to {most}")
     return value
 
 
@@ -620,6 +698,17 @@ def _windows(sizes: Sizes, kernel: int, stride: int, pad: int) -> Sizes:
     if any(n < 1 or sizes[axis] + 2 * pad < kernel for axis, n in after.items() if axis != "c"):
         raise PatternError(f"windows of {kernel} do not fit {written(sizes)} with {pad} around")
     return after
+
+
+def _seen(sizes: Sizes, kernel: int) -> frozenset[str]:
+    """The axes along which a window sees more than one position."""
+    return frozenset(axis for axis, n in sizes.items() if axis != "c" and n > 1 and kernel > 1)
+
+
+def _one_to_three(what: str, sizes: Sizes, instead: str) -> None:
+    """torch has its convolutions and batch norms for 1, 2 and 3 axes of positions."""
+    if not 1 <= len(sizes) - 1 <= 3:
+        raise PatternError(f"{what} stands on 1 to 3 axes and c, not on {written(sizes)}", hint=f"write {instead}")
 
 
 def _part(sizes: Sizes, count: int) -> Sizes:

@@ -13,6 +13,7 @@ from einmix.nodes import (
     Drop,
     Dynamic,
     Gate,
+    Leaf,
     Linear,
     Mix,
     Node,
@@ -27,6 +28,7 @@ from einmix.nodes import (
     Tree,
     Unfold,
     Wrap,
+    missing,
 )
 
 
@@ -36,6 +38,8 @@ def to_value(node: Node) -> Any:
         return [to_value(inner) for inner in node.body]
     if isinstance(node, Tree):
         return {node.text: [[to_value(inner) for inner in branch] for branch in node.branches]}
+    if not isinstance(node, Leaf):
+        raise missing(node, "text")
     return node.text
 
 
@@ -131,7 +135,7 @@ def _moves(text: str) -> tuple[tuple[str, int], ...]:
     moves = []
     for word in text.split():
         at = max(word.rfind("+"), word.rfind("-"))
-        if at < 1 or not word[at + 1 :].isdigit() or len(word) > at + 6:
+        if at < 1 or not word[at + 1 :].isdigit() or len(word) > at + 9:
             raise PatternError(f"{word[:20]!r} is no axis with a distance", hint="as in h+1 w-2")
         moves.append((word[:at], int(word[at:])))
     return tuple(moves)

@@ -7,10 +7,12 @@ from itertools import pairwise, product
 from math import prod
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import pytest
 
 from einmix import Factor, FactorSet, PatternError, count_factorizations
+from einmix.errors import shown
 from einmix.factors import canonical, divisors, pick
 
 EVERY = FactorSet("*")
@@ -192,3 +194,26 @@ def test_bad_patterns_are_refused(pattern: str) -> None:
     fact, hint = str(error.value).splitlines()
     assert fact.endswith("is no pattern of factors")
     assert hint == "  write roles s, g, m with a size or *, joined by dots, as in 'm*.s*' or 'g4.s*'; * alone for all"
+
+
+@pytest.mark.parametrize("pattern", ["m" + "9" * 5000, "m16777217", "s4096.m4097", "m*.g9999999999999"])
+def test_sizes_that_no_axis_has_are_refused(pattern: str) -> None:
+    with pytest.raises(PatternError, match="has an impossible size") as error:
+        FactorSet("s*", pattern)
+    assert len(error.value.summary) < 200
+
+
+@pytest.mark.parametrize("pattern", [4, None, ["m*"], b"m*"])
+def test_patterns_are_texts(pattern: Any) -> None:
+    with pytest.raises(PatternError, match="patterns of factors are texts, not"):
+        FactorSet(pattern)
+
+
+@pytest.mark.parametrize("n", [0, -4, True, 4.0, "4", 2**24 + 1, 10**5000], ids=shown)
+def test_what_is_no_length_has_no_factorisations(n: Any) -> None:
+    for ask in (EVERY.count, count_factorizations, lambda n: list(EVERY.enumerate(n))):
+        with pytest.raises(PatternError, match="an axis cannot have size"):
+            ask(n)
+    if n not in (1, 4):  # of what equals a length, the divisors may be known already
+        with pytest.raises(PatternError, match="an axis cannot have size"):
+            divisors(n)

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise, product
 from math import prod
 from random import Random
+from typing import Any
 
 import algebra
 import numpy as np
@@ -521,6 +522,44 @@ def test_sizes_are_checked(sizes: dict[str, int], fact: str) -> None:
     assert str(error.value).startswith(fact)
     with pytest.raises(PatternError):
         next(enumerate_mixers(**sizes))
+
+
+ANY: Any = Factor
+IMPOSSIBLE: list[tuple[Any, str]] = [
+    ((("c", (Factor("x", 4, 2),)),), "'x' is no role (s shared, g grouped, m mixed)"),
+    ((("c", (Factor("g", 4, 2),)),), "g4:2 changes its size, and only mixed factors can (m4:2)"),
+    ((("c", (Factor("s", 1, 2),)),), "s1:2 changes its size, and only mixed factors can (m1:2)"),
+    ((("c", (Factor("m", 0, 0),)),), "a factor cannot lead from size 0 to 0 (write sizes from 1 to 16777216)"),
+    ((("c", (Factor("m", -4, 4),)),), "a factor cannot lead from size -4 to 4"),
+    ((("c", (Factor("m", 2**24 + 1, 1),)),), "a factor cannot lead from size 16777217 to 1"),
+    ((("c", (Factor("m", 10**5000, 1),)),), "a factor cannot lead from size int of too many digits to 1"),
+    ((("c", (ANY("m", "47", "47"),)),), "a factor cannot lead from size '47' to '47'"),
+    ((("c", (ANY("m", 47.0, 47.0),)),), "a factor cannot lead from size 47.0 to 47.0"),
+    ((("h", (Factor("m", 4, 4), ANY("m", True, 5))),), "a factor cannot lead from size True to 5"),
+    ((("c", (("m", 47, 53),)),), "('m', 47, 53) is no factor (as in Factor(\"m\", 8, 8))"),
+    ((("c", "m4"),), "'m' is no factor"),
+    ((("c", (Factor("m", 2**13, 1), Factor("m", 2**13, 1))),), "m67108864:1 is too long"),
+    ((("c", (Factor("s", 2, 2), Factor("m", 2**23, 1), Factor("g", 2, 2))),), "s2.m8388608:1.g2 is too long"),
+    ((("b", (Factor("m", 4, 4),)),), "'b' cannot be an axis"),
+    ((("h w", (Factor("m", 4, 4),)),), "'h w' is no axis name"),
+    (((3, (Factor("m", 4, 4),)),), "3 is no axis name"),
+    ((("c", ()), ("c", ())), "a mixer has axes, each once, not c c"),
+    ((), "a mixer has axes, each once, not none"),
+]
+
+
+@pytest.mark.parametrize(("axes", "fact"), IMPOSSIBLE, ids=range(len(IMPOSSIBLE)))
+def test_no_mixer_is_made_of_what_its_text_could_not_say(axes: Any, fact: str) -> None:
+    for _ in range(2):  # the second time nothing is remembered either
+        with pytest.raises(PatternError) as error:
+            Mixer(axes)
+        assert error.value.summary.startswith(fact) and len(error.value.summary) < 200
+
+
+@pytest.mark.parametrize("bias", [1, "no", None])
+def test_a_bias_is_there_or_not(bias: Any) -> None:
+    with pytest.raises(PatternError, match="bias cannot be"):
+        Mixer((("c", (Factor("m", 4, 4),)),), bias)
 
 
 # ---------------------------------------------------------------------------------------------------- words

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
-from itertools import product
+from itertools import permutations, product
 from random import Random
 from time import process_time
 from typing import Any, get_args
@@ -46,8 +46,11 @@ from einmix import (
     Unfold,
     Wrap,
     build,
+    emit,
+    flow,
     source,
 )
+from einmix.errors import shown
 from einmix.flow import reach_of
 from einmix.helpers import HELPERS
 from einmix.layers import FastMix
@@ -263,6 +266,83 @@ def test_texts(node: Node, value: Any) -> None:
     assert to_value(node) == value and from_value(value) == node
 
 
+def shortest(value: float) -> str:
+    """Six digits where they are enough, as runs have them, else all."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+AXES = st.sampled_from(["t", "h", "w"])
+SMALL = st.integers(1, 12)
+MOVE = st.tuples(AXES, st.integers(-(2**24), 2**24))
+STARTS = st.just("zero") | st.tuples(
+    st.sampled_from(["", "normal "]), st.floats(1e-12, 1e3).filter(lambda value: value != 1).map(shortest)
+).map("".join)
+ANY_LEAF = st.one_of(
+    st.builds(Mix, algebra.mixers(), STARTS, st.sampled_from(["", "frozen"])),
+    st.builds(Linear, SMALL, st.booleans(), STARTS),
+    st.builds(Norm, st.sampled_from(["layer", "batch", "group"]), st.floats(1e-12, 1) | st.just(1)),
+    st.builds(Activation, st.sampled_from(list(Activation.FORMS))),
+    st.builds(
+        Drop,
+        st.sampled_from(["dropout", "droppath"]),
+        st.floats(-0.0, 0.999) | st.sampled_from([5e-324, 2.3e-308, 0.1 / 7, 0, -0.0]),
+    ),
+    st.builds(Shift, st.lists(MOVE, min_size=1, max_size=4).map(tuple), st.sampled_from(["zeros", "keep"])),
+    st.builds(Shuffle, SMALL),
+    st.builds(Conv, SMALL, st.integers(0, 9), SMALL, st.integers(0, 9), st.booleans()),
+    st.builds(Unfold, SMALL, SMALL, st.integers(0, 9)),
+    st.builds(lambda move, length: Wrap(*move, length), MOVE, SMALL),
+    st.builds(Dynamic, AXES, SMALL, SMALL),
+)
+
+
+def trees(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    branch = st.lists(inner, max_size=2).map(tuple)
+    branches = st.lists(branch, min_size=2, max_size=3).map(tuple)
+    several = [st.builds(kind, branches) for kind in (Sum, Concat, Split)]
+    return st.one_of(
+        *several, *(st.builds(kind, branch) for kind in (Residual, Gate)), st.builds(Reweight, branches, SMALL)
+    )
+
+
+ANY_NODE = st.recursive(ANY_LEAF, trees, max_leaves=5)
+
+
+@given(ANY_NODE, ANY_NODE)
+def test_any_node_reads_back_as_itself_and_no_two_share_a_text(a: Node, b: Node) -> None:
+    for node in (a, b):
+        again = from_value(json.loads(json.dumps(to_value(node))))
+        assert again == node and to_value(again) == to_value(node)
+    assert (to_value(a) == to_value(b)) == (a == b)
+
+
+@given(st.floats(1e-3, 0.9), st.integers(-3, 3))
+def test_numbers_that_differ_by_little_are_two_networks(share: float, steps_off: int) -> None:
+    near = share
+    for _ in range(abs(steps_off)):
+        near = float(np.nextafter(near, steps_off))
+    pairs = [
+        [Drop("droppath", each) for each in (share, near)],
+        [Norm(eps=each) for each in (share, near)],
+        [Linear(4, start=f"normal {shortest(each)}") for each in (share, near)],
+    ]
+    for a, b in pairs:
+        one, other = network((a,)), network((b,))
+        assert (one.id == other.id) == (one == other) == (share == near)
+        assert Architecture.from_json(one.to_json()) == one
+    assert f"DropPath({share!r})".replace("e-0", "e-") in source(network((pairs[0][0],)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), True, "0.1", None, 10**5000], ids=shown)
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    for make in (lambda: Drop("dropout", value), lambda: Norm(eps=value), lambda: Linear(value)):
+        with pytest.raises(PatternError, match="cannot be"):
+            make()
+    if not isinstance(value, (bool, str, int)) and value is not None:
+        with pytest.raises(PatternError, match="a start cannot be"):
+            Linear(4, start=f"normal {value}")
+
+
 REFUSED: list[tuple[Any, str]] = [
     ("norm layer", "'norm layer' is no node (it is written 'norm')"),
     ("norm; eps 1e-5", "'norm; eps 1e-5' is no node (it is written 'norm')"),
@@ -281,6 +361,8 @@ REFUSED: list[tuple[Any, str]] = [
     ("linear 4; start one", "no start 'one' (zero, gate, a number, or normal and a number)"),
     ("linear 4; start gate", "a linear layer does not start as a gate (a mixer over positions does)"),
     ("linear 4; start 0.10", "no start '0.10' (the number is written 0.1)"),
+    ("droppath 0.0142857142857142870", "(it is written 'droppath 0.014285714285714287')"),
+    ("dropout -0", "'dropout -0' is no node (it is written 'dropout 0')"),
     ("linear 4; start ٣", "no start '٣' (the number is written 3)"),
     ("linear 4; start 0", "a start cannot be 0.0 (a number from 1e-12 to 1000)"),
     ("linear 4; start -1", "a start cannot be -1.0 (a number from 1e-12 to 1000)"),
@@ -374,6 +456,7 @@ MISFITS: list[tuple[Node, str]] = [
     (Dynamic("c", 2, 2), "dynamic mixing is along positions, not c"),
     (Dynamic("t", 2, 2), "there is no axis 't' among h=4 w=3 c=4"),
     (Dynamic("h", 3, 2), "4 channels do not divide into 3 segments"),
+    (Residual(("norm",)), "str is no kind of node with a rule for 'through' (write the rule)"),  # type: ignore[arg-type]
 ]
 
 
@@ -382,6 +465,73 @@ def test_sizes_that_do_not_fit(node: Node, words: str) -> None:
     with pytest.raises(PatternError) as error:
         network((node,))
     assert error.value.summary == words
+
+
+FOUR = {"u": 4, "d": 2, "h": 2, "w": 2}
+
+
+@pytest.mark.parametrize("name", cases(FOUR))
+def test_on_four_axes_a_node_runs_or_is_refused(name: str) -> None:
+    """torch has no Conv4d and no BatchNorm4d: that is said of the architecture, not found by building it."""
+    nodes = cases(FOUR)[name]
+    words = {"conv": "a convolution", "norm batch": "a batch norm", "norms": "a batch norm", "sum of": "a convolution"}
+    found = [what for start, what in words.items() if name.startswith(start) or "wide conv" in name]
+    if found:
+        with pytest.raises(PatternError, match=r"stands on 1 to 3 axes and c, not on u=4 d=2 h=2 w=2 c=\d") as error:
+            network(nodes, FOUR)
+        assert error.value.summary.startswith(found[0]) and "(write " in error.value.summary
+    else:
+        arch = network(nodes, FOUR)
+        assert build(arch)(torch.randn(2, WIDTH, *FOUR.values())).shape == (2, 3)
+
+
+def fake(*without: str) -> Any:
+    """A kind of node that nobody knows, with all that nodes say of themselves but this."""
+
+    class Fake:
+        kind, text, branches, node = "fake", "fake", ((Norm(),),), None
+        enter = through = lambda self, sizes: sizes
+        leave = lambda self, sizes, ends: sizes  # noqa: E731
+        touched = lambda self, sizes: frozenset()  # noqa: E731
+        cost = lambda self, sizes: (0, 0)  # noqa: E731
+
+    for name in without:
+        delattr(Fake, name)
+    return Fake()
+
+
+ASKED: dict[str, Callable[[Architecture], object]] = {
+    "cost": lambda arch: arch.params,
+    "touched": lambda arch: arch.untouched(),
+    "reach": lambda arch: arch.reach(),
+    "emit": source,
+    "text": lambda arch: arch.id,
+    "mixer": lambda arch: arch.redundancies(),
+}
+
+
+@pytest.mark.parametrize("name", ["through", "enter", "leave", *ASKED])
+def test_a_kind_of_node_without_a_rule_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule is the same as none of the known ones: not free of cost, not the identity, not nothing to say."""
+    if name in ("enter", "leave"):
+        monkeypatch.setattr("einmix.nodes.Tree", Tree | type(node := fake(name)))
+    else:
+        node = fake(*[name] * (name in ("through", "cost", "touched")))
+    words = f"Fake is no kind of node with a rule for {name!r} (write the rule)"
+    with pytest.raises(PatternError) as error:
+        arch = Architecture((("h", 4), ("c", 4)), (Stage((Linear(4),), ((node, Linear(4)),)),), 3)
+        ASKED[name](arch)
+    assert error.value.summary == words
+    with pytest.raises(PatternError, match="'fake' is no node"):
+        from_value("fake")
+
+
+def test_every_kind_of_node_has_every_rule() -> None:
+    for kind in get_args(Leaf):
+        assert all(hasattr(kind, name) for name in ("through", "touched", "cost", "text"))
+    for kind in get_args(Tree):
+        assert all(hasattr(kind, name) for name in ("enter", "leave", "touched", "cost", "text"))
+    assert set(emit.RULES) == set(flow.RULES) == {*get_args(Leaf), *get_args(Tree)}
 
 
 def nested(depth: int) -> Sequence:
@@ -407,6 +557,24 @@ def test_the_order_of_branches_that_are_summed_says_nothing() -> None:
         assert to_value(from_value(written)) == to_value(kind((a, b, c)))
     for ordered in (Concat, Split):
         assert ordered((a, b)) != ordered((b, a))
+
+
+def test_the_order_of_branches_is_that_of_equal_nodes() -> None:
+    """How somebody wrote a mixer in EinMix is no part of it, and of the order of branches neither."""
+    plain = [Mixer.parse(text) for text in ("h=m4 w=s3 c=g4", "h=s4 w=s3 c=m4", "h=m4 w=m3 c=s4")]
+    layout = rearranged(plain[1], "b c h w -> b h w c0", "c c0", c=4, c0=4, h=4, w=3)
+    other = rearranged(plain[0], "b h w c -> b c h1 w", "c h h1", c=4, h=4, h1=4, w=3)
+    for kind in (Sum, Reweight):
+        for a, b, c in permutations([other, layout, plain[2]]):
+            one, same = kind(((Mix(a),), (Mix(b),), (Mix(c),))), kind(tuple((Mix(each),) for each in plain))
+            assert one == same and to_value(one) == to_value(same)
+            assert network((one,)).id == network((same,)).id and source(network((one,))) == source(network((same,)))
+
+
+def rearranged(equal: Mixer, pattern: str, weight: str, **sizes: int) -> Mixer:
+    found = Mixer.from_einmix(pattern, weight, **sizes)
+    assert found.inputs.keys() == equal.inputs.keys() and found == equal
+    return found
 
 
 # ------------------------------------------------------------------------------------------ how weights start
