@@ -31,6 +31,7 @@ from einmix.nodes import (
     Wrap,
 )
 from einmix.order import redundant
+from einmix.pattern import read_nodes
 from einmix.source import build, source
 from einmix.words import describe
 
@@ -66,6 +67,7 @@ __all__ = [
     "count_factorizations",
     "describe",
     "enumerate_mixers",
+    "read_nodes",
     "redundant",
     "sample_mixer",
     "source",

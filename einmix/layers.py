@@ -9,6 +9,7 @@ import torch
 from einops.layers.torch import EinMix
 from torch import Tensor
 
+from einmix.errors import PatternError
 from einmix.pattern import groups_of
 
 
@@ -16,13 +17,18 @@ class FastMix(EinMix):
     """One matrix product a group, its bias included, between two copies at most.
 
     einops goes through `torch.einsum`, which copies its operands into the same products, adds the bias in a pass of
-    its own over strided memory, and copies again. Layers that mix nothing stay with einops, as one multiplication.
+    its own over strided memory, and copies again. Layers that mix nothing stay with einops, as one multiplication,
+    and so does what mixers have no word for: `...`, `1`, an axis that is summed, a bias where no weight is.
     Ratios: benchmarks/layers.py.
     """
 
     def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: Any):
         super().__init__(pattern, weight_shape, bias_shape, **sizes)
-        self._left, self._right = groups_of(pattern)
+        self._plain = True
+        try:
+            self._left, self._right = groups_of(pattern)
+        except PatternError:
+            return
         left, right = ([name for group in side for name in group] for side in (self._left, self._right))
         weight = weight_shape.split()
         self._grouped = [name for name in weight if name in left and name in right]
@@ -32,11 +38,12 @@ class FastMix(EinMix):
         biased = self._grouped + self._made if bias_shape is None else bias_shape.split()
         self._plain = not (
             self._mixed
+            and all(sizes[name] > 0 for name in weight)
             and set(left) == {*self._grouped, *self._kept, *self._mixed}
             and set(biased) == {*self._grouped, *self._made}
         )
         # Where the innermost axis is kept, it stays innermost: copies then move whole rows, and the weight goes first.
-        self._columns = left[-1] == right[-1] and left[-1] in self._kept
+        self._columns = left[-1:] == right[-1:] and not set(left[-1:]).isdisjoint(self._kept)
         g, k, m, o = self._grouped, self._kept, self._mixed, self._made
         before, self._after, factor = (
             (g + m + k, g + o + k, g + o + m) if self._columns else (g + k + m, g + k + o, g + m + o)
@@ -46,6 +53,9 @@ class FastMix(EinMix):
             self._from_products = [self._after.index(name) for name in right]
             self._weight_order = [weight.index(name) for name in factor]
             self._bias_order = [right.index(name) for name in self._after]
+        # einops looks at the sizes of other axes only where it cuts the input into its axes
+        cut = any(len(group) != 1 for group in self._left)
+        self._known = {name: size for name, size in sizes.items() if cut or name in weight}
         self._sizes = tuple(prod(self.axes_lengths[name] for name in names) for names in (g, m, o))
         self._shapes: dict[torch.Size, tuple[list[int], list[int], list[int]]] = {}
 
@@ -69,7 +79,9 @@ class FastMix(EinMix):
     def _plan(self, shape: torch.Size) -> tuple[list[int], list[int], list[int]]:
         """The shapes of the input cut into its axes, of the products cut into theirs, and of the output."""
         if shape not in self._shapes:
-            sizes = dict(self.axes_lengths)
+            if len(shape) != len(self._left):
+                raise ValueError(f"{self} cannot take an input of shape {tuple(shape)}: it has {len(self._left)} axes")
+            sizes = dict(self._known)
             for group, n in zip(self._left, shape, strict=True):
                 known = prod(sizes.get(name, 1) for name in group)
                 free = [name for name in group if name not in sizes]

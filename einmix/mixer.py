@@ -22,7 +22,7 @@ Axes = tuple[tuple[str, Factors], ...]
 
 _AXIS = re.compile(r"[a-z][a-z0-9]*")
 _FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
-RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape"}
+RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape", "ellipsis"}
 """Names that mean something else: to einops, or as arguments beside the sizes."""
 
 
@@ -92,18 +92,30 @@ class Mixer:
         return cls(tuple(axes.items()), bias)
 
     @classmethod
-    def from_einmix(cls, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> Mixer:
+    def from_einmix(
+        cls,
+        /,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        ellipsis: str | None = None,
+        **sizes: int,
+    ) -> Mixer:
         """Read an EinMix call as it stands in somebody's code, with the sizes of all axes but the batch axis.
+
+        `ellipsis` names the axes that `...` stands for, as in `ellipsis="b h w", h=8, w=8`; the batch may be of them.
 
         >>> str(Mixer.from_einmix("b c (hI h) (wI w) -> b c (hO h) (wO w)", "c hI wI hO wO",
         ...                       c=64, hI=8, h=4, wI=8, w=4, hO=8, wO=8))
         'h=m8.s4 w=m8.s4 c=g64'
 
-        Raises PatternError for what EinMix refuses and for what roles cannot say.
+        Raises PatternError for what EinMix refuses and for what roles cannot say: an axis that is summed, a bias
+        elsewhere, kept axes in another order than that of the input (`einmix.read_nodes` knows shuffled channels).
         """
         from einmix.pattern import read_einmix
 
-        return read_einmix(pattern, weight_shape, bias_shape, sizes)
+        return read_einmix(pattern, weight_shape, bias_shape, ellipsis, sizes)
 
     def einmix(self) -> dict[str, Any]:
         """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last."""

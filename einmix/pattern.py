@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from keyword import iskeyword
 from math import prod
@@ -13,6 +13,7 @@ from typing import Any
 from einmix.errors import PatternError
 from einmix.factors import Factor
 from einmix.mixer import MAX_SIZE, RESERVED, Layout, Mixer
+from einmix.nodes import Mix, Sequence, Shuffle
 
 MAX_NAMES = 26
 """einops' EinMix renames its axes to the letters a to z."""
@@ -48,27 +49,101 @@ class _Call:
         return PatternError(f"{fact}: {self}", text=text, token=span, hint=hint)
 
 
-def read_einmix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, int]) -> Mixer:
-    """The mixer of an EinMix call; its layout keeps the call as it was written."""
-    for text in (pattern, weight_shape, bias_shape or ""):
+def read_einmix(
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
+) -> Mixer:
+    """The mixer of an EinMix call; its layout keeps the call as it was written, with `...` written out."""
+    return _read(_call(pattern, weight_shape, bias_shape, ellipsis, sizes))[0]
+
+
+def read_nodes(
+    pattern: str, weight_shape: str, bias_shape: str | None = None, *, ellipsis: str | None = None, **sizes: int
+) -> Sequence:
+    """The nodes of an EinMix call: its mixer, and a shuffle behind it where the call turns its channels as well.
+
+    >>> [node.text for node in read_nodes("b t (g c) -> b t (c g)", "g", t=5, g=2, c=3)]
+    ['mix t=s5 c=g2.s3', 'shuffle 2']
+
+    Raises PatternError for what is not exactly this pair.
+    """
+    call = _call(pattern, weight_shape, bias_shape, ellipsis, sizes)
+    try:
+        return (Mix(_read(call)[0]),)
+    except PatternError as error:
+        for outer, inner, pattern in _turned(call):
+            try:
+                mixer, outputs = _read(replace(call, pattern=pattern))
+            except PatternError:
+                continue
+            if outputs.get("c") == outer + inner:
+                return Mix(mixer), Shuffle(prod(sizes[name] for name in outer))
+        raise error
+
+
+def _turned(call: _Call) -> Iterator[tuple[list[str], list[str], str]]:
+    """What stands in b and in a, for all ways to see a group of the output as `(a b)`; the pattern with `(b a)`."""
+    before, _, after = call.pattern.partition("->")
+    for group in re.finditer(r"\(([^()]*)\)", after):
+        names = group[1].split()
+        for inner, outer in ((names[:cut], names[cut:]) for cut in reversed(range(1, len(names)))):
+            turned = f"({' '.join(outer + inner)})"
+            yield outer, inner, f"{before}->{after[: group.start()]}{turned}{after[group.end() :]}"
+
+
+def _call(
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
+) -> _Call:
+    """The call with plain spaces, `...` written out."""
+    for text in (pattern, weight_shape, bias_shape or "", ellipsis or ""):
         if not isinstance(text, str):
             raise PatternError(
                 f"pattern, weight and bias are texts, not {text!r}", hint="as in 'b t c -> b t0 c', 't t0'"
             )
     pattern, weight_shape = re.sub(r"\s", " ", pattern), re.sub(r"\s", " ", weight_shape)  # einops knows spaces only
     bias_shape = None if bias_shape is None else re.sub(r"\s", " ", bias_shape)
-    call = _Call(pattern, weight_shape, bias_shape, dict(sizes))
+    return _written_out(_Call(pattern, weight_shape, bias_shape, dict(sizes)), ellipsis)
+
+
+def _written_out(call: _Call, ellipsis: str | None) -> _Call:
+    """The call with the axes that `...` stands for in its place; refused as einops refuses it."""
+    if ellipsis is None:
+        return call
+    dots = r"(?<![^\s()])\.\.\.(?![^\s()])"
+    before, _, after = call.pattern.partition("->")
+    if len(re.findall(dots, before)) != 1 or len(re.findall(dots, after)) != 1:
+        raise call.error(f"there is no '...' on both sides for ellipsis={ellipsis!r}", "...", "write it once on each")
+    if re.search(rf"\([^()]*{dots}", before):
+        raise call.error("'...' stands in parentheses on the left", "...", "einops takes it on the right only")
+    biased = (call.bias_shape or "").split()
+    for name in re.findall(r"[^\s()]+", re.split(dots, after)[0]):
+        if name in biased:
+            raise call.error(f"bias axis {name} stands before '...'", name, "einops takes it behind", right=True)
+    for name in ellipsis.split():
+        if name in (*call.weight_shape.split(), *biased):
+            raise call.error(f"axis {name} is one of '...' and in the weight or bias", "...", "write it out")
+    axes = " ".join(_flat_names(call, ellipsis, "ellipsis"))
+    return replace(call, pattern=re.sub(dots, axes, call.pattern))
+
+
+def _read(call: _Call) -> tuple[Mixer, dict[str, list[str]]]:
+    """The mixer, and the names that make up its output, by axis."""
     left, right = _sides(call)
-    weight = _flat_names(call, weight_shape, "weight")
+    weight = _flat_names(call, call.weight_shape, "weight")
     roles = _roles(call, left, right, weight)
     bias = _bias(call, right, roles)
     batch = _batch(call, left, right, weight)
     _check_names(call, {*roles, batch})
     if set(roles) == {batch}:
         raise call.error("there is no axis besides the batch", "", "as in 'b t c -> b t0 c'")
+    order = _kept_order(call, left, right)
     left, right = ([[name for name in group if name != batch] for group in side] for side in (left, right))
-    axes = _axes([group for group in left if group], [group for group in right if group], roles, sizes)
-    return Mixer(axes, bias, Layout(pattern, weight_shape, bias_shape, tuple(sizes.items())))
+    axes = _axes([group for group in left if group], [group for group in right if group], order, call.sizes)
+    for name, *ends in axes:
+        if max(prod(call.sizes[part] for part in end) for end in ends) > MAX_SIZE:
+            raise call.error(f"axis {name} has an impossible length", "", f"an axis is at most {MAX_SIZE} long")
+    factors = ((name, _factors(source, target, roles, call.sizes)) for name, source, target in axes)
+    layout = Layout(call.pattern, call.weight_shape, call.bias_shape, tuple(call.sizes.items()))
+    return Mixer(tuple(factors), bias, layout), {name: target for name, _, target in axes}
 
 
 def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
@@ -102,7 +177,8 @@ def _groups(call: _Call, side: str, right: bool) -> list[list[str]]:
                 groups.append([])
             continue
         if token == "...":
-            raise call.error("roles cannot say '...'", token, "name the axes that it stands for", right=right)
+            hint = "say which axes it stands for, as in ellipsis='h w', h=8, w=8"
+            raise call.error("roles cannot say '...'", token, hint, right=right)
         if token == "1":
             raise call.error(
                 "roles cannot say an axis of length 1 without a name", token, "name it, give it size 1", right=right
@@ -249,16 +325,58 @@ def _titles(pairs: list[tuple[list[str], list[str]]]) -> list[str]:
     return titles
 
 
-def _axes(
-    left: list[list[str]], right: list[list[str]], roles: dict[str, str], sizes: dict[str, int]
-) -> tuple[tuple[str, tuple[Factor, ...]], ...]:
-    """The named axes, channels last, with their factors from the outside in.
+def _kept_order(call: _Call, left: list[list[str]], right: list[list[str]]) -> list[str]:
+    """The axes kept on both sides, in an order in which the groups of both sides are runs.
 
-    An axis of the input meets the one of the output that keeps a part of it; else one of like name; else the next
+    Whole axes of a tensor in another order are another layout; axes that change places within one are another map.
+    """
+    kept = {*chain(*left)} & {*chain(*right)}
+    runs = {name: [name] for name in chain(*left) if name in kept and call.sizes.get(name) != 1}
+    for group in left + right:
+        for name, following in pairwise(name for name in group if name in runs):
+            run, rest = runs[name], runs[following]
+            if run is rest and following in run[run.index(name) + 1 :][:1]:
+                continue
+            if run is rest or run[-1] != name or rest[0] != following:
+                before, after = (" ".join(text.split()) for text in call.pattern.split("->"))
+                flat = " ".join(chain(*right))
+                fact = f"roles cannot say a permutation, and {name} {following} stand together on the right only"
+                hint = f"write '{before} -> {flat}', then Rearrange('{flat} -> {after}') or, for channels, a shuffle"
+                raise call.error(fact, following, hint, right=True)
+            run += rest
+            runs |= dict.fromkeys(rest, run)
+    return list(dict.fromkeys(chain(*runs.values())))
+
+
+def _axes(
+    left: list[list[str]], right: list[list[str]], order: list[str], sizes: dict[str, int]
+) -> list[tuple[str, list[str], list[str]]]:
+    """The named axes, channels last, each with its parts in the input and in the output from the outside in.
+
+    Tokens are cut into positions where these then stand as they stood in the call; else they are one axis.
+    """
+    axes = _named(_pairs(_segments(left), _segments(right)), [*chain(*left, *right)], order)
+    for end, groups in enumerate((left, right), start=1):
+        wide = [name for axis in axes for name in axis[end] if sizes[name] > 1]
+        for group in groups:
+            names = [name for name in group if sizes[name] > 1]
+            if names and names != wide[wide.index(names[0]) :][: len(names)]:
+                return _named(_pairs(left, right), [*chain(*left, *right)], order)
+    return axes
+
+
+Pair = tuple[list[list[str]], list[list[str]]]
+"""Pieces of the input and of the output that are one axis."""
+
+
+def _pairs(sources: list[list[str]], targets: list[list[str]]) -> list[Pair]:
+    """Every piece of one side with those of the other.
+
+    A piece of the input meets the one of the output that keeps a part of it; else one of like name; else the next
     that is left over. What is then alone has length 1 on the other side.
     """
-    sources, targets = _segments(left), _segments(right)
-    pairs: list[tuple[list[str], list[str]]] = []
+    sources, targets = list(sources), list(targets)
+    pairs: list[Pair] = []
     tests = (
         lambda source, target: set(source) & set(target),
         lambda source, target: _title(source) == _title(target),
@@ -270,33 +388,40 @@ def _axes(
             if meeting:
                 sources.remove(source)
                 taken = meeting if test is tests[0] else meeting[:1]
-                pairs.append((source, [name for target in taken for name in target]))
+                pairs.append(([source], taken))
                 targets = [target for target in targets if target not in taken]
-    pairs += [(source, []) for source in sources] + [([], target) for target in targets]
-    pairs = _united(pairs)
-    names = [*chain(*left, *right)]
-    pairs.sort(key=lambda pair: names.index((pair[0] or pair[1])[0]))
-    factors = [_factors(source, target, roles, sizes) for source, target in pairs]
-    named = zip(_titles(pairs), factors, strict=True)
-    return tuple(sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50)))
+    return _united(pairs + [([source], []) for source in sources] + [([], [target]) for target in targets])
 
 
-def _united(pairs: list[tuple[list[str], list[str]]]) -> list[tuple[list[str], list[str]]]:
-    """Pairs whose kept parts crossed over (an axis of the output drawing on two of the input) joined into one."""
-    united: list[tuple[list[str], list[str]]] = []
+def _united(pairs: list[Pair]) -> list[Pair]:
+    """Pairs whose kept parts crossed over (a piece of the output drawing on two of the input) joined into one."""
+    united: list[Pair] = []
     for source, target in pairs:
-        for other in [pair for pair in united if {*pair[0]} & {*target} or {*pair[1]} & {*source}]:
+        for other in [pair for pair in united if {*chain(*pair[0], *pair[1])} & {*chain(*source, *target)}]:
             united.remove(other)
             source, target = other[0] + source, other[1] + target
         united.append((source, target))
     return united
 
 
+def _named(pairs: list[Pair], names: list[str], order: list[str]) -> list[tuple[str, list[str], list[str]]]:
+    """Pairs with a name each, channels last, and their pieces in the order of what they keep."""
+
+    def place(piece: list[str]) -> int:
+        return next((order.index(name) for name in piece if name in order), len(order))
+
+    ends = [tuple([*chain(*sorted(pieces, key=place))] for pieces in pair) for pair in pairs]
+    ends.sort(key=lambda end: names.index((end[0] or end[1])[0]))
+    named = [(title, source, target) for title, (source, target) in zip(_titles(ends), ends, strict=True)]
+    return sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50))
+
+
 def _factors(source: list[str], target: list[str], roles: dict[str, str], sizes: dict[str, int]) -> tuple[Factor, ...]:
-    """The factors of one axis: kept parts in the order of the input, what is mixed after the part it follows."""
-    runs_in, runs_out = _mixed_runs(source, roles), _mixed_runs(target, roles)
+    """The factors of one axis: kept parts in the order of both sides, what is mixed after the part it follows."""
+    kept = [name for name in source if roles[name] != "m" and sizes[name] > 1]
+    runs_in, runs_out = _mixed_runs(source, kept, roles), _mixed_runs(target, kept, roles)
     factors: list[Factor] = []
-    for anchor in [None, *(name for name in source if roles[name] != "m")]:
+    for anchor in [None, *kept]:
         if anchor is not None:
             factors.append(Factor(roles[anchor], sizes[anchor], sizes[anchor]))
         size, out = (prod(sizes[name] for name in runs.get(anchor, ())) for runs in (runs_in, runs_out))
@@ -304,14 +429,14 @@ def _factors(source: list[str], target: list[str], roles: dict[str, str], sizes:
     return tuple(factors)
 
 
-def _mixed_runs(names: Sequence[str], roles: dict[str, str]) -> dict[str | None, list[str]]:
+def _mixed_runs(names: list[str], kept: list[str], roles: dict[str, str]) -> dict[str | None, list[str]]:
     """The mixed names, by the kept name before them."""
     runs: dict[str | None, list[str]] = {}
-    anchor = None
+    anchor: str | None = None
     for name in names:
         if roles[name] == "m":
             runs.setdefault(anchor, []).append(name)
-        else:
+        elif name in kept:
             anchor = name
     return runs
 
@@ -333,6 +458,10 @@ def write_einmix(mixer: Mixer, *, channels_first: bool = False, all_sizes: bool 
     grouped = [part.input for part in flat if part.factor.role == "g"]
     mixed = [part for part in flat if part.factor.role == "m"]
     weight = grouped + [p.input for p in mixed if p.input] + [p.output for p in mixed if p.output]
+    if not weight:  # EinMix warns of a weight without axes
+        one = _fresh("one", {part.input for part in flat})
+        parts[-1].append(Part(Factor("g", 1, 1), one, one))
+        flat, weight = list(chain(*parts)), [one]
     left = parts[-1:] + parts[:-1] if channels_first else parts
     call: dict[str, Any] = {
         "pattern": f"b {side([p.input for p in axis] for axis in left)} -> "

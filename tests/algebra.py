@@ -95,7 +95,7 @@ def layer_map(layer: torch.nn.Module, *shape: int) -> tuple[np.ndarray, np.ndarr
     with torch.no_grad():
         units = torch.eye(prod(shape), dtype=torch.float64).reshape(-1, *shape)
         bias = layer(torch.zeros(1, *shape, dtype=torch.float64)).flatten()
-        return (layer(units).flatten(1) - bias).T.numpy(), bias.numpy()
+        return (layer(units).reshape(len(units), -1) - bias).T.numpy(), bias.numpy()
 
 
 def square_axes(*sizes: int) -> Iterator[tuple[tuple[Factor, ...], ...]]:

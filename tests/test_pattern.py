@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations, product
 from math import prod
 from typing import Any
 
 import algebra
+import numpy as np
 import pytest
 import torch
 from einops import EinopsError, rearrange
@@ -15,7 +18,7 @@ from einops.layers.torch import EinMix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einmix import Factor, Mixer, PatternError
+from einmix import Architecture, Factor, Mixer, PatternError, Stage, build, read_nodes
 from einmix.pattern import MAX_NAMES, write_einmix
 
 pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
@@ -136,10 +139,16 @@ ROWS = [
     # crossings: what is kept moves from one axis to another
     Row("width into channels", "b (h w) c -> b h (w c)", "c", None, "h=3 w=4 c=5", "h=s3 c=s4.g5",
         "b h (w c) -> b h (w c)"),
-    Row("all crossed", "b a y (x z i) -> b (a x) (y z o)", "i o", None, "a=2 y=3 x=2 z=2 i=3 o=5", "c=s24.m3:5",
-        "b (a y x z i) -> b (a y x z o)"),
-    Row("groups turned", "b t (g c) -> b t (c g)", "g", None, "t=2 g=3 c=4", "t=s2 c=g3.s4",
-        "b t (g c) -> b t (g c)"),
+    Row("group into channels", "b (h g) w -> b h (g w)", "g", "g", "h=3 g=2 w=4", "h=s3.g2.s4 +b",
+        "b (h g w) -> b (h g w)"),
+    Row("what is new goes outside", "b t (g c) -> b t (d g)", "g c d", "g d", "t=5 g=2 c=3 d=4",
+        "t=s5 c=m1:4.g2.m3:1 +b", "b t (g c) -> b t (d g)"),
+    Row("tokens by columns", "b (w h) c -> b (w h0) c", "h h0", None, "w=3 h=4 h0=4 c=5", "h=s3.m4 c=s5"),
+    Row("all in one, c first", "b (c h w) -> b (c h w0)", "w w0", None, "c=2 h=3 w=4 w0=5", "c=s6.m4:5"),
+    Row("channels in front of their columns", "b x z (y i) -> b z (x o y)", "i o", None, "x=2 z=3 y=2 i=3 o=4",
+        "z=s3 c=s2.m1:4.s2.m3:1", "b z (x y i) -> b z (x o y)"),
+    Row("a permuted axis of length 1", "b t (g k c) -> b t (k c g)", "k", None, "t=3 g=1 k=2 c=4", "t=s3 c=g2.s4",
+        "b t (g k c) -> b t (g k c)"),
     Row("a group that the weight forgets is shared", "b t (g c) -> b u (g c)", "t u", None, "t=8 u=8 g=2 c=4",
         "t=m8 c=s8"),
     Row("a number", "b t c -> b t c", "", "", "t=4 c=3", "t=s4 c=s3 +b"),
@@ -221,6 +230,51 @@ def test_raft_up_and_down_make_the_vertical_mixing() -> None:
     up, down = (Mixer.from_einmix(**row.call) for row in ROWS if row.name in ("RaftMLP up", "RaftMLP down"))
     one = Mixer.from_einmix(**next(row for row in ROWS if row.name == "RaftMLP in one").call)
     assert (up.reach().then(down.reach()).matrix() == one.reach().matrix()).all()
+
+
+# ---------------------------------------------------------------------------------------------------- shuffled
+
+
+SHUFFLED = [
+    ("b (g c) t -> b t (c g)", "g", "g", {"t": 2, "g": 3, "c": 4}, ["mix t=s2 c=g3.s4 +b", "shuffle 3"]),
+    ("b (c1 c2 ci) t -> b t (c2 co c1)", "c1 ci co", None, {"c1": 2, "c2": 3, "ci": 4, "co": 5, "t": 2},
+     ["mix t=s2 c=g2.s3.m4:5", "shuffle 2"]),
+    ("b (g1 g2 c) h w -> b (h w) (g2 d g1)", "c d", "d", {"g1": 2, "g2": 3, "c": 1, "d": 2, "h": 3, "w": 2},
+     ["mix h=s3 w=s2 c=s6.m1:2 +b", "shuffle 2"]),
+    ("b c t -> b t0 c", "t t0", None, {"t": 3, "t0": 4, "c": 2}, ["mix t=m3:4 c=s2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "weight", "bias", "sizes", "texts"), SHUFFLED)
+def test_shuffled_channels_are_a_mixer_and_a_shuffle(
+    pattern: str, weight: str, bias: str | None, sizes: dict[str, int], texts: list[str]
+) -> None:
+    """A network of these nodes, which takes `b c ...` as the calls do, has every weight where the call has it."""
+    nodes = read_nodes(pattern, weight, bias, **sizes)
+    assert [node.text for node in nodes] == texts
+    inputs = nodes[0].mixer.inputs
+    body = build(Architecture(tuple(inputs.items()), (Stage(nodes, ()),), 1, head=()))[:-2].double()
+    theirs = EinMix(pattern, weight, bias, **sizes).double()
+    for layer in (theirs, body):
+        for parameter in layer.parameters():
+            parameter.data = torch.arange(1.0, parameter.numel() + 1).double().reshape(parameter.shape)
+    *positions, channels = inputs.values()
+    x = torch.randn(2, channels, *positions, dtype=torch.float64)
+    y = theirs(x)
+    torch.testing.assert_close(body(x).reshape(y.shape), y)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sizes"),
+    [
+        ("b (h w) c -> b (w h) c", {"h": 2, "w": 3, "c": 4}),  # positions
+        ("b (h c) w -> b h (w c)", {"h": 2, "w": 3, "c": 4}),  # from one axis into another
+        ("b t (c1 c2 c3) -> b t (c3 c2 c1)", {"t": 2, "c1": 2, "c2": 3, "c3": 4}),  # no two parts changing places
+    ],
+)
+def test_other_permutations_are_refused_as_nodes_too(pattern: str, sizes: dict[str, int]) -> None:
+    with pytest.raises(PatternError, match="roles cannot say a permutation"):
+        read_nodes(pattern, "", **sizes)
 
 
 # ---------------------------------------------------------------------------------------------------- written
@@ -310,6 +364,9 @@ T = {"t": 8, "t0": 8, "c": 4}
 MANY = {f"a{i}": 1 for i in range(26)}
 ALL = " ".join(MANY)
 
+DOTS = "say which axes it stands for, as in ellipsis='h w', h=8, w=8"
+PERMUTED = "roles cannot say a permutation, and {} stand together on the right only"
+FIRST = "write '{}', then Rearrange('{}') or, for channels, a shuffle"
 SIZES = f"pass an integer from 1 to {2**24}"
 # fmt: off
 REFUSED = [
@@ -319,9 +376,9 @@ REFUSED = [
     ("dots in the weight", call("b t c -> b t0 c", "t t0 ...", **T), "no '...' in the weight shape",
         "name all its axes", "weight_shape", "..."),
     ("dots on the left", call("b ... c -> b c0", "c c0", c=4, c0=4), "roles cannot say '...'",
-        "name the axes that it stands for", "pattern", "..."),
+        DOTS, "pattern", "..."),
     ("dots on both sides", call("... c -> ... c0", "c c0", c=4, c0=4), "roles cannot say '...'",
-        "name the axes that it stands for", "pattern", "..."),
+        DOTS, "pattern", "..."),
     ("a number", call("b 3 c -> b 3 c", "c", c=4), "3 has no name", "name the axis and pass its size, as in n=3",
         "pattern", "3"),
     ("a one", call("b 1 c -> b 1 c", "c", c=4), "roles cannot say an axis of length 1 without a name",
@@ -398,6 +455,22 @@ REFUSED = [
         "roles cannot say a bias that is the same all along c", "write bias_shape='t0 c'", "bias_shape", ""),
     ("bias with no axes", call("b t c -> b t0 c", "t t0", "", **T),
         "roles cannot say a bias that is the same all along t0", "write bias_shape='t0'", "bias_shape", ""),
+    ("groups turned", call("b t (g c) -> b t (c g)", "g", t=2, g=3, c=4), PERMUTED.format("c g"),
+        FIRST.format("b t (g c) -> b t c g", "b t c g -> b t (c g)"), "right", "g"),
+    ("groups turned, and mixed", call("b (c1 c2 ci) -> b (c2 co c1)", "c1 ci co", c1=2, c2=3, ci=4, co=5),
+        PERMUTED.format("c2 c1"), FIRST.format("b (c1 c2 ci) -> b c2 co c1", "b c2 co c1 -> b (c2 co c1)"), "right",
+        "c1"),
+    ("from one axis into another", call("b (h c) w -> b h (w c)", "c", h=2, c=3, w=4), PERMUTED.format("w c"),
+        FIRST.format("b (h c) w -> b h w c", "b h w c -> b h (w c)"), "right", "c"),
+    ("tokens turned", call("b (h w) c -> b (w h) c", "c", h=2, w=3, c=4), PERMUTED.format("w h"),
+        FIRST.format("b (h w) c -> b w h c", "b w h c -> b (w h) c"), "right", "h"),
+    ("all crossed", call("b a y (x z i) -> b (a x) (y z o)", "i o", a=2, y=3, x=2, z=2, i=3, o=5),
+        PERMUTED.format("y z"), FIRST.format("b a y (x z i) -> b a x y z o", "b a x y z o -> b (a x) (y z o)"), "right",
+        "z"),
+    ("between two others", call("b (h w c) -> b (h c) w", "c", h=2, w=3, c=4), PERMUTED.format("h c"),
+        FIRST.format("b (h w c) -> b h c w", "b h c w -> b (h c) w"), "right", "c"),
+    ("a huge axis", call("b (g h) -> b (g h0)", "h h0", g=2**13, h=2**13, h0=1), "axis h has an impossible length",
+        f"an axis is at most {2**24} long", "pattern", ""),
     ("a one in the bias", call("b t c -> b t0 c", "t t0", "1", **T), "'1' in the bias shape is no axis",
         "leave it out or name it", "bias_shape", "1"),
 ]
@@ -488,33 +561,89 @@ def test_whatever_is_written_is_refused_or_a_layer(
     check_call(pattern, weight, bias, sizes)
 
 
+Written = tuple[str, str, str | None, dict[str, int]]
+
+
 @st.composite
-def calls(draw: st.DrawFn) -> tuple[str, str, str | None, dict[str, int]]:
-    """Calls with a meaning: axes in any order and grouping, whatever their roles."""
-    roles = draw(
-        st.dictionaries(
-            st.sampled_from(["t", "h", "hI", "w", "wp", "c", "g", "n", "k", "hw", "o", "d"]),
-            st.sampled_from("sgio"),
-            min_size=1,
-        )
-    )
-    if not set("io").isdisjoint(roles.values()) and draw(st.booleans()):
-        roles = {**roles, "x0": "i", "y0": "o"}
+def calls(draw: st.DrawFn, *, in_order: bool) -> Written:
+    """Calls with a meaning, small, the batch first: axes in any order and grouping, whatever their roles.
+
+    With `in_order` whole axes alone stand in any order: groups are runs of one order of what is kept.
+    """
+    sizes, roles = {}, {}
+    for name in draw(st.permutations(["t", "h", "hI", "w", "wp", "c", "g", "n", "k", "hw", "o", "d"]))[:6]:
+        size, role = draw(st.sampled_from([3, 2, 2, 1])), draw(st.sampled_from("sgioo"))
+        if all(size * prod(sizes[n] for n, r in roles.items() if r not in off) <= 36 for off in ("i", "o")):
+            sizes[name], roles[name] = size, role
     sides = []
     for dropped in "oi":
-        names = draw(st.permutations([name for name, role in roles.items() if role != dropped]))
+        names = [name for name, role in roles.items() if role != dropped]
+        if in_order:
+            for name in [name for name in names if roles[name] in "io"]:
+                names.remove(name)
+                names.insert(draw(st.integers(0, len(names))), name)
+        else:
+            names = draw(st.permutations(names))
         cuts = draw(st.lists(st.integers(0, len(names)), max_size=len(names)).map(lambda found: sorted({0, *found})))
         pieces = [names[a:b] for a, b in zip(cuts, [*cuts[1:], len(names)], strict=True) if a < b]
+        pieces = draw(st.permutations(pieces))
         sides.append(" ".join(["b", *(p[0] if len(p) == 1 else f"({' '.join(p)})" for p in pieces)]))
     weight = draw(st.permutations([name for name, role in roles.items() if role != "s"]))
     bias = [name for name, role in roles.items() if role in "go"] if draw(st.booleans()) else None
-    sizes = {name: draw(st.integers(1, 3)) for name in roles}
     return " -> ".join(sides), " ".join(weight), None if bias is None else " ".join(bias), sizes
 
 
-@given(calls())
-def test_every_meaningful_call_is_read(written: tuple[str, str, str | None, dict[str, int]]) -> None:
-    assert check_call(*written) is not None
+@given(calls(in_order=True))
+def test_whole_axes_in_any_order_are_read_as_the_layer_that_they_are(written: Written) -> None:
+    mixer = check_call(*written)
+    assert mixer is not None
+    assert same_layer(written, mixer)
+
+
+@given(calls(in_order=False))
+def test_axes_in_any_order_are_refused_or_read_as_the_layer_that_they_are(written: Written) -> None:
+    mixer = check_call(*written)
+    assert mixer is None or same_layer(written, mixer)
+
+
+def same_layer(written: Written, mixer: Mixer) -> bool:
+    """Whether einops' layer of the call and the one of the mixer are one, but for the order of whole axes.
+
+    Their matrices hold one weight an entry at most: with weights that are all different, those of the one must stand
+    where those of the other stand, with another number each.
+    """
+    pattern, weight, bias, sizes = written
+    theirs, ours = EinMix(pattern, weight, bias, **sizes), EinMix(**mixer.canonical().einmix())
+    lengths = [[prod(sizes[n] for n in group.split()) for group in groups(end)[1:]] for end in pattern.split("->")]
+    (matrix, offsets), (wanted, wanted_offsets) = (
+        numbered(layer, *shape) for layer, shape in ((theirs, lengths[0]), (ours, mixer.inputs.values()))
+    )
+    if wanted.shape != matrix.shape:
+        return False
+    rows = [orders.ravel() for orders in transposed(lengths[1])]
+    columns = [orders.ravel() for orders in transposed(lengths[0])]
+    return any(
+        one_to_one(matrix[np.ix_(row, column)], wanted) and one_to_one(offsets[row], wanted_offsets)
+        for row, column in product(rows, columns)
+    )
+
+
+def numbered(layer: EinMix, *shape: int) -> tuple[np.ndarray, np.ndarray]:
+    """The layer's matrix and bias when its weights are 1, 2, 3… and its biases too."""
+    for parameter in layer.double().parameters():
+        parameter.data = torch.arange(1.0, parameter.numel() + 1, dtype=torch.float64).reshape(parameter.shape)
+    return algebra.layer_map(layer, *shape)
+
+
+def transposed(shape: list[int]) -> Iterator[np.ndarray]:
+    """The indices of a tensor's elements, its axes in all orders."""
+    return (np.arange(prod(shape)).reshape(shape).transpose(order) for order in permutations(range(len(shape))))
+
+
+def one_to_one(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether the numbers in `b` are those in `a` under other names, zero excepted."""
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1)
+    return bool(((pairs[0] == 0) == (pairs[1] == 0)).all()) and all(len(np.unique(p)) == len(p) for p in pairs)
 
 
 def check_call(pattern: str, weight: str, bias: str | None, sizes: dict[str, int]) -> Mixer | None:
