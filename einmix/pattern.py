@@ -410,7 +410,7 @@ def _named(pairs: list[Pair], names: list[str], order: list[str]) -> list[tuple[
     def place(piece: list[str]) -> int:
         return next((order.index(name) for name in piece if name in order), len(order))
 
-    ends = [tuple([*chain(*sorted(pieces, key=place))] for pieces in pair) for pair in pairs]
+    ends = [([*chain(*sorted(ins, key=place))], [*chain(*sorted(outs, key=place))]) for ins, outs in pairs]
     ends.sort(key=lambda end: names.index((end[0] or end[1])[0]))
     named = [(title, source, target) for title, (source, target) in zip(_titles(ends), ends, strict=True)]
     return sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50))
