@@ -119,6 +119,10 @@ def search(
     width: Sizes = None,
     depth: Sizes = None,
     ratio: Sizes = None,
+    draw: Annotated[
+        str | None,
+        typer.Option(help="Random draws: of networks alike, or ideas (forms, families) first (default: the space's)."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images a batch.")] = None,
@@ -173,6 +177,7 @@ def search(
         width=_sizes(width, "width"),
         depth=_sizes(depth, "depth"),
         ratio=_sizes(ratio, "ratio"),
+        draw=draw,
         epochs=epochs,
         lr=lr,
         batch=batch,

@@ -43,6 +43,7 @@ class Options:
     width: tuple[int, ...] = ()
     depth: tuple[int, ...] = ()
     ratio: tuple[int, ...] = ()
+    draw: str | None = None
     epochs: int | None = None
     lr: float | None = None
     batch: int | None = None

@@ -113,7 +113,8 @@ class Session:
         return {
             "space": {"name": space.space.name, "bias": space.space.bias, "families": families(space)}
             | {name: list(sizes) for name, sizes in space.sizes.items()}
-            | ({"forms": list(space.space.forms)} if space.space.forms else {}),
+            | ({"forms": list(space.space.forms)} if space.space.forms else {})
+            | ({"weights": dict(space.space.weights)} if space.space.weights else {}),
             "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
@@ -271,6 +272,8 @@ def local_executor(make: MakeTrainer, workers: int) -> Executor:
 
 def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:
     """The space on the shape of the data, with the sizes that were asked for."""
+    if options.draw is not None:
+        declared = declared.drawn(options.draw)
     return declared.on(
         dataset.shape,
         channels=dataset.channels,

@@ -133,6 +133,16 @@ class Blocks:
                 total[covered] = either(total.get(covered), each)
         return total
 
+    @cached_property
+    def ideas(self) -> dict[str, int]:
+        """How many blocks every form has, both orders of its parts counted."""
+        ways = {name: sum(fillings.totals[-1].values()) for name, fillings in self._fillings.items()}
+        return {name: (2 if FORMS[name].channels else 1) * number for name, number in ways.items()}
+
+    def ideas_of(self, kind: Kind) -> list[str]:
+        """The form of a kind of blocks."""
+        return [kind[0]]
+
     def _covered(self, name: str) -> frozenset[str]:
         """The axes along which a form moves something, whatever its mixers do."""
         return frozenset(self.place.long if FORMS[name].covers else ())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
 from random import Random
 from typing import Any
 
 from search_spaces.draws import Urn
 from search_spaces.errors import SpaceError
-from search_spaces.networks import Bounds, Counted, Macro, Networks, wider
+from search_spaces.networks import Alphabet, Bounds, Counted, Macro, Networks, wider
 
 
 @dataclass(frozen=True)
@@ -49,27 +51,31 @@ class Budget:
 
 
 class Proposals:
-    """Sizes with kinds of mixers, drawn uniformly over a set of networks that holds all those within a budget.
+    """Sizes with kinds of mixers, drawn exactly from a set of networks that holds all those within a budget.
+
+    Without `weights` all networks are as likely. With weights of families or forms (1 where none is given) a network's
+    chance is as if its sizes were drawn uniformly, then for every block a family or form by its weight, then one of
+    its mixers or blocks uniformly, and all of it again until it mixes along all axes and is within the budget.
 
     Kinds that no other blocks could make up for are left out beforehand. What remains is to reject networks whose
     blocks together are outside the budget: a few microseconds each, for no mixer has been drawn yet.
     """
 
-    def __init__(self, networks: Iterable[Networks], budget: Budget):
-        self._budget = budget
+    def __init__(self, networks: Iterable[Networks], budget: Budget, weights: Mapping[str, int] | None = None):
+        self._budget, self._weights = budget, weights or {}
         self._networks = {each.macro: each for each in networks}
         self._sequences: dict[Macro, _Sequences] = {}
         self._macros = Urn({macro: self._total(each) for macro, each in self._networks.items()})
         self.total = self._macros.total
 
-    def _total(self, networks: Networks) -> int:
-        """How many networks remain; where all do, there is no need to look at their kinds yet."""
-        within = networks.bounds and self._budget.holds(networks.bounds)
+    def _total(self, networks: Networks) -> int | Fraction:
+        """How many networks remain, or their weight; where all do, there is no need to look at their kinds yet."""
+        within = not self._weights and networks.bounds and self._budget.holds(networks.bounds)
         return networks.count if within else self._of(networks.macro).total
 
     def _of(self, macro: Macro) -> _Sequences:
         if macro not in self._sequences:
-            self._sequences[macro] = _Sequences(self._networks[macro], self._budget)
+            self._sequences[macro] = _Sequences(self._networks[macro], self._budget, self._weights)
         return self._sequences[macro]
 
     def draw(self, rng: Random) -> tuple[Macro, list[Any]] | None:
@@ -83,25 +89,28 @@ class Proposals:
 
 
 class _Sequences:
-    """Sequences of kinds that together mix along all axes, by their number of networks: each kind within a budget."""
+    """Sequences of kinds that together mix along all axes, by their networks' weight: each kind within a budget."""
 
-    def __init__(self, networks: Networks, budget: Budget):
+    def __init__(self, networks: Networks, budget: Budget, weights: Mapping[str, int]):
         self._kinds: list[dict[frozenset[str], Urn[Counted]]] = []  # by place, and axes mixed
         known: dict[int, dict[frozenset[str], Urn[Counted]]] = {}  # places with one alphabet are alike
+        scale = 1  # whole numbers stand for so many times a network's weight
         for place, alphabet in enumerate(networks.alphabets):
+            chances, part = _chances(alphabet, weights)
+            scale *= part
             if id(alphabet) not in known:
-                known[id(alphabet)] = _affordable(networks, place, budget)
+                known[id(alphabet)] = _affordable(networks, place, budget, chances)
             self._kinds.append(known[id(alphabet)])
         self._steps: list[dict[frozenset[str], Urn[frozenset[str]]]] = []  # by place, and axes mixed so far
         ways = {covered: int(networks.covers([covered])) for covered in networks.subsets}
         for kinds in reversed(self._kinds):
             step = {
-                covered: Urn({more: urn.total * ways[(covered | more) & networks.axes] for more, urn in kinds.items()})
+                covered: Urn({more: urn.sum * ways[(covered | more) & networks.axes] for more, urn in kinds.items()})
                 for covered in ways
             }
             self._steps.insert(0, step)
-            ways = {covered: urn.total for covered, urn in step.items()}
-        self._axes, self.total = networks.axes, ways[frozenset()]
+            ways = {covered: urn.sum for covered, urn in step.items()}
+        self._axes, self.total = networks.axes, Fraction(ways[frozenset()], scale)
 
     def draw(self, rng: Random) -> list[Counted]:
         covered, chosen = frozenset[str](), []
@@ -112,7 +121,9 @@ class _Sequences:
         return chosen
 
 
-def _affordable(networks: Networks, place: int, budget: Budget) -> dict[frozenset[str], Urn[Counted]]:
+def _affordable(
+    networks: Networks, place: int, budget: Budget, chances: Mapping[str, int]
+) -> dict[frozenset[str], Urn[Counted]]:
     """The kinds of letters at a place that others make up for: together they mix all axes and meet the budget."""
     alphabet, others = networks.alphabets[place], networks.others(place)
     rests: dict[frozenset[str], Bounds | None] = {}
@@ -126,5 +137,17 @@ def _affordable(networks: Networks, place: int, budget: Budget) -> dict[frozense
         if rest := rests[each.covered]:
             (a, b, c, d), params, macs = rest, each.params, each.macs
             if budget.meets((a + params, b + params, c + macs, d + macs)):
-                kinds.setdefault(each.covered, {})[each] = each.number
+                chance = sum(chances[name] for name in alphabet.ideas_of(each.kind)) if chances else 1
+                kinds.setdefault(each.covered, {})[each] = each.number * chance
     return {covered: Urn(members) for covered, members in kinds.items()}
+
+
+def _chances(alphabet: Alphabet, weights: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """For every family or form how likely each of its letters is where it is drawn first, in parts of a number."""
+    if not weights:
+        return {}, 1
+    heavy = {name: weights.get(name, 1) for name in alphabet.ideas}
+    common = lcm(*alphabet.ideas.values())
+    return {name: weight * (common // alphabet.ideas[name]) for name, weight in heavy.items()}, common * sum(
+        heavy.values()
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
+from math import lcm
 from random import Random
 from typing import Generic, TypeVar
 
@@ -16,14 +18,18 @@ T = TypeVar("T")
 
 
 class Urn(Generic[T]):
-    """Keys drawn with a chance in proportion to their weights, exactly: whole numbers of any size."""
+    """Keys drawn with a chance in proportion to their weights, exactly: whole numbers of any size, or fractions."""
 
-    def __init__(self, weights: Mapping[T, int]):
-        self._keys, self._cumulative = list(weights), list(accumulate(weights.values()))
-        self.total = self._cumulative[-1] if weights else 0
+    def __init__(self, weights: Mapping[T, int | Fraction]):
+        scale = lcm(*(weight.denominator for weight in weights.values()))
+        whole = (weight.numerator * (scale // weight.denominator) for weight in weights.values())
+        self._keys, self._cumulative = list(weights), list(accumulate(whole))
+        self.sum = self._cumulative[-1] if weights else 0
+        """Of the weights as whole numbers; `total` is that of the weights as they were given."""
+        self.total = Fraction(self.sum, scale)
 
     def draw(self, rng: Random) -> T:
-        return self._keys[bisect(self._cumulative, rng.randrange(self.total))]
+        return self._keys[bisect(self._cumulative, rng.randrange(self.sum))]
 
 
 def draw_factors(chosen: FactorSet, n: int, profile: Profile, rng: Random) -> Factors:

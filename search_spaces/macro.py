@@ -13,4 +13,5 @@ SPACE = Space(
     stages=(1, 2),
     norm=("layer", "affine", "batch"),
     scale=("none", "0.1"),
+    weights=dict.fromkeys(FORMS, 1),
 )

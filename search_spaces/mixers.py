@@ -80,6 +80,19 @@ class Mixers:
         """How many mixers there are by the spatial axes that they mix, and their bounds."""
         return extremes(self.kinds)
 
+    @cached_property
+    def ideas(self) -> dict[str, int]:
+        """How many mixers every family has; one of several families counts in each."""
+        found: dict[str, int] = {}
+        for kind, number in self.counts.items():
+            for name in self.ideas_of(kind):
+                found[name] = found.get(name, 0) + number
+        return found
+
+    def ideas_of(self, kind: Kind) -> list[str]:
+        """The families of a kind of mixers."""
+        return [self.names[index] for index in sorted(kind[0])]
+
     def mixed(self, mixer: Mixer) -> frozenset[str]:
         """The axes along which a mixer mixes."""
         return mixer.mixed

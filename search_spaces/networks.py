@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
@@ -28,13 +28,21 @@ class Counted(NamedTuple):
 
 
 class Alphabet(Protocol):
-    """What one place of a network may hold: letters, counted by kind, listed lazily, drawn uniformly."""
+    """What one place of a network may hold: letters, counted by kind, listed lazily, drawn uniformly.
+
+    `ideas` are its families or forms, each with the number of letters that it has; `ideas_of` names those of a kind.
+    """
 
     @property
     def kinds(self) -> Sequence[Counted]: ...
 
     @property
     def extremes(self) -> Mapping[frozenset[str], tuple[int, Bounds]]: ...
+
+    @property
+    def ideas(self) -> Mapping[str, int]: ...
+
+    def ideas_of(self, kind: Any) -> Collection[str]: ...
 
     def mixed(self, letter: Letter) -> frozenset[str]: ...
 

@@ -87,15 +87,15 @@ class SearchSpace:
         every = map(self.networks, self.macros)
         return [networks for networks in every if networks.bounds and budget.meets(networks.bounds)]
 
-    def _propose(self, budget: Budget) -> Proposals:
-        return Proposals(self._possible(budget), budget)
+    def _propose(self, budget: Budget, weighted: bool) -> Proposals:
+        return Proposals(self._possible(budget), budget, self.space.weights if weighted else None)
 
     def sample(self, rng: Random, budget: Budget | None = None) -> Architecture:
-        """One architecture, uniformly among all, or among those within the budget.
+        """One architecture among all, or among those within the budget: uniformly, or by the space's weights.
 
         Raises SpaceError where nothing, or next to nothing, is within the budget.
         """
-        proposals = self._proposals(budget or Budget())
+        proposals = self._proposals(budget or Budget(), weighted=True)
         if not proposals.total:
             self.check(budget)
         for _ in range(MAX_TRIES if proposals.total else 0):
@@ -107,9 +107,9 @@ class SearchSpace:
 
     def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
         """The estimated share of all architectures that are within the budget."""
-        proposals = self._proposals(budget)
+        proposals = self._proposals(budget, weighted=False)
         hits = sum(proposals.draw(rng) is not None for _ in range(tries if proposals.total else 0))
-        return hits * proposals.total / (tries * max(self.count(), 1))
+        return hits * int(proposals.total) / (tries * max(self.count(), 1))
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture once, lazily."""

@@ -23,6 +23,9 @@ POSITIONS = (16, 256)
 SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8, "stages": 8}
 """The sizes of a network, each with the largest that a space may name: larger ones are mistakes."""
 
+DRAWS = "networks", "ideas"
+"""What a random draw can be uniform over; ideas are forms or families, and then come networks."""
+
 WORDS = {"norm": ("layer", "affine", "batch"), "scale": ("none", "1", "0.1", "0.01", "0.0001")}
 """What else is alike in all blocks of a network: what stands before each branch, and where LayerScale starts."""
 
@@ -64,6 +67,9 @@ class Space:
     Each of patch, width, depth and ratio (of the MLP) lists the sizes to choose from. Without a patch size those are
     taken that leave 16 to 256 positions. `on` binds the declaration to the shape of a data set.
 
+    A random draw is uniform over networks. With `weights` of families or forms (those left out have 1) it is uniform
+    over sizes, then by weight over families or forms, block by block, then uniform over what is in them.
+
     >>> space = Space("mine", "local mixing, weights per channel", (Family("local", "s*.m*", "g*"),), depth=(2,))
     >>> space.on({"h": 8, "w": 8}, channels=1, classes=10).count()
     578
@@ -81,6 +87,7 @@ class Space:
     stages: tuple[int, ...] = (1,)
     norm: tuple[str, ...] = ("layer",)
     scale: tuple[str, ...] = ("none",)
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_name(self.name, "a space")
@@ -101,8 +108,31 @@ class Space:
                 raise SpaceError(f"space {self.name!r}: {name} is a tuple of {', '.join(known)}, not {words!r}")
         if not self.forms and (self.stages, self.norm, self.scale) != ((1,), ("layer",), ("none",)):
             raise SpaceError(f"space {self.name!r}: stages, norm and scale are for spaces of forms")
+        self._check_weights()
         if not isinstance(self.bias, bool):
             raise SpaceError(f"space {self.name!r}: bias is True or False, not {self.bias!r}")
+
+    @property
+    def ideas(self) -> tuple[str, ...]:
+        """The names of the forms, or of the families."""
+        return self.forms or tuple(family.name for family in self.families)
+
+    def drawn(self, over: str) -> Space:
+        """The space with random draws over "networks", or over "ideas" (forms or families) and then networks.
+
+        Raises SpaceError for any other word.
+        """
+        if over not in DRAWS:
+            raise SpaceError(f"draws are over {' or '.join(DRAWS)}, not {over!r}")
+        return replace(self, weights={} if over == "networks" else self.weights or dict.fromkeys(self.ideas, 1))
+
+    def _check_weights(self) -> None:
+        weights, known = self.weights, self.ideas
+        if not isinstance(weights, Mapping) or not all(
+            name in known and type(weight) is int and 1 <= weight <= 2**16 for name, weight in weights.items()
+        ):
+            fact = f"weights is a dict from {', '.join(known)} to whole numbers from 1 to {2**16}"
+            raise SpaceError(f"space {self.name!r}: {fact}, not {weights!r}")
 
     @property
     def sizes(self) -> dict[str, tuple[Any, ...]]:
