@@ -159,11 +159,11 @@ class Serial:
             try:
                 return on_rung(number, score)
             except Exception as error:
-                raise _DriverError(error) from error
+                raise DriverError(error) from error
 
         try:
             return [Done(number, run_job(self._trainer, job, report), 0)]
-        except _DriverError as carried:
+        except DriverError as carried:
             raise carried.error from None
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ class Serial:
         self.close()
 
 
-class _DriverError(BaseException):
+class DriverError(BaseException):
     """Carries an error of `on_rung` through a trainer, which is not to blame for it, to the driver."""
 
     def __init__(self, error: Exception) -> None:

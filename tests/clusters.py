@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,22 @@ def cluster(*nodes: int | tuple[int, int]) -> Iterator[Nodes]:
 
 
 @contextlib.contextmanager
+def node(address: str, cpus: int, grace: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Another node of a cluster, of a process that does at SIGTERM what that of `ray start --block` does.
+
+    It is drained as one that is preempted, and `grace` seconds later it is no more.
+    """
+    environment = importing() | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(grace)}
+    command = [sys.executable, __file__, address, str(cpus)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield process
+    finally:
+        kill_session(process.pid)
+        process.wait()
+
+
+@contextlib.contextmanager
 def head(port: int, cpus: int, environment: dict[str, str]) -> Iterator[None]:
     """A cluster of one node as `ray start` makes it, which is killed at the end."""
     command = f"{sys.executable} -m ray.scripts.scripts start --head --port {port} --num-cpus {cpus} --block"
@@ -129,5 +146,19 @@ def _host(sizes: list[str]) -> None:
     cluster.shutdown()
 
 
+def _node(address: str, cpus: int) -> None:
+    """Is a node until it is told to end."""
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    ports = {"min_worker_port": 0, "max_worker_port": 0, "node_manager_port": 0, "dashboard_agent_listen_port": None}
+    memory = {"object_store_memory": 150 * 2**20}
+    Node(RayParams(gcs_address=address, num_cpus=cpus, include_log_monitor=False, **memory, **ports), head=False)
+    while True:
+        signal.pause()
+
+
 if __name__ == "__main__":
+    if ":" in sys.argv[1]:
+        _node(sys.argv[1], int(sys.argv[2]))
     _host(sys.argv[1:])

@@ -13,9 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from clusters import cluster, head, surroundings
+from clusters import cluster, head, node, surroundings
 from searches import Noting, notes, plan, search_in, tiny
 from stubs import accuracy, alive, gone, importing, make_stub, stub_job
 from test_kill import facts, needs_proc, results
@@ -48,9 +49,12 @@ class Stream:
         while not condition():
             assert time.monotonic() < deadline
             while self.submitted < len(self.outcomes) + 6:
-                self.executor.submit(self.submitted, stub_job(f"net{self.submitted}", ms=50))
-                self.submitted += 1
+                self.submit(ms=50)
             self._wait()
+
+    def submit(self, do: str = "learn", **facts: Any) -> None:
+        self.executor.submit(self.submitted, stub_job(f"net{self.submitted}", do, **facts))
+        self.submitted += 1
 
     def end(self) -> None:
         """Every job has come back, once, as it should."""
@@ -80,6 +84,26 @@ def test_nodes_come_and_go_and_a_worker_dies_and_every_job_is_done_once():
         stream.until(lambda: sum(map(alive, stream.pids)) == 2)
         stream.end()
     assert [pid for pid in stream.pids if not gone(pid)] == []
+
+
+@needs_proc
+def test_a_node_that_is_told_to_end_strands_no_job(tmp_path):
+    """It is drained as one that is preempted: nothing is begun there, and what outlasts its grace is done elsewhere."""
+    with cluster(0) as nodes, RayWorkers(make_stub, Settings(nodes.address)) as executor:
+        stream = Stream(executor)
+        with node(nodes.address, 1, grace=0.5) as first:
+            stream.until(lambda: len(stream.pids) == 1)
+            # by its epochs no straggler, which would be copied: it has to be known as lost
+            stream.submit("note pids", ms=1, epochs=2000, folder=str(tmp_path))
+            stream.until(lambda: list(tmp_path.iterdir()))
+            first.terminate()
+            with node(nodes.address, 1, grace=600.0) as second:
+                stream.until(lambda: len(list(tmp_path.iterdir())) == 2 and len(stream.pids) == 2)
+                second.terminate()
+                nodes.add(1)
+                stream.until(lambda: len(stream.pids) == 3 and second.poll() is not None)  # it had nothing to wait for
+        stream.end()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_trainings_share_gpus_where_there_are_any_and_leave_the_other_nodes_alone():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from stubs import stub_job
 
 from nas.cluster import desk as desks
-from nas.cluster.desk import Closed, Desk, Ended, Lost, Rung, Task
+from nas.cluster.desk import Closed, Desk, Ended, Leave, Lost, Opened, Opening, Refused, Rung, Task
 from nas.trial import Outcome, Score
 
 GOOD = Outcome("complete", (Score(3, 0.1, 0.9),), seconds=3.0)
+SCORE = Score(1, 0.5, 0.5)
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -25,30 +27,78 @@ def task(number: int) -> Task:
     return Task(number, stub_job(f"net{number}"))
 
 
-async def with_jobs(*numbers: int, patience: float = 0.0) -> Desk:
-    desk = Desk(patience)
-    for number in numbers:
-        await desk.submit(task(number))
-    return desk
+class Callers:
+    """Those who call a desk, lanes and driver; with `twice` each makes every call again, as where no answer came."""
+
+    def __init__(self, twice: bool, patience: float = 0.0):
+        self.desk, self.twice = Desk(patience), twice
+        self.openings: dict[int, Opening] = {}
+        self.numbers, self.known = count(1), 0
+
+    async def submit(self, *tasks: Task, first: bool = False) -> None:
+        for task in tasks:
+            number = next(self.numbers)
+            await self._call(lambda task=task, number=number: self.desk.submit(number, task, first=first))
+
+    async def open(self, lane: int, node: str = "") -> None:
+        """Opens a lane, be it for the first time."""
+        opening = self.openings[lane] = Opening(lane, str(next(self.numbers)))
+        await self._call(lambda: self.desk.opened(opening, "10.0.0.1", {}, node))
+
+    async def next(self, lane: int) -> Any:
+        if lane not in self.openings:
+            await self.open(lane)
+        opening, number = self.openings[lane], next(self.numbers)
+        return await self._call(lambda: self.desk.next(opening, number))
+
+    async def given(self, *lanes: int) -> list[int | None]:
+        """The numbers of the jobs that lanes are given, one after the other."""
+        tasks = [await self.next(lane) for lane in lanes]
+        return [each and each.number for each in tasks]
+
+    async def rung(self, number: int, score: Score = SCORE) -> bool:
+        return await self._call(lambda: self.desk.rung(task(number), score))
+
+    async def answer(self, number: int, epoch: int, go_on: bool) -> None:
+        await self._call(lambda: self.desk.answer(number, epoch, go_on))
+
+    async def done(self, lane: int, number: int, outcome: Outcome = GOOD) -> None:
+        opening = self.openings.get(lane, Opening(lane, ""))
+        await self._call(lambda: self.desk.done(opening, task(number), outcome))
+
+    async def gone(self, lane: int, cause: str) -> None:
+        await self._call(lambda: self.desk.gone(lane, cause))
+
+    async def news(self) -> list[Any]:
+        """All that is new, but that lanes are open."""
+        found = await self._call(lambda: self.desk.news(self.known, 1))
+        self.known += len(found)
+        return [news for news in found if not isinstance(news, Opened)]
+
+    async def _call(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        answer = await call()
+        if self.twice:
+            assert await call() == answer
+        return answer
 
 
-async def numbers(desk: Desk, *lanes: int) -> list[int | None]:
-    """What these lanes are given, one after the other."""
-    tasks = [await desk.next(lane) for lane in lanes]
-    return [each and each.number for each in tasks]
+@pytest.fixture(params=[False, True], ids=["once", "twice"])
+def make(request) -> Callable[..., Callers]:
+    return lambda patience=0.0: Callers(request.param, patience)
 
 
-def test_jobs_are_handed_out_in_order_and_a_lane_without_one_is_closed():
+def test_jobs_are_handed_out_in_order_and_a_lane_without_one_is_closed(make):
     async def story():
-        desk = await with_jobs(5, 6)
-        return await numbers(desk, 0, 1, 2)
+        desk = make()
+        await desk.submit(task(5), task(6))
+        return await desk.given(0, 1, 2)
 
     assert run(story()) == [5, 6, None]
 
 
-def test_a_waiting_lane_gets_the_job_that_comes():
+def test_a_waiting_lane_gets_the_job_that_comes(make):
     async def story():
-        desk = Desk(patience=5)
+        desk = make(patience=5)
         waiting = asyncio.create_task(desk.next(0))
         await asyncio.sleep(0.01)
         await desk.submit(Task(1, stub_job("a")))
@@ -57,14 +107,28 @@ def test_a_waiting_lane_gets_the_job_that_comes():
     assert run(story()) == 1
 
 
-def test_what_a_lane_had_under_way_is_lost_with_it_and_comes_first_when_it_comes_back():
+def test_a_lane_that_asks_again_while_it_waits_gets_one_job(make):
     async def story():
-        desk = await with_jobs(1, 2, 3)
-        given = await numbers(desk, 0)
+        desk = make(patience=5)
+        await desk.open(0)
+        waiting = [asyncio.create_task(desk.desk.next(desk.openings[0], 1)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        await desk.submit(task(1), task(2))
+        await desk.open(1)
+        return await asyncio.gather(*waiting), await desk.given(1)
+
+    assert run(story()) == ([task(1), task(1)], [2])
+
+
+def test_what_a_lane_had_under_way_is_lost_with_it_and_comes_first_when_it_comes_back(make):
+    async def story():
+        desk = make()
+        await desk.submit(task(1), task(2), task(3))
+        given = await desk.given(0)
         await desk.gone(0, "signal 9")
-        news = await desk.news(1)
+        news = await desk.news()
         await desk.submit(task(1), first=True)
-        return given, news, await numbers(desk, 1, 0)
+        return given, news, await desk.given(1, 0)
 
     given, news, after = run(story())
     assert given == [1]
@@ -72,115 +136,189 @@ def test_what_a_lane_had_under_way_is_lost_with_it_and_comes_first_when_it_comes
     assert after == [1, None]  # a lane that was given up gets nothing, should it be alive after all
 
 
-def test_the_first_outcome_of_a_job_is_its_only_one():
+def test_a_lane_that_is_opened_anew_has_lost_what_it_had(make):
+    """Of a node that was drained Tune tells nobody: it opens the lane again, somewhere else."""
+
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1), task(2))
+        await desk.given(0, 1)
+        before = desk.openings[0]
+        await desk.open(0)
+        news = await desk.news()
+        await desk.submit(task(1), first=True)
+        return news, await desk.desk.next(before, 99), await desk.given(0)
+
+    news, before, after = run(story())
+    assert news == [Lost(1, "its node was drained")]
+    assert (before, after) == (None, [1])
+
+
+def test_a_lane_on_a_node_that_is_drained_ends_its_job_and_gets_no_other(make):
+    async def story():
+        desk = make(patience=5)
+        await desk.submit(task(1), task(2))
+        await desk.open(0, "leaving")
+        await desk.open(1, "staying")
+        await desk.given(0)
+        await desk.desk.drain({"leaving", "another"})
+        await desk.done(0, 1)
+        first = await desk.next(0)
+        given = await desk.given(1)
+        waiting = asyncio.create_task(desk.next(1))  # patiently
+        await asyncio.sleep(0.01)
+        await desk.desk.drain({"staying"})
+        return first, given, await waiting, await desk.news()
+
+    assert run(story()) == (Leave(), [2], Leave(), [Ended(1, GOOD, 0)])
+
+
+def test_the_first_outcome_of_a_job_is_its_only_one(make):
+    async def story():
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
-        await desk.done(0, task(1), GOOD)
-        await desk.done(0, task(1), Outcome("failed"))
+        await desk.done(0, 1)
+        await desk.done(0, 1, Outcome("failed"))
         await desk.gone(0, "late")
-        return await desk.news(1)
+        return await desk.news()
 
     assert run(story()) == [Ended(1, GOOD, 0), Closed(0, "late")]
 
 
-def test_a_lane_that_was_cut_off_may_still_bring_its_outcome():
+def test_a_lane_that_was_cut_off_may_still_bring_its_outcome(make):
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
         await desk.gone(0, "cut off")
         await desk.submit(task(1), first=True)
-        await desk.done(0, task(1), GOOD)
-        return [type(news) for news in await desk.news(1)], await numbers(desk, 1)
+        await desk.done(0, 1)
+        return [type(news) for news in await desk.news()], await desk.given(1)
 
     assert run(story()) == ([Lost, Closed, Ended], [None])
 
 
 @pytest.mark.parametrize("go_on", [True, False])
-def test_a_rung_waits_for_its_answer_and_copies_of_a_job_get_the_same(go_on):
+def test_a_rung_waits_for_its_answer_and_copies_of_a_job_get_the_same(go_on, make):
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
-        asked = [asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5))) for _ in range(2)]
-        news = await desk.news(1)
+        asked = [asyncio.create_task(desk.rung(1)) for _ in range(2)]
+        news = await desk.news()
         await desk.answer(1, 1, go_on)
         await desk.answer(1, 1, not go_on)
         return news, await asyncio.gather(*asked)
 
-    assert run(story()) == ([Rung(1, Score(1, 0.5, 0.5))], [go_on, go_on])
+    assert run(story()) == ([Rung(1, SCORE)], [go_on, go_on])
 
 
-def test_a_rung_of_a_job_that_is_over_ends_it_there():
+def test_a_rung_of_a_job_that_is_over_ends_it_there(make):
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
-        asked = asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5)))
+        asked = asyncio.create_task(desk.rung(1))
         await asyncio.sleep(0.01)
-        await desk.done(1, task(1), GOOD)
-        return await asked, await desk.rung(task(1), Score(2, 0.5, 0.5))
+        await desk.done(1, 1)
+        return await asked, await desk.rung(1, Score(2, 0.5, 0.5))
 
     assert run(story()) == (False, False)
 
 
-def test_an_idle_lane_trains_what_a_straggler_holds_up(monkeypatch):
+def test_an_idle_lane_trains_what_a_straggler_holds_up(make, monkeypatch):
     monkeypatch.setattr(desks, "LEAST", 0.02)
     monkeypatch.setattr(desks, "STRAGGLER", 0.001)
+    monkeypatch.setattr(desks, "LOOK", 0.01)
 
     async def story():
-        desk = await with_jobs(1, 2, patience=5)
-        assert await numbers(desk, 0, 1) == [1, 2]
-        await desk.done(0, task(1), GOOD)  # nothing is slow before something was quicker
-        again = await numbers(desk, 0)
-        await desk.done(0, task(2), GOOD)
-        await desk.done(1, task(2), GOOD)
-        return again, [news.lane for news in await desk.news(1) if isinstance(news, Ended)]
+        desk = make(patience=5)
+        await desk.submit(task(1), task(2))
+        assert await desk.given(0, 1) == [1, 2]
+        await desk.done(0, 1)  # nothing is slow before something was quicker
+        again = await desk.given(0)
+        await desk.done(0, 2)
+        await desk.done(1, 2)
+        return again, [news.lane for news in await desk.news() if isinstance(news, Ended)]
 
     assert run(story()) == ([2], [0, 0])
 
 
-def test_a_copied_job_is_lost_only_with_its_last_lane(monkeypatch):
+def test_a_copied_job_is_lost_only_with_its_last_lane(make, monkeypatch):
     monkeypatch.setattr(desks, "LEAST", 0.0)
     monkeypatch.setattr(desks, "STRAGGLER", 0.0)
 
     async def story():
-        desk = await with_jobs(1, 2)
+        desk = make()
+        await desk.submit(task(1), task(2))
         await desk.next(0)
-        await desk.done(0, task(1), GOOD)
-        assert await numbers(desk, 0, 1, 2) == [2, 2, None]  # one copy is enough
+        await desk.done(0, 1)
+        assert await desk.given(0, 1, 2) == [2, 2, None]  # one copy is enough
         await desk.gone(0, "x")
         await desk.gone(1, "y")
-        return [type(news) for news in await desk.news(1)]
+        return [type(news) for news in await desk.news()]
 
     assert run(story()) == [Ended, Closed, Lost, Closed]
 
 
-def test_a_number_that_is_used_again_gets_no_outcome_of_the_job_before():
+def test_a_number_that_is_used_again_gets_no_outcome_of_the_job_before(make):
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
-        await desk.done(0, task(1), GOOD)
+        await desk.done(0, 1)
         await desk.submit(Task(1, stub_job("another")))
-        await desk.done(1, task(1), GOOD)
-        return await desk.rung(task(1), Score(1, 0.5, 0.5)), await numbers(desk, 2), len(await desk.news(1))
+        await desk.done(1, 1)
+        return await desk.rung(1), await desk.given(2), len(await desk.news())
 
     assert run(story()) == (False, [1], 1)
 
 
-def test_a_lane_that_was_given_up_opens_no_more_and_waits_for_nothing():
+def test_a_lane_that_was_given_up_opens_no_more_and_waits_for_nothing(make):
     async def story():
-        desk = await with_jobs(1)
+        desk = make()
+        await desk.submit(task(1))
         await desk.next(0)
-        asked = asyncio.create_task(desk.rung(task(1), Score(1, 0.5, 0.5)))
+        asked = asyncio.create_task(desk.rung(1))
         await asyncio.sleep(0.01)
         await desk.gone(0, "cut off")
-        await desk.opened(0, "node", {})
-        return await asked, [type(news) for news in await desk.news(1)]
+        await desk.open(0)
+        return await asked, [type(news) for news in await desk.desk.news(0, 1)]
 
-    assert run(story()) == (False, [Rung, Lost, Closed])
+    assert run(story()) == (False, [Opened, Rung, Lost, Closed])
+
+
+def test_a_lane_that_cannot_be_is_told_of_once(make):
+    refused = Refused(1, "10.0.0.1", Outcome("failed", reason="no data"))
+
+    async def story():
+        desk = make()
+        await desk.desk.refused(refused.lane, refused.node, refused.outcome)
+        news = await desk.news()
+        await desk.desk.refused(refused.lane, refused.node, refused.outcome)
+        await desk.gone(1, "RuntimeError")
+        return news, await desk.news()
+
+    assert run(story()) == ([refused], [Closed(1, "RuntimeError")])
 
 
 def test_news_wait_no_longer_than_they_are_told():
-    assert run(Desk().news(0.01)) == []
+    assert run(Desk().news(0, 0.01)) == []
+
+
+def test_news_that_did_not_arrive_are_told_again():
+    async def story():
+        desk = Callers(twice=False)
+        await desk.submit(task(1), task(2))
+        await desk.given(0, 1)
+        await desk.done(0, 1)
+        lost = await desk.desk.news(0, 1)
+        await desk.done(1, 2)
+        again = await desk.desk.news(0, 1)
+        return lost == again[:3], again[2:], await desk.desk.news(3, 1), await desk.desk.news(4, 0.01)
+
+    assert run(story()) == (True, [Ended(1, GOOD, 0), Ended(2, GOOD, 1)], [Ended(2, GOOD, 1)], [])
 
 
 def test_a_job_of_many_epochs_may_take_longer_before_it_is_copied(monkeypatch):
@@ -190,13 +328,12 @@ def test_a_job_of_many_epochs_may_take_longer_before_it_is_copied(monkeypatch):
     monkeypatch.setattr(desks, "time", clock)
 
     async def story(epochs: int, after: float) -> list[int | None]:
-        desk = Desk(patience=0.0)
-        await desk.submit(task(1))
-        await desk.submit(Task(2, stub_job("long", epochs=epochs)))
-        await numbers(desk, 0, 1)
-        await desk.done(0, task(1), Outcome("complete", seconds=30.0))  # three epochs, ten seconds each
+        desk = Callers(twice=False)
+        await desk.submit(task(1), Task(2, stub_job("long", epochs=epochs)))
+        await desk.given(0, 1)
+        await desk.done(0, 1, Outcome("complete", seconds=30.0))  # three epochs, ten seconds each
         now[0] = after
-        given = await numbers(desk, 2)
+        given = await desk.given(2)
         now[0] = 0.0
         return given
 

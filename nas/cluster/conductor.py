@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.cluster.desk import Closed, Desk, Ended, Lost, Opened, Task
-from nas.cluster.lane import Lane
+from nas.cluster.desk import Closed, Desk, Ended, Lost, News, Opened, Task
+from nas.cluster.lane import Lane, ask
 from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.executors import MakeTrainer
 from nas.memory import gpu_fraction
@@ -107,13 +108,17 @@ class Conductor:
         return self._lanes
 
     def close_lane(self, trial: Any, cause: str) -> None:
-        """Tells the desk that a lane has ended; after one that never opened, the next takes its time."""
-        lane = trial.config["lane"]
+        """A lane has ended; after one that never opened, the next takes its time."""
         self.alive.pop(trial.trial_id, None)
-        if cause and lane not in self._opened:
+        if cause and trial.config["lane"] not in self._opened:
             self._false_starts += 1
             self._not_before = time.monotonic() + min(2.0**self._false_starts, 60) / 2
-        self._desk.gone.remote(lane, cause)
+        self.lose_lane(trial, cause)
+
+    def lose_lane(self, trial: Any, cause: str) -> None:
+        """Tells the desk that a lane has ended."""
+        lane = trial.config["lane"]
+        ask(lambda: self._desk.gone.remote(lane, cause))
 
     def _guarded(self, work: Any) -> None:
         """Runs a thread's work; without it this process is of no use."""
@@ -129,20 +134,28 @@ class Conductor:
 
     def _listen(self) -> None:
         """From the driver to the desk."""
-        while True:
-            message = self._pipe.recv()
-            if isinstance(message, Close):
-                return
+        calls = count(1)
+        while not isinstance(message := self._pipe.recv(), Close):
             if isinstance(message, Answer):
-                self._desk.answer.remote(message.number, message.epoch, message.go_on)
+                self._answer(message)
             elif isinstance(message, Submit):
                 self.unfinished.add(message.number)
-                ray.get(self._desk.submit.remote(Task(message.number, message.job), first=message.first))
+                self._submit(next(calls), message)
+
+    def _answer(self, answer: Answer) -> None:
+        ask(lambda: self._desk.answer.remote(answer.number, answer.epoch, answer.go_on))
+
+    def _submit(self, call: int, submit: Submit) -> None:
+        task = Task(submit.number, submit.job)
+        ask(lambda: self._desk.submit.remote(call, task, first=submit.first))
 
     def _relay(self) -> None:
         """From the desk to the driver."""
+        known = 0
         while not self.closing:
-            for news in ray.get(self._desk.news.remote(1.0)):
+            all_news = self._news(known)
+            known += len(all_news)
+            for news in all_news:
                 if isinstance(news, Opened):
                     self._opened.add(news.lane)
                     self._false_starts = 0
@@ -152,11 +165,19 @@ class Conductor:
                     self.unfinished.discard(news.number)
                 self._send(news)
 
+    def _news(self, known: int) -> list[News]:
+        found: list[News] = ask(lambda: self._desk.news.remote(known, 1.0))
+        return found
+
     def _measure(self) -> None:
-        """How many lanes the cluster has room for, as nodes come and go; says so where none is open for long."""
+        """Which nodes are about to go, and how many lanes there is room for; says so where none is open for long."""
         last = time.monotonic()  # when there was a lane, or nothing to do, or it was said
+        draining: set[str] = set()
         while not self.closing:
-            capacity = self._settings.workers or max(self._room(), 1)
+            if (now := _draining()) != draining:
+                draining = now
+                self._drain(draining)
+            capacity = self._settings.workers or max(self._room(draining), 1)
             if capacity != self.capacity:
                 self.capacity = capacity
                 self._send(Capacity(capacity))
@@ -170,9 +191,12 @@ class Conductor:
                 )
             time.sleep(1.0)
 
-    def _room(self) -> int:
+    def _drain(self, nodes: set[str]) -> None:
+        ask(lambda: self._desk.drain.remote(nodes))
+
+    def _room(self, draining: set[str]) -> int:
         """The lanes that all nodes together can hold."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in draining]
         shares = [min(node.get(name, 0) / amount for name, amount in self._request.items()) for node in nodes]
         return sum(int(share + 1e-6) for share in shares)
 
@@ -221,6 +245,10 @@ class _Watch(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._conductor.close_lane(trial, "")
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Where Tune opens a lane again all the same: it ends as soon as it is open, and another takes its place."""
+        self._conductor.lose_lane(trial, _cause(trial))
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._conductor.close_lane(trial, _cause(trial))
 
@@ -258,6 +286,13 @@ def _gpu_bytes() -> int:
     import torch
 
     return torch.cuda.get_device_properties(0).total_memory
+
+
+def _draining() -> set[str]:
+    """The ids of the nodes that are about to go; of a Ray that does not say, none."""
+    from ray._private.state import state
+
+    return set(state.get_draining_nodes()) if hasattr(state, "get_draining_nodes") else set()
 
 
 def _amounts(resources: dict[str, float]) -> str:

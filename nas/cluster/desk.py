@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,12 +18,24 @@ LEAST = 10.0
 """Seconds below which nothing is a straggler."""
 
 
+LOOK = 1.0
+"""Seconds after which an idle lane looks for a straggler again."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A job with its number at the driver."""
 
     number: int
     job: Job
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A lane as it was opened: Tune opens one that went down with its node again, under the number that it had."""
+
+    lane: int
+    token: str
 
 
 @dataclass(frozen=True)
@@ -82,10 +94,10 @@ News = Rung | Ended | Lost | Opened | Refused | Closed
 
 @dataclass
 class _Open:
-    """A task that has no outcome yet, and where it is under way (since when, by lane)."""
+    """A task that has no outcome yet, and where it is under way (since when, by opening)."""
 
     task: Task
-    since: dict[int, float] = field(default_factory=dict)
+    since: dict[Opening, float] = field(default_factory=dict)
     answers: dict[int, asyncio.Future[bool]] = field(default_factory=dict)  # by epoch: copies of a job get one answer
 
     def stop(self) -> None:
@@ -95,33 +107,60 @@ class _Open:
                 answer.set_result(False)
 
 
+@dataclass
+class _Lane:
+    """What is known of a lane: how it was last opened, on which node (by its id), what it was given in which call."""
+
+    opening: Opening | None = None
+    node: str = ""
+    given: tuple[int, Task | None] = (0, None)
+    over: bool = False
+    gone: bool = False  # which the driver knows
+
+
+@dataclass(frozen=True)
+class Leave:
+    """A lane gets no more jobs, for its node is about to go; nor is it to become another lane there."""
+
+
 class Desk:
     """What lanes and driver have in common; an actor whose methods run on one event loop, so nothing is locked.
 
     Every job comes to an outcome once, however many lanes train it and whichever of them is thought dead: the first
     outcome is the job's. A lane that finds no job within `patience` seconds is closed.
 
+    Whoever calls cannot know what became of a call that was cut off, so each can be repeated: its second time changes
+    nothing, and is answered as the first.
+
     >>> async def demo():
-    ...     desk = Desk(patience=0)
-    ...     await desk.submit(Task(7, Job({}, "a1", 0.01, 0, 1)))
-    ...     task = await desk.next(0)
-    ...     await desk.done(0, task, Outcome("complete"))
-    ...     return task.number, await desk.next(0), [type(news).__name__ for news in await desk.news(1)]
+    ...     desk, opening = Desk(patience=0), Opening(0, "as it was first opened")
+    ...     await desk.submit(1, Task(7, Job({}, "a1", 0.01, 0, 1)))
+    ...     await desk.opened(opening, "node", {})
+    ...     task = await desk.next(opening, 1)
+    ...     await desk.done(opening, task, Outcome("complete"))
+    ...     news = await desk.news(0, 1)
+    ...     return task.number, await desk.next(opening, 2), [type(each).__name__ for each in news]
     >>> asyncio.run(demo())
-    (7, None, ['Ended'])
+    (7, None, ['Opened', 'Ended'])
     """
 
     def __init__(self, patience: float = 60.0) -> None:
         self.patience = patience
         self._queue: deque[_Open] = deque()
         self._open: dict[int, _Open] = {}
-        self._closed: set[int] = set()  # lanes that are gone; one that was only cut off may still call
+        self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
+        self._draining: set[str] = set()  # nodes
+        self._submitted = 0
         self._slowest = 0.0  # seconds an epoch
         self._news: list[News] = []
+        self._known = 0  # news that the driver has, which are forgotten here
         self._changed = asyncio.Condition()
 
-    async def submit(self, task: Task, *, first: bool = False) -> None:
-        """Takes a job in; one that was lost comes first."""
+    async def submit(self, call: int, task: Task, *, first: bool = False) -> None:
+        """Takes a job in; one that was lost comes first. Calls are numbered from 1."""
+        if call <= self._submitted:
+            return
+        self._submitted = call
         held = self._open[task.number] = _Open(task)
         (self._queue.appendleft if first else self._queue.append)(held)
         await self._wake()
@@ -132,44 +171,65 @@ class Desk:
         if answer and not answer.done():
             answer.set_result(go_on)
 
-    async def news(self, timeout: float) -> list[News]:
-        """What the driver has to know, as soon as there is something; empty after `timeout` seconds."""
-        await self._until(lambda: bool(self._news), timeout)
-        news, self._news = self._news, []
-        return news
+    async def news(self, known: int, timeout: float) -> list[News]:
+        """What the driver has to know beyond the first `known` of all news, as soon as there is something.
 
-    async def opened(self, lane: int, node: str, versions: dict[str, str]) -> None:
-        """A lane is ready, unless it was given up meanwhile."""
-        if lane not in self._closed:
-            await self._tell(Opened(lane, node, versions))
+        Empty after `timeout` seconds. What is known is forgotten.
+        """
+        del self._news[: known - self._known]
+        self._known = known
+        await self._until(lambda: bool(self._news), timeout)
+        return list(self._news)
+
+    async def drain(self, nodes: set[str]) -> None:
+        """These nodes, by their ids, are about to go: what is under way there may end, and nothing is begun."""
+        self._draining = nodes
+        await self._wake()
+
+    async def opened(self, opening: Opening, node: str, versions: dict[str, str], node_id: str = "") -> None:
+        """A lane is ready, unless it was given up meanwhile; what it had when it was opened before is lost."""
+        lane = self._lanes[opening.lane]
+        if lane.over or lane.opening == opening:
+            return
+        before, lane.opening, lane.node, lane.given = lane.opening, opening, node_id, (0, None)
+        if before:
+            await self._lose(opening.lane, "its node was drained")
+        await self._tell(Opened(opening.lane, node, versions))
 
     async def refused(self, lane: int, node: str, outcome: Outcome) -> None:
         """A lane cannot be."""
-        await self._tell(Refused(lane, node, outcome))
+        if not self._lanes[lane].over:
+            self._lanes[lane].over = True
+            await self._tell(Refused(lane, node, outcome))
 
     async def gone(self, lane: int, cause: str) -> None:
         """A lane has ended; what only it had under way is lost."""
-        self._closed.add(lane)
-        for held in list(self._open.values()):
-            if held.since.pop(lane, None) is not None and not held.since:
-                del self._open[held.task.number]
-                held.stop()
-                await self._tell(Lost(held.task.number, cause))
+        if self._lanes[lane].gone:
+            return
+        self._lanes[lane].over = self._lanes[lane].gone = True
+        await self._lose(lane, cause)
         await self._tell(Closed(lane, cause))
 
-    async def next(self, lane: int) -> Task | None:
-        """A job for a lane, as soon as there is one; None ends the lane."""
-        deadline = time.monotonic() + self.patience
-        while lane not in self._closed:
+    async def next(self, opening: Opening, call: int) -> Task | Leave | None:
+        """A job for a lane, as soon as there is one; None ends the lane. A lane numbers its calls from 1."""
+        lane, deadline = self._lanes[opening.lane], time.monotonic() + self.patience
+        while not lane.over and lane.opening == opening:
+            if call <= lane.given[0]:
+                return lane.given[1]
+            if lane.node in self._draining:
+                return Leave()
             held = self._queue.popleft() if self._queue else self._straggler()
             if held:
-                held.since[lane] = time.monotonic()
+                held.since[opening] = time.monotonic()
+                lane.given = call, held.task
                 return held.task
             left = deadline - time.monotonic()
             if left <= 0:
-                self._closed.add(lane)
+                lane.over = True
             else:  # a straggler becomes one by the passing of time alone
-                await self._until(lambda: bool(self._queue) or lane in self._closed, min(left, 1.0))
+                await self._until(
+                    lambda: bool(self._queue) or lane.over or lane.node in self._draining, min(left, LOOK)
+                )
         return None
 
     async def rung(self, task: Task, score: Score) -> bool:
@@ -182,7 +242,7 @@ class Desk:
             await self._tell(Rung(task.number, score))
         return await asyncio.shield(held.answers[score.epoch])
 
-    async def done(self, lane: int, task: Task, outcome: Outcome) -> None:
+    async def done(self, opening: Opening, task: Task, outcome: Outcome) -> None:
         """The outcome of a job, unless it has one."""
         held = self._held(task)
         if held is None:
@@ -193,7 +253,18 @@ class Desk:
         held.stop()
         if outcome.state == "complete":
             self._slowest = max(self._slowest, outcome.seconds / max(task.job.epochs, 1))
-        await self._tell(Ended(task.number, outcome, lane))
+        await self._tell(Ended(task.number, outcome, opening.lane))
+
+    async def _lose(self, lane: int, cause: str) -> None:
+        """What is under way in this lane alone is lost."""
+        for held in list(self._open.values()):
+            here = [opening for opening in held.since if opening.lane == lane]
+            for opening in here:
+                del held.since[opening]
+            if here and not held.since:
+                del self._open[held.task.number]
+                held.stop()
+                await self._tell(Lost(held.task.number, cause))
 
     def _held(self, task: Task) -> _Open | None:
         """What is open of a task; a later job may have its number."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
-from nas.cluster.desk import Task
-from nas.executors import MakeTrainer, failure, run_job
+from nas.cluster.desk import Leave, Opening, Task
+from nas.executors import DriverError, MakeTrainer, failure, run_job
 from nas.trial import Score
 from nas.versions import versions
 
 STEP = 1.0
 """Seconds of jobs that one step of Tune's stands for, at least: its controller works by step, not by job."""
+
+ANSWER = 60.0
+"""Seconds after which a call of the desk that has no answer is made again."""
+
+CUT_OFF = 120.0
+"""Seconds of failing calls after which the desk is given up."""
 
 
 class Lane(tune.Trainable):
@@ -25,36 +34,72 @@ class Lane(tune.Trainable):
 
     def setup(self, config: dict[str, Any], desk: Any, make_trainer: MakeTrainer) -> None:
         """Makes the trainer, with data and device, once for all the jobs that follow."""
-        self._lane, self._desk = config["lane"], desk
+        self._desk, lane = desk, config["lane"]
         try:
-            self._trainer = make_trainer(self._lane)
+            self._trainer = make_trainer(lane)
         except Exception as error:
-            ray.get(desk.refused.remote(self._lane, ray.util.get_node_ip_address(), failure(error)))
+            failed = failure(error)
+            ask(lambda: desk.refused.remote(lane, ray.util.get_node_ip_address(), failed))
             raise
-        self._open()
+        self._open(lane)
 
     def reset_config(self, config: dict[str, Any]) -> bool:
         """Becomes another lane, with the same trainer."""
-        self._lane = config["lane"]
-        self._open()
+        self._open(config["lane"])
         return True
 
     def step(self) -> dict[str, Any]:
         """Trains jobs for about a second, at least one; the lane ends when the desk has nothing for it."""
         begun, trained = time.monotonic(), 0
         while not trained or time.monotonic() - begun < STEP:
-            task = ray.get(self._desk.next.remote(self._lane))
+            self._calls += 1
+            task = ask(lambda: self._desk.next.remote(self._opening, self._calls))
             if task is None:
                 return {"trained": trained, "done": True}
-
-            def report(score: Score, task: Task = task) -> bool:
-                answer: bool = ray.get(self._desk.rung.remote(task, score))
-                return answer
-
-            outcome = run_job(self._trainer, task.job, report)
-            ray.get(self._desk.done.remote(self._lane, task, outcome))
+            if isinstance(task, Leave):  # after an error Tune does not keep the process for another lane
+                raise RuntimeError("its node is about to go")
+            self._train(task)
             trained += 1
         return {"trained": trained, "done": False}
 
-    def _open(self) -> None:
-        ray.get(self._desk.opened.remote(self._lane, ray.util.get_node_ip_address(), versions()))
+    def _train(self, task: Task) -> None:
+        """Trains one job, whose outcome owes nothing to what became of calls."""
+
+        def report(score: Score) -> bool:
+            try:
+                answer: bool = ask(lambda: self._desk.rung.remote(task, score))
+            except RayError as error:
+                raise DriverError(error) from error
+            return answer
+
+        try:
+            outcome = run_job(self._trainer, task.job, report)
+        except DriverError as carried:
+            raise carried.error from None
+        ask(lambda: self._desk.done.remote(self._opening, task, outcome))
+
+    def _open(self, lane: int) -> None:
+        self._opening, self._calls = Opening(lane, secrets.token_hex(8)), 0
+        node, node_id = ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
+        ask(lambda: self._desk.opened.remote(self._opening, node, versions(), node_id))
+
+
+def ask(call: Callable[[], Any]) -> Any:
+    """The answer to a call of the desk, made again where Ray cannot say what became of it.
+
+    Raises RayError where the desk is no more, failed itself, or was out of reach for long.
+    """
+    failing, pause = None, 0.1
+    while True:
+        try:
+            return ray.get(call(), timeout=ANSWER)
+        except GetTimeoutError:
+            failing, pause = None, 0.1  # there may be nothing to say yet
+        except (ActorDiedError, RayTaskError):
+            raise
+        except RayError:
+            failing = failing or time.monotonic()
+            if time.monotonic() - failing > CUT_OFF:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)

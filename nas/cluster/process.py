@@ -34,9 +34,10 @@ ABANDONED = 3600.0
 _PREFIX = "nas-ray-"
 _LONGEST = 24  # of a folder's name in which Ray makes sockets, whose paths end at 107 bytes
 
-_QUIET = {
+_TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else it opens lanes of a drained node anew, unsaid
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # its snapshots, which nothing reads, grow with the number of trials
@@ -173,7 +174,7 @@ def _conduct(
     output = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if log else os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
-    os.environ |= _QUIET | {"TMPDIR": settings.folder}  # what Ray imports leaves folders there when it is killed
+    os.environ |= _TUNE | {"TMPDIR": settings.folder}  # what Ray imports leaves folders there when it is killed
     if settings.address == LOCAL:
         path = os.pathsep.join(filter(None, sys.path))  # Ray's workers have no other way to the same modules
         os.environ |= _PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": path}

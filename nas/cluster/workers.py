@@ -155,8 +155,9 @@ class RayWorkers:
                     raise NasError(f"{text}: install the same on all nodes")
                 self._say(f"{text}: results may differ")
         self._opened, self._false_starts, self._lost_at = True, 0, None
-        taken = set(self._slots.values())
-        self._slots[lane] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        if lane not in self._slots:  # one that went down with its node may open again
+            taken = set(self._slots.values())
+            self._slots[lane] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         self.capacity = max(self.capacity, len(self._slots))
         self._events.append(Ready(self._slots[lane]))
 
