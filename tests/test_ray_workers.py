@@ -19,7 +19,7 @@ from nas.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
 from nas.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.cluster.workers import RayWorkers
 from nas.errors import NasError
-from nas.executors import Done, Ready
+from nas.executors import Done, Ready, Unfinished
 from nas.trial import Outcome, Score
 from nas.versions import versions
 
@@ -94,8 +94,18 @@ def test_a_lost_job_is_submitted_again_at_most_twice(driver, losses):
     driver.conductor.sent.clear()
     events = driver.hears(*[Lost(0, "signal 9")] * losses)
     assert driver.conductor.sent == [Submit(0, stub_job("net0"), first=True)] * 2
-    reasons = [event.outcome.reason for event in events]
-    assert reasons == ["its worker was lost 3 times (signal 9)"] * (losses == 3)
+    # no failed outcome: it is not the candidate that lost them
+    assert events == [Unfinished(0, "its worker was lost 3 times (signal 9)", 0)] * (losses == 3)
+    if losses == 3:
+        driver.executor.submit(0, stub_job("net0"))  # it may be tried again
+    assert driver.hears(Ended(0, GOOD, 1)) == [Done(0, GOOD, 0)]
+
+
+def test_a_lane_that_opens_again_keeps_its_place(driver):
+    """As after its node was drained."""
+    driver.hears(Joined({}), OPENED)
+    assert driver.hears(OPENED, Ended(1, GOOD, 1)) == [Ready(0), Done(1, GOOD, 0)]
+    assert driver.executor.capacity == 1
 
 
 def test_a_job_that_runs_again_is_not_asked_about_again(driver):

@@ -13,7 +13,7 @@ from nas.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
 from nas.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.cluster.process import ConductorProcess
 from nas.errors import NasError
-from nas.executors import GUARD, Done, Event, MakeTrainer, OnRung, Ready, cannot_start
+from nas.executors import GUARD, Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
 from nas.trial import Job, Outcome
 from nas.versions import versions
 
@@ -38,8 +38,8 @@ class RayWorkers:
     """The executor of a Ray cluster; `settings.address` is that of its head, "auto", or "local" for one of its own.
 
     What is submitted is kept here until it has an outcome. A job whose worker or node is lost is trained again on
-    another one, twice at most. When the whole cluster is lost, it is looked for (or started) again, and given what is
-    not done.
+    another one, twice at most; then it comes back unfinished. When the whole cluster is lost, it is looked for (or
+    started) again, and given what is not done.
 
     `say` is told what a user should know meanwhile; `log` is the file for what Ray prints.
     """
@@ -168,8 +168,9 @@ class RayWorkers:
     def _retry(self, number: int, cause: str) -> None:
         task = self._tasks[number]
         task.losses += 1
-        if task.losses > RETRIES:
-            self._end(number, Outcome("failed", reason=f"its worker was lost {task.losses} times ({cause})"), 0)
+        if task.losses > RETRIES:  # that is no result: what takes down nodes and networks has nothing to do with it
+            del self._tasks[number]
+            self._events.append(Unfinished(number, f"its worker was lost {task.losses} times ({cause})", 0))
         else:
             self._send(Submit(number, task.job, first=True))
 
