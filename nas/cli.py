@@ -17,7 +17,7 @@ from einmix import Architecture, Mixer, PatternError
 from nas.__main__ import INTERRUPTED, STOPPED
 from nas.errors import NasError, counted, one_line
 from nas.options import Options
-from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, shape_of, typed
+from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, print_words, shape_of, typed
 from nas.zoo_commands import app as zoo
 from search_spaces import SPACES, SearchSpace, SpaceError
 from search_spaces import load as load_space
@@ -217,11 +217,23 @@ def _search(session: Session, as_json: bool) -> None:
         with watcher(console_for(stderr=True)) as watching:
             standings = session.search(watching, run)
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json)
-    best = next((standing for standing in standings if standing.finals and not standing.is_reference), None)
-    if best and not as_json:
-        print(f"Next: nas export {run.name} --top 1    the winner as a module, with its weights")
-        print(f"      nas train {run.name} {best.id}    longer, with test accuracy at the end")
-        print(f"      nas top {run.name} -n 100    all candidates")
+    if not as_json:
+        _print_next(run.name, standings)
+
+
+def _print_next(name: str, standings: list[Standing]) -> None:
+    """What can be done with the leader, which is called a winner only where it is ahead of its reference."""
+    from nas.tables import leader
+
+    if (best := leader(standings)) is None:
+        return
+    is_ahead = best.gain is not None and best.gain.verdict == "ahead"
+    first = "the winner" if is_ahead else "rank 1, not shown to be better than its reference,"
+    print(f"Next: nas export {name} --top 1    {first} as a module, with its weights")
+    print(f"      nas train {name} {best.id}    longer, with test accuracy at the end")
+    print(f"      nas top {name} -n 100    all candidates")
+    if not is_ahead:
+        print("      the same search with more --trials or --seeds    goes on from here")
 
 
 def _introduce(session: Session, as_json: bool) -> None:
@@ -353,21 +365,19 @@ def _space_json(space: SearchSpace) -> dict[str, Any]:
 
 
 def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
-    from rich.text import Text
-
+    from nas.grid import Column, Grid
     from nas.session import families
-    from nas.tables import count, new_table, short
+    from nas.tables import count, short
 
-    table = new_table()
-    for column in ("space", "architectures", "params", "MACs"):
-        table.add_column(column, justify="left" if column == "space" else "right", no_wrap=True)
-    table.add_column("what a block may do", overflow="fold")
-    for space in found:
-        least, most, fewest, largest = space.bounds()
-        params, macs = f"{short(least)} – {short(most)}", f"{short(fewest)} – {short(largest)}"
-        cells = space.space.name, count(space.count()), params, macs, one_line(space.space.summary)
-        table.add_row(*map(Text, cells))
-    console_for().print(table)
+    bounds = [space.bounds() for space in found]
+    columns = [
+        Column("space", [space.space.name for space in found], left=True),
+        Column("architectures", [count(space.count()) for space in found]),
+        Column("params", [f"{short(least)} – {short(most)}" for least, most, _, _ in bounds], goes=2),
+        Column("MACs", [f"{short(fewest)} – {short(largest)}" for _, _, fewest, largest in bounds], goes=1),
+        Column("what a block may do", [one_line(space.space.summary) for space in found], words=True),
+    ]
+    console_for().print(Grid(columns))
     for space in found if detailed else ():
         for family, patterns in families(space).items():
             print(f"family {family}: {' '.join(f'{axis}={pattern}' for axis, pattern in patterns.items())}")
@@ -614,11 +624,11 @@ def _print_comparison(comparison: Comparison, compared: list[Compared], as_json:
             print_json(tables.comparison_json(each, found))
         return
     console = console_for()
-    console.print(tables.comparison(compared, title=f"{comparison.name}: test accuracy"))
+    console.print(tables.comparison(compared, title=f"{comparison.name}: test accuracy", match=comparison.match))
     for note in tables.comparison_notes(comparison, compared):
-        console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
+        print_words(console, f"  {note}", style="dim")
     for each in others:
-        console.print(tables.verdict(found.name, each), highlight=False, markup=False, soft_wrap=True)
+        print_words(console, tables.verdict(found.name, each))
 
 
 def _rates(text: str | None) -> tuple[float, ...]:
@@ -670,12 +680,11 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
         return
     console = console_for()
     tried = sum(standing.search is not None for standing in standings)
-    width = console.width
-    console.print(tables.ranking(standings, title=f"{name}: {counted(tried, 'candidate')}", most=most, width=width))
-    for line in tables.mixers_below(standings, most=most, width=width):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(tables.ranking(standings, title=f"{name}: {counted(tried, 'candidate')}", most=most))
     for note in tables.footnotes(standings):
-        console.print(f"  {note}", highlight=False, markup=False, style="dim", soft_wrap=True)
+        print_words(console, f"  {note}", style="dim")
+    if best := tables.leader(standings):
+        print_words(console, tables.gain_verdict(best))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from nas.errors import NasError, counted, one_line
 from nas.ranking import Standing
 from nas.results import Result
 from nas.session import OpenRun
-from nas.tables import accuracy, gain, mixers
+from nas.tables import accuracy, gain_verdict, mixers
 
 TOLERANCE = 1e-5
 SECONDS = 300
@@ -219,7 +219,7 @@ def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: 
         "score": f"validation accuracy {accuracy(standing)} ({n}), {of_all}",
     }
     if standing.gain:
-        lines["gain"] = f"{gain(standing)} points over {standing.gain.against} (same sizes and recipe, paired by seed)"
+        lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe, paired by seed)"
     if references := [s for s in opened.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean, stdev
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from einmix import Architecture
 from nas.objectives import Quality, merit
@@ -14,6 +14,8 @@ from nas.results import Result
 from nas.trial import RANKED, Score
 
 CONFIDENCE = 0.95
+
+Verdict = Literal["ahead", "behind", "open"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Gain:
     mean: float
     half_width: float | None
     n: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval says: one that holds zero, or that a single seed does not have, leaves it open."""
+        if self.half_width is None or abs(self.mean) <= self.half_width:
+            return "open"
+        return "ahead" if self.mean > 0 else "behind"
 
 
 @dataclass(frozen=True)

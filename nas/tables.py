@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from itertools import groupby
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
 from einmix.nodes import Step
 from nas.errors import counted, one_line
+from nas.grid import Column, Grid
 from nas.ranking import CONFIDENCE, Gain, Standing, ranked
 
 if TYPE_CHECKING:
     from nas.compare import Compared, Comparison
+    from nas.scaling import Cost
 
-WIDE, NARROW = 120, 100
-"""Columns of a terminal: from WIDE on mixers stand in the table, below NARROW costs beyond parameters do not."""
+MIXERS = 20
+"""Characters from which on mixers stand in a table."""
+
+COLUMNS = {"accuracy": "accuracy", "loss": "loss", "params": "params", "macs": "MACs", "seconds": "seconds"}
+"""What objectives are called in a table."""
 
 
-def ranking(standings: Sequence[Standing], *, title: str, most: int, width: int = WIDE) -> Table:
-    """Finalists and references, then the others as far as the search took them: at most `most` ranks beyond finals."""
+def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives: Collection[str] = ()) -> Grid:
+    """Finalists, references, then the others as far as the search took them: at most `most` ranks beyond finals.
+
+    The columns of objectives never go.
+    """
     shown = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= most]
-    columns = {
+    cells = {
         "rank": [_place(place) for place, _ in shown],
         "architecture": [one_line(s.label) or s.id for _, s in shown],
         "sizes": [sizes(s.architecture) for _, s in shown],
         "accuracy": [accuracy(s) for _, s in shown],
+        "loss": ["" if s.loss is None else f"{s.loss:.3f}" for _, s in shown],
         "gain": [gain(s) for _, s in shown],
         "n": [str(s.n) for _, s in shown],
         "params": [f"{s.architecture.params:,}" for _, s in shown],
@@ -39,30 +44,28 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, width: int 
         "seconds": [f"{s.seconds:.1f}" for _, s in shown],
         "mixers": [mixers(s.architecture) for _, s in shown],
     }
-    left_out = {"mixers"} if width < WIDE else set()
-    left_out |= {"MACs", "seconds"} if width < NARROW else set()
-    left_out |= {"sizes"} if len(set(columns["sizes"])) == 1 else set()
-    left_out |= {"gain"} if not any(columns["gain"]) else set()
-    columns = {name: cells for name, cells in columns.items() if name not in left_out}
-    table = new_table(title)
-    for name in columns:
-        left = name in ("architecture", "sizes", "mixers")
-        table.add_column(name, justify="left" if left else "right", no_wrap=name != "mixers", overflow="fold")
-    last_final = max((i for i, (_, standing) in enumerate(shown) if standing.finals), default=None)
-    for position, cells in enumerate(zip(*columns.values(), strict=True)):
-        style = "dim" if shown[position][1].is_reference else None
-        table.add_row(*map(Text, cells), style=style, end_section=position == last_final)
-    return table
-
-
-def mixers_below(standings: Sequence[Standing], *, most: int, width: int) -> list[str]:
-    """The mixers of a ranking's found architectures, a line each, where the table is too narrow to hold them."""
-    rows = ranked(standings) if width < WIDE else []
-    return [
-        f"{place:>3} {standing.id}  {mixers(standing.architecture)}"
-        for place, standing in rows
-        if place is not None and (standing.finals or place <= most)
+    optimised = {COLUMNS.get(name, name) for name in objectives}
+    unneeded = {"loss"} - optimised
+    unneeded |= {"sizes"} if len(set(cells["sizes"])) == 1 else set()
+    unneeded |= {"gain"} if not any(cells["gain"]) else set()
+    going = [name for name in ("mixers", "seconds", "MACs", "sizes", "params", "n", "gain") if name not in optimised]
+    columns = [
+        Column(
+            name,
+            cells[name],
+            words=name in ("architecture", "mixers"),
+            left=name == "sizes",
+            goes=_place_of(name, going),
+            least=MIXERS if name == "mixers" else 0,
+        )
+        for name in cells
+        if name not in unneeded
     ]
+    last = max((number for number, (_, s) in enumerate(shown) if s.finals or s.is_reference), default=-1)
+    last_found = max((number for number, (_, s) in enumerate(shown) if s.finals and not s.is_reference), default=-1)
+    dim = [number for number, (_, standing) in enumerate(shown) if standing.is_reference]
+    below = [f"{place:>3} {s.id}  {mixers(s.architecture)}" for place, s in shown if place is not None]
+    return Grid(columns, title, dim=dim, ends=(last_found, last), below={"mixers": below})
 
 
 def sizes(architecture: Architecture) -> str:
@@ -75,12 +78,6 @@ def sizes(architecture: Architecture) -> str:
 
 def _place(place: int | None) -> str:
     return "–" if place is None else str(place)
-
-
-def new_table(title: str | None = None) -> Table:
-    """The look of all tables."""
-    text = None if title is None else Text(one_line(title))
-    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def accuracy(standing: Standing) -> str:
@@ -188,27 +185,41 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
     }
 
 
-def comparison(compared: Sequence[Compared], *, title: str) -> Table:
-    """The found network, then those that it is compared with, each with its size, its figures and the difference."""
-    table = new_table(title)
-    for name in ("network", "sizes", "params", "MACs", "lr", "test accuracy", "n", "ms", "ratio", "found - it"):
-        table.add_column(name, justify="left" if name in ("network", "sizes") else "right", no_wrap=True)
-    for each in compared:
-        ms, ratio = each.ms, _ratio(each, compared[0])
-        cells = (
-            f"{each.name} (found)" if each.is_found else each.name,
-            sizes(each.architecture),
-            f"{each.architecture.params:,}",
-            short(each.architecture.macs),
-            "" if each.lr is None else f"{each.lr:g}",
-            _test_accuracy(each),
-            str(len(each.accuracies)),
-            "" if ms is None else f"{ms:.1f}",
-            "" if ratio is None else f"{ratio:.2f}",
-            "" if each.difference is None else _points(each.difference),
+def comparison(compared: Sequence[Compared], *, title: str, match: Cost = "params") -> Grid:
+    """The found network, then those that it is compared with, each with its size, its figures and the difference.
+
+    What they `match` in never goes.
+    """
+    found = compared[0]
+    cells = {
+        "network": [f"{each.name} (found)" if each.is_found else each.name for each in compared],
+        "sizes": [sizes(each.architecture) for each in compared],
+        "params": [f"{each.architecture.params:,}" for each in compared],
+        "MACs": [short(each.architecture.macs) for each in compared],
+        "lr": ["" if each.lr is None else f"{each.lr:g}" for each in compared],
+        "test accuracy": [_test_accuracy(each) for each in compared],
+        "n": [str(len(each.accuracies)) for each in compared],
+        "ms": ["" if each.ms is None else f"{each.ms:.1f}" for each in compared],
+        "ratio": ["" if (ratio := _ratio(each, found)) is None else f"{ratio:.2f}" for each in compared],
+        "found - it": ["" if each.difference is None else _points(each.difference) for each in compared],
+    }
+    going = [name for name in ("ratio", "lr", "MACs", "ms", "sizes", "n", "params") if name != COLUMNS[match]]
+    columns = [
+        Column(
+            name,
+            cells[name],
+            words=name == "network",
+            left=name == "sizes",
+            goes=_place_of(name, going),
         )
-        table.add_row(*map(Text, cells), end_section=each.is_found)
-    return table
+        for name in cells
+    ]
+    return Grid(columns, title, ends=[number for number, each in enumerate(compared) if each.is_found])
+
+
+def _place_of(name: str, going: Sequence[str]) -> int:
+    """When a column goes: from 1 on in this order, 0 for never."""
+    return going.index(name) + 1 if name in going else 0
 
 
 def verdict(found: str, other: Compared) -> str:
@@ -216,14 +227,27 @@ def verdict(found: str, other: Compared) -> str:
     gained = other.difference
     if gained is None:
         return f"{found} is not compared with {other.name}: no seed was tested of both"
-    points = _points(gained) + " points"
+    return _judged(found, gained)
+
+
+def leader(standings: Sequence[Standing]) -> Standing | None:
+    """The first of the finalists that were found."""
+    return next((standing for standing in standings if standing.finals and not standing.is_reference), None)
+
+
+def gain_verdict(standing: Standing) -> str:
+    """What a finalist's gain says, in words."""
+    if standing.gain is None:
+        return f"{standing.id} is held against nothing: no reference of its sizes was trained with its seeds"
+    return _judged(standing.id, standing.gain)
+
+
+def _judged(name: str, gained: Gain) -> str:
+    against, points = one_line(gained.against), _points(gained) + " points"
     if gained.half_width is None:
-        return f"{found} and {other.name}: {points} on one seed, which says little (--seeds)"
-    if gained.mean - gained.half_width > 0:
-        return f"{found} is ahead of {other.name}: {points}"
-    if gained.mean + gained.half_width < 0:
-        return f"{found} does not beat {other.name}: {points}"
-    return f"{found} cannot be told from {other.name}: {points}"
+        return f"{name} and {against}: {points} on one seed, which says little (--seeds)"
+    words = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[gained.verdict]
+    return f"{name} {words} {against}: {points}"
 
 
 def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:

@@ -49,6 +49,11 @@ def console_for(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=None if (sys.stderr if stderr else sys.stdout).isatty() else 140)
 
 
+def print_words(console: Console, text: str, *, style: str = "") -> None:
+    """A sentence: broken between words on a terminal, so that no figure is cut; one line in a file."""
+    console.print(text, highlight=False, markup=False, style=style, soft_wrap=not console.is_terminal)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """One line, strict JSON."""
     print(json.dumps(value, allow_nan=False))

@@ -219,21 +219,24 @@ def _row(found: Member, variant: str | None, architecture: Architecture | None) 
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
+    from nas.grid import Column, Grid
+    from nas.tables import short
 
-    from nas.tables import new_table, short
-
-    table = new_table()
-    for column in ("name", "size", "params", "MACs", "what it does, and where it is from"):
-        table.add_column(
-            column, justify="right" if column in ("params", "MACs") else "left", no_wrap=column[:4] != "what"
-        )
+    lines = []
     for name, same in groupby(rows, key=lambda row: row["name"]):
         members = list(same)
         words = members[0]["summary"], members[0]["source"]
         for row, text, title in zip_longest(members, words, [name], fillvalue=None):
             numbers = [short(row[cost]) if row and row[cost] else "" for cost in ("params", "macs")]
             variant = row["variant"] if row else None
-            table.add_row(*map(Text, (title or "", variant or "", *numbers, text or "")))
-    console_for().print(table)
+            lines.append((title or "", variant or "", *numbers, text or ""))
+    names, variants, params, macs, texts = zip(*lines, strict=True)
+    columns = [
+        Column("name", names, left=True),
+        Column("size", variants, left=True),
+        Column("params", params),
+        Column("MACs", macs, goes=1),
+        Column("what it does, and where it is from", texts, words=True),
+    ]
+    console_for().print(Grid(columns))
     print("Published sizes are for 224 x 224 images and 1,000 classes; any other: nas zoo show NAME --data D --width W")

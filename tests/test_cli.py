@@ -22,15 +22,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from searches import Noting, notes
+from searches import Noting, notes, result_of, tiny
 from stubs import importing
 
 from nas import cli
 from nas.errors import NasError
 from nas.executors import Serial
 from nas.options import MOST, Options
+from nas.ranking import rank
 from nas.runs import Run
-from nas.session import search
+from nas.session import search, sizes_of
 from nas.trial import FIRST_SEEDS
 
 COMMANDS = ("search", "spaces", "top", "show", "export", "train", "compare", "zoo")
@@ -275,6 +276,31 @@ def test_a_search_prints_its_ranking_and_what_to_do_next(nas, stubbed, tmp_path)
     assert (settings["trials"], settings["recipe"]["epochs"], settings["data"]["name"]) == (5, 3, "digits")
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "verdict"),
+    [
+        ((0.80, 0.84, 0.82), "is ahead of full token mixing: +22.0 ± 2.5 points"),
+        ((0.80, 0.50, 0.62), "cannot be told from full token mixing: +4.0 ± 40.0 points"),
+        ((0.20, 0.22, 0.21), "is behind full token mixing: -39.0 ± 0.0 points"),
+        ((0.80,), "and full token mixing: +21.0 points on one seed, which says little"),
+    ],
+)
+def test_the_leader_is_called_a_winner_only_where_it_is_ahead(accuracies, verdict, capsys):
+    space = tiny()
+    full = space.references(space.middle)["full token mixing"]
+    found = next(each for each in space.enumerate() if each not in space.references(space.middle).values())
+    results = [result_of(found, 0.99), *(result_of(found, a, phase="final", seed=s) for s, a in enumerate(accuracies))]
+    for seed, value in enumerate((0.59, 0.61, 0.60)):
+        results.append(result_of(full, value, phase="final", seed=seed, label="full token mixing"))
+    standings = rank(results, sizes_of)
+    cli._print_ranking(standings, "x", 10, False)
+    cli._print_next("x", standings)
+    out = capsys.readouterr().out
+    assert f"\n{found.id} {verdict}" in out
+    assert ("winner" in out) == ("is ahead" in verdict)
+    assert ("more --trials or --seeds" in out) == ("is ahead" not in verdict)
+
+
 def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
     first, second = nas(SEARCH), nas(SEARCH)
     assert (second.status, second.out, second.err) == (0, first.out, "")
@@ -469,8 +495,8 @@ def test_an_architecture_is_shown_in_words_as_einmix_and_as_text(nas, stubbed):
 
 def test_what_is_shorter_than_four_letters_of_an_id_is_a_rank(nas, stubbed):
     rows = {row["rank"]: row["id"] for row in nas(f"{SEARCH} --json").rows if row["rank"]}
-    for rank, id in rows.items():
-        assert nas(f"show x {rank} --json").rows[0]["id"] == nas(f"show x {id[:4]} --json").rows[0]["id"] == id
+    for place, id in rows.items():
+        assert nas(f"show x {place} --json").rows[0]["id"] == nas(f"show x {id[:4]} --json").rows[0]["id"] == id
     for text in (str(len(rows) + 1), "0", "01", rows[1][:3] if not rows[1][:3].isdigit() else "abc"):
         for command in ("show x", "export x", "train x", "compare x --id"):
             one_line(nas(f"{command} {text}"), rf"no architecture '{text}': run 'x' has ranks 1 to {len(rows)}, and")
@@ -611,7 +637,7 @@ def test_a_real_comparison_from_end_to_end(nas, tmp_path):
     assert re.search(rf"^ {found} \(found\) .* ± .*% +2 +[0-9.]+ +1.00 *$", done.out, re.M)
     assert re.search(r"^ mixer .* ± .*% +2 +[0-9.]+ +[0-9.]+ +[-+][0-9.]+ ± [0-9.]+ *$", done.out, re.M)
     for name in ("mixer", "convmixer"):
-        words = "is ahead of|does not beat|cannot be told from"
+        words = "is ahead of|is behind|cannot be told from"
         assert re.search(rf"^{found} ({words}) {name}: [-+][0-9.]+ ± [0-9.]+ points$", done.out, re.M)
     lines = done.err.splitlines()
     assert [

@@ -297,7 +297,7 @@ REFUSED = [
     ({"patch": 8, "against": ("mixer", "convmixer", "fnet"), "budget": 1_000}, "network .* has no size|cannot be"),
     ({"lrs": (0.0,)}, "recipe: lr is 0.0; expected"),
     ({"epochs": 0}, "--epochs is 0"),
-    ({"id": "zz"}, "no architecture 'zz' in run 'x'"),
+    ({"id": "zzzz"}, "no architecture 'zzzz' in run 'x'"),
     ({"data": "digit"}, "unknown data 'digit'; did you mean 'digits'"),
     ({"device": "gpu"}, "no device 'gpu'"),
 ]
@@ -318,7 +318,7 @@ def test_a_run_without_a_training_has_nothing_to_compare(tmp_path, prepared):
 
 VERDICTS = [
     (Gain("b", 0.0124, 0.0041, 3), "a is ahead of b: +1.2 ± 0.4 points"),
-    (Gain("b", -0.008, 0.005, 3), "a does not beat b: -0.8 ± 0.5 points"),
+    (Gain("b", -0.008, 0.005, 3), "a is behind b: -0.8 ± 0.5 points"),
     (Gain("b", 0.002, 0.009, 3), "a cannot be told from b: +0.2 ± 0.9 points"),
     (Gain("b", -0.002, 0.009, 3), "a cannot be told from b: -0.2 ± 0.9 points"),
     (Gain("b", 0.0, 0.0, 3), "a cannot be told from b: +0.0 ± 0.0 points"),

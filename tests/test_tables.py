@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import random
 import re
 
 import pytest
 from rich.console import Console
 from searches import result_of, tiny
 
-from nas.ranking import rank, ranked
+from nas.compare import Compared
+from nas.ranking import Gain, rank, ranked
 from nas.session import sizes_of
-from nas.tables import accuracy, as_json, count, einmix_line, footnotes, gain, mixers, ranking, short
+from nas.tables import (
+    COLUMNS,
+    accuracy,
+    as_json,
+    comparison,
+    count,
+    einmix_line,
+    footnotes,
+    gain,
+    gain_verdict,
+    leader,
+    mixers,
+    ranking,
+    short,
+)
+from nas.tables import verdict as compared_verdict
+from nas.trial import Score
 
 SPACE = tiny("local", depth=(2,))
 REFERENCES = SPACE.references(SPACE.middle)
@@ -113,6 +132,88 @@ def test_a_narrow_terminal_gets_all_ranks(width):
     text = text_of(width=width)
     assert max(map(len, text.splitlines())) <= width
     assert all(re.search(rf"^\s*{place}\s", text, re.M) for place in range(1, 6))
+
+
+def figures(text: str) -> set[str]:
+    """All that has a digit, between blanks."""
+    return {word for word in text.split() if any(c.isdigit() for c in word)}
+
+
+@pytest.mark.parametrize("objectives", [("accuracy",), ("loss", "params"), ("accuracy", "seconds", "macs")])
+def test_no_figure_is_cut_at_any_width(objectives):
+    chance = random.Random(str(objectives))
+    spaces = [tiny("roles", {"h": 16, "w": 16}, width=(256,), depth=(1,)), tiny("mixed", {"t": 40}, patch=(1,))]
+    for _ in range(2):
+        found = [chance.choice(spaces).sample(chance) for _ in range(6)]
+        results = [result_of(each, chance.random(), loss=chance.random() * 10 ** chance.randrange(6)) for each in found]
+        results += [final(each, seed, chance.random()) for each in found[:2] for seed in (1, 2)]
+        results += [final(found[5], seed, chance.random(), label="full token mixing") for seed in (1, 2)]
+        standings = rank(results, lambda _: "alike")
+
+        def shown(width: int, standings=standings) -> str:
+            out = io.StringIO()
+            table = ranking(standings, title="x: 6 candidates", most=9, objectives=objectives)
+            Console(file=out, width=width).print(table)
+            return out.getvalue()
+
+        whole = figures(shown(1000))
+        for width in (40, 60, 80, *chance.sample(range(41, 201), 16)):
+            text = shown(width)
+            assert figures(text) - {str(width)} <= whole, width
+            assert max(map(len, text.splitlines())) <= width
+            for name in ("rank", "architecture", "accuracy", *(COLUMNS[name] for name in objectives)):
+                assert re.search(rf"\b{name}\b", text.partition("left out")[0]), (width, name)
+            table, _, note = text.partition("left out in")
+            gone = {name for name in ("gain", "n", "params", "MACs", "seconds") if not re.search(rf"\b{name}\b", table)}
+            assert gone <= set(note.replace(",", " ").split()), width
+
+
+def test_a_comparison_keeps_its_intervals_and_what_it_matches():
+    seeds = {1: 0.9, 2: 0.8, 3: 0.85}
+
+    def row(name: str, found: bool) -> Compared:
+        tested = tuple(
+            dataclasses.replace(result_of(FULL, value, phase="compare", seed=seed), test=Score(3, 0.5, value))
+            for seed, value in seeds.items()
+        )
+        return Compared(name, FULL, found, (), tested, 0.01, 12.5, None if found else Gain(name, -0.02, 0.794, 3))
+
+    compared = [row("9c41ab12cd", True), row("dynamixer", False)]
+    for match, cost in (("params", f"{FULL.params:,}"), ("macs", short(FULL.macs))):
+        for width in (*range(40, 140, 9), 140):
+            out = io.StringIO()
+            Console(file=out, width=width).print(comparison(compared, title="x", match=match))
+            text = out.getvalue()
+            for figure in ("85.0 ± 5.0%", "-2.0 ± 79.4", cost):
+                assert figure in text, (width, figure)
+            assert max(map(len, text.splitlines())) <= width
+            assert width < 110 or "left out" not in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "verdict", "words"),
+    [
+        (0.07, 0.02, "ahead", "a is ahead of b: +7.0 ± 2.0 points"),
+        (0.021, 0.794, "open", "a cannot be told from b: +2.1 ± 79.4 points"),
+        (-0.021, 0.794, "open", "a cannot be told from b: -2.1 ± 79.4 points"),
+        (-0.05, 0.01, "behind", "a is behind b: -5.0 ± 1.0 points"),
+        (0.3, None, "open", "a and b: +30.0 points on one seed, which says little (--seeds)"),
+    ],
+)
+def test_one_rule_says_who_is_ahead(mean, half, verdict, words):
+    gained = Gain("b", mean, half, 2)
+    assert gained.verdict == verdict
+    (standing,) = rank([final(FINAL, 1, 0.6)], sizes_of)
+    assert gain_verdict(dataclasses.replace(standing, gain=gained)).replace(FINAL.id, "a") == words
+    other = Compared("b", FINAL, False, (), (), 0.01, difference=gained)
+    assert compared_verdict("a", other) == words
+
+
+def test_the_leader_is_found_and_may_have_no_reference():
+    assert leader(STANDINGS).id == FINAL.id
+    assert leader(rank([result_of(DONE, 0.9), *[final(FULL, 1, 0.5, label="x")]], sizes_of)) is None
+    (alone,) = rank([final(FINAL, 1, 0.6)], sizes_of)
+    assert "is held against nothing" in gain_verdict(alone)
 
 
 HOSTILE = "[red]\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\nfull[/red]"
