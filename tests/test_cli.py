@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -803,3 +805,67 @@ def test_whatever_stands_in_a_run_is_read_or_refused_in_a_line(rounds, nas, stub
                 refusals += 1
                 one_line(done, "", out="space local" * (command == SEARCH and "space local" in done.out))
     assert rounds < refusals < 6 * rounds
+
+
+VALUES = {
+    # by the name of an option: what is typed, and what is meant; other numbers are counted up
+    "max_params": ("9000", 9000),
+    "min_params": ("8000", 8000),
+    "patch": ("1,4", (1, 4)),
+    "width": ("8,24", (8, 24)),
+    "depth": ("3,5", (3, 5)),
+    "ratio": ("2,6", (2, 6)),
+    "start": ("mixer,gmlp", ("mixer", "gmlp")),
+    "log": ("tensorboard,wandb", ("tensorboard", "wandb")),
+    "against": ("vip,raft", ("vip", "raft")),
+    "lrs": ("0.25,0.5", (0.25, 0.5)),
+    "match": ("macs", "macs"),
+    "device": ("cpu", "cpu"),
+    "prune": (None, False),
+}
+
+
+def typed_out(name: str, **given: tuple[str | None, object]) -> tuple[str, dict[str, object]]:
+    """A command with a value of its own for every option that it has, and what these say by their names."""
+    known, words, meant = VALUES | given, [name], {}
+    hints = get_type_hints(getattr(cli, name), include_extras=True)
+    for number, option in enumerate(sorted(hints.keys() - {"as_json", "dry_run", "runs_dir", "return"}), start=2):
+        type_, place = get_args(hints[option])
+        if type(place).__name__ != "OptionInfo":
+            continue
+        kind = (get_args(type_) or (type_,))[0]
+        plain = {int: (f"{number}", number), float: (f"{number}.5", number + 0.5), bool: (None, True)}
+        text, value = known.get(option, plain.get(kind, (f"{option}-here", f"{option}-here")))
+        flag = f"--{'no-' * (value is False)}{option.replace('_', '-')}"
+        words += [flag] if text is None else [flag, text]
+        meant[option] = Path(text) if kind is Path else value
+    return shlex.join(words), meant
+
+
+def of(asked: object, names: dict[str, object]) -> dict[str, object]:
+    return {name: getattr(asked, name) for name in names}
+
+
+def test_every_option_of_a_command_means_what_it_is_called(nas, monkeypatch):
+    """From the words to the values that are asked for: none is forgotten, none stands in another's place."""
+    asked: dict[str, object] = {}
+
+    def keep(name: str, *places: int) -> Callable[..., None]:
+        def kept(*given: object) -> None:
+            asked[name] = given[places[0]]
+            raise NasError("enough")
+
+        return kept
+
+    monkeypatch.setattr("nas.session.Session", keep("search", 0))
+    monkeypatch.setattr("nas.compare.Comparison", keep("compare", 1))
+    monkeypatch.setattr("nas.training_runs.train_longer", keep("train", 2))
+    monkeypatch.setattr(cli, "_open", lambda *_: SimpleNamespace(find=lambda id: id))
+    one = {"patch": ("4", 4), "depth": ("3", 3)}
+    for name, arguments, given in (("search", "", {}), ("compare", "RUN", one), ("train", "RUN ID", {})):
+        line, meant = typed_out(name, **given)
+        done = nas(f"{line} {arguments}")
+        assert (done.status, done.err) == (2, "nas: enough\n")
+        assert of(asked[name], meant) == meant and len(meant) > 6
+        plain = type(asked[name])()
+        assert [option for option in meant if getattr(plain, option) == meant[option]] in ([], ["device"])

@@ -1,5 +1,6 @@
 """Training: deterministic, judged where it should be, and silent towards the host inside an epoch."""
 
+import json
 import math
 import multiprocessing
 import pickle
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from einops.layers.torch import EinMix
 from safetensors.torch import load as load_weights
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from einmix.layers import FastMix
 from nas import training
 from nas.data import Dataset, load
 from nas.errors import NasError
@@ -23,6 +26,7 @@ from nas.formats import Arrays
 from nas.recipe import Recipe
 from nas.training import ArchitectureTrainer, Part, augment, evaluate, fit, flip, schedule, shift, weights_of
 from nas.trial import Job, Outcome, Score
+from search_spaces import load as load_space
 
 
 def build(architecture: dict[str, Any]) -> nn.Module:
@@ -261,6 +265,16 @@ def test_test_figures_are_those_of_the_weights_on_the_test_part(digits: Dataset)
     assert outcome.test is not None and outcome.test.epoch == 2
     assert outcome.test.accuracy == pytest.approx(there.accuracy)
     assert outcome.test.loss == pytest.approx(there.loss, rel=1e-5) != outcome.scores[-1].loss
+
+
+def test_candidates_are_trained_with_the_fast_layer_and_evaluated_in_batches_that_fit_the_device() -> None:
+    space = load_space("grouped").on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,), depth=(1,))
+    architecture = next(space.enumerate())
+    trainer = ArchitectureTrainer(None, Recipe())  # type: ignore[arg-type]
+    layers = list(trainer.build(json.loads(architecture.to_json())).modules())
+    assert sum(isinstance(layer, FastMix) for layer in layers) == sum(isinstance(layer, EinMix) for layer in layers) > 1
+    sizes = [training.evaluation_batch(torch.device(device), 60) for device in ("cpu", "cuda")]
+    assert sizes == [60, 240]
 
 
 def test_seconds_are_of_all_tries(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
