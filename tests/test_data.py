@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from nas import data, formats
 from nas.data import Dataset, load
@@ -51,6 +52,10 @@ def test_digits(tmp_path: Path) -> None:
     assert all(part.x.dtype == np.uint8 and part.y.dtype == np.int64 for part in parts(digits))
     assert digits.mean == pytest.approx((digits.train.x.mean(),))
     assert digits.std == pytest.approx((digits.train.x.std(),))
+    images, labels = load_digits(return_X_y=True)
+    theirs = sorted((bytes(map(int, image)), int(label)) for image, label in zip(images, labels, strict=True))
+    ours = [(x.tobytes(), int(y)) for part in parts(digits) for x, y in zip(part.x, part.y, strict=True)]
+    assert sorted(ours) == theirs  # upright, each with its label
 
 
 def test_parts_share_nothing_and_lose_nothing(tmp_path: Path) -> None:
@@ -63,10 +68,31 @@ def test_parts_share_nothing_and_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_every_class_keeps_its_share(tmp_path: Path) -> None:
-    y = np.repeat(np.arange(4), [5, 20, 75, 300])
-    loaded = load_npz(tmp_path, x=np.zeros((400, 2, 2)), y=y)
-    np.testing.assert_allclose(np.bincount(loaded.test.y, minlength=4), [1, 4, 15, 60], atol=1)
-    np.testing.assert_allclose(np.bincount(loaded.validation.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
+    """Of several seeds and limits, since one draw may come near by luck; the order of the labels is no matter."""
+    y = np.random.default_rng(7).permutation(np.repeat(np.arange(4), [5, 20, 75, 300]))
+    for seed in range(5):
+        loaded = load_npz(tmp_path, seed, limit=64, x=np.arange(400)[:, None, None], y=y)
+        np.testing.assert_allclose(np.bincount(loaded.test.y, minlength=4), [1, 4, 15, 60], atol=1)
+        np.testing.assert_allclose(np.bincount(loaded.validation.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
+        np.testing.assert_allclose(np.bincount(loaded.train.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
+        assert [len(part) for part in parts(loaded)] == [64, 64, 80]
+
+
+def test_a_fingerprint_is_that_of_the_parts_and_of_the_split() -> None:
+    """One number, one label, one type, another order of the parts, or another seed: another data set."""
+    x, y = np.arange(24, dtype=np.uint8).reshape(4, 1, 2, 3), np.arange(4)
+    same = [formats.Arrays(x + k, y) for k in range(3)]
+    others = []
+    for k in range(3):
+        changed, labels = x.copy(), y.copy()
+        changed[-1, -1, -1, -1] += 100
+        labels[-1] = 0
+        for other in ((changed, y), (x, labels), (x.astype(np.float32), y), (x.reshape(4, 1, 3, 2), y)):
+            others.append([*same[:k], formats.Arrays(other[0] + other[0].dtype.type(k), other[1]), *same[k + 1 :]])
+    others += [same[::-1], [same[1], same[0], same[2]]]
+    prints = [data._fingerprint(each, 0) for each in (same, *others)] + [data._fingerprint(same, 1)]
+    assert len(set(prints)) == len(prints) == 16
+    assert data._fingerprint([formats.Arrays(np.asfortranarray(each.x), each.y) for each in same], 0) == prints[0]
 
 
 def test_the_seed_moves_validation_but_never_test_data() -> None:
@@ -113,10 +139,12 @@ def test_facts_are_json_values(tmp_path: Path) -> None:
 
 
 def test_a_constant_channel_has_std_1(tmp_path: Path) -> None:
-    x = np.stack([np.full((40, 4), 0.1), np.random.default_rng(0).random((40, 4))], axis=1)
+    noise = np.random.default_rng(0).random((40, 4))
+    x = np.stack([np.full((40, 4), 0.1), noise, 5 + noise / 10**4], axis=1)
     loaded = load_npz(tmp_path, x=x, y=np.arange(40) % 2, axes="n c t")
     assert loaded.std[0] == 1.0
     assert 0.2 < loaded.std[1] < 0.4
+    assert loaded.std[2] == pytest.approx(loaded.std[1] / 10**4, rel=0.1)  # little is not nothing
 
 
 def test_loading_digits_does_not_import_torch() -> None:

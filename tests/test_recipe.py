@@ -29,6 +29,15 @@ def test_defaults_fit_the_data(name: str, images: int, epochs: int, batch: int, 
     assert (recipe.epochs, recipe.batch, recipe.augment) == (epochs, batch, augment)
 
 
+def test_what_is_not_asked_for() -> None:
+    """The recipe of all figures in the README and in docs/; another one would make them another's."""
+    assert Recipe() == Recipe(20, 64, lr=0.005, weight_decay=0.05, label_smoothing=0.1, warmup=0.1, augment="none")
+    assert Recipe().to_json() == {
+        "epochs": 20, "batch": 64, "lr": 0.005, "weight_decay": 0.05, "label_smoothing": 0.1, "warmup": 0.1,
+        "augment": "none",
+    }  # fmt: skip
+
+
 def test_overrides_win_and_none_means_the_default() -> None:
     recipe = Recipe.for_dataset(dataset("cifar10", 45_000), epochs=7, lr=None, augment="none", batch=None)
     assert recipe == Recipe(epochs=7, batch=128, augment="none")

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -154,6 +155,41 @@ def test_seconds_are_those_of_all_tries(digits, folder):
     data = folder.load(JOB.key)
     folder.save(JOB.key, changed(data, seconds=1000.5))
     assert 1000.5 < train(digits, folder).seconds < 1100
+
+
+def test_a_training_is_kept_every_so_many_seconds_with_all_that_it_took(digits, folder, monkeypatch):
+    """By a clock on which an epoch takes 20 s and nothing else any: after 40, 80, 120... and not in between."""
+    now, kept = [0.0], []
+
+    class Ticking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = build({})
+
+        def forward(self, x):
+            now[0] += 20 / (len(digits.train) // RECIPE.batch) if self.training else 0
+            return self.net(x)
+
+    @dataclass(frozen=True)
+    class Keeping(Storage):
+        def save(self, key, data):
+            kept.append((len(facts_of(data)["losses"]), round(facts_of(data)["seconds"])))
+            super().save(key, data)
+            if kept == [(2, 40), (4, 80)]:
+                raise KeyboardInterrupt
+
+    def trained() -> Outcome:
+        trainer = ArchitectureTrainer(
+            digits, RECIPE, build=lambda _: Ticking(), storage=Keeping(folder.url, folder.run, every=30)
+        )
+        return trainer(replace(JOB, epochs=10, rungs=()), go_on)
+
+    monkeypatch.setattr("nas.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with pytest.raises(KeyboardInterrupt):
+        trained()
+    now[0] = 1000.0  # of another process
+    assert trained().extra == {"resumed": 4}
+    assert kept == [(2, 40), (4, 80), (6, 120), (8, 160)]
 
 
 def test_a_short_training_is_not_kept(digits, tmp_path):
