@@ -48,6 +48,9 @@ class Timed:
         self.asks.append(1000 * (time.perf_counter() - begun))
         return found
 
+    def expect(self, architecture: Architecture) -> None:
+        self.strategy.expect(architecture)
+
     def tell(self, architecture: Architecture, result: Result) -> None:
         begun = time.perf_counter()
         self.strategy.tell(architecture, result)

@@ -48,6 +48,8 @@ class Fixed:
     def ask(self) -> Architecture | None:
         return next(self._rest, None)
 
+    def expect(self, architecture: Architecture) -> None: ...
+
     def tell(self, architecture: Architecture, result: Result) -> None: ...
 
 

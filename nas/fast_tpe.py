@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -34,9 +35,9 @@ class FastTpe:
 
     Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011. Networks are drawn from the answers of the
     best tenth of all results (25 at most); of a few such draws the one is proposed whose answers are least like those
-    of the other results, among which proposals without a result count too. All choices are categorical, so an
-    estimator is a count of answers, and a proposal costs as much after 10,000 results as after 100. Where no draw is
-    new and within the budget, the proposal is a uniform one.
+    of the other results, among which what failed counts, and proposals without a result. All choices are categorical,
+    so an estimator is a count of answers, and a proposal costs as much after 10,000 results as after 100. Where no draw
+    is new and within the budget, the proposal is a uniform one.
     """
 
     ahead = False
@@ -82,15 +83,18 @@ class FastTpe:
     def _good(self) -> list[Answers]:
         return [result.answers for result in self._best[: ceil(self.share * self._informed)]]
 
+    def expect(self, architecture: Architecture) -> None:
+        self.uniform.expect(architecture)
+        if architecture.id not in self._open:
+            with suppress(SpaceError):  # a run of another version of the space
+                self._open[architecture.id] = answers = self.space.encode(architecture)
+                self._count(answers, 1)
+
     def tell(self, architecture: Architecture, result: Result) -> None:
-        self.uniform.tell(architecture, result)
+        self.expect(architecture)
         answers = self._open.pop(architecture.id, None)
-        if answers is None:
-            try:
-                answers = self.space.encode(architecture)
-            except SpaceError:  # a run of another version of the space
-                return
-            self._count(answers, 1)
+        if answers is None or result.state == "failed":
+            return
         if result.score is None or not teaches(result, self.objectives):
             self._count(answers, -1)
             return

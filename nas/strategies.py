@@ -37,6 +37,9 @@ class Strategy(Protocol):
     def ask(self) -> Architecture | None:
         """The next architecture to try; None when the space (within the budget) has no other."""
 
+    def expect(self, architecture: Architecture) -> None:
+        """One that an earlier session asked for and that is trained now: it is known, and its result will be told."""
+
     def tell(self, architecture: Architecture, result: Result) -> None:
         """How a training ended; of one that was asked for, or of an earlier session."""
 
@@ -80,9 +83,12 @@ class RandomSearch:
             self._replayed.discard(architecture.id)
         return None
 
-    def tell(self, architecture: Architecture, result: Result) -> None:
+    def expect(self, architecture: Architecture) -> None:
         if self.take(architecture):
             self._replayed.add(architecture.id)
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        self.expect(architecture)
 
     def take(self, architecture: Architecture) -> bool:
         """Marks an architecture as known; whether it is new."""
@@ -104,16 +110,20 @@ class Exhaustive:
     def ask(self) -> Architecture | None:
         return next((architecture for architecture in self._rest if architecture.id not in self._known), None)
 
-    def tell(self, architecture: Architecture, result: Result) -> None:
+    def expect(self, architecture: Architecture) -> None:
         self._known.add(architecture.id)
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        self.expect(architecture)
 
 
 class Tpe:
     """Optuna's tree-structured Parzen estimator over the space's primitive choices, after a uniform start.
 
     Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011. Proposals that are known or outside the budget
-    are asked again a few times, then replaced by a uniform one. A proposal takes time by the number of trials in
-    Optuna's study: this one holds the best results and the latest, and is made anew when it has grown to twice that.
+    are asked again a few times, then replaced by a uniform one. What failed is worse than all else. A proposal takes
+    time by the number of trials in Optuna's study: this one holds the best results and the latest, and is made anew
+    when it has grown to twice that.
     """
 
     ahead = False
@@ -131,7 +141,7 @@ class Tpe:
         self._states = optuna.trial.TrialState
         self._best: list[FrozenTrial] = []
         self._latest: deque[FrozenTrial] = deque(maxlen=self.latest)
-        self._informed = 0  # results with a figure to learn from
+        self._informed = self._failed = 0  # results with a figure to learn from, and those that are only bad
         self._open: dict[str, Trial] = {}  # by architecture id, of the study as it is now
         self._study = self._new_study()
 
@@ -148,25 +158,34 @@ class Tpe:
             self._study.tell(trial, state=self._states.FAIL)
         return self.uniform.ask()
 
+    def expect(self, architecture: Architecture) -> None:
+        self.uniform.expect(architecture)
+
     def tell(self, architecture: Architecture, result: Result) -> None:
         self.uniform.tell(architecture, result)
         trial = self._open.pop(architecture.id, None)
         if trial is not None:  # it is entered again below, with what came of it
             self._study.tell(trial, state=self._states.FAIL)
         learnt = self._learnt(architecture, result)
-        if learnt is not None:
+        if learnt is None:
+            return
+        if result.state == "failed":
+            self._failed += 1
+        else:
             self._informed += 1
-            self._study.add_trial(learnt)
-            self._latest.append(learnt)
             self._best = self._leaders([*self._best, learnt])
+        self._study.add_trial(learnt)
+        self._latest.append(learnt)
 
     def _learnt(self, architecture: Architecture, result: Result) -> FrozenTrial | None:
         """Optuna's trial of a result; None where there is nothing to learn, or the network is not in the space."""
         from optuna.distributions import CategoricalDistribution
         from optuna.trial import create_trial
 
-        score = result.score
-        if score is None or not teaches(result, self.objectives):
+        failed, score = result.state == "failed", result.score
+        if failed and self._failed >= 9 * self._informed:  # Optuna would count some of them as good: a tenth of all
+            return None
+        if not failed and (score is None or not teaches(result, self.objectives)):
             return None
         try:
             answers = self.space.encode(architecture)
@@ -179,14 +198,17 @@ class Tpe:
             return answers[question]
 
         self.space.choose(answer)
-        facts: dict[str, Any] = {"state": self._states.COMPLETE}
-        if result.state == "pruned":
-            rungs = {rung.epoch: self.objectives[0].of(result, rung) for rung in result.scores}
-            facts = {"state": self._states.PRUNED, "intermediate_values": rungs}
+        facts: dict[str, Any] = {"state": self._states.PRUNED}  # without a figure Optuna ranks it below all others
+        if score is not None and not failed:
+            facts["values"] = [objective.of(result, score) for objective in self.objectives]
+            if result.state == "pruned":
+                rungs = {rung.epoch: self.objectives[0].of(result, rung) for rung in result.scores}
+                facts["intermediate_values"] = rungs
+            else:
+                facts["state"] = self._states.COMPLETE
         return create_trial(
             params={question: answers[question] for question in options},
             distributions={question: CategoricalDistribution(among) for question, among in options.items()},
-            values=[objective.of(result, score) for objective in self.objectives],
             **facts,
         )
 
@@ -231,6 +253,10 @@ class Started:
         while (proposed := self.strategy.ask()) and proposed.id in self._first:
             pass
         return proposed
+
+    def expect(self, architecture: Architecture) -> None:
+        self._known.add(architecture.id)
+        self.strategy.expect(architecture)
 
     def tell(self, architecture: Architecture, result: Result) -> None:
         self._known.add(architecture.id)

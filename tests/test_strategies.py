@@ -132,6 +132,22 @@ def test_results_of_an_earlier_session_are_not_proposed_again(name, where):
 
 
 @every_strategy
+@every_small_space
+def test_what_is_trained_for_an_earlier_session_is_not_proposed(name, where):
+    space, budget = SMALL[where]
+    known = drive(make(name, space, budget, seed=1), 5)
+    later = Started(make(name, space, budget, seed=1), [known[3]])
+    for architecture in known:
+        later.expect(architecture)
+    rest = drive(later, 3)
+    for architecture in known:
+        later.tell(architecture, result_of(architecture, merit(architecture)))
+    rest += drive(later, space.count())
+    assert not set(ids(rest)) & set(ids(known))
+    assert set(ids(rest + known)) == feasible(space, budget)
+
+
+@every_strategy
 def test_proposals_are_determined_by_the_seed(name):
     space = tiny("roles", depth=(1, 2))
     first, second, other = (ids(drive(make(name, space, seed=seed), 25)) for seed in (0, 0, 1))
@@ -191,7 +207,10 @@ def test_an_interrupted_random_search_goes_on_as_if_it_had_not_been(monkeypatch)
     for done in (1, 100, space.count() - 1):
         resumed = make("random", space)
         for id in reversed(whole[:done]):  # results come in any order
-            resumed.tell(by_id[id], result_of(by_id[id], 0.5))
+            if done % 2:
+                resumed.tell(by_id[id], result_of(by_id[id], 0.5))
+            else:
+                resumed.expect(by_id[id])
         assert ids(drive(resumed, space.count())) == whole[done:]
 
 
@@ -246,6 +265,33 @@ def test_tpe_keeps_away_from_what_is_pruned(tpe):
     assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
 
 
+@pytest.mark.parametrize(("tpe", "by"), [("tpe", "accuracy"), ("fast-tpe", "accuracy"), ("fast-tpe", "accuracy,loss")])
+def test_tpe_keeps_away_from_what_fails(tpe, by):
+    """Whose answers are bad ones, though nothing is known of their merit; otherwise merit is luck."""
+    space, early, late = tiny("roles", width=(16,), depth=(2,)), [], []
+    for seed in range(3):
+        strategy, failed = make(tpe, space, seed=seed, by=by), []
+        for _ in range(50):
+            architecture = strategy.ask()
+            answers, luck = space.encode(architecture), int(architecture.id, 16)
+            failed.append("m" in (answers["block0.roles.h=4.first"][0], answers["block0.roles.w=4.first"][0]))
+            accuracy = None if failed[-1] else luck % 1000 / 1000
+            state = "failed" if failed[-1] else "complete"
+            strategy.tell(architecture, result_of(architecture, accuracy, state, loss=luck % 997 / 997))
+        early.append(fmean(failed[:25]))
+        late.append(fmean(failed[25:]))
+    assert fmean(late) < 0.7 * fmean(early)
+
+
+@every_tpe
+@pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
+def test_failures_are_never_among_the_good_ones(tpe, by):
+    """Not even where there is little else: of several objectives Optuna would miss their values."""
+    space = tiny("roles", {"t": 8}, patch=(1,), width=(4,), depth=(2,))
+    asked = drive(make(tpe, space, by=by), 60, lambda number: "complete" if number in range(20, 31) else "failed")
+    assert len(set(ids(asked))) == 60
+
+
 @every_tpe
 def test_tpe_takes_several_objectives(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
@@ -278,7 +324,8 @@ def test_fast_tpe_knows_the_best_and_counts_all(by):
         assert len(strategy._best) <= strategy.most
     single = len(objectives) == 1
     informed = [each for each in told if each[1].state == "complete" or (single and each[1].state == "pruned")]
-    counts = Counter(answer for architecture, _ in informed for answer in space.encode(architecture).items())
+    counted = informed + [each for each in told if each[1].state == "failed"]
+    counts = Counter(answer for architecture, _ in counted for answer in space.encode(architecture).items())
     assert counts == {(name, answer): n for name, of in strategy._counts.items() for answer, n in of.items() if n}
     figures = [figures_of(result, objectives) for _, result in informed]
     beaten = sorted(sum(beats(other, mine, single) for other in figures) for mine in figures)
