@@ -30,6 +30,9 @@ from einmix import (
 from einmix.factors import divisors
 from search_spaces.zoo.parts import affine, fitting, mixer, mlp
 
+MOST_AXES = 3
+"""torch has its convolutions and batch norms for as many axes of positions."""
+
 Slot = tuple[int, Mapping[str, str]]
 """What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
 
@@ -262,6 +265,11 @@ def _if_any(slots: Slots) -> Slots:
     return lambda place: slots(place) if place.long else None
 
 
+def _if_conv(place: Place) -> list[Slot] | None:
+    """Only on as many axes as torch has convolutions for."""
+    return [] if place.long and len(place.grid) <= MOST_AXES else None
+
+
 def _if_all_shifted(place: Place) -> list[Slot] | None:
     """Only where there are channels enough for every axis."""
     moved = _shift(place).touched({"c": place.width}) if place.long else None
@@ -292,7 +300,7 @@ FORMS = {
         Form("multi_axis", _grid_and_block, _multi_axis),
         Form("dynamic", _if_wide(_none), _dynamic, covers=True),
         Form("shift", _if_all_shifted, _shifted, covers=True),
-        Form("conv", _if_any(_none), _convolved, covers=True),
+        Form("conv", _if_conv, _convolved, covers=True),
     )
 }
 """By name. Sources: `nas zoo`, whose members are points of this grammar where the docs do not say otherwise."""

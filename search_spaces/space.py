@@ -12,7 +12,7 @@ from einmix import FactorSet, PatternError
 from einmix.factors import count_factorizations, divisors
 from einmix.mixer import MAX_SIZE
 from search_spaces.errors import SpaceError
-from search_spaces.forms import FORMS
+from search_spaces.forms import FORMS, MOST_AXES
 
 if TYPE_CHECKING:
     from search_spaces.search_space import SearchSpace
@@ -158,6 +158,11 @@ class Space:
         from search_spaces.search_space import SearchSpace
 
         _check_shape(shape, channels, classes)
+        norm = tuple(word for word in self.norm if word != "batch" or len(shape) <= MOST_AXES)
+        if not norm:
+            raise SpaceError(
+                f"space {self.name!r}: the norm 'batch' is for 1 to {MOST_AXES} axes, not {' '.join(shape)}"
+            )
         for family in self.families:
             for axis in family.axes:
                 if axis not in (*shape, "c"):
@@ -170,6 +175,7 @@ class Space:
             width=tuple(width) or self.width,
             depth=tuple(depth) or self.depth,
             ratio=tuple(ratio) or self.ratio,
+            norm=norm,
         )
         fitting = tuple(size for size in bound.patch if all(n % size == 0 for n in shape.values()))
         if patch or not fitting:

@@ -16,7 +16,7 @@ import torch
 from test_spaces import bands, looks_uniform, walk
 
 from einmix import Architecture, Mixer, Stage, build, enumerate_mixers
-from search_spaces import Budget, SearchSpace, Space, SpaceError, load
+from search_spaces import SPACES, Budget, SearchSpace, Space, SpaceError, load
 from search_spaces.blocks import ORDERS, Blocks, Choice
 from search_spaces.forms import FORMS, Place
 from search_spaces.zoo import ZOO, Inputs
@@ -34,6 +34,9 @@ CASES: dict[str, SearchSpace] = {
     "all forms, one axis": tiny({"t": 4}, norm=("layer", "affine")),
     "all forms, two axes": tiny({"h": 2, "w": 2}, scale=("none", "0.1")),
     "all forms, three axes": tiny({"d": 2, "h": 2, "w": 2}, ratio=(3,)),
+    "four axes": tiny(
+        {"t": 2, "d": 2, "h": 2, "w": 2}, forms=("linear", "conv", "shift", "sum"), width=(8,), norm=("layer", "batch")
+    ),
     "two blocks": tiny({"h": 2, "w": 2}, forms=("linear", "shift", "gate"), depth=(1, 2), width=(2, 3)),
     "two stages": tiny({"h": 4, "w": 2}, forms=("linear", "conv"), depth=(1, 2), stages=(1, 2), width=(1,)),
     "two stages, one axis": tiny({"t": 4}, forms=("mlp", "rafts"), depth=(2,), width=(2,), stages=(1, 2)),
@@ -87,7 +90,7 @@ def brute_slots(form: str, grid: dict[str, int], width: int, ratio: int) -> list
         return slots if long and all(slots) and (form != "reweight" or width >= 4) else None
     if form == "multi_axis":
         return [picked(width, "/s", dict.fromkeys(long, words)) for words in (("m", "ms"), ("m", "sm"))]
-    enough = {"dynamic": width >= 4, "shift": shifts_all(len(long), width), "conv": True}[form]
+    enough = {"dynamic": width >= 4, "shift": shifts_all(len(long), width), "conv": len(grid) <= 3}[form]
     return [] if long and enough else None
 
 
@@ -139,6 +142,23 @@ def test_every_architecture_is_listed_once_and_counted(space: SearchSpace, liste
 
 def test_the_space_is_what_its_forms_say(space: SearchSpace, listed: list[Architecture]) -> None:
     assert set(listed) == set(brute(space))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_all_that_a_space_offers_on_four_axes_can_be_built(name: str) -> None:
+    """torch has no convolution and no batch norm for them."""
+    shape = {"t": 2, "d": 4, "h": 2, "w": 2}
+    space, rng = load(name).on(shape, channels=2, classes=3, patch=(1, 2), width=(8,), depth=(2,)), Random(0)
+    for _ in range(12):
+        arch = space.sample(rng)
+        assert build(arch)(torch.rand(2, 2, *shape.values())).shape == (2, 3)
+
+
+def test_a_space_of_nothing_but_batch_norms_is_refused_on_four_axes() -> None:
+    with pytest.raises(SpaceError, match=r"^space 'tiny': the norm 'batch' is for 1 to 3 axes, not t d h w$"):
+        tiny(dict.fromkeys("tdhw", 2), norm=("batch",))
+    with pytest.raises(SpaceError, match="space 'tiny' holds no network that mixes along all of t d h w"):
+        tiny(dict.fromkeys("tdhw", 2), forms=("conv",)).bounds()
 
 
 def test_bounds_are_exact(space: SearchSpace, listed: list[Architecture]) -> None:
