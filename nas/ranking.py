@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from einmix import Architecture
 from nas.objectives import Quality, merit
-from nas.results import Result
+from nas.results import Result, latest
 from nas.trial import RANKED, Score
 
 CONFIDENCE = 0.95
@@ -40,7 +40,8 @@ class Standing:
     """One architecture with all that is known of it.
 
     `search` is its training in the search, `finals` are those at the full budget, over seeds, that reached the end;
-    `failures` are the others. `label` is empty but for reference points.
+    `failures` are the others; `lacking` are the seeds that others of the run have finals with, and this one has not.
+    `label` is empty but for reference points.
     """
 
     architecture: Architecture
@@ -49,6 +50,7 @@ class Standing:
     finals: tuple[Result, ...] = ()
     failures: tuple[Result, ...] = ()
     gain: Gain | None = None
+    lacking: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -116,13 +118,15 @@ def rank(
 ) -> list[Standing]:
     """All architectures, the best first: finalists and references by their means, then the rest by the search.
 
+    Those that lack a seed which others have come after those that have them all: their means are of what went well.
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
     """
     by_id: dict[str, list[Result]] = {}
-    for result in results:
+    for result in latest(results):
         if result.phase in RANKED:
             by_id.setdefault(result.id, []).append(result)
-    standings = [_standing(found) for found in by_id.values()]
+    seeds = {result.seed for found in by_id.values() for result in found if result.phase == "final"}
+    standings = [_standing(found, seeds) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
@@ -170,15 +174,17 @@ class Ranking:
         return [as_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
 
 
-def _standing(found: list[Result]) -> Standing:
-    """What the results of one architecture say of it."""
+def _standing(found: list[Result], seeds: set[int]) -> Standing:
+    """What the results of one architecture say of it, in a run whose finals are over these seeds."""
     finals = [result for result in found if result.phase == "final"]
+    lacking = seeds - {result.seed for result in finals if _finished(result)} if finals else set()
     return Standing(
         Architecture.from_json(found[0].architecture),
         label=next((result.label for result in found if result.label), ""),
         search=next((result for result in found if result.phase == "search"), None),
         finals=tuple(result for result in finals if _finished(result)),
         failures=tuple(result for result in finals if not _finished(result)),
+        lacking=tuple(sorted(lacking)),
     )
 
 
@@ -189,13 +195,14 @@ def _finished(result: Result) -> bool:
 def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
     assert standing.loss is not None and standing.accuracy is not None
     first, second = merit(Score(0, standing.loss, standing.accuracy), by)
-    return -first, -second
+    return len(standing.lacking), -first, -second
 
 
 def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callable[[Architecture], object]) -> Standing:
+    """The same with its gain; none where one of the two has failed with a seed, for what is left favours it."""
     mine = sizes_of(standing.architecture)
-    rivals = [r for r in references if sizes_of(r.architecture) == mine]
-    if standing.is_reference or not rivals:
+    rivals = [r for r in references if sizes_of(r.architecture) == mine and not r.failures]
+    if standing.is_reference or standing.failures or not rivals:
         return standing
     return replace(standing, gain=gain(standing, max(rivals, key=lambda r: r.accuracy or 0.0)))
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
@@ -82,6 +82,15 @@ class Result:
             "test": values["test"] and _score(values["test"]),
         }
         return cls(**values | exact)
+
+
+def latest(results: Iterable[Result]) -> list[Result]:
+    """Of every training its last line: one that failed may have been tried again."""
+    last: dict[tuple[Phase, Key], Result] = {}
+    for result in results:
+        last.pop((result.phase, result.key), None)
+        last[result.phase, result.key] = result
+    return list(last.values())
 
 
 def file_name(key: Key, phase: str = "") -> str:

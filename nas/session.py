@@ -25,7 +25,7 @@ from nas.objectives import parse_objectives, quality
 from nas.options import Options
 from nas.ranking import Ranking, Standing, rank, ranked
 from nas.recipe import LARGE, Recipe
-from nas.results import Result, take
+from nas.results import Result, latest, take
 from nas.runs import Run
 from nas.scaling import NEAR, Target, nearest_member
 from nas.search import Plan, Search, Watcher, check_result
@@ -364,7 +364,7 @@ class OpenRun:
         run = Run.open(runs_dir, name)
         if "comparison" in run.settings:
             raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
-        return cls(run, run.results(validate=check_result))
+        return cls(run, latest(run.results(validate=check_result)))
 
     @cached_property
     def standings(self) -> list[Standing]:

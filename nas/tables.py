@@ -145,11 +145,24 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
         )
     if any(standing.state == "pruned" for standing in standings):
         notes.append("@ e: pruned after e epochs")
-    failed = [standing for standing in standings if standing.reason]
+    lacking = [standing for standing in standings if standing.lacking]
+    notes += [
+        f"{one_line(s.label) or s.id} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]
+    ]
+    if len(lacking) > most:
+        notes.append(f"and {len(lacking) - most} more lack seeds: --json tells which")
+    failed = [standing for standing in standings if standing.reason and standing not in lacking]
     notes += [f"{one_line(s.label) or s.id} failed: {one_line(s.reason)}" for s in failed[:most]]
     if len(failed) > most:
         notes.append(f"and {len(failed) - most} more failed: --json tells why")
     return notes
+
+
+def _lacks(standing: Standing) -> str:
+    """Which share of the seeds a standing has, and why."""
+    seeds = len(standing.lacking) + len(standing.finals)
+    why = f", {len(standing.failures)} failed ({one_line(standing.reason)})" if standing.failures else ""
+    return f"has {len(standing.finals)} of {counted(seeds, 'seed')}{why}"
 
 
 def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
@@ -163,6 +176,7 @@ def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
         "accuracy": standing.accuracy,
         "std": standing.std,
         "n": standing.n,
+        "lacking": list(standing.lacking),
         "loss": standing.loss,
         "gain": gained
         and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n, "against": gained.against},
@@ -237,6 +251,8 @@ def leader(standings: Sequence[Standing]) -> Standing | None:
 
 def gain_verdict(standing: Standing) -> str:
     """What a finalist's gain says, in words."""
+    if standing.failures:
+        return f"{standing.id} is held against nothing: it {_lacks(standing)}"
     if standing.gain is None:
         return f"{standing.id} is held against nothing: no reference of its sizes was trained with its seeds"
     return _judged(standing.id, standing.gain)

@@ -18,7 +18,7 @@ from einmix import Architecture
 from nas.errors import NasError
 from nas.objectives import Objective, merit, pareto_front, parse_objectives, quality
 from nas.ranking import Gain, Standing, rank, search_order
-from nas.results import Result
+from nas.results import Result, latest
 from nas.session import sizes_of
 from nas.trial import Score
 
@@ -132,6 +132,39 @@ def test_finals_that_failed_do_not_count():
     (standing,) = ranked([result_of(A, 0.9), *finals(A, 0.6, 0.7), failed])
     assert (standing.n, standing.accuracy, standing.state) == (2, pytest.approx(0.65), "final")
     assert standing.reason == "ValueError: no luck"
+
+
+def failed_finals(architecture: Architecture, *seeds: int, label: str = "") -> list[Result]:
+    return [result_of(architecture, None, "failed", phase="final", seed=seed, label=label) for seed in seeds]
+
+
+def test_who_lacks_seeds_ranks_below_those_that_have_them_all():
+    full = finals(FULL, 0.5, 0.5, 0.5, 0.5, 0.5, label="full token mixing")
+    survivor = [*finals(A, 0.99), *failed_finals(A, 2, 3, 4, 5)]
+    better = [*finals(C, 0.7, 0.7, 0.7, 0.7), *failed_finals(C, 5)]
+    lost = finals(D, 0.95, 0.95)  # no failures: whatever became of the others
+    standings = ranked(full, survivor, better, lost, finals(B, 0.6, 0.6, 0.6, 0.6, 0.6), [result_of(E, 0.9)])
+    assert [standing.id for standing in standings] == [arch.id for arch in (B, FULL, C, D, A, E)]
+    assert [standing.lacking for standing in standings] == [(), (), (5,), (3, 4, 5), (2, 3, 4, 5), ()]
+    assert [standing.gain and standing.gain.n for standing in standings] == [5, None, None, 2, None, None]
+
+
+def test_a_reference_that_lacks_seeds_is_no_measure():
+    """What failed may be the worst of it: neither its mean nor its pairs are what the reference can do."""
+    full = [*finals(FULL, 0.9), *failed_finals(FULL, 2, label="full token mixing")]
+    full = [replace(result, label="full token mixing") for result in full]
+    assert gain_of(A, finals(A, 0.8, 0.8), full) is None
+    gain = gain_of(A, finals(A, 0.8, 0.8), full, finals(CHANNELS, 0.7, 0.7, label="channels only"))
+    assert (gain.against, gain.n) == ("channels only", 2)
+
+
+def test_a_later_line_of_a_training_counts():
+    failed, again = failed_finals(A, 2), finals(A, 0.7, seed=2)
+    (standing,) = ranked(failed, finals(A, 0.6), again)
+    assert (standing.n, standing.failures, standing.lacking, standing.accuracy) == (2, (), (), pytest.approx(0.65))
+    assert latest([*failed, *again, *failed]) == failed
+    other = [replace(result, phase="train") for result in failed]
+    assert latest([*failed, *other, *again]) == [*other, *again]  # another phase is another training
 
 
 def test_a_reference_whose_finals_all_failed_is_shown_as_failed():

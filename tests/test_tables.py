@@ -103,7 +103,8 @@ def test_notes_say_how_to_read_it():
         "gain: points over the best reference of the same sizes (full token mixing), mean of the differences over "
         "2 or 3 seeds, 95% interval (t)",
         "@ e: pruned after e epochs",
-        "shared local failed: ValueError: no luck",
+        f"{OTHER.id} has 2 of 3 seeds: it ranks below those that have them all",
+        "shared local has 0 of 3 seeds, 1 failed (ValueError: no luck): it ranks below those that have them all",
         f"{FAILED.id} failed: ValueError: no luck",
     ]
     assert footnotes(rank([result_of(DONE, 0.5)], sizes_of)) == [
@@ -214,6 +215,11 @@ def test_the_leader_is_found_and_may_have_no_reference():
     assert leader(rank([result_of(DONE, 0.9), *[final(FULL, 1, 0.5, label="x")]], sizes_of)) is None
     (alone,) = rank([final(FINAL, 1, 0.6)], sizes_of)
     assert "is held against nothing" in gain_verdict(alone)
+    survivor, _ = rank(
+        [final(FINAL, 1, 0.6), final(FINAL, 2, None, "failed"), final(FULL, 2, 0.5, label="x")], sizes_of
+    )
+    why = "it has 1 of 2 seeds, 1 failed (ValueError: no luck)"
+    assert gain_verdict(survivor) == f"{FINAL.id} is held against nothing: {why}"
 
 
 HOSTILE = "[red]\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\nfull[/red]"
