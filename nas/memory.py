@@ -59,8 +59,8 @@ def training_memory(architecture: Architecture, batch: int, *, examples_bytes: i
 
     That is the CUDA context, `examples_bytes` of data on the device, parameters with their gradients and moments, and
     the larger of two: what a training step keeps, with the gradients at its largest layer, or the widest place of an
-    evaluation. With `bf16`, matrix products are bfloat16, as on every GPU that computes in it. What the allocator
-    loses between its blocks is not in it, but in the margin of `gpu_fraction`.
+    evaluation, its input included. With `bf16`, matrix products are bfloat16, as on every GPU that computes in it. What
+    the allocator loses between its blocks is not in it, but in the margin of `gpu_fraction`.
 
     >>> digits = Architecture.from_json('{"inputs": {"h": 8, "w": 8, "c": 1}, "classes": 10, "stages": '
     ...     '[{"embed": "h=s4.m2:1 w=s4.m2:1 c=m1:32 +b", "blocks": [[["norm", "linear 32"]]]}]}')
@@ -71,10 +71,11 @@ def training_memory(architecture: Architecture, batch: int, *, examples_bytes: i
     """
     _at_least_one("the batch", batch)
     run = _Pass.over(architecture, bf16)
-    images = 2 * 4 * prod(size for _, size in architecture.inputs)  # float32, as they are and augmented
+    # float32: as they are and augmented, or while they are normalised
+    images = 2 * 4 * prod(size for _, size in architecture.inputs)
     loss = 3 * 4 * architecture.classes  # logits, their logarithmic softmax and its gradient
     training = run.once + batch * (images + run.kept_bytes + loss + run.layer)
-    evaluation = run.once + EVALUATED * batch * run.live
+    evaluation = run.once + EVALUATED * batch * max(run.live, images)
     return CONTEXT + examples_bytes + A_PARAMETER * architecture.params + run.fixed + max(training, evaluation)
 
 

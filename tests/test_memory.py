@@ -15,7 +15,7 @@ from test_nodes import IMAGE, cases, network
 
 import nas.memory
 import nas.training
-from einmix import Activation, Architecture, Linear
+from einmix import Activation, Architecture, Concat, Linear, Mix, Mixer, Norm, Residual, Reweight, Stage, Sum, build
 from einmix.nodes import Leaf, Tree
 from nas.data import load
 from nas.errors import NasError
@@ -139,6 +139,64 @@ def test_the_data_is_that_of_all_parts() -> None:
     digits = load("digits", data_dir=Path(), seed=0)
     values = 64 * digits.train.x.itemsize + 8
     assert examples_memory(digits) == (1150 + 288 + 359) * values
+
+
+def bare(*blocks: Residual, classes: int = 10, side: int = 8, patch: int = 1) -> Architecture:
+    """Patches of an image of three channels as eight, then these blocks."""
+    embed = Mix(Mixer.parse(f"h=s{side // patch}.m{patch}:1 w=s{side // patch}.m{patch}:1 c=m3:8"))
+    return Architecture((("h", side), ("w", side), ("c", 3)), (Stage((embed,), tuple((b,) for b in blocks)),), classes)
+
+
+def per_example(architecture: Architecture) -> int:
+    """Bytes that one example more takes in training, in float32 and where training is the larger part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nas.memory, "EVALUATED", 0)
+        few, more = (training_memory(architecture, batch, bf16=False) for batch in (8, 9))
+    return more - few
+
+
+def test_images_and_scores_count_beside_what_is_kept() -> None:
+    """Scores, their logarithmic softmax and its gradient; the image itself, and as it is augmented."""
+    assert per_example(bare(classes=1010)) - per_example(bare(classes=10)) == 3 * 4 * 1000
+    large = bare(side=64, patch=64)
+    values = 64 * 64 * 3
+    one, kept = (kept_memory(large, batch, bf16=False) for batch in (1, 2))
+    assert per_example(large) - (kept - one) - 3 * 4 * 10 >= (2 + 1) * 4 * values  # once more beside the first layer
+    assert 0.95 < peak_ratio(large, 64, "cpu") < 1.2
+
+
+def test_the_largest_layer_counts_wherever_it_stands() -> None:
+    wide, narrow = (Residual((Norm(), Linear(width), Activation(), Linear(8))) for width in (512, 16))
+    first, last = bare(wide, narrow, narrow), bare(narrow, narrow, wide)
+    assert per_example(first) == per_example(last) > per_example(bare(narrow, narrow, narrow))
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [Sum, Reweight, Concat])
+def test_what_joins_branches_hands_on_numbers_of_its_own_width(kind: type, bf16: bool) -> None:
+    """A sum is float32 under autocast, what is put together stays as it came: an activation after it keeps that."""
+    joined = kind(((Linear(4),), (Linear(4),)))
+    assert ratio(network((joined, Activation(), joined, Activation("silu")), IMAGE), bf16) == pytest.approx(1, abs=0.04)
+
+
+@pytest.mark.parametrize("weights", ["circulant", "toeplitz"])
+def test_what_ties_weights_lies_beside_the_parameters(weights: str) -> None:
+    """An index (int64) into the few numbers, and the matrix that is made of them: much, of a long axis."""
+    tied = Mix(Mixer.parse("t=m256 c=s3"), weights=weights)
+    architecture = Architecture((("t", 256), ("c", 3)), (Stage((), ((tied,),)),), 2)
+    buffers = sum(each.numel() * each.element_size() for each in build(architecture).buffers())
+    assert buffers == 8 * 256 * 256
+    needed = training_memory(architecture, 1, bf16=False) - CONTEXT - 16 * architecture.params
+    assert buffers + 4 * 256 * 256 < needed < 1.2 * (buffers + 4 * 256 * 256)
+
+
+def test_references_are_among_the_hungriest() -> None:
+    """Where the budget keeps all candidates smaller than they are."""
+    space = SPACES["local"].on({"h": 8, "w": 8}, channels=3, classes=10, width=(8, 64), depth=(1, 4))
+    small_ones = Budget(max_params=space.bounds()[0] + 100)
+    references = [training_memory(each, 32) for each in space.references(space.middle).values()]
+    found = largest(space, small_ones, batch=32)
+    assert found == max(references) > training_memory(space.sample(Random(0), small_ones), 32)
 
 
 def test_the_hungriest_of_a_search() -> None:
