@@ -110,7 +110,7 @@ def search(
         str, typer.Option(help="Networks of the zoo to try first: mixer,gmlp,vip (`nas zoo` lists them).")
     ] = "",
     objective: Annotated[
-        str, typer.Option(help="accuracy, loss, params, macs, seconds; several give a front.")
+        str, typer.Option(help="accuracy, loss, params, macs, latency, seconds; several give a front.")
     ] = Options.objective,
     max_params: Annotated[int | None, typer.Option(help="Most parameters (default: full token mixing's).")] = None,
     min_params: Annotated[int | None, typer.Option(help="Least parameters (default: half of the most).")] = None,

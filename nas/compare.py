@@ -22,7 +22,7 @@ from nas.recipe import LARGE, Recipe
 from nas.results import Result
 from nas.runs import Run
 from nas.scaling import NEAR, Cost, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
-from nas.search import Status, Watcher, make_job
+from nas.search import Status, Watcher, make_job, say_changes
 from nas.session import (
     OpenRun,
     default_seeds,
@@ -35,7 +35,7 @@ from nas.storage import Storage
 from nas.training_runs import train_missing
 from nas.trial import FIRST_SEEDS, Job, Key, Phase
 from nas.versions import versions
-from nas.worker import MakeTrainer, find_device
+from nas.worker import MakeTrainer, find_device, kind_on
 from search_spaces.resizing import patch_of
 from search_spaces.zoo import Inputs
 
@@ -284,13 +284,16 @@ class Comparison:
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
         """
+        say_changes(run, kind_on(self.device), watcher)
         with logging_to(self.comparing.log, run, watcher.say):
             tuned = self._tuned(watcher, run)
             chosen = {name: self._best(tuned[name]) for name in self.networks}
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
             rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
             testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
-            tested = train_missing(testing, run, self._executor, watcher, Status("compare", 0))
+            tested = train_missing(
+                testing, run, self._executor, watcher, Status("compare", 0, kind=kind_on(self.device))
+            )
         compared = [
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
             for name, each in self.networks.items()
@@ -301,7 +304,9 @@ class Comparison:
         """Of every network its trainings at several learning rates; none where there is one rate only."""
         missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
         missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
-        status = Status("tune", 0, later=len(missing) * self.recipe.epochs / self.tuning_epochs)
+        status = Status(
+            "tune", 0, kind=kind_on(self.device), later=len(missing) * self.recipe.epochs / self.tuning_epochs
+        )
         rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
         while True:
             jobs = self._jobs("tune", rates, [self._split + FIRST_SEEDS["tune"]], self.tuning_epochs)

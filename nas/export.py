@@ -96,11 +96,15 @@ def export(opened: OpenRun, standings: Sequence[Standing], folder: Path, command
 
 
 def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
-    """Of the trainings whose weights are kept, the one with the most epochs, then the best validation accuracy."""
+    """Of the trainings whose weights are kept, the one with the most epochs, then the best validation accuracy.
+
+    Of a training that was done twice, on another device, the weights are those of the last time.
+    """
+    last = {(result.phase, result.key): result for result in opened.results if result.id == standing.id}
     kept = [
         (result.epochs, result.score.accuracy, -number, result)
-        for number, result in enumerate(opened.results)
-        if result.id == standing.id and result.score and opened.run.kept_weights(result)
+        for number, result in enumerate(last.values())
+        if result.score and opened.run.kept_weights(result)
     ]
     return max(kept)[-1] if kept else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import dist, inf
 from operator import ge
 from typing import Literal, get_args
 
@@ -12,12 +13,16 @@ from nas.results import Result
 from nas.trial import Score
 
 Quality = Literal["accuracy", "loss"]
-Figure = Literal["accuracy", "loss", "params", "macs", "seconds"]
+Figure = Literal["accuracy", "loss", "params", "macs", "latency", "seconds"]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A figure and whether more or less of it is better."""
+    """A figure and whether more or less of it is better.
+
+    `latency` is a model's: milliseconds of a forward pass, as `nas.latency` measures it. `seconds` are those of its
+    training, which other work on the machine lengthens.
+    """
 
     name: Figure
 
@@ -33,6 +38,10 @@ class Objective:
     def of(self, result: Result, score: Score) -> float:
         """The figure of a result at one of its scores."""
         return float(getattr(score if self.name in get_args(Quality) else result, self.name))
+
+    def known(self, result: Result) -> bool:
+        """Whether a result that has a score has the figure: not every training measures a latency."""
+        return self.name != "latency" or result.latency is not None
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
@@ -63,8 +72,35 @@ def merit(score: Score, by: Quality) -> tuple[float, float]:
 
 def pareto_front(results: Sequence[Result], objectives: Sequence[Objective]) -> list[Result]:
     """The results that no other one dominates, in their order."""
-    points = [(result, figures(result, result.score, objectives)) for result in results if result.score]
+    whole = [result for result in results if all(objective.known(result) for objective in objectives)]
+    points = [(result, figures(result, result.score, objectives)) for result in whole if result.score]
     return [result for result, mine in points if not any(dominates(other, mine) for _, other in points)]
+
+
+def spread(front: Sequence[Result], objectives: Sequence[Objective]) -> list[Result]:
+    """A front in an order of which every beginning is spread along it.
+
+    First the best in each objective, in that which training is for before the others; then, again and again, whichever
+    is farthest from all before, by its ranks in the objectives. Of equals the first one comes first.
+    """
+    points = [figures(result, result.score, objectives) for result in front if result.score]
+    places = list(zip(*map(_ranks, zip(*points, strict=True)), strict=True))
+    first = quality(objectives)
+    ends = sorted(range(len(objectives)), key=lambda axis: objectives[axis].name != first)
+    wanted = list(dict.fromkeys(max(range(len(points)), key=lambda i: points[i][axis]) for axis in ends if points))
+    order: list[int] = []
+    distance = dict.fromkeys(range(len(points)), inf)  # of those that are left to the nearest one before
+    while distance:
+        order.append(wanted.pop(0) if wanted else max(distance, key=distance.__getitem__))
+        del distance[order[-1]]
+        distance = {i: min(far, dist(places[i], places[order[-1]])) for i, far in distance.items()}
+    return [front[i] for i in order]
+
+
+def _ranks(column: Sequence[float]) -> list[float]:
+    """Every figure's place among the others, from 0 for the least to 1 for the largest; equals share theirs."""
+    places = {figure: place for place, figure in enumerate(sorted(set(column)))}
+    return [places[figure] / max(len(places) - 1, 1) for figure in column]
 
 
 def figures(result: Result, score: Score, objectives: Sequence[Objective]) -> tuple[float, ...]:
@@ -79,4 +115,6 @@ def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 
 def teaches(result: Result, objectives: Sequence[Objective]) -> bool:
     """Whether a strategy can learn from a result: a pruned one has a place in a ranking, but none on a front."""
+    if not all(objective.known(result) for objective in objectives):
+        return False
     return result.state == "complete" or (result.state == "pruned" and len(objectives) == 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -11,7 +12,7 @@ from typing import Any, Literal, Self
 from einmix import Architecture
 from nas.objectives import Quality, merit
 from nas.results import Result, latest
-from nas.trial import RANKED, Score
+from nas.trial import RANKED, Kind, Score
 
 CONFIDENCE = 0.95
 
@@ -172,6 +173,17 @@ class Ranking:
         from nas.tables import as_json
 
         return [as_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
+
+
+def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:
+    """The results without those finals that cannot stand in one mean with the others: of another device or precision.
+
+    Those stay of which there are more; of as many, those that came last.
+    """
+    ended = [kind_of(result) for result in results if result.phase == "final" and result.state == "complete"]
+    counts = Counter(reversed(ended))
+    kept = max(counts, key=counts.__getitem__, default=None)
+    return [result for result in results if result.phase != "final" or kept is None or kind_of(result) == kept]
 
 
 def _standing(found: list[Result], seeds: set[int]) -> Standing:

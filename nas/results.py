@@ -62,6 +62,18 @@ class Result:
         """The last evaluation on the validation split, if there was one."""
         return self.scores[-1] if self.scores else None
 
+    @property
+    def latency(self) -> float | None:
+        """Milliseconds of a forward pass, where they were measured (`nas.latency`, on the training's device)."""
+        ms = self.extra.get("latency_ms")
+        return float(ms) if ms is not None and is_finite(ms) and ms > 0 else None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of the packages it was trained with; empty where its line says none."""
+        found = self.extra.get("versions")
+        return {name: str(version) for name, version in found.items()} if isinstance(found, dict) else {}
+
     def to_line(self) -> dict[str, Any]:
         """The JSON line, as `nas.trial.record` makes it."""
         scores, test = [asdict(score) for score in self.scores], self.test and asdict(self.test)

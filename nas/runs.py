@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from nas.errors import NasError, nearest
+from nas.errors import NasError, nearest, one_line
 from nas.files import open_plain, read_plain, sync_folder, write_whole
 from nas.results import Result, file_name, read_object, take
 from nas.storage import Storage
-from nas.trial import Job
+from nas.trial import Job, Kind
 
 _FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -148,6 +148,12 @@ class Run:
                 raise NasError(f"{path}, line {number}: {error}; mend or delete this line") from error
             results.append(result)
         return results
+
+    def kind_of(self, result: Result) -> Kind:
+        """What a training was trained on; where its line does not say it, the run's device was at its beginning."""
+        device, precision = (result.extra.get(fact) for fact in ("device", "precision"))
+        device = device or self.settings.get("device") or "cpu"
+        return one_line(str(device)), one_line(str(precision or ("bfloat16" if device == "cuda" else "float32")))
 
     def weights_path(self, training: Job | Result) -> Path:
         """Where the trained weights of a job are kept: runs/NAME/checkpoints/PHASE-ID-lr…-s…-e….safetensors.

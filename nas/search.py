@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_right, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Protocol
 
 from einmix import Architecture, PatternError
+from nas.errors import one_line
 from nas.executors import Executor
-from nas.objectives import Objective, Quality, merit, pareto_front, quality
+from nas.objectives import Objective, Quality, merit, pareto_front, quality, spread
 from nas.ranking import search_order
 from nas.results import Result
 from nas.runs import Run
 from nas.storage import Storage
 from nas.strategies import Strategy
 from nas.trainings import Trainings
-from nas.trial import FIRST_SEEDS, RANKED, Job, Key, Phase, Score
+from nas.trial import FIRST_SEEDS, RANKED, Job, Key, Kind, Phase, Score
+from nas.versions import versions
 from search_spaces import SearchSpace
 
 POLL = 1.0
@@ -30,7 +33,7 @@ POLL = 1.0
 class Plan:
     """How much is tried and how: `trials` architectures at `epochs` epochs, then `top` of them over `seeds` seeds.
 
-    `start` are the ids of networks that are tried first, wherever they come from.
+    `start` are the ids of networks that are tried first, wherever they come from; `kind` is what all are trained on.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
     search, not the finals.
     """
@@ -46,6 +49,7 @@ class Plan:
     minutes: float | None = None
     start: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
+    kind: Kind = ("cpu", "float32")
 
     @property
     def quality(self) -> Quality:
@@ -68,6 +72,7 @@ class Status:
     failed: int = 0
     reused: int = 0
     later: float = 0.0
+    kind: Kind = ("cpu", "float32")
     best: Result | None = None
     last: Result | None = None
     started: float = field(default_factory=time.monotonic)
@@ -155,10 +160,14 @@ class Search:
         entries = self.entries()
         first = self.plan.seed + FIRST_SEEDS["final"]
         seeds = range(first, first + self.plan.seeds)
-        status = Status("final", len(entries) * len(seeds))
+        status = Status("final", len(entries) * len(seeds), kind=self.plan.kind)
+        keys = {
+            (architecture.id, self.plan.lr, seed, self.plan.epochs) for _, architecture in entries for seed in seeds
+        }
+        results = of_a_kind(keys, self.run, status, watcher)
         for seed in seeds:
             for label, architecture in entries:
-                if known := self.results.get((architecture.id, self.plan.lr, seed, self.plan.epochs)):
+                if known := results.get((architecture.id, self.plan.lr, seed, self.plan.epochs)):
                     self._count(status, known)
                     status.reused += 1
                 else:
@@ -173,7 +182,7 @@ class Search:
         finished = [result for result in self._of("search") if result.state == "complete"]
         finished.sort(key=lambda result: search_order(result, self.plan.quality))
         if len(self.plan.objectives) > 1:
-            finished = pareto_front(finished, self.plan.objectives)
+            finished = spread(pareto_front(finished, self.plan.objectives), self.plan.objectives)
         references: dict[str, tuple[str, Architecture]] = {}
         chosen: list[tuple[str, Architecture]] = []
         for result in finished:
@@ -246,6 +255,43 @@ class Search:
 def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phase: Phase) -> Job:
     """The job of training an architecture."""
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
+
+
+def of_a_kind(wanted: Collection[Key], run: Run, status: Status, watcher: Watcher) -> dict[Key, Result]:
+    """The results that a run has of those wanted in a phase and that can stand in one mean: of one kind.
+
+    Where one device and precision has them all it is that, else what is trained on now; the watcher is told of others.
+    """
+    by_kind: dict[Kind, dict[Key, Result]] = defaultdict(dict, {status.kind: {}})
+    for result in run.results():
+        if result.phase == status.phase and result.key in wanted:
+            by_kind[run.kind_of(result)][result.key] = result
+    mine, *others = by_kind
+    whole = [kind for kind in by_kind if len(by_kind[kind]) == len(set(wanted))]
+    if others and not whole:
+        was = " and ".join(f"{len(by_kind[kind])} on {' in '.join(kind)}" for kind in others)
+        watcher.say(
+            f"{status.phase}: {was} stand apart: a mean is of one device and precision, now {' in '.join(mine)} "
+            "(--device says which)"
+        )
+    return by_kind[(whole or [mine])[0]]
+
+
+def say_changes(run: Run, kind: Kind, watcher: Watcher) -> None:
+    """Tells the watcher what is not as it was when the run was last trained in: packages, device, precision."""
+    past, now = run.results(), versions()
+    was = next((result.versions for result in reversed(past) if result.versions), run.settings.get("versions"))
+    known = {name: one_line(str(version)) for name, version in was.items()} if isinstance(was, dict) else {}
+    changed = [f"{name} {known[name]} (now {now[name]})" for name in now if known.get(name, now[name]) != now[name]]
+    if past and changed:
+        watcher.say(
+            f"trained so far with {', '.join(changed)}: what follows may differ a little; every line has its own"
+        )
+    others = Counter(run.kind_of(result) for result in past if result.phase == "search")
+    others.pop(kind, None)
+    for other, times in others.items():
+        which = "1 candidate was" if times == 1 else f"{times} candidates were"
+        watcher.say(f"{which} trained on {' in '.join(other)}, others are on {' in '.join(kind)}: not quite comparable")
 
 
 def check_result(result: Result) -> None:

@@ -23,16 +23,17 @@ from nas.loggers import check as check_loggers
 from nas.loggers import logging_to
 from nas.objectives import parse_objectives, quality
 from nas.options import Options
-from nas.ranking import Ranking, Standing, rank, ranked
+from nas.ranking import Ranking, Standing, of_one_kind, rank, ranked
 from nas.recipe import LARGE, Recipe
 from nas.results import Result, latest, take
 from nas.runs import Run
 from nas.scaling import NEAR, Target, nearest_member
-from nas.search import Plan, Search, Watcher, check_result
+from nas.search import Plan, Search, Watcher, check_result, say_changes
 from nas.storage import Storage, place_of
 from nas.strategies import Started, Strategy, make_strategy
+from nas.trial import Kind
 from nas.versions import versions
-from nas.worker import PRELOAD, MakeTrainer, find_device
+from nas.worker import PRELOAD, MakeTrainer, find_device, kind_on
 from search_spaces import Budget, SearchSpace, Space, SpaceError
 from search_spaces import load as load_space
 from search_spaces.zoo import Inputs, member
@@ -99,6 +100,7 @@ class Session:
             seeds=options.seeds or default_seeds(self.dataset),
             objectives=self.objectives,
             start=tuple(architecture.id for architecture in self.first),
+            kind=self.kind,
         )
         strategy = make_strategy(
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
@@ -151,9 +153,17 @@ class Session:
             return self.options.workers or 0
         return worker_count(self.options.workers, self.device, self.devices)
 
+    @property
+    def kind(self) -> Kind:
+        """What is trained on; of a cluster's GPUs it is assumed that they compute in bfloat16."""
+        if self.device == "cuda" and self.options.ray not in (None, LOCAL):
+            return "cuda", "bfloat16"
+        return kind_on(self.device)
+
     def executor(self, run: Run, storage: Storage | None, watcher: Watcher) -> Executor:
         """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
-        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
+        latency = any(objective.name == "latency" for objective in self.objectives)
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency)
         if self.options.ray is None:
             return local_executor(make, self.workers)
         from nas.cluster.workers import RayWorkers
@@ -181,7 +191,12 @@ class Session:
         return Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
 
     def search(self, watcher: Watcher, run: Run) -> list[Standing]:
-        """Runs the search and its finals, or what is left of them, and ranks all that the run holds."""
+        """Runs the search and its finals, or what is left of them, and ranks all that the run holds.
+
+        Raises NasError where latencies would be compared that were measured on different devices.
+        """
+        self._check_latencies(run)
+        say_changes(run, self.kind, watcher)
         # a folder of this machine is one that no other has, unless the user says so
         here = self.options.ray in (None, LOCAL)
         storage = run.storage(self.place) if here or self.place is not None else None
@@ -197,7 +212,16 @@ class Session:
                 watcher.say(search.trainings.complaint)
         if storage is not None and not search.trainings.unfinished:
             storage.tidy(self.plan.epochs)
-        return rank(run.results(), sizes_of, quality(self.objectives))
+        return rank(of_one_kind(run.results(), run.kind_of), sizes_of, quality(self.objectives))
+
+    def _check_latencies(self, run: Run) -> None:
+        measured = {run.kind_of(result)[0] for result in run.results() if result.latency is not None}
+        if measured - {self.device} and any(objective.name == "latency" for objective in self.objectives):
+            (other, *_) = sorted(measured - {self.device})
+            raise NasError(
+                f"run {run.name!r} measured latencies on {other}, this would be on {self.device}: "
+                f"go on with --device {other}, or choose another --run"
+            )
 
 
 def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
@@ -369,7 +393,8 @@ class OpenRun:
     @cached_property
     def standings(self) -> list[Standing]:
         """The ranking of the run."""
-        return rank(self.results, sizes_of, quality(parse_objectives(self.setting("objective", "a text"))))
+        results = of_one_kind(self.results, self.run.kind_of)
+        return rank(results, sizes_of, quality(parse_objectives(self.setting("objective", "a text"))))
 
     def find(self, id: str) -> Standing:
         """An architecture by its rank, or by its id or the beginning of it. Raises NasError."""

@@ -23,6 +23,8 @@ from nas.formats import Arrays
 from nas.recipe import Augment, Recipe
 from nas.storage import Storage
 from nas.trial import TESTED, Job, Outcome, Report, Score
+from nas.versions import versions
+from nas.worker import kind_on
 
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
 
@@ -196,6 +198,7 @@ class ArchitectureTrainer:
     threads: int = 1
     build: Callable[[dict[str, Any]], nn.Module] = build_architecture
     storage: Storage | None = None
+    latency: bool = False
 
     def start(self) -> None:
         """Prepares the process for this trainer: the number of threads, the data on the device."""
@@ -209,11 +212,21 @@ class ArchitectureTrainer:
         train, validation = (Part.of(part, self.dataset, self.device) for part in parts)
         return train, validation
 
+    @cached_property
+    def origin(self) -> dict[str, Any]:
+        """What a result's line says of where it was trained."""
+        device, precision = kind_on(torch.device(self.device).type)
+        gpu = {"gpu": torch.cuda.get_device_name(self.device)} if device == "cuda" else {}
+        return {"device": device, "precision": precision, "versions": versions()} | gpu
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "data"}
+        return {name: value for name, value in vars(self).items() if name not in ("data", "origin")}
 
     def __call__(self, job: Job, report: Report) -> Outcome:
-        """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is."""
+        """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is.
+
+        With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
+        """
         start = time.perf_counter()
         build = partial(self.build, job.architecture)
         on_gpu = self.device.startswith("cuda")
@@ -232,11 +245,20 @@ class ArchitectureTrainer:
             traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
             torch.cuda.empty_cache()
             raise
+        seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
         if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
-            outcome = replace(
-                outcome, extra=outcome.extra | {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
-            )
-        return replace(outcome, seconds=outcome.seconds + time.perf_counter() - start)
+            extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
+        if outcome.state == "complete" and self.latency:
+            extra |= {"latency_ms": self._latency(job)}
+        return replace(outcome, seconds=seconds, extra=extra)
+
+    def _latency(self, job: Job) -> float:
+        """Milliseconds of a forward pass of a batch, on the device of the training."""
+        import einmix
+        from nas.latency import Conditions, measure
+
+        (ms,) = measure([einmix.Architecture.from_json(job.architecture)], Conditions(self.device)).values()
+        return ms
 
 
 def _adamw(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
@@ -251,10 +273,9 @@ def _adamw(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
 
 
 def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 on a GPU that computes in it, float32 elsewhere."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
+    """What `nas.worker.kind_on` says of the device."""
+    _, precision = kind_on(device.type)
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
 
 
 def _finite(loss: float, what: str) -> float:

@@ -14,12 +14,12 @@ from nas.options import check_range
 from nas.ranking import Standing
 from nas.results import Result
 from nas.runs import Run
-from nas.search import Status, Watcher, make_job
+from nas.search import Status, Watcher, make_job, of_a_kind, say_changes
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
 from nas.storage import Storage
 from nas.trainings import Trainings
 from nas.trial import FIRST_SEEDS, Job, Key
-from nas.worker import MakeTrainer, find_device
+from nas.worker import MakeTrainer, find_device, kind_on
 
 LONGER = 3
 """So many times the epochs of the search."""
@@ -68,7 +68,8 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
         seeds = range(first, first + longer.seeds)
         jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]
         jobs = [replace(job, weights=True) for job in jobs]
-        status = Status("train", total=0)
+        say_changes(run, kind_on(device), watcher)
+        status = Status("train", total=0, kind=kind_on(device))
         with logging_to(longer.log, run, watcher.say):
             results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
         return [results[job.key] for job in jobs if job.key in results]
@@ -88,7 +89,7 @@ def train_missing(
     status goes on counting what is trained.
     """
     past, storage = run.results(), run.storage()
-    known = {result.key: result for result in past if result.phase == status.phase}
+    known = of_a_kind({job.key for job, _ in wanted}, run, status, watcher)
     new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
     if new:
         status.total = status.done + len(new)

@@ -17,6 +17,9 @@ TESTED: tuple[Phase, ...] = ("train", "compare")
 FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
 """Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
 
+Kind = tuple[str, str]
+"""The device and the precision of a training: `("cpu", "float32")`. Figures of different kinds are not averaged."""
+
 Key = tuple[str, float, int, int]
 
 

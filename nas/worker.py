@@ -10,7 +10,7 @@ from nas.data import Dataset
 from nas.errors import NasError
 from nas.recipe import Recipe
 from nas.storage import Storage
-from nas.trial import Trainer
+from nas.trial import Kind, Trainer
 
 PRELOAD = ("nas.training", "einmix.source", "einops.layers.torch")
 """Modules that a server of worker processes imports once for all of them."""
@@ -29,14 +29,26 @@ class MakeTrainer:
     devices: int = 1
     threads: int = 1
     storage: Storage | None = None
+    latency: bool = False
 
     def __call__(self, worker: int) -> Trainer:
         from nas.training import ArchitectureTrainer
 
         device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
-        trainer = ArchitectureTrainer(self.dataset, self.recipe, device, threads=self.threads, storage=self.storage)
+        trainer = ArchitectureTrainer(
+            self.dataset, self.recipe, device, threads=self.threads, storage=self.storage, latency=self.latency
+        )
         trainer.start()
         return trainer
+
+
+def kind_on(device: str) -> Kind:
+    """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
+    if device != "cuda":
+        return device, "float32"
+    import torch
+
+    return device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def find_device(wanted: str) -> tuple[str, int]:

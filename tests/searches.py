@@ -52,6 +52,7 @@ class Noting:
     does: Mapping[str, str] = field(default_factory=dict)
     ms: float = 0.0
     deaths: int = 2
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, worker: int) -> Trainer:
         return self.train
@@ -61,6 +62,7 @@ class Noting:
         todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "times": self.deaths}
         todo["flag"] = f"{self.log}.{job.id}"
         outcome = train(replace(job, architecture=todo), report)
+        outcome = replace(outcome, extra=outcome.extra | dict(self.extra))
         if job.weights:
             outcome = replace(outcome, weights=b"of " + job.id.encode())
         self._note("end", job)

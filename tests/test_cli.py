@@ -468,6 +468,69 @@ def test_several_objectives(nas, stubbed):
     assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,macs").out
 
 
+@pytest.fixture
+def training_on(monkeypatch, tmp_path) -> Callable[..., None]:
+    """Makes searches train with the stub on a device, as their lines then say, with a version of torch."""
+    session = importlib.import_module("nas.session")
+
+    def choose(device: str, torch: str = "2.9.0") -> None:
+        precision = "bfloat16" if device == "cuda" else "float32"
+        found = {"torch": torch, "einops": "0.8.1"}
+        extra = {"device": device, "precision": precision, "versions": found, "latency_ms": 1.0}
+        log = tmp_path / "log"
+        monkeypatch.setattr(session, "find_device", lambda _: (device, 1))
+        monkeypatch.setattr(session, "kind_on", lambda _: (device, precision), raising=False)
+        monkeypatch.setattr("nas.search.versions", lambda: found, raising=False)
+        monkeypatch.setattr(session, "versions", lambda: found)
+        monkeypatch.setattr(session, "local_executor", lambda *_: Serial(Noting(log, extra=extra)))
+
+    return choose
+
+
+def test_a_mean_of_finals_is_of_one_device_and_precision(nas, training_on, tmp_path):
+    search = SEARCH.removesuffix("--run x").replace("--device cpu", "") + "--images 600 --run x"
+    training_on("cpu")
+    before = nas(f"{search} --json")
+    n = sum(row["state"] == "final" for row in before.rows)
+    assert before.err.count("finals ") == 2 * n
+    training_on("cuda")
+    nas(f"{search} --json")  # nothing is missing
+    lines = Run.open(tmp_path / "runs", "x").results()
+    assert {line.extra["device"] for line in lines} == {"cpu"}
+
+    done = nas(f"{search} --seeds 3 --json")
+    told = f"final: {2 * n} on cpu in float32 stand apart: a mean is of one device and precision, now cuda in bfloat16"
+    assert told in done.err and "5 candidates were trained on cpu in float32, others are on cuda" in done.err
+    finals = [line for line in Run.open(tmp_path / "runs", "x").results() if line.phase == "final"]
+    assert Counter(line.extra["device"] for line in finals) == {"cpu": 2 * n, "cuda": 3 * n}
+    assert {row["n"] for row in done.rows if row["state"] == "final"} == {3}
+    assert nas("top x --json -n 99").rows == done.rows
+    assert nas(f"{search} --seeds 3 --json").rows == done.rows
+
+
+def test_a_change_of_versions_is_said_once_and_stands_in_every_line(nas, training_on, tmp_path):
+    training_on("cpu", torch="2.9.0")
+    nas(SEARCH)
+    training_on("cpu", torch="2.10.0")
+    more = SEARCH.replace("--trials 5", "--trials 7")
+    done = nas(more)
+    assert done.err.count("trained so far with torch 2.9.0 (now 2.10.0): what follows may differ a little") == 1
+    lines = Run.open(tmp_path / "runs", "x").results()
+    assert [line.versions["torch"] for line in lines if line.phase == "search"] == ["2.9.0"] * 5 + ["2.10.0"] * 2
+    assert "trained so far" not in nas(more).err
+
+
+def test_latency_is_an_objective_that_belongs_to_its_device(nas, training_on, tmp_path):
+    search = SEARCH.replace("--device cpu", "--images 600 --objective accuracy,latency")
+    training_on("cpu")
+    assert nas(search).status == 0
+    training_on("cuda")
+    done = nas(f"{search} --trials 9")
+    assert done.status == 2
+    told = "run 'x' measured latencies on cpu, this would be on cuda: go on with --device cpu, or choose another --run"
+    assert done.err == f"nas: {told}\n"
+
+
 def test_json_output_is_all_there_is_on_stdout(nas, stubbed):
     rows = nas(f"{SEARCH} --json").rows
     assert rows == nas("top x --json -n 99").rows

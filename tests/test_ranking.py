@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
-from math import sqrt
+from math import dist, sqrt
 from random import Random
 from statistics import fmean
 
@@ -16,8 +16,8 @@ from searches import result_of, tiny
 
 from einmix import Architecture
 from nas.errors import NasError
-from nas.objectives import Objective, merit, pareto_front, parse_objectives, quality
-from nas.ranking import Gain, Standing, rank, search_order
+from nas.objectives import Objective, merit, pareto_front, parse_objectives, quality, spread, teaches
+from nas.ranking import Gain, Standing, of_one_kind, rank, search_order
 from nas.results import Result, latest
 from nas.session import sizes_of
 from nas.trial import Score
@@ -233,6 +233,39 @@ def test_the_front_is_what_no_other_result_beats(figures):
     assert [(int(result.score.accuracy * 4), MACS.index(result.macs)) for result in front] == expected
 
 
+@pytest.mark.parametrize(
+    ("top", "expected"), [(1, [0]), (2, [0, 8]), (3, [0, 8, 4]), (4, [0, 8, 4, 2]), (5, [0, 8, 4, 2, 6])]
+)
+def test_a_front_is_taken_from_its_ends_and_then_from_between(top, expected):
+    """The second one is hardly less accurate than the first: who takes the most accurate sees one end only."""
+    front = [result_of(BY_MACS[m], 0.9 - 0.001 * i**3) for i, m in enumerate(reversed(MACS[:9]))]
+    assert [front.index(each) for each in spread(front, parse_objectives("accuracy,macs"))[:top]] == expected
+    assert spread(front, parse_objectives("macs,accuracy"))[:top] == [front[i] for i in expected]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, len(MACS) - 1), st.integers(0, 9)), max_size=12))
+def test_every_beginning_of_a_spread_front_holds_its_ends_and_covers_the_rest(figures):
+    objectives = parse_objectives("loss,macs,accuracy")
+    found = [result_of(BY_MACS[MACS[m]], a / 10, loss=1 + loss) for loss, m, a in figures]
+    front = pareto_front(found, objectives)
+    order = spread(front, objectives)
+    assert sorted(map(id, order)) == sorted(map(id, front))
+    best = [min(r.score.loss for r in front), min(r.macs for r in front)] if front else []
+    assert [r.score.loss for r in order[:1]] == best[:1]
+    assert not front or best[1] in {r.macs for r in order[:2]}
+
+    def place(result: Result) -> list[float]:
+        columns = [[o.of(r, r.score) for r in front] for o in objectives]
+        ranks = [sorted(set(column)) for column in columns]
+        return [
+            rank.index(o.of(result, result.score)) / max(1, len(rank) - 1)
+            for o, rank in zip(objectives, ranks, strict=True)
+        ]
+
+    reach = [min(dist(place(a), place(b)) for b in order[:i]) for i, a in enumerate(order) if i >= len(objectives)]
+    assert reach == sorted(reach, reverse=True)  # each is the farthest that was left
+
+
 def test_failures_are_on_no_front():
     found = [result_of(A, None, "failed"), result_of(B, 0.5)]
     assert pareto_front(found, parse_objectives("accuracy,loss")) == found[1:]
@@ -242,7 +275,7 @@ def test_failures_are_on_no_front():
     ("text", "message"),
     [
         ("acuracy", "no objective 'acuracy': did you mean 'accuracy'"),
-        ("accuracy,", "no objective '': known: accuracy, loss, macs, params, seconds"),
+        ("accuracy,", "no objective '': known: accuracy, latency, loss, macs, params, seconds"),
         ("loss,loss", "objective 'loss,loss' names one figure twice"),
     ],
 )
@@ -261,6 +294,36 @@ def test_objectives_know_their_direction_and_figure():
     assert quality(objectives) == "loss"
     assert merit(Score(1, 0.25, 0.75), "loss") == (-0.25, 0.75)
     assert quality([Objective("macs"), Objective("accuracy")]) == "accuracy"
+
+
+def test_a_latency_is_a_figure_where_it_was_measured():
+    """A line may come from elsewhere: what is no number of milliseconds is none, and on no front."""
+    objectives = parse_objectives("accuracy,latency")
+    slow, fast = (replace(result_of(A, 0.7), extra={"latency_ms": ms}) for ms in (2.5, 1))
+    strange = [replace(result_of(B, 0.9), extra={"latency_ms": ms}) for ms in (None, "fast", True, -1.0, 0, [1])]
+    assert objectives[1].direction == "minimize"
+    assert (slow.latency, fast.latency) == (2.5, 1.0)
+    assert [result.latency for result in strange] == [None] * 6
+    assert pareto_front([*strange, slow, result_of(C, 0.9), fast], objectives) == [fast]
+    assert not teaches(strange[0], objectives) and teaches(fast, objectives)
+
+
+def test_finals_of_one_device_and_precision_make_a_ranking():
+    def on(device: str, precision: str, *found: Result) -> list[Result]:
+        return [replace(result, extra={"device": device, "precision": precision}) for result in found]
+
+    searched = on("mps", "float32", result_of(A, 0.1), result_of(B, 0.2))
+    old = [*searched, *on("cpu", "float32", *finals(A, 0.5, 0.6, 0.7), *finals(B, 0.4, 0.5, 0.6))]
+    new = on("cuda", "bfloat16", *finals(B, 0.9, 0.9, 0.9), *finals(A, 0.8, 0.8))
+    last = on("cuda", "bfloat16", *finals(A, 0.8, seed=3))
+
+    def means(results: list[Result]) -> dict[str, tuple[float, int]]:
+        kept = of_one_kind(results, lambda result: (result.extra["device"], result.extra["precision"]))
+        assert kept[:2] == searched
+        return {s.id: (round(s.accuracy, 3), s.n) for s in rank(kept, sizes_of)}
+
+    assert means(old) == means([*old, *new]) == {A.id: (0.6, 3), B.id: (0.5, 3)}
+    assert means([*old, *new, *last]) == {A.id: (0.8, 3), B.id: (0.9, 3)}  # as many, and later
 
 
 def test_the_mean_is_over_all_finals_not_the_common_ones():

@@ -363,8 +363,18 @@ def test_several_objectives_send_their_front_to_the_finals(tmp_path):
     space = tiny("mixed")
     all_of_it = finalists(search_over(tmp_path, found, plan(top=9, objectives=objectives), space))
     references = {arch.id for arch in space.references(space.middle).values()}
-    assert all_of_it == [arch.id for arch in (dear, others[1], cheap) if arch.id not in references]
+    assert all_of_it == [arch.id for arch in (dear, cheap, others[1]) if arch.id not in references]
     assert len(all_of_it) > 1
+
+
+def test_few_finals_of_several_objectives_are_spread_along_the_front(tmp_path):
+    space = tiny("per_channel", width=(8, 16, 24), depth=(1,))
+    references = {arch.id for macro in space.macros for arch in space.references(macro).values()}
+    by_macs = {arch.macs: arch for arch in space.enumerate() if arch.id not in references}
+    front = [by_macs[macs] for macs in sorted(by_macs)][:7]
+    found = [result_of(arch, 0.6 + 0.01 * i) for i, arch in enumerate(front)]
+    search = search_over(tmp_path, found, plan(top=3, objectives=parse_objectives("accuracy,macs")), space)
+    assert finalists(search) == [front[6].id, front[0].id, front[3].id]
 
 
 @pytest.mark.parametrize(("objective", "best"), [("accuracy", 0), ("loss", 1), ("loss,accuracy,macs", 1)])

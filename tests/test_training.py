@@ -4,6 +4,7 @@ import json
 import math
 import multiprocessing
 import pickle
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,9 +24,11 @@ from nas import training
 from nas.data import Dataset, load
 from nas.errors import NasError
 from nas.formats import Arrays
+from nas.latency import Conditions
 from nas.recipe import Recipe
 from nas.training import ArchitectureTrainer, Part, augment, evaluate, fit, flip, schedule, shift, weights_of
 from nas.trial import Job, Outcome, Score
+from nas.versions import versions
 from search_spaces import load as load_space
 
 
@@ -57,6 +60,36 @@ def job(**changes: Any) -> Job:
 
 def train(dataset: Dataset, recipe: Recipe | None = None, **changes: Any) -> Outcome:
     return ArchitectureTrainer(dataset, recipe or Recipe(), build=build)(job(**changes), go_on)
+
+
+def test_a_result_says_where_it_was_trained_and_with_what(digits):
+    extra = train(digits).extra
+    assert (extra["device"], extra["precision"]) == ("cpu", "float32")
+    assert extra["versions"] == versions() and "torch" in extra["versions"]
+    assert "latency_ms" not in extra
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_latency_is_measured_as_for_a_comparison_and_is_no_time_of_training(device, digits, monkeypatch):
+    """On the training's device, of complete trainings only."""
+    asked = []
+
+    def measure(architectures, conditions):
+        asked.append((architectures, conditions))
+        time.perf_counter()
+        return {each.id: 1.25 for each in architectures}
+
+    architecture = next(load_space("local").on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,)).enumerate())
+    monkeypatch.setattr("nas.latency.measure", measure)
+    trainer = ArchitectureTrainer(digits, Recipe(), device, latency=True)
+    work = job(architecture=json.loads(architecture.to_json()), epochs=1)
+    outcome = trainer(work, go_on)
+    assert outcome.extra["latency_ms"] == 1.25
+    assert asked == [([architecture], Conditions(device))]
+    assert trainer(replace(work, epochs=2, rungs=(1,)), lambda score: False).state == "pruned" and len(asked) == 1
+    monkeypatch.setattr(training, "fit", lambda *_, **__: (None, Outcome("complete")))
+    monkeypatch.setattr(time, "perf_counter", iter(range(100)).__next__)
+    assert trainer(work, go_on).seconds == 1  # a tick of that clock, not the one of the measurement
 
 
 def fitted(
