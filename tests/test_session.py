@@ -8,11 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from nas import session as sessions
+from nas.errors import NasError
 from nas.options import Options
-from nas.recipe import LARGE
+from nas.recipe import LARGE, Recipe
 from nas.session import CPU_IMAGES, Session, budget_band, default_seeds, load_data, sizes_of, starting, worker_count
+from nas.storage import Storage
+from nas.worker import MakeTrainer, find_device
 from search_spaces import Budget, SearchSpace, SpaceError, load
 from search_spaces.zoo import Inputs, member
 
@@ -183,3 +187,63 @@ def test_networks_are_of_one_size_when_they_differ_in_their_mixing_alone():
         key = macro.patch, macro.width, macro.depth, macro.ratio, macro.stages, macro.norm
         seen.setdefault(repr(sizes_of(references[0])), set()).add(key)
     assert all(len(keys) == 1 for keys in seen.values()) and len(seen) > 30
+
+
+def test_a_worker_trains_what_it_is_given_on_its_own_gpu(monkeypatch):
+    monkeypatch.setattr("nas.training.ArchitectureTrainer.start", lambda self: started.append(self))
+    started: list[Any] = []
+    dataset, recipe, storage = object(), Recipe(epochs=3, batch=7), Storage("/there", "x")
+    make = MakeTrainer(dataset, recipe, "cuda", 3, threads=2, storage=storage, latency=True)  # type: ignore[arg-type]
+    made: list[Any] = [make(worker) for worker in range(5)]
+    assert [each.device for each in made] == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
+    assert all(
+        (each.dataset, each.recipe, each.threads, each.storage) == (dataset, recipe, 2, storage) for each in made
+    )
+    assert started == made
+    assert replace(make, device="cpu")(1).device == "cpu"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "mps", "expected"),
+    [
+        ("auto", 2, True, ("cuda", 2)),
+        ("auto", 0, True, ("mps", 1)),
+        ("auto", 0, False, ("cpu", 1)),
+        ("cuda", 3, False, ("cuda", 3)),
+        ("mps", 2, True, ("mps", 1)),
+        ("cpu", 2, True, ("cpu", 1)),
+        ("cuda", 0, True, None),
+        ("mps", 2, False, None),
+    ],
+)
+def test_devices_are_those_that_are_there(wanted, gpus, mps, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr("nas.worker.GPU_FILES", [tmp_path])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    if expected is None:
+        with pytest.raises(NasError, match=f"device '{wanted}' is not available here: write --device auto"):
+            find_device(wanted)
+    else:
+        assert find_device(wanted) == expected
+
+
+def test_a_search_trains_on_its_data_by_its_recipe_where_it_keeps_what_is_under_way(monkeypatch, tmp_path):
+    given: list[Any] = []
+    monkeypatch.setattr(sessions, "local_executor", lambda make, workers: given.append((make, workers)))
+    session = Session(replace(PLAIN, batch=48, workers=3))
+    storage = Storage(str(tmp_path), "x")
+    session.executor(None, storage, None)  # type: ignore[arg-type]
+    Session(replace(PLAIN, objective="accuracy,latency")).executor(None, None, None)  # type: ignore[arg-type]
+    (make, workers), (measuring, _) = given
+    assert (make.latency, measuring.latency, measuring.storage) == (False, True, None)
+    assert workers == 3 and make.recipe == session.recipe and make.recipe.batch == 48
+    assert make.dataset is session.dataset and make.device == "cpu" and make.storage == storage
+
+
+def test_without_workers_this_process_has_all_cores(monkeypatch):
+    monkeypatch.setattr(sessions, "cores", lambda: 6)
+    made: list[Any] = []
+    monkeypatch.setattr(sessions, "Serial", lambda make: made.append(make))
+    sessions.local_executor(MakeTrainer(None, Recipe(), "cpu"), 0)  # type: ignore[arg-type]
+    assert made[0].threads == 6
