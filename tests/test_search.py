@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -459,18 +461,37 @@ def test_an_exhaustive_search_is_one_like_others(searching, tmp_path):
     assert sorted(result.id for result in results(tmp_path, "search")) == sorted(arch.id for arch in space.enumerate())
 
 
-def test_what_was_pruned_earlier_counts_at_its_rung_when_a_search_goes_on(tmp_path):
-    """Six that were better and were pruned all the same: the seventh is not among the best half, whoever ran them."""
+@pytest.mark.parametrize(
+    ("objective", "accuracy", "loss", "state"),
+    [
+        ("accuracy", 0.99, 9.0, "pruned"),
+        ("accuracy", 0.0, 0.0, "complete"),
+        ("loss", 0.0, 0.0, "pruned"),
+        ("loss", 0.99, 9.0, "complete"),
+    ],
+)
+def test_what_was_pruned_earlier_counts_at_its_rung_when_a_search_goes_on(objective, accuracy, loss, state, tmp_path):
+    """Six that were better (or worse) and were pruned all the same, by the figure that is searched for."""
     strategy = RandomSearch(SPACE, Budget(), 1)
     archs = [strategy.ask() for _ in range(6)]
+    wanted = plan(trials=7, rungs=(1, 2), objectives=parse_objectives(objective))
     with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
         for number, architecture in enumerate(archs):
-            run.append(result_of(architecture, 0.9, "pruned", loss=0.1).to_line() | {"number": number})
+            run.append(result_of(architecture, accuracy, "pruned", loss=loss).to_line() | {"number": number})
         with Serial(Noting(tmp_path / "log")) as executor:
-            search_in(run, executor, plan(trials=7, rungs=(1, 2)))
+            search_in(run, executor, wanted)
     last = results(tmp_path, "search")[-1]
     assert last.id not in {architecture.id for architecture in archs}
-    assert (last.state, len(last.scores), last.number) == ("pruned", 1, 6)
+    assert (last.state, last.number) == (state, 6)
+
+
+def test_a_network_to_start_with_may_win_though_it_is_not_in_the_space(tmp_path):
+    found = result_of(next(SPACE.enumerate()), 0.3)
+    foreign = tiny("local", width=(4,), depth=(2,)).sample(Random(0))
+    wanted = plan(top=3, start=(foreign.id,))
+    entries = search_over(tmp_path, [result_of(foreign, 0.95), found], wanted).entries()
+    assert [arch.id for label, arch in entries if not label][:1] == [foreign.id]
+    assert foreign.id not in finalists(search_over(tmp_path, [], plan(top=3)))
 
 
 @pytest.mark.parametrize(
@@ -501,3 +522,47 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
     assert {(job.rungs, job.epochs, job.weights) for job in finals} == {((), 8, True)}
     assert {job.seed for job in finals} == {6, 7}
     assert {job.lr for job in given} == {session.recipe.lr}
+
+
+@pytest.mark.parametrize(("ahead", "asked"), [(True, 6), (False, 3)])
+def test_who_need_not_wait_for_results_is_asked_one_job_a_worker_ahead(ahead, asked, tmp_path):
+    given = []
+
+    class Enough(Exception):
+        pass
+
+    def wait(*_, **__):
+        raise Enough
+
+    executor = SimpleNamespace(capacity=3, submit=lambda number, job: given.append(number), wait=wait)
+    strategy = RandomSearch(SPACE, Budget(), 0)
+    strategy.ahead = ahead
+    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, pytest.raises(Enough):
+        Search(SPACE, strategy, executor, run, plan(trials=20)).explore(Quiet())
+    assert given == list(range(asked))
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "loss"])
+def test_the_best_that_is_shown_is_the_best_so_far_and_no_reference(objective, tmp_path):
+    shown: list[tuple[int, Result]] = []
+
+    class Best(Quiet):
+        def show(self, status: Status) -> None:
+            if status.best:
+                shown.append((status.done, status.best))
+
+    strategy = RandomSearch(SPACE, Budget(), 1)
+    figures = [(0.5, 0.4), (0.7, 0.6), (0.6, 0.1), (0.9, 0.2)]  # accuracy, loss
+    archs = [strategy.ask() for _ in figures]
+    lines = [result_of(arch, reached, loss=loss) for arch, (reached, loss) in zip(archs[:3], figures[:3], strict=True)]
+    lines.append(result_of(archs[3], *figures[3][:1], "pruned", loss=figures[3][1]))
+    search = search_over(tmp_path, lines, plan(trials=4, objectives=parse_objectives(objective)))
+    search.explore(Best())
+    assert {done for done, _ in shown} == {4}
+    assert shown[0][1].id == archs[{"accuracy": 1, "loss": 2}[objective]].id
+
+
+def test_time_left_counts_what_follows():
+    now = Status("search", 10).started
+    status = Status("tune", 10, done=6, reused=4, started=now - 20, later=5.0)
+    assert status.seconds_left == pytest.approx(90, rel=0.1)
