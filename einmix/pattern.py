@@ -93,14 +93,14 @@ def _turned(call: _Call) -> Iterator[tuple[list[str], list[str], str]]:
 def _call(
     pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
 ) -> _Call:
-    """The call with plain spaces, `...` written out."""
-    for text in (pattern, weight_shape, bias_shape or "", ellipsis or ""):
-        if not isinstance(text, str):
-            raise PatternError(
-                f"pattern, weight and bias are texts, not {text!r}", hint="as in 'b t c -> b t0 c', 't t0'"
-            )
-    pattern, weight_shape = re.sub(r"\s", " ", pattern), re.sub(r"\s", " ", weight_shape)  # einops knows spaces only
-    bias_shape = None if bias_shape is None else re.sub(r"\s", " ", bias_shape)
+    """The call with plain spaces (einops knows no others), `...` written out."""
+    texts = {"pattern": pattern, "weight": weight_shape, "bias": bias_shape, "ellipsis": ellipsis}
+    for name, text in texts.items():
+        if not isinstance(text, str | None) or (text is None and name in ("pattern", "weight")):
+            hint = "as in 'b t c -> b t0 c', 't t0'"
+            raise PatternError(f"pattern, weight, bias and ellipsis are texts, not {text!r}", hint=hint)
+    pattern, weight_shape = re.sub(r"\s", " ", pattern), re.sub(r"\s", " ", weight_shape)
+    bias_shape, ellipsis = (text if text is None else re.sub(r"\s", " ", text) for text in (bias_shape, ellipsis))
     return _written_out(_Call(pattern, weight_shape, bias_shape, dict(sizes)), ellipsis)
 
 
@@ -118,11 +118,10 @@ def _written_out(call: _Call, ellipsis: str | None) -> _Call:
     for name in re.findall(r"[^\s()]+", re.split(dots, after)[0]):
         if name in biased:
             raise call.error(f"bias axis {name} stands before '...'", name, "einops takes it behind", right=True)
-    for name in ellipsis.split():
+    for name in re.findall(r"[^\s()]+", ellipsis):
         if name in (*call.weight_shape.split(), *biased):
             raise call.error(f"axis {name} is one of '...' and in the weight or bias", "...", "write it out")
-    axes = " ".join(_flat_names(call, ellipsis, "ellipsis"))
-    return replace(call, pattern=re.sub(dots, axes, call.pattern))
+    return replace(call, pattern=re.sub(dots, lambda _: ellipsis, call.pattern))
 
 
 def _read(call: _Call) -> tuple[Mixer, dict[str, list[str]]]:
@@ -459,7 +458,9 @@ def write_einmix(mixer: Mixer, *, channels_first: bool = False, all_sizes: bool 
     mixed = [part for part in flat if part.factor.role == "m"]
     weight = grouped + [p.input for p in mixed if p.input] + [p.output for p in mixed if p.output]
     if not weight:  # EinMix warns of a weight without axes
-        one = _fresh("one", {part.input for part in flat})
+        last = mixer.axes[-1][0]
+        one = "one" if last == "c" else f"{last}{'_' if len(last) > 1 else ''}g"
+        one = _fresh(one, {name for name, _ in mixer.axes})
         parts[-1].append(Part(Factor("g", 1, 1), one, one))
         flat, weight = list(chain(*parts)), [one]
     left = parts[-1:] + parts[:-1] if channels_first else parts

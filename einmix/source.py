@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -37,9 +36,7 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     exec(compile(text, f"<einmix.source {arch.id}>", "exec"), namespace)
     if mix is not None:
         namespace["Mix"] = mix
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="EinMix: weight has no dimensions")  # a mixer of shared factors only
-        return namespace["model"]()
+    return namespace["model"]()
 
 
 class _Writer:

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from einmix import Architecture, Mixer, PatternError, build, sample_mixer, source
 from einmix.architecture import MAX_BLOCKS
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
-
 EMBED = "h=s4.m2:1 w=s4.m2:1 c=m1:6 +b"
 CHANNELS = algebra.nodes("norm", "12", "gelu", "6")
 TOKENS = algebra.nodes("norm", "h=m4:8 w=s4 c=g6 +b", "gelu", "h=m8:4 w=s4 c=g6 +b")

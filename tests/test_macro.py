@@ -21,8 +21,6 @@ from search_spaces.blocks import ORDERS, Blocks, Choice
 from search_spaces.forms import FORMS, Place
 from search_spaces.zoo import ZOO, Inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
-
 
 def tiny(shape: dict[str, int], **declared: Any) -> SearchSpace:
     """A space of forms of one patch, width and depth where no others are asked for."""

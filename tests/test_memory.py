@@ -24,8 +24,6 @@ from nas.memory import CONTEXT, examples_memory, gpu_fraction, kept_memory, larg
 from search_spaces import SPACES, Budget, SearchSpace, SpaceError
 from search_spaces.zoo import ZOO, Inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
-
 BF16 = pytest.param(True, marks=pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="no CUDA in torch"))
 BOTH = pytest.mark.parametrize("bf16", [False, BF16])
 SHAPES: dict[str, dict[str, int]] = {"line": {"t": 24}, "image": {"h": 8, "w": 8}, "volume": {"d": 4, "h": 4, "w": 8}}

@@ -196,7 +196,6 @@ def test_golden_costs(text: str, params: int, macs: int) -> None:
     assert (Mixer.parse(text).params, Mixer.parse(text).macs) == (params, macs)
 
 
-@pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
 @given(algebra.mixers())
 def test_costs_are_those_of_the_layer_and_of_its_einsum(mixer: Mixer) -> None:
     layer = EinMix(**mixer.einmix())
@@ -211,7 +210,6 @@ def test_costs_are_those_of_the_layer_and_of_its_einsum(mixer: Mixer) -> None:
     assert matrix.shape == (prod(mixer.outputs.values()), prod(mixer.inputs.values()))
 
 
-@pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
 @given(algebra.mixers())
 def test_the_layer_is_a_member_of_its_family(mixer: Mixer) -> None:
     """The channels-last layer's matrix has zeros and equal entries just where the labels say, its bias too."""

@@ -58,8 +58,6 @@ from einmix.nodes import MAX_DEPTH, Leaf, Tree, steps
 from einmix.notation import from_value, to_value
 from search_spaces.zoo.parts import mixer
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
-
 LINE, IMAGE, VOLUME = {"t": 6}, {"h": 4, "w": 3}, {"d": 2, "h": 4, "w": 2}
 WIDTH = 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -232,6 +233,72 @@ def test_raft_up_and_down_make_the_vertical_mixing() -> None:
     assert (up.reach().then(down.reach()).matrix() == one.reach().matrix()).all()
 
 
+# ---------------------------------------------------------------------------------------------------- ...
+
+
+DOTTED = [
+    ("b ... c -> b ... d", "c d", "d", "h w", "c=4 d=3 h=2 w=5", "h=s2 w=s5 c=m4:3 +b"),
+    ("... c -> ... d", "c d", "d", "b h w", "c=4 d=3 h=2 w=5", "h=s2 w=s5 c=m4:3 +b"),
+    ("... -> ...", "", None, "b", "", None),
+    ("b c ... -> b ... c", "c", "c", "t", "c=4 t=3", "t=s3 c=g4 +b"),
+    ("b t ... -> b u ...", "t u", None, "g c", "t=3 u=4 g=5 c=2", "t=m3:4 g=s5 c=s2"),
+    ("b ... (g c) -> b (...) (g d)", "g c d", "g d", "h w", "g=2 c=3 d=4 h=5 w=6", "h=s5 w=s6 c=g2.m3:4 +b"),
+    ("b ... c -> b ... d", "c d", None, "", "c=4 d=3", "c=m4:3"),
+    ("b ... c -> b ... d", "c d", "d", "(h w)", "c=4 d=3 h=2 w=5", "h=s2 w=s5 c=m4:3 +b"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "weight", "bias", "ellipsis", "written_sizes", "text"), DOTTED)
+def test_dots_stand_for_the_axes_that_are_named(
+    pattern: str, weight: str, bias: str | None, ellipsis: str, written_sizes: str, text: str | None
+) -> None:
+    """As a mixer, and as the layer that einops makes of the dots."""
+    sizes = {name: int(size) for name, size in re.findall(r"(\w+)=(\d+)", written_sizes)}
+    if text is None:
+        with pytest.raises(PatternError, match="no axis besides the batch"):
+            Mixer.from_einmix(pattern, weight, bias, ellipsis=ellipsis, **sizes)
+        return
+    mixer = Mixer.from_einmix(pattern, weight, bias, ellipsis=ellipsis, **sizes)
+    assert str(mixer) == text
+    call = mixer.einmix()
+    assert Mixer.from_einmix(**call) == mixer and Mixer.from_einmix(**call).layout == mixer.layout
+    named = {name: size for name, size in sizes.items() if name not in re.findall(r"\w+", ellipsis)}
+    theirs, ours = EinMix(pattern, weight, bias, **named), EinMix(**call)
+    for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
+        b.data = a.data.reshape(b.shape)
+    left = call["pattern"].partition("->")[0]
+    x = torch.randn([prod((sizes | {"b": 2})[name] for name in group.split()) for group in groups(left)])
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "weight", "bias", "ellipsis", "fact"),
+    [
+        ("b t c -> b t d", "c d", None, "t", "there is no '...' on both sides for ellipsis='t'"),
+        ("b ... c -> b d", "c d", None, "t", "there is no '...' on both sides for ellipsis='t'"),
+        ("b (... c) -> b ... d", "c d", None, "t", "'...' stands in parentheses on the left"),
+        ("b c ... -> b d ...", "c d", "d", "t", "bias axis d stands before '...'"),
+        ("b ... c -> b ... d", "t c d", None, "t", "axis t is one of '...' and in the weight or bias"),
+        ("b t ... c -> b t ... d", "c d", None, "t", "axis t stands twice on one side"),
+        ("b ... c -> b ... d", "c d", None, "t -> t", "a pattern has one '->'"),
+        ("b ... c -> b ... d", "c d", None, r"t \1", "'\\\\1' is no axis name"),
+        ("b ... c -> b ... d", "c d", None, "h w", "the size of axis h is missing"),
+    ],
+)
+def test_dots_are_refused_as_einops_refuses_them(
+    pattern: str, weight: str, bias: str | None, ellipsis: str, fact: str
+) -> None:
+    with pytest.raises(PatternError) as error:
+        Mixer.from_einmix(pattern, weight, bias, ellipsis=ellipsis, c=4, d=3, t=2)
+    assert str(error.value).startswith(f"{fact}: EinMix(")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_dots_are_named_in_a_text() -> None:
+    with pytest.raises(PatternError, match="ellipsis are texts, not 3"):
+        Mixer.from_einmix("b ... c -> b ... d", "c d", ellipsis=3, c=4, d=3)  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------------------------------------- shuffled
 
 
@@ -293,11 +360,27 @@ NAMES = [
 
 @given(st.data())
 def test_what_is_written_reads_back(data: st.DataObject) -> None:
+    """And makes a layer without a warning."""
     mixer = data.draw(algebra.mixers(names=data.draw(st.sampled_from(NAMES))))
     back = Mixer.from_einmix(**mixer.einmix())
     assert back == mixer
     assert back.einmix() == mixer.einmix()
-    EinMix(**mixer.einmix())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EinMix(**mixer.einmix())
+
+
+@pytest.mark.parametrize("text", ["t=s4 c=s3", "h=s2 w=s1 c=s1 +b", "x=s1", "t=m1 one=s2", "one=s2 c=s3"])
+def test_a_mixer_of_shared_factors_is_one_number(text: str) -> None:
+    """Written with an axis of length 1 for it, at which einops does not warn."""
+    mixer = Mixer.parse(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer = EinMix(**mixer.einmix())
+    assert Mixer.from_einmix(**mixer.einmix()) == mixer
+    assert [p.numel() for p in layer.parameters()] == [1, 1][: 1 + mixer.bias]
+    x = torch.randn(2, *mixer.inputs.values())
+    torch.testing.assert_close(layer(x), layer.weight.item() * x + (layer.bias.item() if mixer.bias else 0))
 
 
 @given(st.data())
@@ -499,9 +582,9 @@ def test_refused(arguments: dict[str, Any], fact: str, hint: str, where: str, to
     assert error.value.summary == f"{first} ({hint})"
 
 
-@pytest.mark.parametrize("arguments", [(None, "t"), ("b t -> b t", 3), ("b t -> b t", ["t"]), ("b t -> b t", "t", 7)])
+@pytest.mark.parametrize("arguments", [(None, "t"), ("b t -> b t", 3), ("b t -> b t", ["t"]), ("b t -> b t", "t", 0)])
 def test_what_is_no_text_is_refused(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(PatternError, match="pattern, weight and bias are texts"):
+    with pytest.raises(PatternError, match="pattern, weight, bias and ellipsis are texts"):
         Mixer.from_einmix(*arguments, t=3)
 
 

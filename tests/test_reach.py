@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from einmix import Architecture, Mixer, PatternError, build, enumerate_mixers, sample_mixer
 from einmix.reach import Reach
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
 SIZES = [{"h": 4, "w": 2, "c": 3}, {"t": 6, "c": 4}, {"d": 2, "h": 2, "w": 3, "c": 2}, {"t": 12, "c": 2}]
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import warnings
 from math import prod
 from pathlib import Path
 from random import Random
@@ -22,8 +23,6 @@ from torch import nn
 
 from einmix import Architecture, FactorSet, Mixer, build, sample_mixer, source
 from einmix.mixer import Axes
-
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
 
 EMBED = "h=s8.m4:1 w=s8.m4:1 c=m3:64 +b"
 CHANNELS = algebra.nodes("norm", "128", "gelu", "64")
@@ -121,6 +120,15 @@ def test_the_text_can_be_scripted(name: str, tmp_path: Path) -> None:
     arch = NETWORKS[name]
     net = loaded(source(arch), tmp_path).model()
     assert torch.allclose(torch.jit.script(net)(images(arch)), net(images(arch)), atol=1e-5)
+
+
+def test_a_network_is_made_without_a_warning(tmp_path: Path) -> None:
+    """Also where all factors of a mixer are shared: one number, of which EinMix would warn without an axis for it."""
+    arch = algebra.network("h=s2.m2:1 w=s3.m1 c=m1:8", (algebra.nodes("h=s2 w=s3 c=s8 +b", "h=s2 w=s3 c=s8"),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = loaded(source(arch), tmp_path).model()
+    assert sum(p.numel() for p in net.parameters()) == arch.params
 
 
 def test_run_as_a_script_it_prints_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -354,7 +362,7 @@ def test_facts_can_be_read() -> None:
     assert all(word in text.split() for word in command.split()), "a word of the command is cut"
 
 
-NAMES_OF_PYTHON = {"super", "self", "range", "print", "sum", "float", "_", "__name__"}
+NAMES_OF_PYTHON = {"super", "self", "range", "print", "sum", "int", "float", "_", "__name__"}
 NAMES_OF_THE_TEXT = {
     "Mix",
     "Reduce",

@@ -17,8 +17,6 @@ from einops.layers.torch import EinMix
 from einmix import Mixer
 from search_spaces import SPACES, load
 
-pytestmark = pytest.mark.filterwarnings("ignore:EinMix. weight has no dimensions")
-
 GRIDS = {"image": {"h": 4, "w": 6, "c": 4}, "sequence": {"t": 12, "c": 6}, "volume": {"d": 2, "h": 3, "w": 4, "c": 4}}
 
 
