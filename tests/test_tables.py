@@ -20,6 +20,7 @@ from nas.tables import (
     accuracy,
     as_json,
     comparison,
+    comparison_json,
     count,
     einmix_line,
     footnotes,
@@ -291,3 +292,68 @@ def test_short_numbers(n, text):
 )
 def test_counts_of_any_size(n, text):
     assert count(n) == text
+
+
+def test_a_json_row_holds_every_figure_under_its_name():
+    """Of trainings in which no two figures are alike."""
+    lines = [
+        dataclasses.replace(result_of(arch, value, loss=loss, phase="final", seed=seed, label=label), seconds=seconds)
+        for arch, label, seed, value, loss, seconds in (
+            (FINAL, "", 1, 0.9, 0.3, 4.0),
+            (FINAL, "", 2, 0.8, 0.7, 7.0),
+            (FULL, "full token mixing", 1, 0.7, 0.9, 1.0),
+            (FULL, "full token mixing", 2, 0.5, 0.8, 1.0),
+        )
+    ]
+    row = as_json(1, rank(lines, sizes_of)[0])
+    gained = row.pop("gain")
+    half = 12.706204736 * 0.1 / 2  # of differences of 0.2 and 0.3: t(0.975, 1) times std / sqrt(2)
+    assert gained.pop("half_width") == pytest.approx(half)
+    assert gained == {"mean": pytest.approx(0.25), "n": 2, "against": "full token mixing"}
+    expected = {
+        "rank": 1,
+        "id": FINAL.id,
+        "label": "",
+        "state": "final",
+        "accuracy": pytest.approx(0.85),
+        "std": pytest.approx(0.1 / 2**0.5),
+        "n": 2,
+        "loss": pytest.approx(0.5),
+        "params": FINAL.params,
+        "macs": FINAL.macs,
+        "seconds": 5.5,
+        "reason": "",
+        "mixers": [str(mixer) for mixer in FINAL.mixers],
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_a_json_row_of_a_comparison_holds_every_figure_under_its_name():
+    tuned = tuple(
+        dataclasses.replace(result_of(OTHER, value, lr=lr, phase="tune"), seconds=2.0)
+        for lr, value in ((0.01, 0.6), (0.03, 0.4))
+    )
+    tested = tuple(
+        dataclasses.replace(result_of(OTHER, 0.9, phase="compare", seed=seed), test=Score(3, 0.2, value), seconds=8.0)
+        for seed, value in ((7, 0.5), (8, 0.7))
+    )
+    gained = Gain("mixer", 0.25, 0.125, 2)
+    found = Compared("found", FINAL, True, (), (), 0.01, ms=3.0)
+    row = comparison_json(Compared("mixer", OTHER, False, tuned, tested, 0.03, ms=12.0, difference=gained), found)
+    expected = {
+        "name": "mixer",
+        "found": False,
+        "id": OTHER.id,
+        "params": OTHER.params,
+        "macs": OTHER.macs,
+        "lr": 0.03,
+        "validation": {"0.01": 0.6, "0.03": 0.4},
+        "seeds": {"7": 0.5, "8": 0.7},
+        "ms": 12.0,
+        "ratio": 4.0,
+        "difference": {"mean": 0.25, "half_width": 0.125, "n": 2},
+        "seconds": 5.0,
+        "reason": "",
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert row["test"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0.2 / 2**0.5), "n": 2}
