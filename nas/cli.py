@@ -17,10 +17,22 @@ from einmix import Architecture, Mixer, PatternError
 from nas.__main__ import INTERRUPTED, STOPPED
 from nas.errors import NasError, counted, one_line
 from nas.options import Options
-from nas.terminal import AsJson, Data, DataDir, RunsDir, console_for, print_json, print_words, shape_of, typed
+from nas.terminal import (
+    AsJson,
+    Data,
+    DataDir,
+    RunsDir,
+    console_for,
+    patch_of_text,
+    print_json,
+    print_words,
+    shape_of,
+    typed,
+)
 from nas.zoo_commands import app as zoo
 from search_spaces import SPACES, SearchSpace, SpaceError
 from search_spaces import load as load_space
+from search_spaces.zoo.parts import Patch
 
 if TYPE_CHECKING:
     from nas.compare import Compared, Comparison
@@ -37,6 +49,9 @@ Id = Annotated[
     str, typer.Argument(metavar="ID", help="An architecture's rank, as in 1, or its id, or four letters of that.")
 ]
 Log = Annotated[str, typer.Option(help="Log to these as well, with commas: tensorboard,mlflow,wandb.")]
+Patches = Annotated[
+    str | None, typer.Option(help="One size, or several with commas: 1,2,4; with a side for each axis: 1x4x4.")
+]
 Sizes = Annotated[str | None, typer.Option(help="One size, or several with commas: 1,2,4.")]
 
 
@@ -115,7 +130,7 @@ def search(
     max_params: Annotated[int | None, typer.Option(help="Most parameters (default: full token mixing's).")] = None,
     min_params: Annotated[int | None, typer.Option(help="Least parameters (default: half of the most).")] = None,
     max_macs: Annotated[int | None, typer.Option(help="Most multiply-accumulates an image.")] = None,
-    patch: Sizes = None,
+    patch: Patches = None,
     width: Sizes = None,
     depth: Sizes = None,
     ratio: Sizes = None,
@@ -173,7 +188,7 @@ def search(
         max_params=max_params,
         min_params=min_params,
         max_macs=max_macs,
-        patch=_sizes(patch, "patch"),
+        patch=_patches(patch),
         width=_sizes(width, "width"),
         depth=_sizes(depth, "depth"),
         ratio=_sizes(ratio, "ratio"),
@@ -279,7 +294,7 @@ def spaces(
     ),
     n: Annotated[int, typer.Option("-n", min=0, help="How many of each to list; 0 for all.")] = 20,
     data: Data = Options.data,
-    patch: Sizes = None,
+    patch: Patches = None,
     width: Sizes = None,
     depth: Sizes = None,
     ratio: Sizes = None,
@@ -293,8 +308,8 @@ def spaces(
     if listing and name is None:
         raise NasError(f"--list needs the name of a space: {', '.join(SPACES)}, or the path of a .py file")
     shape, channels, classes = shape_of(data, data_dir)
-    sizes = {
-        "patch": _sizes(patch, "patch"),
+    sizes: dict[str, Any] = {
+        "patch": _patches(patch),
         "width": _sizes(width, "width"),
         "depth": _sizes(depth, "depth"),
         "ratio": _sizes(ratio, "ratio"),
@@ -553,7 +568,7 @@ def compare(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs (default: those of the run).")] = None,
     images: Annotated[int | None, typer.Option(help="Training images to use (default: those of the run).")] = None,
-    patch: Annotated[int | None, typer.Option(help="Patch of the others (default: the network's own).")] = None,
+    patch: Annotated[str | None, typer.Option(help="Patch of the others (default: the network's own).")] = None,
     depth: Annotated[int | None, typer.Option(help="Least blocks of the others (default: the network's own).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
@@ -579,7 +594,7 @@ def compare(
         images=images,
         match=match,
         budget=budget,
-        patch=patch,
+        patch=None if patch is None else patch_of_text(patch),
         depth=depth,
         epochs=epochs,
         lrs=_rates(lrs),
@@ -690,6 +705,11 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
 def _names(text: str) -> tuple[str, ...]:
     """The names in a list such as mixer,gmlp."""
     return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+
+
+def _patches(text: str | None) -> tuple[Patch, ...]:
+    """The patches in a list such as 1,2 or 1x4x4,1x8x8; which of them are possible is for the space to say."""
+    return () if text is None else tuple(dict.fromkeys(map(patch_of_text, text.split(","))))
 
 
 def _sizes(text: str | None, name: str) -> tuple[int, ...]:

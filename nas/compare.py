@@ -38,6 +38,7 @@ from nas.versions import versions
 from nas.worker import MakeTrainer, find_device, kind_on
 from search_spaces.resizing import patch_of
 from search_spaces.zoo import Inputs
+from search_spaces.zoo.parts import Patch
 
 AGAINST = ("mixer", "resmlp", "gmlp", "vip", "raft", "dynamixer")
 
@@ -63,7 +64,7 @@ class Comparing:
     images: int | None = None
     match: str = "params"
     budget: int | None = None
-    patch: int | None = None
+    patch: Patch | None = None
     depth: int | None = None
     epochs: int | None = None
     lrs: tuple[float, ...] = ()
@@ -75,8 +76,10 @@ class Comparing:
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("images", "budget", "patch", "depth", "epochs"):
+        for name in ("images", "budget", "depth", "epochs"):
             check_range(name, getattr(self, name), 1)
+        for side in (self.patch,) if self.patch is None or isinstance(self.patch, int) else self.patch:
+            check_range("patch", side, 1)
         check_range("depth", self.depth, 1, 64)
         check_range("seeds", self.seeds, 1, 1000)
         check_range("workers", self.workers, 0, 2**12)
@@ -207,7 +210,7 @@ class Comparison:
         return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found))
 
     @cached_property
-    def patch(self) -> int:
+    def patch(self) -> Patch:
         """The patch at which the others are built, where it has a network of such a size."""
         return self.comparing.patch or patch_of(self.found)
 

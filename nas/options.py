@@ -39,7 +39,7 @@ class Options:
     max_params: int | None = None
     min_params: int | None = None
     max_macs: int | None = None
-    patch: tuple[int, ...] = ()
+    patch: tuple[int | tuple[int, ...], ...] = ()
     width: tuple[int, ...] = ()
     depth: tuple[int, ...] = ()
     ratio: tuple[int, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from math import gcd, log
+from math import gcd, log, prod
 from typing import Literal
 
 from einmix import Architecture, PatternError
@@ -14,7 +14,9 @@ from einmix.factors import divisors
 from nas.errors import NasError
 from search_spaces import SpaceError
 from search_spaces.resizing import patch_of, resized
+from search_spaces.space import axis_patches
 from search_spaces.zoo import Inputs, member
+from search_spaces.zoo.parts import Patch, sides
 
 NEAR = 0.05
 """Sizes that differ by no more are compared."""
@@ -50,7 +52,7 @@ def depth_of(architecture: Architecture) -> int:
     return sum(len(stage.blocks) for stage in architecture.stages)
 
 
-def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
+def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
     """A network of the zoo at this patch, of `depth` to twice as many blocks, as near to the target as there is one.
 
     Where none of these is near, half to three times as many blocks are tried, then widths between its usual ones.
@@ -69,13 +71,16 @@ def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: int, dept
     return best
 
 
-def scaled_anywhere(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
+def scaled_anywhere(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
     """The same at this patch, or where that has no such size at the nearest patch that has one, larger ones first.
 
     Raises what `scaled_member` does at this patch where no other one is of help.
     """
-    sides = divisors(gcd(*inputs.shape.values()))[:-1]
-    others = sorted((size for size in sides if size != patch), key=lambda size: (abs(log(size / patch)), -size))
+    own, volumes = prod(sides(inputs.shape, patch).values()), {}
+    for size in (*divisors(gcd(*inputs.shape.values()))[:-1], *axis_patches(inputs.shape)):
+        if size != patch:
+            volumes[size] = prod(sides(inputs.shape, size).values())
+    others = sorted(volumes, key=lambda size: (abs(log(volumes[size] / own)), -volumes[size]))
     try:
         return scaled_member(name, inputs, target, patch=patch, depth=depth)
     except NasError:
@@ -85,7 +90,7 @@ def scaled_anywhere(name: str, inputs: Inputs, target: Target, *, patch: int, de
         raise
 
 
-def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: int, depth: int) -> Architecture:
+def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
     """The same, however near it comes."""
     found = member(name)
 
@@ -99,7 +104,7 @@ def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: int, dep
     return best
 
 
-def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, patch: int) -> Architecture:
+def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, patch: Patch) -> Architecture:
     """A found network on these inputs, as near to the target as its mixers can be carried to other widths.
 
     Raises NasError where they cannot be, or not to within a twentieth of the target.
@@ -117,20 +122,21 @@ def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, 
     return best
 
 
-def moved(architecture: Architecture, inputs: Inputs, *, patch: int | None) -> Architecture:
+def moved(architecture: Architecture, inputs: Inputs, *, patch: Patch | None) -> Architecture:
     """A found network on other inputs, at its own width and depth, and its own patch unless another is given.
 
     Raises NasError where its mixers cannot be carried to the new grid; the message has the patches at which they can.
     """
     width, depth = architecture.grids[0]["c"], depth_of(architecture)
 
-    def make(patch: int) -> Architecture:
+    def make(patch: Patch) -> Architecture:
         return resized(architecture, inputs, patch=patch, width=width, depth=depth)
 
     try:
         return make(patch or patch_of(architecture))
     except SpaceError as error:
-        others = [size for size in divisors(min(inputs.shape.values())) if _can(partial(make, size))]
+        every = dict.fromkeys((*divisors(min(inputs.shape.values())), *axis_patches(inputs.shape)))
+        others = [size for size in every if _can(partial(make, size))]
         hint = f": --patch {' or '.join(map(str, others))} goes" if others else ""
         raise NasError(f"{error}{hint}") from None
 

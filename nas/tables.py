@@ -13,6 +13,7 @@ from einmix.nodes import Step
 from nas.errors import counted, one_line
 from nas.grid import Column, Grid
 from nas.ranking import CONFIDENCE, Gain, Standing, ranked
+from search_spaces.zoo.parts import patch_from
 
 if TYPE_CHECKING:
     from nas.compare import Compared, Comparison
@@ -69,11 +70,11 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
 
 
 def sizes(architecture: Architecture) -> str:
-    """Patch, width and depth in a few characters: `p1 w32 d4`."""
-    axis, length = architecture.inputs[0]
+    """Patch, width and depth in a few characters: `p1 w32 d4`, or `p1x4x4 w32 d4` where patches have several sides."""
     grid = architecture.grids[0]
+    patch = patch_from(length // grid[axis] for axis, length in architecture.inputs[:-1])
     depth = sum(len(stage.blocks) for stage in architecture.stages)
-    return f"p{length // grid[axis]} w{grid['c']} d{depth}"
+    return f"p{patch} w{grid['c']} d{depth}"
 
 
 def _place(place: int | None) -> str:

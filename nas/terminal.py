@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.errors import NasError
+from search_spaces.zoo.parts import Patch, Sides
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -34,6 +37,15 @@ def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
         return SHAPES[data]
     dataset = load(data, data_dir=data_dir, seed=0)
     return dataset.shape, dataset.channels, dataset.classes
+
+
+def patch_of_text(text: str) -> Patch:
+    """A patch as it is typed: 4, or a side for each axis as in 1x4x4. Raises NasError."""
+    pieces = text.strip().split("x")
+    if not all(piece.isascii() and piece.isdigit() and len(piece) < 10 and int(piece) for piece in pieces):
+        raise NasError(f"--patch takes a whole number, or one for each axis as in 1x4x4, not {text!r}")
+    found = [int(piece) for piece in pieces]
+    return found[0] if len(found) == 1 else Sides(found)
 
 
 def typed() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from math import gcd, log, prod
@@ -15,8 +16,10 @@ from typer.core import TyperGroup
 from einmix.factors import divisors
 from nas.errors import NasError, nearest
 from nas.options import Options, check_range
-from nas.terminal import AsJson, DataDir, console_for, print_json, shape_of, typed
+from nas.terminal import AsJson, DataDir, console_for, patch_of_text, print_json, shape_of, typed
+from search_spaces.space import axis_patches
 from search_spaces.zoo import ZOO, Inputs, Member, member
+from search_spaces.zoo.parts import Patch, merged
 
 if TYPE_CHECKING:
     from einmix import Architecture
@@ -38,7 +41,14 @@ Name = Annotated[
     ),
 ]
 Data = Annotated[str | None, typer.Option("--data", help="The data whose shape and classes it gets (default: digits).")]
-Patch = Annotated[int | None, typer.Option(help="Positions an axis of a patch (default: some 64 patches).")]
+PatchText = Annotated[
+    str | None,
+    typer.Option("--patch", help="Positions an axis of a patch, or for each as in 1x4x4 (default: some 64 patches)."),
+]
+Shape = Annotated[
+    str | None,
+    typer.Option("--shape", help="Inputs of another shape, channels last, as in 32x32x3; --classes says how many."),
+]
 Width = Annotated[int | None, typer.Option(help="Channels (default: 64).")]
 Depth = Annotated[int | None, typer.Option(help="Blocks (default: 4).")]
 Classes = Annotated[int | None, typer.Option(help="Classes (default: those of the data).")]
@@ -49,20 +59,34 @@ class Size:
     """What can be asked of a network that is not at a published size; None leaves it to the data, or to a default."""
 
     data: str | None = None
-    patch: int | None = None
+    shape: str | None = None
+    patch: Patch | None = None
     width: int | None = None
     depth: int | None = None
     classes: int | None = None
     data_dir: Path = Options.data_dir
 
     def __post_init__(self) -> None:
-        for name, most in (("patch", 2**16), ("width", 2**16), ("depth", 1024), ("classes", 2**20)):
+        if self.data is not None and self.shape is not None:
+            raise NasError("--data has a shape: leave --shape out, or --data")
+        for side in (self.patch,) if self.patch is None or isinstance(self.patch, int) else self.patch:
+            check_range("patch", side, 1, 2**16)
+        for name, most in (("width", 2**16), ("depth", 1024), ("classes", 2**20)):
             check_range(name, getattr(self, name), 1, most)
 
     @property
     def given(self) -> list[str]:
         """The options that are set."""
-        return [f"--{name}" for name in ("data", "patch", "width", "depth", "classes") if getattr(self, name)]
+        names = "data", "shape", "patch", "width", "depth", "classes"
+        return [f"--{name}" for name in names if getattr(self, name) is not None]
+
+    @property
+    def inputs(self) -> Inputs:
+        """Those of the data, or of the shape that was asked for. Raises NasError where it is none."""
+        shape, channels, classes = shape_of(self.data or Options.data, self.data_dir)
+        if self.shape is not None:
+            shape, channels = _shape(self.shape)
+        return Inputs(shape, channels, self.classes or classes)
 
 
 @dataclass(frozen=True)
@@ -121,7 +145,8 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
 def show(
     name: Name,
     data: Data = None,
-    patch: Patch = None,
+    shape: Shape = None,
+    patch: PatchText = None,
     width: Width = None,
     depth: Depth = None,
     classes: Classes = None,
@@ -130,11 +155,11 @@ def show(
 ) -> None:
     """One network as a module, with its numbers.
 
-    Example: nas zoo show vip --data fashion-mnist --width 32
+    Example: nas zoo show vip --shape 32x32x3 --width 32
     """
     from einmix import source
 
-    network = find(name, Size(data, patch, width, depth, classes, data_dir))
+    network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
     if as_json:
         row = _row(network.member, network.variant, network.architecture)
         print_json(row | {"id": network.architecture.id, "text": source(network.architecture, network.facts)})
@@ -146,7 +171,8 @@ def show(
 def export(
     name: Name,
     data: Data = None,
-    patch: Patch = None,
+    shape: Shape = None,
+    patch: PatchText = None,
     width: Width = None,
     depth: Depth = None,
     classes: Classes = None,
@@ -159,7 +185,7 @@ def export(
     """
     from nas.export import write_checked
 
-    network = find(name, Size(data, patch, width, depth, classes, data_dir))
+    network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
     exported = write_checked(network.architecture, out / f"{network.stem}.py", network.facts | {"exported by": typed()})
     print(
         f"{exported.module}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
@@ -188,22 +214,48 @@ def find(name: str, size: Size) -> Network:
 
 
 def _sized(found: Member, size: Size) -> Network:
-    shape, channels, classes = shape_of(size.data or Options.data, size.data_dir)
+    inputs = size.inputs
     width, depth = size.width or 64, size.depth or 4
-    patch = size.patch or default_patch(shape)
+    patch = size.patch or default_patch(inputs.shape)
     if width % found.step:
         raise NasError(f"--width is {width}; {found.name} has multiples of {found.step}")
-    network = found.at(Inputs(shape, channels, size.classes or classes), patch=patch, width=width, depth=depth)
+    network = found.at(inputs, patch=patch, width=width, depth=depth)
     return Network(found, None, network, f"patch {patch} width {width} depth {depth}")
 
 
-def default_patch(shape: dict[str, int]) -> int:
-    """The patch that cuts an input into the number of patches nearest to 64.
+def _patch(text: str | None) -> Patch | None:
+    return None if text is None else patch_of_text(text)
+
+
+def _shape(text: str) -> tuple[dict[str, int], int]:
+    """Lengths of the spatial axes, and channels, of a shape such as 40x2, 32x32x3 or 16x16x16x1."""
+    from nas.formats import SPATIAL
+
+    pieces = text.split("x")
+    whole = all(piece.isascii() and piece.isdigit() and len(piece) < 8 and int(piece) for piece in pieces)
+    names = next((axes for axes in SPATIAL if len(axes) == len(pieces) - 1), None)
+    if not whole or names is None:
+        raise NasError(f"--shape takes one to three lengths and the channels, as in 32x32x3, not {text!r}")
+    *lengths, channels = map(int, pieces)
+    return dict(zip(names, lengths, strict=True)), channels
+
+
+def default_patch(shape: Mapping[str, int]) -> Patch:
+    """The patch that cuts an input into the number of patches nearest to 64: of one size, where one comes near to it.
 
     >>> default_patch({"h": 28, "w": 28}), default_patch({"t": 40})
     (4, 1)
+    >>> print(default_patch({"t": 5, "h": 32, "w": 32}))
+    1x8x8
     """
-    return min(divisors(gcd(*shape.values())), key=lambda p: abs(log(prod(n // p for n in shape.values()) / 64)))
+    common: list[Patch] = list(divisors(gcd(*shape.values())))
+    found = min(common, key=lambda patch: _far(shape, patch))
+    return found if _far(shape, found) <= log(4) else min((found, *axis_patches(shape)), key=lambda p: _far(shape, p))
+
+
+def _far(shape: Mapping[str, int], patch: Patch) -> float:
+    """How many times more or fewer patches than 64 there are, as a logarithm."""
+    return abs(log(prod(merged(shape, patch).values()) / 64))
 
 
 def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:

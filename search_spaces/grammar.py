@@ -10,7 +10,7 @@ from search_spaces.forms import Place
 from search_spaces.mixers import Mixers
 from search_spaces.networks import Alphabet, Letter, Macro, Networks
 from search_spaces.space import Space
-from search_spaces.zoo.parts import patches
+from search_spaces.zoo.parts import Patch, patches, sides
 
 
 class Grammar:
@@ -27,13 +27,14 @@ class Grammar:
 
     def possible(self, macro: Macro) -> bool:
         """Whether patches, and the patches that later stages merge, divide the axes, and every stage has a block."""
-        merge = macro.patch * 2 ** (macro.stages - 1)
-        return macro.depth >= macro.stages and all(n % merge == 0 for n in self.shape.values())
+        each, last = sides(self.shape, macro.patch), 2 ** (macro.stages - 1)
+        return macro.depth >= macro.stages and all(n % (each[axis] * last) == 0 for axis, n in self.shape.items())
 
     def grid(self, macro: Macro, stage: int = 0) -> dict[str, int]:
         """Positions, then channels, in a stage: each has half as many positions an axis and twice the channels."""
-        patch = macro.patch * 2**stage
-        return {axis: n // patch for axis, n in self.shape.items()} | {"c": macro.width * 2**stage}
+        each = sides(self.shape, macro.patch)
+        positions = {axis: n // (each[axis] * 2**stage) for axis, n in self.shape.items()}
+        return positions | {"c": macro.width * 2**stage}
 
     def stages(self, macro: Macro) -> list[int]:
         """How many blocks each stage has: alike, the last ones more."""
@@ -81,7 +82,7 @@ class Grammar:
         stages, rest = [], list(blocks)
         shape, channels = self.shape, self.channels
         for stage in range(macro.stages):
-            patch = 2 if stage else macro.patch
+            patch: Patch = 2 if stage else macro.patch
             depth = self.stages(macro)[stage] if macro.stages > 1 else len(rest)
             embed = patches(shape, patch, channels, macro.width * 2**stage)
             stages.append(Stage((embed,), tuple(rest[:depth])))
@@ -104,13 +105,11 @@ class Grammar:
 
     def read(self, arch: Architecture, macros: Iterable[Macro]) -> tuple[Macro, Sequence[Letter]] | None:
         """The sizes and letters of an architecture that `assemble` made; None for any other."""
-        axis = next(iter(self.shape))
-        grid = arch.grids[0]
-        if tuple(self.shape.items()) != arch.inputs[:-1] or axis not in grid:
+        if tuple(self.shape.items()) != arch.inputs[:-1]:
             return None
-        sizes = self.shape[axis] // grid[axis], grid["c"], sum(len(stage.blocks) for stage in arch.stages)
+        sizes = arch.grids[0], sum(len(stage.blocks) for stage in arch.stages), len(arch.stages)
         for macro in macros:
-            if (macro.patch, macro.width, macro.depth) == sizes and macro.stages == len(arch.stages):
+            if (self.grid(macro), macro.depth, macro.stages) == sizes:
                 letters = self._letters(arch, macro)
                 if letters is not None and self.assemble(macro, letters) == arch:
                     return macro, letters

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from einmix.factors import ROLES, Factor, Factors, canonical, divisors
 from search_spaces.networks import Alphabet, Letter, Macro
@@ -46,7 +46,9 @@ Network = tuple[Macro, Sequence[Letter]]
 def macro_moves(space: SearchSpace, macro: Macro, letters: Sequence[Letter]) -> Iterator[Network]:
     """The next smaller or larger of one size, with what stands in the blocks carried over as far as it fits."""
     for name, sizes in space.sizes.items():
-        ordered = sorted(sizes) if isinstance(sizes[0], int) else list(sizes)
+        ordered: list[Any] = space.patches if name == "patch" else list(sizes)
+        if name != "patch" and isinstance(sizes[0], int):
+            ordered.sort()
         at = ordered.index(getattr(macro, name))
         for size in ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]:
             moved = replace(macro, **{name: size})

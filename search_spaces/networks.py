@@ -10,6 +10,8 @@ from math import prod
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
+from search_spaces.zoo.parts import Patch
+
 Bounds = tuple[int, int, int, int]
 """The least and most parameters, the least and most multiply-accumulates an image."""
 
@@ -65,7 +67,7 @@ class Alphabet(Protocol):
 class Macro:
     """The sizes of a network, and what is alike in all its blocks, without what stands in each of them."""
 
-    patch: int
+    patch: Patch
     width: int
     depth: int
     ratio: int

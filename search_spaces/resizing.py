@@ -16,19 +16,18 @@ from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, steps
 from search_spaces.errors import SpaceError
 from search_spaces.moves import stretches
 from search_spaces.zoo.member import Inputs
-from search_spaces.zoo.parts import merged, patches
+from search_spaces.zoo.parts import Patch, merged, patch_from, patches
 
 
-def patch_of(arch: Architecture) -> int:
-    """Positions an axis that go into one of the first grid; SpaceError where that is no whole number for all axes."""
+def patch_of(arch: Architecture) -> Patch:
+    """Positions an axis that go into one of the first grid; SpaceError where that is no whole number for each."""
     grid = arch.grids[0]
-    found = {Fraction(n, grid[axis]) for axis, n in arch.inputs[:-1]}
-    if len(found) != 1 or (patch := found.pop()).denominator != 1:
-        raise SpaceError(f"network {arch.id} does not cut its input into patches of one size")
-    return int(patch)
+    if any(n % grid[axis] for axis, n in arch.inputs[:-1]):
+        raise SpaceError(f"network {arch.id} does not cut its input into whole patches")
+    return patch_from(n // grid[axis] for axis, n in arch.inputs[:-1])
 
 
-def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth: int) -> Architecture:
+def resized(arch: Architecture, inputs: Inputs, *, patch: Patch, width: int, depth: int) -> Architecture:
     """The network on other inputs, with `width` channels in its first stage and about `depth` blocks in all.
 
     Of an axis one factor grows or shrinks, and none is lost, so that a mixer stays of its kind; channels grow alike
@@ -56,7 +55,7 @@ def resized(arch: Architecture, inputs: Inputs, *, patch: int, width: int, depth
 class _Resizing:
     """One network on its way to other sizes; `channels` is how many times its channels grow."""
 
-    def __init__(self, arch: Architecture, inputs: Inputs, patch: int, width: int):
+    def __init__(self, arch: Architecture, inputs: Inputs, patch: Patch, width: int):
         self.arch, self.inputs, self.patch, self.width = arch, inputs, patch, width
         self.channels = Fraction(width, arch.grids[0]["c"])
         self._known: dict[tuple[int, Block], Block] = {}

@@ -19,6 +19,7 @@ from search_spaces.grammar import Grammar
 from search_spaces.moves import macro_moves, places_moved
 from search_spaces.networks import Bounds, Letter, Macro, Networks
 from search_spaces.space import Space
+from search_spaces.zoo.parts import Patch, merged, sides
 
 MAX_TRIES = 100_000
 """Half a second: a budget that is missed so often is met by next to nothing."""
@@ -42,6 +43,12 @@ class SearchSpace:
         """The sizes at which the space has networks."""
         every = (Macro(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
         return [macro for macro in every if self._grammar.possible(macro) and self.networks(macro).count]
+
+    @property
+    def patches(self) -> list[Patch]:
+        """The patches by how many positions they hold, then by their sides."""
+        each = {patch: tuple(sides(self.shape, patch).values()) for patch in self.sizes["patch"]}
+        return sorted(each, key=lambda patch: (prod(each[patch]), each[patch]))
 
     def grid(self, macro: Macro) -> dict[str, int]:
         """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
@@ -183,9 +190,9 @@ class SearchSpace:
     @property
     def middle(self) -> Macro:
         """The sizes that references and default budgets are taken at: nearest to 64 positions, then the middle ones."""
-        patch = min(self.sizes["patch"], key=lambda p: abs(log(prod(n // p for n in self.shape.values()) / 64)))
-        middles = {name: _middle(sizes) for name, sizes in self.sizes.items()}
-        return Macro(**middles | {"patch": patch})
+        patch = min(self.sizes["patch"], key=lambda each: abs(log(prod(merged(self.shape, each).values()) / 64)))
+        middles = {name: _middle(sizes) for name, sizes in self.sizes.items() if name != "patch"}
+        return Macro(patch=patch, **middles)
 
     def references(self, macro: Macro) -> dict[str, Architecture]:
         """What a found network has to beat at its own sizes: everything mixed, only channels mixed, small patches.

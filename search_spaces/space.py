@@ -13,6 +13,7 @@ from einmix.factors import count_factorizations, divisors
 from einmix.mixer import MAX_SIZE
 from search_spaces.errors import SpaceError
 from search_spaces.forms import FORMS, MOST_AXES
+from search_spaces.zoo.parts import Patch, Sides, merged, patch_from, sides
 
 if TYPE_CHECKING:
     from search_spaces.search_space import SearchSpace
@@ -64,7 +65,8 @@ class Family:
 class Space:
     """What a search may try: in every block a mixer of one of the families, then an MLP over channels.
 
-    Each of patch, width, depth and ratio (of the MLP) lists the sizes to choose from. Without a patch size those are
+    Each of patch, width, depth and ratio (of the MLP) lists the sizes to choose from; a patch is a number, or a tuple
+    with one for each axis. Without a patch size those are
     taken that leave 16 to 256 positions. `on` binds the declaration to the shape of a data set.
 
     A random draw is uniform over networks. With `weights` of families or forms (those left out have 1) it is uniform
@@ -78,7 +80,7 @@ class Space:
     name: str
     summary: str
     families: tuple[Family, ...]
-    patch: tuple[int, ...] = ()
+    patch: tuple[int | tuple[int, ...], ...] = ()
     width: tuple[int, ...] = (32, 64)
     depth: tuple[int, ...] = (2, 3, 4)
     ratio: tuple[int, ...] = (2,)
@@ -98,9 +100,14 @@ class Space:
             raise SpaceError(f"space {self.name!r} has two families of one name")
         for name, largest in SIZES.items():
             sizes = getattr(self, name)
-            whole = isinstance(sizes, tuple) and all(type(size) is int and 1 <= size <= largest for size in sizes)
+            whole = isinstance(sizes, tuple) and all(
+                _is_size(size, largest)
+                or (name == "patch" and isinstance(size, tuple) and size and all(_is_size(n, largest) for n in size))
+                for size in sizes
+            )
             if not whole or (not sizes and name != "patch") or len(set(sizes)) != len(sizes):
                 fact = f"{name} is a tuple of different whole numbers from 1 to {largest}"
+                fact += " (or of tuples, one for each axis)" if name == "patch" else ""
                 raise SpaceError(f"space {self.name!r}: {fact}, not {sizes!r}")
         for name, known in WORDS.items() | {("forms", tuple(FORMS))}:
             words = getattr(self, name)
@@ -146,14 +153,15 @@ class Space:
         *,
         channels: int,
         classes: int,
-        patch: Sequence[int] = (),
+        patch: Sequence[int | tuple[int, ...]] = (),
         width: Sequence[int] = (),
         depth: Sequence[int] = (),
         ratio: Sequence[int] = (),
     ) -> SearchSpace:
         """The space over inputs of this shape (spatial axes by name); sizes given here replace those declared.
 
-        Raises SpaceError where a patch size asked for does not divide an axis.
+        A patch is a size for all axes, or a tuple with one for each. Raises SpaceError where one that is asked for does
+        not divide an axis.
         """
         from search_spaces.search_space import SearchSpace
 
@@ -177,32 +185,57 @@ class Space:
             ratio=tuple(ratio) or self.ratio,
             norm=norm,
         )
-        fitting = tuple(size for size in bound.patch if all(n % size == 0 for n in shape.values()))
+        found = [size if isinstance(size, int) else _alike(size, shape) for size in bound.patch]
+        fitting = tuple(dict.fromkeys(size for size in found if _fits(size, shape)))
         if patch or not fitting:
-            for size in bound.patch:
+            for size in found:
                 _check_patch(size, shape)
         return SearchSpace(
             replace(bound, patch=fitting or default_patches(shape)), shape, channels=channels, classes=classes
         )
 
 
-def default_patches(shape: Mapping[str, int]) -> tuple[int, ...]:
-    """The patch sizes that leave 16 to 256 positions, but for those that leave none to factor where others do.
+def default_patches(shape: Mapping[str, int]) -> tuple[Patch, ...]:
+    """The patches that leave 16 to 256 positions, but for those that leave none to factor where others do.
+
+    One size for all axes where that is possible, else of every axis its divisors, near to each other; of no axis all.
 
     >>> default_patches({"h": 28, "w": 28}), default_patches({"h": 8, "w": 8}), default_patches({"t": 40})
     ((2, 7), (1, 2), (1, 2))
+    >>> print(*default_patches({"t": 5, "h": 32, "w": 32}))
+    1x8x8
     """
-    common = divisors(gcd(*shape.values()))
-    fitting = [p for p in common if POSITIONS[0] <= _positions(shape, p) <= POSITIONS[1]]
+    common: list[Patch] = list(divisors(gcd(*shape.values())))
+    fitting = _fitting(shape, common) or _fitting(shape, axis_patches(shape))
     if not fitting:  # then the nearest to 64, but not a single one, where there is nothing to mix
-        several = [p for p in common if _positions(shape, p) > 1] or [1]
+        every = list(dict.fromkeys((*common, *axis_patches(shape))))
+        several = [p for p in every if _positions(shape, p) > 1] or [1]
         fitting = [min(several, key=lambda p: abs(log(_positions(shape, p) / 64)))]
-    rich = [p for p in fitting if all(count_factorizations(n // p) > 3 for n in shape.values())]
+    able = [axis for axis, n in shape.items() if count_factorizations(n) > 3]
+    rich = [p for p in fitting if all(count_factorizations(merged(shape, p)[axis]) > 3 for axis in able)]
     return tuple(rich or fitting)
 
 
-def _positions(shape: Mapping[str, int], patch: int) -> int:
-    return prod(n // patch for n in shape.values())
+def axis_patches(shape: Mapping[str, int]) -> list[Patch]:
+    """For every side that a patch can have the patch nearest to a cube of it: divisors that leave some of each axis."""
+    options = {axis: divisors(n)[:-1] or (1,) for axis, n in shape.items()}
+    wanted = sorted({side for each in options.values() for side in each})
+    nearest = (patch_from(min(each, key=lambda d: abs(log(d / side))) for each in options.values()) for side in wanted)
+    return list(dict.fromkeys(nearest))
+
+
+def _fitting(shape: Mapping[str, int], patches: Sequence[Patch]) -> list[Patch]:
+    """Those that leave a number of positions in the usual range, and some of every axis."""
+    return [
+        patch
+        for patch in patches
+        if POSITIONS[0] <= _positions(shape, patch) <= POSITIONS[1]
+        and all(left > 1 or shape[axis] == 1 for axis, left in merged(shape, patch).items())
+    ]
+
+
+def _positions(shape: Mapping[str, int], patch: Patch) -> int:
+    return prod(merged(shape, patch).values())
 
 
 def _all(values: tuple[object, ...], kind: type) -> bool:
@@ -221,8 +254,25 @@ def _check_shape(shape: Mapping[str, int], channels: int, classes: int) -> None:
         raise SpaceError(f"{fact}, not {dict(shape)}, {channels!r} and {classes!r}")
 
 
-def _check_patch(size: int, shape: Mapping[str, int]) -> None:
-    for axis, n in shape.items():
-        if n % size:
-            fitting = ", ".join(map(str, divisors(gcd(*shape.values()))))
-            raise SpaceError(f"a patch of {size} does not divide axis {axis}={n}; sizes that divide: {fitting}")
+def _check_patch(patch: Patch, shape: Mapping[str, int]) -> None:
+    for (axis, n), side in zip(shape.items(), sides(shape, patch).values(), strict=True):
+        if n % side:
+            fitting = ", ".join(map(str, divisors(gcd(*shape.values())) if isinstance(patch, int) else divisors(n)))
+            raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}; sizes that divide: {fitting}")
+
+
+def _alike(size: tuple[int, ...], shape: Mapping[str, int]) -> Patch:
+    """One number for sides that are alike, where there is one for each axis."""
+    return patch_from(size) if len(size) == len(shape) else Sides(size)
+
+
+def _fits(patch: Patch, shape: Mapping[str, int]) -> bool:
+    try:
+        _check_patch(patch, shape)
+    except SpaceError:
+        return False
+    return True
+
+
+def _is_size(size: object, largest: int) -> bool:
+    return type(size) is int and 1 <= size <= largest

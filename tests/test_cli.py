@@ -153,6 +153,9 @@ REFUSED = [
         "spaces --data cifar10 --patch 5",
         "a patch of 5 does not divide axis h=32; sizes that divide: 1, 2, 4, 8, 16, 32",
     ),
+    ("search --patch 1x3", "a patch of 1x3 does not divide axis w=8; sizes that divide: 1, 2, 4, 8"),
+    ("spaces local --patch 2,1x2x2", "a patch of 1x2x2 has 3 sides, the data have axes h w"),
+    ("search --patch 2,,1", "--patch takes a whole number, or one for each axis as in 1x4x4, not ''"),
     ("search --width 100000000", "width is a tuple of different whole numbers from 1 to"),
     ("search --depth 100000", "depth is a tuple of different whole numbers from 1 to"),
     ("search --trials 0", "--trials is 0; at least 1 is expected"),
@@ -645,6 +648,18 @@ def test_spaces_on_data_of_the_users_own(nas, tmp_path):
     save(tmp_path / "mine.npz", IMAGES, LABELS)
     (row,) = nas("spaces grouped --data mine.npz --json").rows
     assert row["sizes"]["patch"] == [1, 2]
+
+
+def test_patches_of_several_sides_from_the_command_line_to_the_run(nas, stubbed, tmp_path):
+    line = SEARCH.replace("--patch 2 ", "--patch 4x2,2x2 ").replace("--depth 1 ", "--depth 1,2 ") + " --min-params 0"
+    rows = nas(f"{line} --json").rows
+    settings = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())["settings"]
+    assert settings["space"]["patch"] == [[4, 2], 2]
+    assert "p4x2 w8 d2" in nas("top x").out
+    count = len(notes(stubbed, "start"))
+    assert nas(f"{line} --json").rows == rows and len(notes(stubbed, "start")) == count, "it goes on with the same run"
+    text = nas("spaces local --patch 4x2,2x2").out
+    assert "patch: 4x2, 2" in text
 
 
 REAL = "search --epochs 1 --trials 3 --top 1 --seeds 2 --width 32 --depth 2 --patch 2 --workers 2 --device cpu --run x"

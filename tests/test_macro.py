@@ -37,6 +37,9 @@ CASES: dict[str, SearchSpace] = {
     ),
     "two blocks": tiny({"h": 2, "w": 2}, forms=("linear", "shift", "gate"), depth=(1, 2), width=(2, 3)),
     "two stages": tiny({"h": 4, "w": 2}, forms=("linear", "conv"), depth=(1, 2), stages=(1, 2), width=(1,)),
+    "two stages, patches of several sides": tiny(
+        {"h": 8, "w": 2}, forms=("linear", "conv"), depth=(2,), patch=(1, (2, 1)), stages=(1, 2), width=(1,)
+    ),
     "two stages, one axis": tiny({"t": 4}, forms=("mlp", "rafts"), depth=(2,), width=(2,), stages=(1, 2)),
 }
 
@@ -114,7 +117,9 @@ def brute(space: SearchSpace) -> Iterator[Architecture]:
     for macro in (space.networks(macro).macro for macro in space.macros):
         places = []
         for stage in range(macro.stages):
-            grid = {a: n // macro.patch // 2**stage for a, n in space.shape.items()} | {"c": macro.width * 2**stage}
+            each = (macro.patch,) * len(space.shape) if isinstance(macro.patch, int) else macro.patch
+            grid = {a: n // p // 2**stage for (a, n), p in zip(space.shape.items(), each, strict=True)}
+            grid |= {"c": macro.width * 2**stage}
             depth = macro.depth // macro.stages + (stage >= macro.stages - macro.depth % macro.stages)
             places += [brute_choices(space, grid, macro.ratio)] * depth
         for letters in product(*places):

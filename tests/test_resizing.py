@@ -11,10 +11,11 @@ import pytest
 
 from einmix import Architecture, Mixer
 from nas.errors import NasError
-from nas.scaling import NEAR, Target, depth_of, scaled_found
+from nas.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found
 from search_spaces import Space, SpaceError, load
-from search_spaces.resizing import resized
+from search_spaces.resizing import patch_of, resized
 from search_spaces.zoo import Inputs
+from search_spaces.zoo.parts import patch_from
 
 DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
 SPACE = load("roles").on(DIGITS.shape, channels=1, classes=10, patch=(1,), width=(8,), depth=(2, 4))
@@ -129,6 +130,20 @@ def test_a_shift_that_channels_no_longer_reach_is_refused() -> None:
     assert not at(arch, 2, width=4).untouched()
     with pytest.raises(SpaceError, match="a block that mixes along h would not do so"):
         at(arch, 1, width=2)
+
+
+def test_patches_of_several_sides_are_carried_along() -> None:
+    inputs = Inputs({"t": 5, "h": 32, "w": 32}, 1, 10)
+    space = load("local").on(inputs.shape, channels=1, classes=10, patch=((1, 8, 8),), width=(8,), depth=(2,))
+    arch = space.references(space.middle)["full token mixing"]
+    assert str(patch_of(arch)) == "1x8x8" and resized(arch, inputs, patch=patch_of(arch), width=8, depth=2) == arch
+    finer = resized(arch, inputs, patch=patch_from((1, 4, 4)), width=8, depth=2)
+    assert texts(finer) == ["t=m5 h=m8 w=m8 c=s8"] * 2 and patch_of(finer) == (1, 4, 4)
+    larger = Inputs({"t": 5, "h": 64, "w": 64}, 3, 7)
+    assert moved(arch, larger, patch=None).grids[0] == {"t": 5, "h": 8, "w": 8, "c": 8}
+    for name in ("mixer", "vip", "raft", "cycle", "as", "hire"):
+        other = scaled_anywhere(name, inputs, Target("params", 20_000), patch=patch_of(arch), depth=2)
+        assert patch_of(other) == (1, 8, 8), name
 
 
 def test_scaling_to_a_budget_keeps_the_turns() -> None:

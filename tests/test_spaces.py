@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,9 +15,11 @@ from random import Random
 from time import process_time
 
 import pytest
+import torch
 
-from einmix import Architecture, Factor, Mix, Mixer, Residual, Stage, enumerate_mixers
+from einmix import Architecture, Factor, Mix, Mixer, Residual, Stage, build, enumerate_mixers, source
 from einmix.factors import canonical
+from nas.tables import sizes
 from search_spaces import SPACES, Budget, Family, Macro, SearchSpace, Space, SpaceError, load
 from search_spaces.moves import moves, places_moved
 from search_spaces.space import default_patches
@@ -93,6 +96,7 @@ CASES: dict[str, tuple[str, dict[str, int], dict[str, tuple[int, ...]]]] = {
     "roles, one axis": ("roles", {"t": 6}, {"width": (1,), "depth": (1, 2), "patch": (1, 3)}),
     "roles, three axes": ("roles", {"d": 2, "h": 3, "w": 2}, {"width": (1,), "depth": (2,), "patch": (1,)}),
     "subgrid, three axes": ("subgrid", {"d": 4, "h": 2, "w": 2}, {"width": (2,), "depth": (2,), "patch": (2, 1)}),
+    "patches of several sides": ("local", {"h": 4, "w": 6}, {**SMALL, "patch": ((2, 3), 1, (1, 3)), "depth": (1,)}),
     "user": ("user", SQUARE, {"patch": (1, 2)}),
 }
 
@@ -629,6 +633,12 @@ def test_answers_that_are_no_options() -> None:
         ({"h": 224, "w": 224}, (14, 16, 28, 56)),
         ({"h": 28, "w": 32}, (2,)),
         ({"h": 6, "w": 10}, (1,)),
+        ({"t": 5, "h": 32, "w": 32}, ((1, 8, 8),)),
+        ({"d": 3, "h": 24, "w": 24}, ((1, 3, 3), (1, 4, 4), (1, 6, 6))),
+        ({"h": 29, "w": 32}, ((1, 4), (1, 8))),
+        ({"h": 14, "w": 21}, ((2, 3),)),
+        ({"h": 8, "w": 1}, (1,)),
+        ({"h": 1, "w": 64}, (1,)),
         ({"t": 40}, (1, 2)),
         ({"t": 1}, (1,)),
         ({"d": 16, "h": 16, "w": 16}, (4,)),
@@ -642,6 +652,51 @@ def test_default_patches(shape: dict[str, int], patches: tuple[int, ...]) -> Non
     space = load("subgrid").on(shape, channels=3, classes=10)
     assert space.sizes["patch"] == patches
     assert space.middle in [Macro(*sizes) for sizes in product(*space.sizes.values())]
+
+
+def test_patches_have_a_side_for_every_axis_in_all_that_is_said_of_a_network() -> None:
+    shape = {"t": 5, "h": 32, "w": 32}
+    space = load("subgrid").on(shape, channels=1, classes=3, patch=((1, 4, 4), (5, 8, 8), (1, 8, 8)), width=(8,))
+    assert space.middle.patch == (1, 8, 8) and space.grid(space.middle) == {"t": 5, "h": 4, "w": 4, "c": 8}
+    for name, arch in space.references(space.middle).items():
+        assert space.macro(arch) == space.middle and arch.grids[0] == space.grid(space.middle), name
+        assert sizes(arch) == "p1x8x8 w8 d3" and "patches of 1 x 8 x 8" in source(arch)
+    arch = next(a for a in map(space.sample, map(Random, range(99))) if space.macro(a).patch == (1, 8, 8))
+    answers = space.encode(arch)
+    assert answers["patch"] == "1x8x8" and space.decode(answers) == arch == Architecture.from_json(arch.to_json())
+    patches = {space.macro(each).patch for each in space.neighbours(arch)}
+    assert (1, 4, 4) in patches, "the next smaller patch"
+    assert build(arch)(torch.rand(2, 1, 5, 32, 32)).shape == (2, 3)
+
+
+def test_sides_that_are_alike_are_one_number() -> None:
+    """So ids, questions and settings are those of before."""
+    shape = {"h": 8, "w": 8}
+    plain, apart = (
+        load("local").on(shape, channels=1, classes=2, patch=patch, width=(8,), depth=(1,))
+        for patch in ((2, 1), ((2, 2), 1, (1, 1)))
+    )
+    assert plain.sizes == apart.sizes == {"patch": (2, 1), "width": (8,), "depth": (1,), "ratio": (2,)}
+    assert [arch.id for arch in plain.enumerate()] == [arch.id for arch in apart.enumerate()]
+    assert json.dumps([*plain.sizes["patch"]]) == "[2, 1]"
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ((1, 2), "a patch of 1x2 has 2 sides, the data have axes t h w"),
+        ((1, 3, 4), "a patch of 1x3x4 does not divide axis h=32; sizes that divide: 1, 2, 4, 8, 16, 32"),
+        (4, "a patch of 4 does not divide axis t=5; sizes that divide: 1"),
+    ],
+    ids=str,
+)
+def test_patches_that_do_not_fit_the_axes(patch: int | tuple[int, ...], message: str) -> None:
+    with pytest.raises(SpaceError) as error:
+        load("local").on({"t": 5, "h": 32, "w": 32}, channels=1, classes=2, patch=(1, patch))
+    assert one_line(error) == message
+    declared = Space("mine", "", (Family("any", "*", "s*"),), patch=(patch, (1, 8, 8)))
+    bound = declared.on({"t": 5, "h": 32, "w": 32}, channels=1, classes=2)
+    assert bound.sizes["patch"] == ((1, 8, 8),), "of those declared the ones that fit"
 
 
 def test_the_middle_has_about_64_positions() -> None:
@@ -740,7 +795,7 @@ FILES = {
     "Space('s', '', (F,), depth=(10**9,))": "whole numbers from 1 to 256, not (1000000000,)",
     "Space('s', '', (F,), width=(8, 0))": "width is a tuple of different whole numbers from 1 to 65536, not (8, 0)",
     "Space('s', '', (F,), ratio=(0.5,))": "ratio is a tuple of different whole numbers from 1 to 256, not (0.5,)",
-    "Space('s', '', (F,), patch=(True,))": "different whole numbers from 1 to 16777216, not (True,)",
+    "Space('s', '', (F,), patch=(True,))": "(or of tuples, one for each axis), not (True,)",
     "Space('s', '', (F,), bias='no')": "space 's': bias is True or False, not 'no'",
     "Space('s', '', (F,), heads=2)": "TypeError: Space.__init__() got an unexpected keyword argument 'heads'",
 }
@@ -787,7 +842,16 @@ def test_a_space_file_may_use_what_python_has(tmp_path: Path) -> None:
     [
         ({"depth": (2, 2)}, "space 'local': depth is a tuple of different whole numbers from 1 to 256, not (2, 2)"),
         ({"width": (0,)}, "space 'local': width is a tuple of different whole numbers from 1 to 65536, not (0,)"),
-        ({"patch": (-1,)}, "space 'local': patch is a tuple of different whole numbers from 1 to 16777216, not (-1,)"),
+        (
+            {"patch": (-1,)},
+            "space 'local': patch is a tuple of different whole numbers from 1 to 16777216 (or of tuples, one for each "
+            "axis), not (-1,)",
+        ),
+        (
+            {"patch": ((1, 0),)},
+            "space 'local': patch is a tuple of different whole numbers from 1 to 16777216 (or of tuples, one for each "
+            "axis), not ((1, 0),)",
+        ),
         ({"ratio": (1.5,)}, "space 'local': ratio is a tuple of different whole numbers from 1 to 256, not (1.5,)"),
     ],
 )

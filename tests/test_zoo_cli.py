@@ -93,7 +93,32 @@ def test_sizes_are_those_asked_for(zoo):
     assert "sizes      patch 7 width 24 depth 3" in row["text"]
 
 
-@pytest.mark.parametrize(("shape", "patch"), [((8, 8), 1), ((28, 28), 4), ((32, 32), 4), ((40,), 1), ((16,) * 3, 4)])
+@pytest.mark.parametrize(
+    ("line", "facts"),
+    [
+        ("mixer --shape 32x32x3", ("32 x 32 colour images, 10 classes", "patch 4 width 64")),
+        ("show gmlp --shape 40x2 --classes 3", ("sequences of 40 with 2 channels, 3 classes", "patch 1 width 64")),
+        ("vip --shape 5x32x32x1", ("volumes of 5 x 32 x 32 with 1 channel", "patch 1x8x8 width 64", "1 x 8 x 8 to 64")),
+        ("raft --shape 5x32x32x1 --patch 5x4x8", ("patch 5x4x8 width 64", "patches of 5 x 4 x 8 to 64")),
+    ],
+)
+def test_shapes_are_those_asked_for(line, facts, zoo):
+    status, out, err = zoo(line)
+    assert (status, err) == (0, "") and all(fact in out for fact in facts), out[:600]
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch"),
+    [
+        ((8, 8), 1),
+        ((28, 28), 4),
+        ((32, 32), 4),
+        ((40,), 1),
+        ((16,) * 3, 4),
+        ((29, 32), (1, 16)),
+        ((5, 32, 32), (1, 8, 8)),
+    ],
+)
 def test_the_default_patch_leaves_some_64(shape, patch):
     assert default_patch(dict(zip("dhw", shape, strict=False))) == patch
 
@@ -134,6 +159,15 @@ REFUSED = [
     ("mixer:s/16 --width 8", "mixer:s/16 has a published size: leave --width out, or write mixer alone"),
     ("mixer --width 9", "--width is 9; mixer has multiples of 2"),
     ("mixer --patch 3", "a patch of 3 does not divide axis h=8"),
+    ("mixer --patch 1x3", "a patch of 1x3 does not divide axis w=8"),
+    ("mixer --patch 1x2x4", "a patch of 1x2x4 has 3 sides, the data have axes h w"),
+    ("mixer --patch 2x", "--patch takes a whole number, or one for each axis as in 1x4x4, not '2x'"),
+    ("mixer --patch 0x2", "--patch takes a whole number, or one for each axis as in 1x4x4, not '0x2'"),
+    ("mixer --shape 3", "--shape takes one to three lengths and the channels, as in 32x32x3, not '3'"),
+    ("mixer --shape 8x8x0", "--shape takes one to three lengths and the channels, as in 32x32x3, not '8x8x0'"),
+    ("mixer --shape 8x8x8x8x1", "--shape takes one to three lengths and the channels"),
+    ("mixer --shape 8x8x1 --data digits", "--data has a shape: leave --shape out, or --data"),
+    ("mixer:s/16 --shape 8x8x1", "mixer:s/16 has a published size: leave --shape out, or write mixer alone"),
     ("mixer --depth 0", "--depth is 0; 1 to 1024 is expected"),
     ("mixer --data digit", "unknown data 'digit'; did you mean 'digits'"),
     ("shwo mixer", r"unexpected extra argument.*mixer"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from einmix import Activation, Architecture, Block, Linear, Norm, Residual, Sequence, Shift, Sum, Unfold
 from einmix.nodes import Sizes
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, merged, mlp
+from search_spaces.zoo.parts import Grid, Patch, merged, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
 NORM = Norm("group")
 
 
-def as_mlp(inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, shift: int = 5) -> Architecture:
+def as_mlp(inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, shift: int = 5) -> Architecture:
     """`shift` runs of channels, moved by -2 to 2 positions where there are 5; fewer with few positions or channels."""
 
     def blocks(grid: Grid, level: Level) -> tuple[Block, ...]:
@@ -30,7 +30,7 @@ def _embed(before: Sizes, level: Level) -> Sequence:
     merged(positions(before), level.patch)
     if level.stage == 0:
         return cut(before, level), NORM
-    return Unfold(level.patch, level.patch), NORM, Linear(level.width, bias=False)
+    return Unfold(level.side, level.side), NORM, Linear(level.width, bias=False)
 
 
 def _shifted(axis: str, most: int) -> Sequence:

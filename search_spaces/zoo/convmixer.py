@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Conv, Linear, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import merged, network, stem
+from search_spaces.zoo.parts import Patch, merged, network, stem
 
 
 def convmixer(
-    inputs: Inputs, *, patch: int, width: int, depth: int, kernel: int = 0, activation: str = "gelu"
+    inputs: Inputs, *, patch: Patch, width: int, depth: int, kernel: int = 0, activation: str = "gelu"
 ) -> Architecture:
     """`kernel` is odd; by default 9, as published most, or as many positions as reach across a smaller grid."""
     reach = kernel or min(9, 2 * max(merged(inputs.shape, patch).values()) - 1)

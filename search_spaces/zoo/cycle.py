@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from einmix import Architecture, Block, Linear, Norm, Residual, Reweight, Sequence, Shift
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, mlp
+from search_spaces.zoo.parts import Grid, Patch, mlp
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
 
 
-def cycle_mlp(inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, ratio: PerStage = 4) -> Architecture:
+def cycle_mlp(
+    inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, ratio: PerStage = 4
+) -> Architecture:
     """`ratio` is that of the channel MLP; an axis of one position has no neighbours, and is not shifted."""
 
     def blocks(grid: Grid, level: Level) -> tuple[Block, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from einmix import Architecture, Mix, Norm, Residual, Stage, Sum
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Grid, everywhere, merged, mixer, mlp, network, stem
+from search_spaces.zoo.parts import Grid, Patch, everywhere, merged, mixer, mlp, network, stem
 
 
-def fnet(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 4) -> Architecture:
+def fnet(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4) -> Architecture:
     """The transform goes over every axis of the grid, not over positions in a row, and is orthonormal: no weights."""
     grid = merged(inputs.shape, patch)
     block = (Residual((Norm(), _real_transform(grid, width))), mlp((Norm(),), width, ratio))

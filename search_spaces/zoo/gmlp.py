@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Gate, Linear, Mix, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import everywhere, merged, network, stem
+from search_spaces.zoo.parts import Patch, everywhere, merged, network, stem
 
 
-def gmlp(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:
+def gmlp(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:
     """`ratio` times as many hidden channels as channels, before the gate halves them: even, or the width is.
 
     `eps` is that of the norms but for the one in the gate.

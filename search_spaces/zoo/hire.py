@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Linear, Mix, Norm, Residual, Reweight, Sequence, Wrap
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, mixer, mlp
+from search_spaces.zoo.parts import Grid, Patch, mixer, mlp
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
 
 ROLLS = ((0, 2), (0, 2), (0, 1, 2), (0, 1))
@@ -12,7 +12,7 @@ ROLLS = ((0, 2), (0, 2), (0, 1, 2), (0, 1))
 
 
 def hire_mlp(
-    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, region: PerStage = (4, 3, 3, 2)
+    inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, region: PerStage = (4, 3, 3, 2)
 ) -> Architecture:
     """`region` neighbours along an axis are mixed together with all channels; an axis' end meets its start."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Gate, Linear, Mix, Mixer, Norm, Residual, Sequence, Split
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, fitting, mixer, mlp
+from search_spaces.zoo.parts import Grid, Patch, fitting, mixer, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 
 def maxim(
-    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, grid: int = 4, block: int = 4, ratio: int = 1
+    inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, grid: int = 4, block: int = 4, ratio: int = 1
 ) -> Architecture:
     """`grid` and `block` are positions an axis, where they divide it; MAXIM's squeeze-and-excite is left out.
 

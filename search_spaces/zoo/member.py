@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,11 @@ class Member:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     step: int = 2
 
-    def at(self, inputs: Inputs, *, patch: int, width: int, depth: int) -> Architecture:
-        """One stage of this size. Raises SpaceError or PatternError where the inputs or sizes do not fit."""
+    def at(self, inputs: Inputs, *, patch: int | Sequence[int], width: int, depth: int) -> Architecture:
+        """One stage of this size, its patch a number or one for each axis.
+
+        Raises SpaceError or PatternError where the inputs or sizes do not fit.
+        """
         return self.make(inputs, patch=patch, width=width, depth=depth)
 
     def published(self, variant: str) -> Architecture:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Mix, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import merged, mixer, mlp, network, stem
+from search_spaces.zoo.parts import Patch, merged, mixer, mlp, network, stem
 
 
 def mlp_mixer(
-    inputs: Inputs, *, patch: int, width: int, depth: int, tokens: int = 0, eps: float = 1e-5
+    inputs: Inputs, *, patch: Patch, width: int, depth: int, tokens: int = 0, eps: float = 1e-5
 ) -> Architecture:
     """`tokens` are the hidden positions, by default half as many as channels, as published; `eps` is of the norms."""
     grid, norm = merged(inputs.shape, patch), Norm(eps=eps)

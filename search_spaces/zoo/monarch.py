@@ -6,10 +6,10 @@ from math import isqrt
 
 from einmix import Activation, Architecture, Mix, Mixer, Norm, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Grid, fitting, merged, mixer, network, stem
+from search_spaces.zoo.parts import Grid, Patch, fitting, merged, mixer, network, stem
 
 
-def monarch(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:
+def monarch(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:
     """`blocks` over channels; over positions a layer for each axis, or two where there is one axis."""
     grid, hidden = merged(inputs.shape, patch), ratio * width
     tokens = tuple(map(Mix, _over_positions(grid, width)))

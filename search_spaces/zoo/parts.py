@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from einmix import Activation, Architecture, Linear, Mix, Mixer, Residual, Stage
 from einmix.architecture import HEAD
@@ -15,6 +15,36 @@ Grid = dict[str, int]
 """Lengths of the spatial axes at which blocks stand."""
 
 
+class Sides(tuple[int, ...]):
+    """A patch's positions along every axis, in the axes' order, where one number does not fit all: `1x4x4` as text."""
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+Patch = int | Sides
+"""Positions of a patch: along all axes alike, or for each."""
+
+
+def patch_from(sides: Iterable[int]) -> Patch:
+    """A patch of these sides: one number where they are alike.
+
+    >>> print(patch_from((1, 4, 4)), patch_from((4, 4)))
+    1x4x4 4
+    """
+    found = Sides(sides)
+    return found[0] if len(set(found)) == 1 else found
+
+
+def sides(grid: Mapping[str, int], patch: int | Sequence[int]) -> Grid:
+    """A patch's positions along every axis. Raises SpaceError where it has not one side for each."""
+    if isinstance(patch, int):
+        return dict.fromkeys(grid, patch)
+    if len(patch) != len(grid):
+        raise SpaceError(f"a patch of {Sides(patch)} has {len(patch)} sides, the data have axes {' '.join(grid)}")
+    return dict(zip(grid, patch, strict=True))
+
+
 def mixer(grid: Mapping[str, int], channels: str, axes: Mapping[str, str] | None = None, *, bias: bool = True) -> Mixer:
     """A mixer on a grid: the axes given as factors, the others shared; `channels` are the factors of c.
 
@@ -25,23 +55,25 @@ def mixer(grid: Mapping[str, int], channels: str, axes: Mapping[str, str] | None
     return Mixer.parse(" ".join([*terms, f"c={channels}"]) + " +b" * bias)
 
 
-def patches(grid: Mapping[str, int], patch: int, before: int, width: int, *, bias: bool = True) -> Mix:
+def patches(grid: Mapping[str, int], patch: Patch, before: int, width: int, *, bias: bool = True) -> Mix:
     """Non-overlapping patches of `patch` positions an axis, embedded in `width` channels; merges patches as well."""
-    cut = {axis: f"s{n}.m{patch}:1" for axis, n in merged(grid, patch).items()}
+    each = sides(grid, patch)
+    cut = {axis: f"s{n}.m{each[axis]}:1" for axis, n in merged(grid, patch).items()}
     return Mix(mixer(grid, f"m{before}:{width}", cut, bias=bias))
 
 
-def stem(inputs: Inputs, patch: int, width: int, *after: Node) -> tuple[Node, ...]:
+def stem(inputs: Inputs, patch: Patch, width: int, *after: Node) -> tuple[Node, ...]:
     """What embeds the inputs of a network: patches, then what else there is."""
     return (patches(inputs.shape, patch, inputs.channels, width), *after)
 
 
-def merged(grid: Mapping[str, int], patch: int) -> Grid:
+def merged(grid: Mapping[str, int], patch: Patch) -> Grid:
     """The grid of patches. Raises SpaceError where an axis does not divide into them."""
+    each = sides(grid, patch)
     for axis, n in grid.items():
-        if n % patch:
+        if n % each[axis]:
             raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}")
-    return {axis: n // patch for axis, n in grid.items()}
+    return {axis: n // each[axis] for axis, n in grid.items()}
 
 
 def everywhere(grid: Mapping[str, int], channels: str, *, bias: bool = True) -> Mixer:

@@ -9,7 +9,7 @@ from einmix import Architecture, Block, Conv, Node, Sequence, Stage
 from einmix.nodes import Sizes, steps
 from search_spaces.errors import SpaceError
 from search_spaces.zoo.member import Inputs, PerStage
-from search_spaces.zoo.parts import Grid, network, patches
+from search_spaces.zoo.parts import Grid, Patch, network, patches
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Level:
 
     stage: int
     last: bool
-    patch: int
+    patch: Patch
     width: int
     depth: int
 
@@ -27,12 +27,19 @@ class Level:
         """Whether there is no other stage."""
         return self.last and self.stage == 0
 
+    @property
+    def side(self) -> int:
+        """The patch's side where windows have to have one for all axes. Raises SpaceError where it has several."""
+        if isinstance(self.patch, int):
+            return self.patch
+        raise SpaceError(f"windows have one size for all axes, not {self.patch}")
+
     def of(self, values: PerStage) -> int:
         """This stage's of several values, or the one for all; what lies beyond the last has the last."""
         return values[min(self.stage, len(values) - 1)] if isinstance(values, tuple) else values
 
 
-def levels(patch: int, width: PerStage, depth: PerStage) -> list[Level]:
+def levels(patch: Patch, width: PerStage, depth: PerStage) -> list[Level]:
     """The first stage cuts its input into patches of `patch` positions an axis, every other one into patches of 2.
 
     Raises SpaceError unless there is one width and one depth a stage.
@@ -73,5 +80,7 @@ def cut(before: Sizes, level: Level, *, bias: bool = True) -> Node:
 
 def overlapping(before: Sizes, level: Level) -> Node:
     """Windows of nearly two patches, as PVT v2 (arXiv:2106.13797) has them; where there is one stage, plain patches."""
-    kernel, pad = 2 * level.patch - 1, level.patch // 2
-    return cut(before, level) if level.alone else Conv(kernel, level.width, level.patch, pad)
+    if level.alone:
+        return cut(before, level)
+    side = level.side
+    return Conv(2 * side - 1, level.width, side, side // 2)

@@ -7,12 +7,12 @@ from functools import reduce
 from einmix import Activation, Architecture, Block, Concat, Linear, Mix, Norm, Residual, Sequence, Unfold
 from einmix.nodes import Sizes
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, fitting, merged, mixer, mlp
+from search_spaces.zoo.parts import Grid, Patch, fitting, merged, mixer, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
 
 def raft_mlp(
-    inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, raft: int = 2, original: bool = False
+    inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, raft: int = 2, original: bool = False
 ) -> Architecture:
     """`raft` channels are mixed together; `original` adds the block's input after every axis, as a known write-up does.
 
@@ -31,7 +31,7 @@ def raft_mlp(
 def _embed(before: Sizes, level: Level) -> Sequence:
     """Windows of one and of two patches side by side; of several stages the last one has plain patches."""
     merged(positions(before), level.patch)
-    if level.patch % 2 or (level.last and not level.alone):
+    if not isinstance(level.patch, int) or level.patch % 2 or (level.last and not level.alone):
         return (cut(before, level),)
     one, two = Unfold(level.patch, level.patch), Unfold(2 * level.patch, level.patch, level.patch // 2)
     return Concat(((one,), (two,))), Linear(level.width)

@@ -6,11 +6,11 @@ from functools import partial
 
 from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import affine, everywhere, merged, network, stem
+from search_spaces.zoo.parts import Patch, affine, everywhere, merged, network, stem
 
 
 def resmlp(
-    inputs: Inputs, *, patch: int, width: int, depth: int, scale: float = 0.1, scale_first: bool = False
+    inputs: Inputs, *, patch: Patch, width: int, depth: int, scale: float = 0.1, scale_first: bool = False
 ) -> Architecture:
     """LayerScale starts at `scale` and ends a branch, which an affine begins; with `scale_first` they change places."""
     grid = merged(inputs.shape, patch)

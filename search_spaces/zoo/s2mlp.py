@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Linear, Norm, Residual, Shift, Stage
 from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import merged, mlp, network, stem
+from search_spaces.zoo.parts import Patch, merged, mlp, network, stem
 
 
-def s2mlp(inputs: Inputs, *, patch: int, width: int, depth: int, ratio: int = 4, prenorm: bool = False) -> Architecture:
+def s2mlp(
+    inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, prenorm: bool = False
+) -> Architecture:
     """The norm of a branch stands at its end, or at its beginning: readings of the paper differ."""
     axes = reversed([axis for axis, n in merged(inputs.shape, patch).items() if n > 1])
     shift = Shift(tuple((axis, by) for axis in axes for by in (1, -1)), edge="keep")

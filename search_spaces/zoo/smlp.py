@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Concat, Conv, Linear, Mix, Norm, Residual
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, mixer, mlp
+from search_spaces.zoo.parts import Grid, Patch, mixer, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 
-def smlp_net(inputs: Inputs, *, patch: int = 4, width: PerStage, depth: PerStage, ratio: int = 3) -> Architecture:
+def smlp_net(inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage, ratio: int = 3) -> Architecture:
     """The channels of the input and of its mixtures along each axis meet in one linear layer: a sparse MLP."""
 
     def blocks(grid: Grid, level: Level) -> tuple[Block, ...]:

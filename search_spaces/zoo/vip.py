@@ -8,7 +8,7 @@ from typing import Any
 
 from einmix import Architecture, Block, Dynamic, Linear, Mix, Norm, Residual, Reweight, Sequence, Sum
 from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, fitting, mixer, mlp
+from search_spaces.zoo.parts import Grid, Patch, fitting, mixer, mlp
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 Along = Callable[[str, Grid, int], Sequence]
@@ -16,7 +16,7 @@ Along = Callable[[str, Grid, int], Sequence]
 
 
 def vip(
-    inputs: Inputs, *, patch: int, width: PerStage, depth: PerStage, segments: int = 0, weighted: bool = True
+    inputs: Inputs, *, patch: Patch, width: PerStage, depth: PerStage, segments: int = 0, weighted: bool = True
 ) -> Architecture:
     """A branch mixes an axis with the channels of a segment; by default as many segments as positions, or nearly so."""
 
@@ -29,7 +29,7 @@ def vip(
 
 
 def dynamixer(
-    inputs: Inputs, *, patch: int, width: PerStage, depth: PerStage, segment: int = 0, reduced: int = 2
+    inputs: Inputs, *, patch: Patch, width: PerStage, depth: PerStage, segment: int = 0, reduced: int = 2
 ) -> Architecture:
     """A branch mixes an axis, in segments of `segment` channels (by default 8 segments), `reduced` of each read."""
 
