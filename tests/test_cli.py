@@ -27,6 +27,7 @@ import typer
 from searches import Noting, notes, result_of, tiny
 from stubs import importing
 
+from einmix import Mixer
 from nas import cli
 from nas.errors import NasError
 from nas.executors import Serial
@@ -651,15 +652,15 @@ def test_spaces_on_data_of_the_users_own(nas, tmp_path):
 
 
 def test_patches_of_several_sides_from_the_command_line_to_the_run(nas, stubbed, tmp_path):
-    line = SEARCH.replace("--patch 2 ", "--patch 4x2,2x2 ").replace("--depth 1 ", "--depth 1,2 ") + " --min-params 0"
+    line = SEARCH.replace("--patch 2 ", "--patch 4x2 ")
     rows = nas(f"{line} --json").rows
-    settings = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())["settings"]
-    assert settings["space"]["patch"] == [[4, 2], 2]
-    assert "p4x2 w8 d2" in nas("top x").out
+    settings = json.loads((tmp_path / "runs" / "x" / "run.json").read_text())["settings"]
+    assert settings["space"]["patch"] == [[4, 2]]
+    grids = [Mixer.parse(mixer).inputs for row in rows for mixer in row["mixers"]]
+    assert len(grids) > 4 and all(grid == {"h": 2, "w": 4, "c": 8} for grid in grids)
     count = len(notes(stubbed, "start"))
     assert nas(f"{line} --json").rows == rows and len(notes(stubbed, "start")) == count, "it goes on with the same run"
-    text = nas("spaces local --patch 4x2,2x2").out
-    assert "patch: 4x2, 2" in text
+    assert "patch: 4x2, 2" in nas("spaces local --patch 4x2,2x2").out
 
 
 REAL = "search --epochs 1 --trials 3 --top 1 --seeds 2 --width 32 --depth 2 --patch 2 --workers 2 --device cpu --run x"
