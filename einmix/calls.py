@@ -18,12 +18,18 @@ ROOM = WIDTH - 24
 PIECE = ROOM - 22
 """What a string among the arguments of a call may take of a line."""
 
-SHORT = 36
+SHORT = 40
 """Inner calls up to this length stand side by side."""
 
 NAMES = ("t", "d", "h", "w", "c")
-WORDS = ("hidden", "roll", "length")
+WORDS = ("hidden", "groups", "segments", "roll", "move", "length")
 """What parameters may be called, or after which axis; others are `n`, so that no axis' name becomes code."""
+
+OF_CHANNELS = {"c", "hidden", "groups", "segments"}
+"""What counts channels: positions that happen to be as many are another size."""
+
+MOST = 16
+"""Up to so many times another size one is written as its multiple, and as its part alike."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +98,16 @@ def lines(call: Call, room: int, lead: int = 0) -> list[str]:
 
 def _rows(call: Call, room: int) -> Iterator[str]:
     """The arguments of a call: inner calls on lines of their own, what is short side by side."""
-    row = ""
+    row, said = "", list[str]()
     for value, argument in zip((*call.args, *(v for _, v in call.named)), _arguments(call), strict=True):
         inner = isinstance(value, Call) and (value.mixer is not None or len(argument) > SHORT)
+        comment = _comment(value) if inner else []
         if row and (inner or len(row) + len(argument) + 2 > room or len(argument) > PIECE):
             yield row
             row = ""
         if inner:
-            yield from _comment(value)
+            yield from comment if comment != said else []
+            said = comment or said
             first, *rest = lines(value, room - 1)
             yield from [first, *rest[:-1], rest[-1] + ","] if rest else [first + ","]
         elif isinstance(value, str) and (len(value) > PIECE or value in call.args):  # a pattern has its own line
@@ -152,24 +160,61 @@ class Template:
 
 def merged(calls: Sequence[Call]) -> Template:
     """One body for calls of one form: what differs among them becomes parameters, what differs alike becomes one."""
-    wanted: dict[Values, list[str]] = {}
-    _merge(calls, lambda values, name: wanted.setdefault(values, []).append(name))
-    layers = sum(isinstance(values[0], Call) for values in wanted)
-    names: dict[Values, str] = {}
-    for values, stems in wanted.items():
-        opposite = tuple(Size(-value.value, "") for value in values if isinstance(value, Size))
-        if opposite in names:
-            names[values] = f"-{names[opposite]}"
-        else:
-            stem = ("mix" if layers == 1 else "mix1") if isinstance(values[0], Call) else _size_name(stems)
-            names[values] = _new(stem, set(names.values()))
-    body = _merge(calls, lambda values, name: Hole(names[values]))
-    parameters = {name: values for values, name in names.items() if not name.startswith("-")}
+    found: list[tuple[Values, str]] = []
+    _merge(calls, lambda values, name: found.append((values, name)))
+    layers = sum(isinstance(values[0], Call) for values, _ in found)
+    stems: dict[tuple[Values, bool], list[str]] = {}
+    for values, name in found:
+        stems.setdefault((values, name in OF_CHANNELS), []).append(name)
+    names: dict[tuple[Values, bool], str] = {}
+    parameters: dict[str, Values] = {}
+    holes = []
+    for values, name in found:
+        key = values, name in OF_CHANNELS
+        if isinstance(values[0], Call):  # each is a layer of its own, though it be made alike
+            holes.append(_new("mix" if layers == 1 else "mix1", set(parameters)))
+            parameters[holes[-1]] = values
+            continue
+        if key not in names:
+            names[key] = _known(values, _size_name(stems[key]), parameters)
+            if names[key] == "":
+                names[key] = _new(_size_name(stems[key]), set(parameters))
+                parameters[names[key]] = values
+        holes.append(names[key])
+    rest = iter(holes)
+    body = _merge(calls, lambda values, name: Hole(next(rest)))
     return Template(body, dict(sorted(parameters.items(), key=lambda item: not isinstance(item[1][0], Call))))
 
 
 Values = tuple[Any, ...]
 """What calls pass for one parameter."""
+
+
+def _known(values: Values, stem: str, parameters: dict[str, Values]) -> str:
+    """Sizes by those of a parameter that there is, if they can be had from it."""
+    alike = [name for name in parameters if (_stem(name) in OF_CHANNELS) == (stem in OF_CHANNELS)]
+    return next(filter(None, (_as_other(values, stem, name, parameters[name]) for name in alike)), "")
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789")
+
+
+def _as_other(values: Values, stem: str, name: str, others: Values) -> str:
+    """Sizes as the opposite, a multiple or a part of those of a parameter, where they are that in every call."""
+    if not all(isinstance(value, Size) for value in (*values, *others)):
+        return ""
+    pairs = [(value.value, other.value) for value, other in zip(values, others, strict=True)]
+    if all(n == -other for n, other in pairs):
+        return f"-{name}"
+    if stem not in OF_CHANNELS and _stem(name) != stem:
+        return ""  # the axes of a grid and distances along them only happen to have a ratio
+    for times in range(2, MOST + 1):
+        if all(n == times * other for n, other in pairs):
+            return f"{times} * {name}"
+        if all(n * times == other for n, other in pairs):
+            return f"{name} // {times}"
+    return ""
 
 
 def _merge(values: Sequence[Any], parameter: Callable[[Values, str], Any]) -> Any:
@@ -203,9 +248,10 @@ def shape(value: Any, *, mixers: bool = True) -> Any:
 
 def _size_name(wanted: Sequence[str]) -> str:
     """What a parameter for sizes is called: after their axis, if that is one and a usual one."""
-    stems = [name.rstrip("io") if name.rstrip("io") in NAMES else name for name in wanted]
-    known = list(dict.fromkeys(stem for stem in stems if stem in (*NAMES, *WORDS)))
-    return known[0] if known and len(set(known) - {"c", *WORDS}) < 2 else "n"
+    known = list(dict.fromkeys(name for name in wanted if name in (*NAMES, *WORDS)))
+    if len(set(known) - {"c", *WORDS}) > 1:
+        return "region"  # alike along several axes
+    return known[0] if known else "n"
 
 
 def _new(name: str, taken: set[str]) -> str:

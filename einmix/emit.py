@@ -73,19 +73,31 @@ def mixer_call(node: Mix, *, channels_first: bool = False) -> Call:
         before, mix, after = _rearranged(mixer, channels_first)
         return Call("nn.Sequential", (before, _started(mix, node), after), mixer=mixer)
     call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
-    return _started(_mix(call), node)
+    return _started(_mix(call, _meanings(mixer)), node)
 
 
-def _mix(call: dict[str, Any]) -> Call:
+def _meanings(mixer: Mixer) -> dict[str, str]:
+    """What the sizes in a mixer's pattern are: of which axis, or groups of channels."""
+    found: dict[str, str] = {}
+    for (axis, factors), parts in zip(mixer.axes, named_parts(mixer), strict=True):
+        for part in parts:
+            grouped = axis == "c" and part.factor.role == "g" and len(factors) > 1
+            found |= dict.fromkeys((part.input, part.output), "groups" if grouped else axis)
+    return found
+
+
+def _mix(call: dict[str, Any], meanings: dict[str, str]) -> Call:
     shapes = [(name, call[name]) for name in ("weight_shape", "bias_shape") if name in call]
-    sizes = [(name, Size(n, name)) for name, n in call.items() if name != "pattern" and (name, n) not in shapes]
+    names = [name for name in call if name not in ("pattern", "weight_shape", "bias_shape")]
+    sizes = [(name, Size(call[name], meanings.get(name, "n"))) for name in names]
     return Call("Mix", (call["pattern"],), (*shapes, *sizes))
 
 
 def _started(call: Call, node: Mix) -> Call:
-    lengths = tuple(Size(length, "n") for length in node.lengths)
+    mixed = ((axis, f) for axis, factors in node.mixer.axes for f in factors if f.role == "m")
+    lengths = tuple(Size(factor.size, axis) for axis, factor in mixed)
     if node.start == "gate":
-        call = Call("normal", (call, 1e-6), (("bias", 1.0),))
+        call = Call("start_normal", (call, 1e-6), (("bias", 1.0),))
     elif node.start or not node.mixer.mixed:
         call = _start(call, node.start)
     if node.weights == "frozen":
@@ -102,10 +114,10 @@ def _start(call: Call, start: str) -> Call:
     """A layer with its weights as `start` says: zero, a number, or normal and a number; else the identity."""
     first, _, number = start.partition(" ")
     if first == "normal":
-        return Call("normal", (call, float(number)))
+        return Call("start_normal", (call, float(number)))
     if start in ("", "1"):
-        return Call("scale", (call,))
-    return Call("scale", (call, 0.0 if start == "zero" else float(start)))
+        return Call("start_at", (call,))
+    return Call("start_at", (call, 0.0 if start == "zero" else float(start)))
 
 
 def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
@@ -113,6 +125,7 @@ def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
     parts = named_parts(mixer)
     left = parts[-1:] + parts[:-1] if channels_first else parts
     flat = list(chain(*parts))
+    meanings = _meanings(mixer)
 
     def names(role: str, end: str) -> str:
         found = [getattr(part, end) for part in flat if part.factor.role == role and getattr(part, end)]
@@ -125,14 +138,14 @@ def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
 
     def rearrange(pattern: str, used: str) -> Call:
         known = used.replace("(", " ").replace(")", " ").split()
-        named = ((name, Size(n, name)) for name, n in sizes_of(parts).items() if name in known)
+        named = ((name, Size(n, meanings[name])) for name, n in sizes_of(parts).items() if name in known)
         return Call("Rearrange", (pattern,), tuple(named))
 
     before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
     bias = {"bias_shape": "g o"} if mixer.bias else {}
     return (
         rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
-        _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes),
+        _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes, {"g": "groups"}),
         rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
     )
 
@@ -177,7 +190,7 @@ def _drop(step: Step) -> list[Call]:
 
 def _shift(step: Step) -> list[Call]:
     node: Any = step.node
-    moves = tuple((_place(axis, step), Size(by, "n")) for axis, by in node.moves)
+    moves = tuple((_place(axis, step), Size(by, "move")) for axis, by in node.moves)
     name = {"zeros": "Shift", "keep": "ShiftInside", "wrap": "Roll"}[node.edge]
     return [Call(name, moves, (("turns", True),) if node.groups == "turns" else ())]
 
@@ -187,7 +200,7 @@ def _shuffle(step: Step) -> list[Call]:
     axes = " ".join(axis for axis in step.before if axis != "c")
     outer, inner = [name for name in ("c1", "c2", "c3", "c4", "c5", "c6") if name not in step.before][:2]
     pattern = f"b {axes} ({outer} {inner}) -> b {axes} ({inner} {outer})"
-    return [Call("Rearrange", (pattern,), ((outer, Size(node.groups, "n")),))]
+    return [Call("Rearrange", (pattern,), ((outer, Size(node.groups, "groups")),))]
 
 
 def _conv(step: Step) -> list[Call]:
@@ -215,7 +228,7 @@ def _wrap(step: Step) -> list[Call]:
 
 def _dynamic(step: Step) -> list[Call]:
     node: Any = step.node
-    sizes = Size(step.before[node.axis], node.axis), Size(step.before["c"], "c"), Size(node.segments, "n")
+    sizes = Size(step.before[node.axis], node.axis), Size(step.before["c"], "c"), Size(node.segments, "segments")
     return [Call("Dynamic", (_place(node.axis, step), *sizes, node.reduced))]
 
 

@@ -170,18 +170,18 @@ class DropPath(nn.Module):
         return x * kept / (1 - self.share)
 '''
 
-SCALE = '''
-def scale(mix: nn.Module, value: float = 1.0) -> nn.Module:
-    """All weights start as `value`, without bias: at 1, where nothing is mixed, as the identity."""
+START_AT = '''
+def start_at(mix: nn.Module, value: float = 1.0) -> nn.Module:
+    """A layer whose weights all start as `value`, biases as 0: at 1, where nothing is mixed, as the identity."""
     nn.init.constant_(mix.weight, value)
     if mix.bias is not None:
         nn.init.zeros_(mix.bias)
     return mix
 '''
 
-NORMAL = '''
-def normal(mix: nn.Module, std: float, bias: float = 0.0) -> nn.Module:
-    """Weights start from a normal distribution, biases alike."""
+START_NORMAL = '''
+def start_normal(mix: nn.Module, std: float, bias: float = 0.0) -> nn.Module:
+    """A layer whose weights start from a normal distribution, biases all as `bias`."""
     nn.init.normal_(mix.weight, std=std)
     if mix.bias is not None:
         nn.init.constant_(mix.bias, bias)
@@ -255,8 +255,8 @@ HELPERS = {
     "Wrap": WRAP,
     "ChannelsFirst": CHANNELS_FIRST,
     "DropPath": DROPPATH,
-    "scale": SCALE,
-    "normal": NORMAL,
+    "start_at": START_AT,
+    "start_normal": START_NORMAL,
     "tied": TIED,
     "fourier": FOURIER,
     "frozen": FROZEN,

@@ -9,11 +9,11 @@ from itertools import chain
 from typing import Any
 
 from einmix.architecture import Architecture, Part
-from einmix.calls import ROOM, WIDTH, Call, Template, form, lines, merged, shape
+from einmix.calls import NAMES, ROOM, WIDTH, Call, Template, form, lines, merged, shape
 from einmix.emit import emit, from_channels_first, layout
 from einmix.helpers import HELPERS, used
-from einmix.nodes import Gate, Mix, Residual, Step
-from einmix.words import describe, title
+from einmix.nodes import Mix, Residual, Step
+from einmix.words import describe, job, title
 
 
 def source(arch: Architecture, facts: Mapping[str, str] | None = None) -> str:
@@ -86,18 +86,16 @@ class _Writer:
         for part, calls in chain.from_iterable(parts for parts, _ in self.runs):
             branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
             for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
-                groups.setdefault((form(call), tuple(step.before)), {}).setdefault(call, step)
-        taken: list[str] = []
+                groups.setdefault((form(call), tuple(step.before), job(step)), {}).setdefault(call, step)
         texts = []
-        for group in chain.from_iterable(map(_alike, groups.values())):
+        found = list(chain.from_iterable(map(_alike, groups.values())))
+        names = _names([list(group.values()) for group in found])
+        for name, group in zip(names, found, strict=True):
             template = merged(list(group))
-            stem = _job(next(iter(group.values())))
-            number = sum(name.partition("_")[0] == stem for name in taken) + 1
-            taken.append(stem if number == 1 else f"{stem}_{number}")
             for index, call in enumerate(group):
-                self.functions[call] = taken[-1], template, index
-            texts.append(_function(taken[-1], template, list(group.values())))
-        self._name_mixers({"model", *HELPERS, *taken})
+                self.functions[call] = name, template, index
+            texts.append(_function(name, template, list(group.values())))
+        self._name_mixers({"model", *HELPERS, *names})
         return texts
 
     def _name_mixers(self, taken: set[str]) -> None:
@@ -129,17 +127,18 @@ class _Writer:
         for parts, times in self.runs:
             part, _ = parts[0]
             layers = [[row for call in calls for row in self._rows(self._call(call))] for _, calls in parts]
+            alone = sum(len(calls) for _, calls in parts) == 1
             inside = [row for each in layers for row in (_side_by_side(each) if part.role != "head" else each)]
             if part.role == "embed":
                 rows += [f"# {_embedding_words(part)}", *inside]
             elif times == 1 or part.role == "head":
                 rows += inside
-            elif len(layers[0]) == len(parts) == 1:
+            elif alone and len(inside) == 1:
                 rows.append(f"*({inside[0][:-1]} for _ in range({times})),")
             else:
                 loop = f"*(layer for _ in range({times}) for layer in ("
-                short = f"{loop}{' '.join(inside)[:-1]})),"
-                plain = len(short) < WIDTH - 8 and not any(row.startswith("#") for row in inside)
+                short = f"{loop}{' '.join(inside)[: None if alone else -1]})),"  # one alone is a tuple by its comma
+                plain = len(short) <= WIDTH - 8 and not any(row.startswith("#") for row in inside)
                 rows += [short] if plain else [loop, *("    " + row for row in inside), ")),"]
         rows += [
             f'Reduce("{layout(arch.parts[-1].after)} -> b c", "mean"),',
@@ -159,6 +158,8 @@ class _Writer:
         mixer = only.mixer if isinstance(only, Call) else None
         comments = textwrap.wrap(f"# {describe(mixer)}", ROOM, subsequent_indent="# ") if mixer else []
         found = lines(call, WIDTH - 13)
+        if comments and any(row.strip() == comments[0] for row in found):
+            comments = []  # it stands among the arguments
         return [*comments, *found[:-1], found[-1] + ","]
 
 
@@ -203,18 +204,19 @@ def _layers(part: Part, first: bool) -> list[Call]:
     return from_channels_first(part.steps, part.before) if first else emit(part.steps)
 
 
-def _job(step: Step) -> str:
-    """What a branch does, as the name of its function."""
-    if any(isinstance(inner.node, Gate) for branch in step.branches for inner in branch):
-        return "gated"
-    return "tokens" if step.touched - {"c"} else "channels"
+def _names(groups: list[list[Step]]) -> list[str]:
+    """A name for the function of each group of branches: by what they do, then by their axes, then numbered."""
+    plain = [job(steps[0])[0] for steps in groups]
+    stems = [_along(stem, steps) if plain.count(stem) > 1 else stem for stem, steps in zip(plain, groups, strict=True)]
+    numbers = [stems[: i + 1].count(stem) for i, stem in enumerate(stems)]
+    return [stem if number == 1 else f"{stem}_{number}" for stem, number in zip(stems, numbers, strict=True)]
 
 
-JOBS = {
-    "tokens": "Mix positions",
-    "channels": "Mix channels at every position",
-    "gated": "Mix channels, and positions in a gate",
-}
+def _along(stem: str, steps: list[Step]) -> str:
+    """The name with the axes that all these branches move something along, where these are some of several."""
+    (positions, *others) = ([axis for axis in step.before if axis in step.touched - {"c"}] for step in steps)
+    some = 0 < len(positions) < len(steps[0].before) - 1 and all(other == positions for other in others)
+    return "_".join([stem, *positions]) if some and set(positions) <= set(NAMES) else stem
 
 
 def _function(name: str, template: Template, steps: list[Step]) -> str:
@@ -225,7 +227,7 @@ def _function(name: str, template: Template, steps: list[Step]) -> str:
         axes["c"] = "c"
     shape = " ".join(["b", *axes.values()])
     body = lines(template.body, WIDTH - 4, lead=len("return "))
-    words = JOBS[name.partition("_")[0]]
+    _, words = job(steps[0])
     return (
         f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
         f'    """{words}: `{shape} -> {shape}`."""\n'

@@ -1,9 +1,30 @@
-"""Mixers in words, for comments, names and tables."""
+"""Mixers and branches in words, for comments, names and tables."""
 
 from __future__ import annotations
 
 from einmix.factors import Factors
 from einmix.mixer import Mixer
+from einmix.nodes import (
+    Activation,
+    Concat,
+    Conv,
+    Drop,
+    Dynamic,
+    Gate,
+    Linear,
+    Mix,
+    Norm,
+    Residual,
+    Reweight,
+    Shift,
+    Shuffle,
+    Split,
+    Step,
+    Sum,
+    Unfold,
+    Wrap,
+    missing,
+)
 
 _CHANNELS = {
     "": "weights shared by all channels",
@@ -24,13 +45,17 @@ def describe(mixer: Mixer) -> str:
 
     >>> describe(Mixer.parse("h=m4.s2 w=m4.s2 c=g4.s8"))
     'a 4 x 4 subgrid in steps of 2, weights per group of 8 channels'
+    >>> describe(Mixer.parse("h=m8:12 w=m8:1 c=s8"))
+    'all positions, weights shared by all channels; h from 8 to 12, w from 8 to 1'
     """
     axes = dict(mixer.axes)
     channels = axes.pop("c", ())
     word = _word(channels)
     template = _CHANNELS.get(word, "channels as {text}")
     inner = template.format(*(f.size for f in channels), text=".".join(map(str, channels)))
-    return f"{_positions(axes)}, {inner}"
+    outputs = mixer.outputs
+    changed = [f"{axis} from {n} to {outputs[axis]}" for axis, n in mixer.inputs.items() if n != outputs[axis]]
+    return "; ".join([f"{_positions(axes)}, {inner}", *[", ".join(changed)] * bool(changed)])
 
 
 def title(mixer: Mixer) -> str:
@@ -45,6 +70,53 @@ def title(mixer: Mixer) -> str:
         return "everywhere"
     mixing = [name for name, word in words.items() if "m" in word]
     return "along_" + "_".join(mixing) if mixing else "in_place"
+
+
+IDEAS: dict[type, tuple[str, str]] = {
+    **dict.fromkeys((Mix, Linear, Norm, Activation, Drop, Shuffle, Wrap, Residual), ("", "")),
+    Gate: ("gated", "by a gate"),
+    Split: ("split", "in parts of the channels"),
+    Sum: ("summed", "in branches that are summed"),
+    Reweight: ("reweighted", "in branches that are weighted and summed"),
+    Concat: ("concatenated", "in branches that are put side by side"),
+    Dynamic: ("dynamic", "by generated weights"),
+    Shift: ("shifted", "by shifts"),
+    Conv: ("convolved", "by a convolution"),
+    Unfold: ("unfolded", "by windows"),
+}
+"""What is special about a branch with this kind of node, as part of a name and in words."""
+
+
+def job(branch: Step) -> tuple[str, str]:
+    """What a branch does: a name for a function that makes it, and words for its docstring."""
+    ideas: dict[str, str] = {}
+    for step in branch.walk():
+        if type(step.node) not in IDEAS:
+            raise missing(step.node, "words")
+        name, words = IDEAS[type(step.node)]
+        ideas |= {name: words} if name else {}
+    if not ideas and _is_mlp(branch):
+        ideas = {"token_mlp": "by an MLP"}
+    if branch.touched - {"c"}:
+        what, words = "tokens", "Mix positions"
+    elif branch.touched:
+        what, words = "channels", "Mix channels at every position"
+    else:
+        what, words = "unmixed", "Mix nothing"
+    names = list(ideas)[:2]
+    if names and what != "tokens":
+        names.append(what)
+    return "_".join(names or [what]), ", ".join([words, *ideas.values()])
+
+
+def _is_mlp(branch: Step) -> bool:
+    """Whether positions are mixed before and after an activation."""
+    kinds = [
+        "a" if isinstance(leaf.node, Activation) else "m"
+        for leaf in branch.leaves()
+        if isinstance(leaf.node, Activation) or (isinstance(leaf.node, Mix) and leaf.touched - {"c"})
+    ]
+    return "mam" in "".join(kinds)
 
 
 def _word(factors: Factors) -> str:

@@ -575,6 +575,12 @@ def test_a_bias_is_there_or_not(bias: Any) -> None:
         ("h=s8 w=s8 c=m64", "position by position, all channels mixed"),
         ("h=m8 w=s8 c=m4.s16", "h mixed, w apart, channels mixed in steps of 16, 4 at a time, alike in each"),
         ("h=s2.m4.s2 w=m16 c=s1", "h as s2.m4.s2, w mixed, weights shared by all channels"),
+        ("h=m8:12 w=s4 c=s8", "h mixed, w apart, weights shared by all channels; h from 8 to 12"),
+        (
+            "h=s4.m8:1 w=m8:1.s4 c=m3:64",
+            "h mixed within 8, w mixed in steps of 4, all channels mixed; "
+            "h from 32 to 4, w from 32 to 4, c from 3 to 64",
+        ),
     ],
 )
 def test_words(text: str, words: str) -> None:

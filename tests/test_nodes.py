@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
-from itertools import permutations, product
+from itertools import product
 from random import Random
 from time import process_time
 from typing import Any, get_args
@@ -559,20 +559,14 @@ def test_the_order_of_branches_that_are_summed_says_nothing() -> None:
 
 def test_the_order_of_branches_is_that_of_equal_nodes() -> None:
     """How somebody wrote a mixer in EinMix is no part of it, and of the order of branches neither."""
-    plain = [Mixer.parse(text) for text in ("h=m4 w=s3 c=g4", "h=s4 w=s3 c=m4", "h=m4 w=m3 c=s4")]
-    layout = rearranged(plain[1], "b c h w -> b h w c0", "c c0", c=4, c0=4, h=4, w=3)
-    other = rearranged(plain[0], "b h w c -> b c h1 w", "c h h1", c=4, h=4, h1=4, w=3)
-    for kind in (Sum, Reweight):
-        for a, b, c in permutations([other, layout, plain[2]]):
-            one, same = kind(((Mix(a),), (Mix(b),), (Mix(c),))), kind(tuple((Mix(each),) for each in plain))
-            assert one == same and to_value(one) == to_value(same)
-            assert network((one,)).id == network((same,)).id and source(network((one,))) == source(network((same,)))
-
-
-def rearranged(equal: Mixer, pattern: str, weight: str, **sizes: int) -> Mixer:
-    found = Mixer.from_einmix(pattern, weight, **sizes)
-    assert found.inputs.keys() == equal.inputs.keys() and found == equal
-    return found
+    plain = Mixer.parse("h=s4 w=s3 c=m4")
+    layout = Mixer.from_einmix("b c h w -> b h w c0", "c c0", c=4, c0=4, h=4, w=3)
+    assert layout == plain and layout.layout
+    for kind, mixers in product((Sum, Reweight), product((plain, layout), repeat=3)):
+        branches = [(Mix(each, start),) for each, start in zip(mixers, ("zero", "0.1", ""), strict=True)]
+        one, same = kind(tuple(branches)), kind(tuple((Mix(plain, start),) for start in ("", "zero", "0.1")))
+        assert one == same and to_value(one) == to_value(same)
+        assert network((one,)).id == network((same,)).id and source(network((one,))) == source(network((same,)))
 
 
 # ------------------------------------------------------------------------------------------ how weights start
@@ -1147,7 +1141,9 @@ def foreign_code(arch: Architecture) -> set[str]:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     own = {function.name for function in functions}
     arguments = {arg.arg for function in functions for arg in function.args.args}
-    found = {name for name in arguments if not re.fullmatch(r"(mix|hidden|[tdhwcn])[0-9]*", name)}
+    found = {
+        name for name in arguments if not re.fullmatch(r"(mix|hidden|groups|segments|move|region|[tdhwcn])[0-9]*", name)
+    }
     assert len(own) == len(functions), "two functions of one name"
     assert not own & (FUNCTIONS - {"tokens", "channels", "gated"})
     for node in ast.walk(tree):
@@ -1166,7 +1162,17 @@ def foreign_code(arch: Architecture) -> set[str]:
         else:
             plain = (ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Expr, ast.Constant, ast.Load)
             plain += (ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Store, ast.If, ast.Compare, ast.Eq, ast.Assign)
-            plain += (ast.alias, ast.Starred, ast.GeneratorExp, ast.comprehension, ast.UnaryOp, ast.USub)
+            plain += (
+                ast.alias,
+                ast.Starred,
+                ast.GeneratorExp,
+                ast.comprehension,
+                ast.UnaryOp,
+                ast.USub,
+                ast.BinOp,
+                ast.Mult,
+            )
+            plain += (ast.FloorDiv,)
             found |= set() if isinstance(node, plain) else {type(node).__name__}
     return found
 

@@ -8,21 +8,52 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from random import Random
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import algebra
 import pytest
 import torch
 from einops.layers.torch import EinMix
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from einmix import Architecture, FactorSet, Mixer, build, sample_mixer, source
+from einmix import (
+    Activation,
+    Architecture,
+    Block,
+    Concat,
+    Conv,
+    Dynamic,
+    FactorSet,
+    Gate,
+    Linear,
+    Mix,
+    Mixer,
+    Norm,
+    Residual,
+    Reweight,
+    Sequence,
+    Shift,
+    Split,
+    Stage,
+    Sum,
+    Unfold,
+    build,
+    sample_mixer,
+    source,
+)
+from einmix.calls import Call, Size, merged
+from einmix.calls import text as written
+from einmix.emit import emit, from_channels_first, layout
+from einmix.helpers import HELPERS
 from einmix.mixer import Axes
+from search_spaces import load
 
 EMBED = "h=s8.m4:1 w=s8.m4:1 c=m3:64 +b"
 CHANNELS = algebra.nodes("norm", "128", "gelu", "64")
@@ -375,7 +406,7 @@ NAMES_OF_THE_TEXT = {
     "model",
     "net",
     "p",
-    "scale",
+    "start_at",
     "value",
 }
 
@@ -400,7 +431,10 @@ def test_names_in_the_text_come_from_a_fixed_vocabulary(seed: int) -> None:
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     arguments = {arg.arg for node in tree.body if isinstance(node, ast.FunctionDef) for arg in node.args.args}
     assert used <= NAMES_OF_PYTHON | NAMES_OF_THE_TEXT | functions | arguments
-    assert all(re.fullmatch(r"(mix|value|hidden|roll|length|[tdhwcn])[0-9]*", argument) for argument in arguments)
+    assert all(
+        re.fullmatch(r"(mix|value|std|bias|hidden|groups|segments|roll|move|length|region|[tdhwcn])[0-9]*", argument)
+        for argument in arguments
+    )
     assert all(name.replace("_", "").isalnum() and name.isascii() for name in functions)
     assert max(map(len, text.splitlines())) <= 120
 
@@ -428,5 +462,210 @@ def test_two_stages_and_their_names() -> None:
     arch = Architecture(first.inputs, (*first.stages, *second.stages), 3)
     text = source(arch)
     assert "def tokens(c: int, h: int)" in text and "tokens(c=6, h=2)" in text
-    assert "def channels(c: int, hidden: int)" in text and "channels(c=6, hidden=12)" in text
+    assert "def channels(c: int)" in text and "nn.Linear(c, 2 * c), nn.GELU(), nn.Linear(2 * c, c)" in text
     assert build(arch)(images(arch)).shape == (2, 3)
+
+
+SIZES: list[tuple[list[tuple[int, ...]], str, str]] = [
+    ([(4, 16), (6, 24)], "c: int", "f(c, 4 * c)"),
+    ([(16, 4), (24, 6)], "c: int", "f(c, c // 4)"),
+    ([(4, 16), (6, 25)], "c: int, c2: int", "f(c, c2)"),
+    ([(4, 16), (6, 24), (8, 30)], "c: int, c2: int", "f(c, c2)"),
+    ([(4, -4), (6, -6)], "c: int", "f(c, -c)"),
+    ([(1, 17), (2, 34)], "c: int, c2: int", "f(c, c2)"),
+    ([(8, 12, 24), (16, 24, 48)], "c: int, c2: int", "f(c, c2, 3 * c)"),
+    ([(0, 0), (4, 16)], "c: int", "f(c, 4 * c)"),
+]
+
+
+@pytest.mark.parametrize(("calls", "parameters", "body"), SIZES)
+def test_sizes_that_are_multiples_in_every_call_are_no_parameters(
+    calls: list[tuple[int, ...]], parameters: str, body: str
+) -> None:
+    template = merged([Call("f", tuple(Size(n, "c") for n in sizes)) for sizes in calls])
+    assert ", ".join(f"{name}: int" for name in template.parameters) == parameters
+    assert written(template.body) == body
+    for index, sizes in enumerate(calls):
+        passed = {name: values[index].value for name, values in template.parameters.items()}
+        assert eval(body, {"f": lambda *found: found}, passed) == sizes
+
+
+def test_what_has_the_same_numbers_is_not_the_same_thing() -> None:
+    """Channels are no multiple of positions, nor one axis of another; a size of two axes says that it is a region."""
+    both = [Call("f", (Size(c, "c"), Size(h, "h"), Size(w, "w"))) for c, h, w in ((64, 8, 4), (32, 4, 2))]
+    assert list(merged(both).parameters) == ["c", "h", "w"]
+    alike = [Call("f", (Size(n, "c"), Size(n, "h"), Size(n, "w"), Size(2 * n, "h"))) for n in (4, 8)]
+    assert list(merged(alike).parameters) == ["c", "region", "h"]
+    assert written(merged(alike).body) == "f(c, region, region, h)"
+    along = [Call("f", (Size(n, "h"), Size(2 * n, "h"))) for n in (4, 8)]
+    assert written(merged(along).body) == "f(h, 2 * h)"
+
+
+# ---------------------------------------------------------------------------------------------------- against calls
+
+
+def plainly(arch: Architecture) -> nn.Module:
+    """Every layer written and made by itself: without functions, loops and side-by-side lines."""
+    space: dict[str, Any] = {}
+    exec("import torch\nfrom torch import nn\nfrom einops.layers.torch import EinMix as Mix, Rearrange, Reduce", space)
+    for helper in HELPERS.values():
+        exec(helper, space)
+    calls = [
+        call
+        for part in arch.parts
+        for call in (emit(part.steps) if part is not arch.parts[0] else from_channels_first(part.steps, part.before))
+    ]
+    texts = [written(call) for call in calls]
+    texts += [f'Reduce("{layout(arch.parts[-1].after)} -> b c", "mean")']
+    texts += [f"nn.Linear({arch.parts[-1].after['c']}, {arch.classes})"]
+    return nn.Sequential(*(eval(text, space) for text in texts))
+
+
+def blocks(width: int) -> list[Block]:
+    """Blocks of which the lists of layers have every length, and layers with layers of their own."""
+    mix, linear = Mix(Mixer.parse(f"h=m2 w=s4 c=g{width}")), Linear(width)
+    return [
+        (),
+        (Sum(((mix,), ())),),
+        (Norm("group"),),
+        (Residual((Norm(), mix)),),
+        (Residual(()),),
+        (Norm(), Activation()),
+        (Residual((Norm(), Linear(2 * width), Activation(), linear)),),
+        (Residual((Norm(), Mix(Mixer.parse(f"h=m2 w=m4 c=s{width} +b")))), Residual((linear,))),
+        (Concat(((mix,), ())), linear),
+        *((Residual((there, Activation(), there)),) for there in (mix, Mix(Mixer.parse(f"h=s2 w=m4 c=g{width}")))),
+    ]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32))
+def test_the_text_makes_the_layers_of_the_nodes_one_by_one(seed: int) -> None:
+    rng, stages, before = Random(seed), [], "h=s2.m2:1 w=s4.m2:1 c=m3:4"
+    for width in rng.sample([4, 6, 8], rng.randint(1, 2)):
+        found: list[Block] = []
+        for _ in range(rng.randint(1, 3)):
+            found += rng.choices(blocks(width), k=rng.randint(1, 4)) * rng.randint(1, 4)
+        stages.append(Stage((Mix(Mixer.parse(before)) if not stages else Linear(width), Linear(width)), tuple(found)))
+    arch = Architecture((("h", 4), ("w", 8), ("c", 3)), tuple(stages), 3)
+    torch.manual_seed(0)
+    net = build(arch).eval()
+    torch.manual_seed(0)
+    plain = plainly(arch).eval()
+    assert str(net) == str(plain)
+    assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), plain.state_dict().values(), strict=True))
+    assert torch.equal(net(images(arch)), plain(images(arch)))
+
+
+LOOPS = {"a sum": 1, "channels first": 2, "a residual": 3, "an empty residual": 4}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_layer_that_repeats_beside_an_empty_block_stays_a_layer(name: str) -> None:
+    repeated = [blocks(4)[LOOPS[name]], ()] * 3
+    arch = Architecture(
+        (("h", 2), ("w", 4), ("c", 4)), (Stage((Linear(4),), tuple(repeated)), Stage((Linear(4),), ((),) * 3)), 3
+    )
+    assert str(build(arch)) == str(plainly(arch)) and "for _ in range(3)" in source(arch)
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+
+def made(arch: Architecture) -> list[tuple[str, str, nn.Module, torch.Size]]:
+    """The name and docstring of every function of the text that the model calls, what it made and what that takes."""
+    space: dict[str, Any] = {"__name__": "exported"}
+    exec(source(arch), space)
+    found: list[tuple[str, str, nn.Module]] = []
+
+    def recorded(name: str, function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        def call(*args: Any, **sizes: Any) -> nn.Module:
+            layer = function(*args, **sizes)
+            if type(layer).__name__ == "Residual":
+                found.append((name, function.__doc__ or "", layer))
+            return layer
+
+        return call
+
+    for name, value in list(space.items()):
+        if isinstance(value, FunctionType) and name not in ("model", *HELPERS):
+            space[name] = recorded(name, value)
+    net, shapes = space["model"]().eval(), {}
+    for _, _, layer in found:
+        layer.register_forward_hook(lambda layer, inputs, output: shapes.update({layer: inputs[0].shape[1:]}))
+    net(images(arch))
+    return [(name, words, layer, shapes[layer]) for name, words, layer in found]
+
+
+def mixes_positions(layer: nn.Module, shape: torch.Size) -> bool:
+    """Whether a change of all channels at one position gets to others."""
+    *grid, c = shape
+    x = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for place in ([0] * len(grid), [n // 2 for n in grid]):
+        other = x.clone()
+        other[(0, *place)] += torch.linspace(1, 2, c, dtype=torch.float64)
+        with torch.no_grad():
+            difference = (algebra.randomised(layer).eval()(other) - layer(x)).abs().amax(-1)[0]
+        difference[tuple(place)] = 0
+        if (difference > 1e-9).any():
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["subgrid", "roles", "macro"])
+def test_functions_are_called_what_they_do(name: str) -> None:
+    """In every call of a function, not in its first alone."""
+    space, rng = load(name).on({"h": 4, "w": 4}, channels=1, classes=3, width=(8,), depth=(4,)), Random(0)
+    names = set()
+    for arch in (space.sample(rng) for _ in range(20)):
+        for function, words, layer, shape in made(arch):
+            mixes = mixes_positions(layer, shape)
+            kind = next((word for word in ("channels", "unmixed") if word in function), "tokens")
+            assert mixes == (kind == "tokens") == words.startswith("Mix positions"), (arch.id, function)
+            assert words.startswith("Mix channels at every position") == (kind == "channels")
+            names.add(function)
+    assert {"tokens", "channels", "unmixed"} <= names or name == "macro"
+    if name == "macro":
+        assert not {name for name in names if re.fullmatch(r"(tokens|channels)_\d", name)}
+        assert len(names & {"summed", "reweighted", "concatenated", "gated", "split_gated", "convolved"}) > 3
+
+
+def test_one_function_is_one_idea() -> None:
+    ideas: dict[str, Sequence] = {
+        "tokens": algebra.nodes("norm", "h=m4 w=m4 c=s8"),
+        "token_mlp": algebra.nodes("h=m4:8 w=s4 c=s8", "gelu", "h=m8:4 w=s4 c=s8"),
+        "channels": algebra.nodes("16", "gelu", "8"),
+        "unmixed": algebra.nodes("norm", "h=s4 w=s4 c=g8"),
+        "gated": (Linear(16), Gate(algebra.nodes("h=m4 w=m4 c=s8"))),
+        "gated_channels": (Linear(16), Gate(algebra.nodes("h=s4 w=s4 c=g8"))),
+        "summed": (Sum((algebra.nodes("h=m4 w=s4 c=s8"), algebra.nodes("h=s4 w=m4 c=s8"))),),
+        "summed_channels": (Sum((algebra.nodes("8"), ())),),
+        "reweighted_dynamic": (Reweight(((Dynamic("h", 2, 2),), (Dynamic("w", 2, 2),))),),
+        "concatenated": (Concat((algebra.nodes("h=m4 w=s4 c=s8"), ())), Linear(8)),
+        "split_shifted": (Split(((Shift((("h", 1),)),), ())),),
+        "convolved": (Conv(3, pad=1),),
+        "convolved_unmixed": (Conv(1),),
+        "unfolded": (Unfold(3, pad=1), Linear(8)),
+    }
+    arch = Architecture(
+        (("h", 4), ("w", 4), ("c", 8)), (Stage((), tuple((Residual(idea),) for idea in ideas.values())),), 3
+    )
+    assert [name for name, *_ in made(arch)] == list(ideas)
+    rows, columns = (
+        algebra.nodes(f"h={h} w={w} c=s8", "gelu", f"h={h} w={w} c=s8") for h, w in (("m4", "s4"), ("s4", "m4"))
+    )
+    both = Architecture((("h", 4), ("w", 4), ("c", 8)), (Stage((), ((Residual(rows),), (Residual(columns),))),), 3)
+    assert [name for name, *_ in made(both)] == ["token_mlp_h", "token_mlp_w"]
+
+
+def test_a_comment_stands_once() -> None:
+    found = []
+    for c, other in (("s2.m4", "m2.s4"), ("m4.s2", "m4.s2")):
+        several = (algebra.nodes(f"h=m4 w=s4 c={c} +b"), algebra.nodes(f"h=s4 w=m4 c={other} +b"))
+        found.append((Residual((Concat(((), *several)), Linear(8))),))
+    text = source(Architecture((("h", 4), ("w", 4), ("c", 8)), (Stage((), tuple(found)),), 3))
+    rows = [row.strip() for row in text.splitlines()]
+    comments = [row for row in rows if row.startswith("# h mixed")]
+    assert len(comments) == len(set(comments)) == 2, "what is passed to a function is said where it is passed"
+    square = source(algebra.network("h=s4 w=s4 c=m1:8", (algebra.nodes("h=m4 w=s4 c=s8", "gelu", "h=m4 w=s4 c=s8"),)))
+    assert square.count("# h mixed, w apart") == 1
