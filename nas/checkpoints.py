@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from nas.optimizer import MOMENTS, AdamW
 from nas.results import read_object, take
 from nas.storage import Storage
 from nas.trial import Job, Outcome, Score, State
 
 _VERSION = 1
-_MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's, beside the number of steps
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Progress:
 
     job: Job
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
     generator: torch.Generator
     storage: Storage | None = None
     losses: list[float] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Progress:
         tensors = self._model() | self._random()
         for name, parameter in self.model.named_parameters():
             if known := self.optimizer.state.get(parameter):
-                tensors |= {f"{what} {name}": known[what] for what in ("step", *_MOMENTS)}
+                tensors |= {f"{what} {name}": known[what] for what in ("step", *MOMENTS)}
         plain = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         return save(plain, metadata={"progress": json.dumps(facts)})
 
@@ -121,7 +121,7 @@ class Progress:
         expected = self._model() | self._random()
         for name, parameter in self.model.named_parameters():
             if f"step {name}" in tensors:  # a parameter that was never used has none
-                expected |= {f"step {name}": torch.zeros(())} | {f"{what} {name}": parameter for what in _MOMENTS}
+                expected |= {f"step {name}": torch.zeros(())} | {f"{what} {name}": parameter for what in MOMENTS}
         if tensors.keys() != expected.keys():
             raise ValueError("not the tensors of this training")
         for name, value in expected.items():
@@ -139,7 +139,7 @@ class Progress:
         self.model.load_state_dict(model)
         for name, parameter in self.model.named_parameters():
             if f"step {name}" in tensors:
-                moments = {what: torch.empty_like(parameter).copy_(tensors[f"{what} {name}"]) for what in _MOMENTS}
+                moments = {what: torch.empty_like(parameter).copy_(tensors[f"{what} {name}"]) for what in MOMENTS}
                 step = tensors[f"step {name}"].to(parameter.device)
                 self.optimizer.state[parameter] = {"step": step} | moments
         self.generator.set_state(tensors["random order"])

@@ -175,6 +175,10 @@ def search(
 
     Example: nas search --space subgrid --data digits --trials 32
     """
+    if ray is None and not dry_run:
+        from nas.worker import warm_up
+
+        warm_up(device, workers)
     from nas.session import Session
 
     options = Options(

@@ -201,6 +201,14 @@ class _Worker:
     task: _Task | None = None
 
 
+def start_server(preload: Sequence[str]) -> None:
+    """Starts the server that workers are forked from, unless it runs; it imports while this process goes on."""
+    resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
+    with sigint_held():
+        forkserver.ensure_running()
+
+
 class LocalWorkers:
     """The executor of `workers` processes on this machine, each of which makes its trainer once and then trains.
 
@@ -225,12 +233,9 @@ class LocalWorkers:
         self._tasks: dict[int, _Task] = {}
         self._queue: deque[_Task] = deque()
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
-        # It unblocks SIGINT as it starts, against which `sigint_held` shields what is started after it.
-        resource_tracker.ensure_running()
         if method == "forkserver":
-            self._context.set_forkserver_preload(list(preload))
-            with sigint_held():
-                forkserver.ensure_running()  # imports while the driver goes on
+            start_server(preload)
+        resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
 
     def submit(self, number: int, job: Job) -> None:
         """See `Executor.submit`."""

@@ -33,7 +33,7 @@ from nas.storage import Storage, place_of
 from nas.strategies import Started, Strategy, make_strategy
 from nas.trial import Kind
 from nas.versions import versions
-from nas.worker import PRELOAD, MakeTrainer, find_device, kind_on
+from nas.worker import PRELOAD, MakeTrainer, find_device, kind_on, warm_up
 from search_spaces import Budget, SearchSpace, Space, SpaceError
 from search_spaces import load as load_space
 from search_spaces.zoo import Inputs, member
@@ -368,7 +368,10 @@ def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: An
     from nas import progress
     from nas.terminal import console_for
 
-    session = Session(Options(**options))
+    chosen = Options(**options)
+    if chosen.ray is None:
+        warm_up(chosen.device, chosen.workers)
+    session = Session(chosen)
     given = progress.Quiet() if quiet else watcher
     shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
     with session.open_run() as run, shown as watching:

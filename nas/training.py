@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import torch
-import torch._dynamo  # the first optimizer step would import it: a second that is no training
 import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from nas.checkpoints import Progress
 from nas.data import Dataset
 from nas.formats import Arrays
+from nas.optimizer import AdamW
 from nas.recipe import Augment, Recipe
 from nas.storage import Storage
 from nas.trial import TESTED, Job, Outcome, Report, Score
@@ -261,15 +261,15 @@ class ArchitectureTrainer:
         return ms
 
 
-def _adamw(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    """Fused AdamW; weight decay is for weights of two axes or more, not for biases (EinMix gives those many axes)."""
+def _adamw(model: nn.Module, weight_decay: float) -> AdamW:
+    """AdamW; weight decay is for weights of two axes or more, not for biases (EinMix gives those many axes)."""
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_weight = parameter.ndim >= 2 and not name.endswith("bias")
         (decayed if is_weight else others).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+    return AdamW([group for group in groups if group["params"]])
 
 
 def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas.data import Dataset
 from nas.errors import NasError
-from nas.recipe import Recipe
-from nas.storage import Storage
+from nas.executors import DEFAULT_METHOD, start_server
 from nas.trial import Kind, Trainer
 
-PRELOAD = ("nas.training", "einmix.source", "einops.layers.torch")
+if TYPE_CHECKING:  # `warm_up` comes before all that takes time
+    from nas.data import Dataset
+    from nas.recipe import Recipe
+    from nas.storage import Storage
+
+PRELOAD = ("nas.training", "einmix.source", "einmix.layers")
 """Modules that a server of worker processes imports once for all of them."""
 
 GPU_FILES = [Path(path) for path in ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")]
@@ -69,3 +73,9 @@ def find_device(wanted: str) -> tuple[str, int]:
     if wanted == "auto":
         return "cpu", 1
     raise NasError(f"device {wanted!r} is not available here: write --device auto")
+
+
+def warm_up(device: str, workers: int | None) -> None:
+    """Has what local workers need imported, where there will be such, while this process reads data and proposes."""
+    if workers != 0 and DEFAULT_METHOD == "forkserver" and find_device(device)[0] == "cpu":
+        start_server(PRELOAD)

@@ -79,6 +79,7 @@ def stubbed(monkeypatch, tmp_path) -> Path:
     modules = [importlib.import_module(f"nas.{name}") for name in ("session", "compare", "training_runs")]
     for module in modules:  # all are imported before the first one is changed, from which others have what it has
         monkeypatch.setattr(module, "local_executor", lambda *_: Serial(Noting(log)))
+    monkeypatch.setattr("nas.worker.start_server", lambda preload: None)
     return log
 
 
@@ -948,3 +949,35 @@ def test_every_option_of_a_command_means_what_it_is_called(nas, monkeypatch):
         assert of(asked[name], meant) == meant and len(meant) > 6
         plain = type(asked[name])()
         assert [option for option in meant if getattr(plain, option) == meant[option]] in ([], ["device"])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", ["server", "data"]),
+        ("--workers 2", ["server", "data"]),
+        ("--workers 0", ["data"]),
+        ("--dry-run", ["data"]),
+        ("--ray local", ["data"]),
+    ],
+)
+def test_local_workers_are_prepared_while_the_data_is_read(options, expected, nas, monkeypatch):
+    begun = []
+
+    def note(what: str) -> Callable[..., None]:
+        def noting(*_: object, **__: object) -> None:
+            begun.append(what)
+            if what == "data":
+                raise NasError("enough")
+
+        return noting
+
+    monkeypatch.setattr("nas.worker.start_server", note("server"))
+    monkeypatch.setattr("nas.session.load_data", note("data"))
+    monkeypatch.setattr("nas.cluster.workers.require_ray", lambda: None)
+    assert nas(f"{SEARCH} {options}").status == 2
+    assert begun == expected
+    begun.clear()
+    with pytest.raises(NasError, match="enough"):
+        search(space="local", workers=2, device="cpu")
+    assert begun == ["server", "data"]

@@ -48,6 +48,28 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert loaded_by(program) == set()
 
 
+TRAINING = """
+import sys
+from pathlib import Path
+from torch import nn
+from nas import data, training, worker
+from nas.recipe import Recipe
+from nas.trial import Job
+
+digits = data.load("digits", data_dir=Path("none"), seed=0, limit=100)
+recipe = Recipe.for_dataset(digits, epochs=1)
+trainer = training.ArchitectureTrainer(digits, recipe, build=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+assert trainer(Job({}, "a", 0.01, 0, 1), lambda score: True).state == "complete"
+print(*sorted({"torch._dynamo", "sympy", "sklearn", "scipy", "optuna"} & set(sys.modules)), end=".")
+"""
+
+
+def test_the_first_training_waits_for_nothing_that_it_does_not_need() -> None:
+    """Each of these takes half a second to two seconds to import: torch's compiler, and what reads digits."""
+    done = subprocess.run([sys.executable, "-c", TRAINING], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "."
+
+
 @pytest.mark.parametrize("name", [name for name in HEAVY if importlib.util.find_spec(name)])
 def test_the_check_finds_what_is_loaded(name: str, tmp_path: Path) -> None:
     """A module that imports a heavy package somewhere inside is caught."""

@@ -25,6 +25,7 @@ from nas.data import Dataset, load
 from nas.errors import NasError
 from nas.formats import Arrays
 from nas.latency import Conditions
+from nas.optimizer import AdamW
 from nas.recipe import Recipe
 from nas.training import ArchitectureTrainer, Part, augment, evaluate, fit, flip, schedule, shift, weights_of
 from nas.trial import Job, Outcome, Score
@@ -364,6 +365,30 @@ def test_weight_decay_is_for_weights_only() -> None:
         "1.bias", "3.bias", "3.weight", "4.bias", "bias",
     ]  # fmt: skip
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+def test_the_optimizer_is_torchs_bit_by_bit() -> None:
+    """A parameter that has no gradient at first, and a rate that changes, too."""
+    models = [build({}) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    others = [nn.Parameter(torch.ones(3)) for _ in models]
+    mine, theirs = (
+        [{"params": [*model.parameters()], "weight_decay": 0.1}, {"params": [other], "weight_decay": 0.0}]
+        for model, other in zip(models, others, strict=True)
+    )
+    optimizers = AdamW(mine), torch.optim.AdamW(theirs, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(5):
+        x, y = torch.randn(8, 64, generator=generator), torch.arange(8)
+        for model, optimizer, other in zip(models, optimizers, others, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 / (step + 1)
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            (loss * other.sum() if step > 1 else loss).backward()
+            optimizer.step()
+    pairs = zip([*models[0].parameters(), others[0]], [*models[1].parameters(), others[1]], strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
