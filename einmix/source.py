@@ -16,13 +16,13 @@ from einmix.nodes import Mix, Residual, Step
 from einmix.words import describe, job, title
 
 
-def source(arch: Architecture, facts: Mapping[str, str] | None = None) -> str:
+def source(arch: Architecture, facts: Mapping[str, str] | None = None, also: str = "") -> str:
     """A module with `model()`, which needs torch and einops alone.
 
     `facts` are lines for the header (where found, score, recipe…), each a short name and a text. Whatever stands in
-    them stays inside the docstring.
+    them stays inside the docstring. `also` is code that goes with it, as it is: nothing in it may be from a user.
     """
-    return _Writer(arch).module(facts or {})
+    return _Writer(arch).module(facts or {}, also)
 
 
 def build(arch: Architecture, mix: type | None = None) -> Any:
@@ -52,12 +52,12 @@ class _Writer:
         """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
         self.mixers: dict[Call, str] = {}
 
-    def module(self, facts: Mapping[str, str]) -> str:
+    def module(self, facts: Mapping[str, str], also: str = "") -> str:
         functions = self._functions()
         named = [_mixer_function(call, name) for call, name in self.mixers.items()]
         body = self._model()
         helpers = used("".join([body, *functions, *named]))
-        code = "".join(["", *helpers, *functions, *named, body])
+        code = "".join(["", *helpers, *functions, *named, body, also])
         imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
         imports += ["from einops.layers.torch import EinMix as Mix"]
         others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
@@ -67,7 +67,7 @@ class _Writer:
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
         )
         head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
-        return head + "".join("\n" + part for part in [*helpers, *functions, *named, body, main])
+        return head + "".join("\n" + part for part in [*helpers, *functions, *named, body, *filter(None, [also]), main])
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch

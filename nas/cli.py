@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import sys
 from functools import partial
 from itertools import groupby, islice
@@ -237,10 +238,10 @@ def _search(session: Session, as_json: bool) -> None:
             standings = session.search(watching, run)
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json)
     if not as_json:
-        _print_next(run.name, standings)
+        _print_next(run.name, standings, session.options.runs_dir)
 
 
-def _print_next(name: str, standings: list[Standing]) -> None:
+def _print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
     """What can be done with the leader, which is called a winner only where it is ahead of its reference."""
     from nas.tables import leader
 
@@ -248,11 +249,17 @@ def _print_next(name: str, standings: list[Standing]) -> None:
         return
     is_ahead = best.gain is not None and best.gain.verdict == "ahead"
     first = "the winner" if is_ahead else "rank 1, not shown to be better than its reference,"
-    print(f"Next: nas export {name} --top 1    {first} as a module, with its weights")
-    print(f"      nas train {name} {best.id}    longer, with test accuracy at the end")
-    print(f"      nas top {name} -n 100    all candidates")
+    where = _where(runs_dir)
+    print(f"Next: nas export {name} --top 1{where}    {first} as a module, with its weights")
+    print(f"      nas train {name} {best.id}{where}    longer, with test accuracy at the end")
+    print(f"      nas top {name} -n 100{where}    all candidates")
     if not is_ahead:
         print("      the same search with more --trials or --seeds    goes on from here")
+
+
+def _where(runs_dir: Path) -> str:
+    """The option by which another command finds the runs of this one."""
+    return "" if runs_dir == Options.runs_dir else f" --runs-dir {shlex.quote(str(runs_dir))}"
 
 
 def _introduce(session: Session, as_json: bool) -> None:
@@ -272,6 +279,8 @@ def _introduce(session: Session, as_json: bool) -> None:
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )
+    for note in dataset.notes:
+        say(one_line(note))
     workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else counted(session.workers, "worker")
     say(f"run {session.options.runs_dir / session.name}: {workers} on {session.device}", flush=True)
 
@@ -501,6 +510,7 @@ def export(
 
     Example: nas export subgrid-digits-1a2b3c --top 3
     """
+    from nas.export import best_trained
     from nas.export import export as export_all
 
     if id is not None and top is not None:
@@ -512,8 +522,14 @@ def export(
         chosen = [s for s in opened.standings if not s.is_reference and s.state in ("final", "complete")][: top or 1]
     if not chosen:
         raise NasError(f"run {opened.run.name!r} has no finished training yet: go on with its search")
+    for standing in chosen:
+        if best_trained(opened, standing) is None:
+            _say(
+                f"{standing.id} has no weights, only finalists do: its module is written without; "
+                f"`nas train {opened.run.name} {standing.id}{_where(runs_dir)}` trains it, then export it again"
+            )
     for exported in export_all(opened, chosen, out, typed()):
-        weights = f" and {exported.weights.name}" if exported.weights else " (no weights: `nas train` makes them)"
+        weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"
         print(
             f"{exported.module}{weights}: checked in a clean process with torch and einops alone, "
             f"outputs equal to {exported.difference:.0e}"

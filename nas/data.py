@@ -46,6 +46,20 @@ SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
 }
 """Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
 
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+"""The classes of Fashion-MNIST by label, https://github.com/zalandoresearch/fashion-mnist."""
+
 NOUNS = {1: "sequences", 2: "images", 3: "volumes"}
 """What examples of so many spatial axes are called."""
 
@@ -56,6 +70,8 @@ class Dataset:
 
     `mean` and `std` are those of each channel of the training part; a channel that is constant has std 1.
     `fingerprint` (hex) is equal for two datasets exactly when all three parts and the seed of the split are.
+    `names` are the classes in the order of their labels, numbers where nobody named them; `white` is the most that
+    bytes can be, where that is known; `notes` say what was converted.
 
     >>> digits = load("digits", data_dir=Path("data"), seed=0)
     >>> digits.shape, digits.channels, digits.classes, len(digits.train), len(digits.validation), len(digits.test)
@@ -72,6 +88,9 @@ class Dataset:
     std: tuple[float, ...]
     seed: int
     fingerprint: str
+    names: tuple[str, ...] = ()
+    white: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -123,7 +142,19 @@ def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> D
         raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
     mean, std = _moments(train.x)
     parts = train, validation, test
-    return Dataset(source.title or name, source.axes, *parts, classes, mean, std, seed, _fingerprint(parts, seed))
+    return Dataset(
+        source.title or name,
+        source.axes,
+        *parts,
+        classes,
+        mean,
+        std,
+        seed,
+        _fingerprint(parts, seed),
+        names=source.names[:classes] or tuple(map(str, range(classes))),
+        white=source.white,
+        notes=source.notes,
+    )
 
 
 def _source(name: str, data_dir: Path) -> Source:
@@ -219,7 +250,7 @@ def _digits(data_dir: Path) -> Source:
         raise NasError("digits come with scikit-learn, which is not installed: pip install scikit-learn")
     table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
     images, labels = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
-    return Source("digits", ("h", "w"), Arrays(compact(images.astype(np.uint8)), labels))
+    return Source("digits", ("h", "w"), Arrays(compact(images.astype(np.uint8)), labels), white=16)
 
 
 def _generated(data_dir: Path, *, name: str) -> Source:
@@ -234,7 +265,8 @@ def _fashion_mnist(data_dir: Path) -> Source:
         for folder in folders:
             train, test = find_idx(folder, "train"), find_idx(folder, "t10k")
             if train and test:
-                return Source(str(folder), ("h", "w"), read_idx_pair(*train), test=read_idx_pair(*test))
+                read, test_read = read_idx_pair(*train), read_idx_pair(*test)
+                return Source(str(folder), ("h", "w"), read, test=test_read, names=FASHION)
         return None
 
     def download() -> None:
@@ -257,6 +289,7 @@ class _Cifar:
     parts: tuple[str, ...]  # the last one is the test part
     label_bytes: int
     label_key: str
+    names: tuple[str, ...] = ()
 
     def find(self, data_dir: Path) -> Source | None:
         """The data in its binary layout, else in its pickled one."""
@@ -268,7 +301,7 @@ class _Cifar:
             if all(path.is_file() for path in paths):
                 *train, test = map(read, paths)
                 x, y = np.concatenate([part.x for part in train]), np.concatenate([part.y for part in train])
-                return Source(str(folder), ("h", "w"), Arrays(x, y), test=test)
+                return Source(str(folder), ("h", "w"), Arrays(x, y), test=test, names=self.names)
         return None
 
     def download(self, data_dir: Path) -> None:
@@ -291,6 +324,7 @@ _CIFAR10 = _Cifar(
     parts=("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"),
     label_bytes=1,
     label_key="labels",
+    names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 )
 _CIFAR100 = _Cifar(
     archive="cifar-100-binary.tar.gz",

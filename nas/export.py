@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from einmix import Architecture, build, source
 from nas.data import NOUNS
 from nas.errors import NasError, counted, one_line
+from nas.preprocessing import Preprocessing
 from nas.ranking import Standing
 from nas.results import Result
 from nas.session import OpenRun
@@ -47,7 +48,8 @@ def read(path):
     header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():
-        dtype = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]  # batch norm counts its batches
+        # batch norm counts its batches, and images can be bytes
+        dtype = {"F32": torch.float32, "I64": torch.int64, "U8": torch.uint8}[entry["dtype"]]
         low, high = entry["data_offsets"]
         flat = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=dtype)
         tensors[name] = flat.reshape(entry["shape"])
@@ -62,8 +64,13 @@ def difference(module, weights, case):
     case = read(case)
     with torch.no_grad():
         outputs = net(case["input"])
-    assert outputs.shape == case["output"].shape, f"outputs of shape {list(outputs.shape)}"
-    return float((outputs - case["output"]).abs().max() / case["output"].abs().max().clamp(min=1))
+    pairs = [(outputs, case["output"])]
+    for name in case:
+        if name.startswith("raw "):
+            pairs.append((exported.preprocess(case[name]), case[name.replace("raw ", "prepared ")]))
+    for given, wanted in pairs:
+        assert given.shape == wanted.shape, f"outputs of shape {list(given.shape)}"
+    return max(float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1)) for given, wanted in pairs)
 
 for files in json.load(sys.stdin):
     try:
@@ -78,12 +85,14 @@ for files in json.load(sys.stdin):
 class Exported:
     """A module and the weights that it was checked with, those of the trained network where there are any.
 
-    `difference` is the greatest one between the module's outputs and the built network's, relative to their size.
+    `preprocessing` is what its `preprocess` has to do, where it has one. `difference` is the greatest one between the
+    module's outputs and the built network's, or between what both make of raw inputs, relative to their size.
     """
 
     architecture: Architecture
     module: Path
     weights: Path | None
+    preprocessing: Preprocessing | None = None
     difference: float = 0.0
 
 
@@ -111,17 +120,34 @@ def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
 
 def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> Exported:
     """Writes a module, and a copy of its weights."""
-    trained = best_trained(opened, standing)
+    trained, architecture = best_trained(opened, standing), standing.architecture
     kept = opened.run.kept_weights(trained) if trained else None
     stem = f"{opened.space_name}_{standing.id}"
     module, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors" if kept else None
-    _write_text(module, source(standing.architecture, facts(opened, standing, trained, command)))
+    told, preprocessing = facts(opened, standing, trained, command), opened.preprocessing
+    _write_text(module, source(architecture, told, preprocessing.text(architecture)))
+    if kept and weights:
+        told = {name: told[name] for name in ("score", "found by", "exported by", "weights") if name in told}
+        _write_weights(architecture, kept, weights, told | preprocessing.metadata | {"id": standing.id})
+    return Exported(architecture, module, weights, preprocessing)
+
+
+def _write_weights(architecture: Architecture, kept: Path, weights: Path, metadata: Mapping[str, str]) -> None:
+    """A copy of weights with what they are and what they take."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load, save
+
     try:
-        if kept and weights:
-            weights.write_bytes(kept.read_bytes())
+        data = save(load(kept.read_bytes()), dict(metadata))
+        weights.write_bytes(data)
     except OSError as error:
         raise NasError(f"cannot write {error.filename or weights}: {error.strerror}") from None
-    return Exported(standing.architecture, module, weights)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise NasError(_unfit(architecture, kept, error)) from None
+
+
+def _unfit(architecture: Architecture, weights: Path, error: Exception) -> str:
+    return f"architecture {architecture.id} does not take the weights {weights}: {one_line(str(error))[:300]}"
 
 
 def write_checked(architecture: Architecture, module: Path, facts: Mapping[str, str]) -> Exported:
@@ -179,13 +205,15 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
             weights = stem.with_suffix(".weights")
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
     except (SafetensorError, RuntimeError, OSError) as error:
-        what = f"does not take the weights {exported.weights}" if exported.weights else "cannot be built"
-        raise NasError(f"architecture {architecture.id} {what}: {one_line(str(error))[:300]}") from None
+        if exported.weights:
+            raise NasError(_unfit(architecture, exported.weights, error)) from None
+        raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
     *axes, channels = (size for _, size in architecture.inputs)
     x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
     case = stem.with_suffix(".case")
+    raw = exported.preprocessing.examples(x.shape) if exported.preprocessing else {}
     with torch.no_grad():
-        save_file({"input": x, "output": net(x)}, case)
+        save_file({"input": x, "output": net(x)} | raw, case)
     return [str(exported.module.absolute()), str(weights.absolute()), str(case)]
 
 
@@ -239,8 +267,10 @@ def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: 
             f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
             f"validation accuracy {trained.score.accuracy:.1%}{test}"
         )
-    mean, std = (opened.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
-    lines["inputs"] = f"normalised by channel: mean {_figures(mean)}, std {_figures(std)}"
+    raw = opened.preprocessing
+    lines["inputs"] = (
+        f"{raw.words}, which preprocess() normalises by channel: mean {_figures(raw.mean)}, std {_figures(raw.std)}"
+    )
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}
 

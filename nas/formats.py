@@ -11,7 +11,7 @@ import struct
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.errors import NasError
+from nas.errors import NasError, counted
 
 MAX_BYTES = 8 << 30  # every worker process holds the data in memory
 
@@ -43,7 +43,8 @@ class Source:
     """What a data set's files hold: training data always, the other parts where they were given.
 
     `origin` names the source in messages; `names` are the classes, where the files name them; `title` is what the data
-    set is called where that says more than what was asked for.
+    set is called where that says more than what was asked for. `white` is the most that bytes can be, where that is
+    known; `notes` say what was converted.
     """
 
     origin: str
@@ -53,10 +54,12 @@ class Source:
     test: Arrays | None = None
     names: tuple[str, ...] = ()
     title: str = ""
+    white: int | None = None
+    notes: tuple[str, ...] = ()
 
     def label(self, index: int) -> str:
         """How a message calls the class of this index."""
-        return f"class {self.names[index]!r}" if self.names else f"label {index}"
+        return f"class {self.names[index]!r}" if 0 <= index < len(self.names) else f"label {index}"
 
 
 @contextmanager
@@ -190,14 +193,15 @@ def read_cifar_pickle(path: Path, labels: str) -> Arrays:
 
 SPATIAL = (("t",), ("h", "w"), ("d", "h", "w"))
 NPZ_AXES = {3: "n h w", 4: "n c h w", 5: "n c d h w"}
-NPZ_ARRAYS = "x", "y", "x_test", "y_test", "axes"
+NPZ_ARRAYS = "x", "y", "x_test", "y_test", "axes", "classes"
 
 
 def read_npz(path: Path) -> Source:
     """Arrays `x` and `y`, optionally `x_test` and `y_test`; never a pickle.
 
     x is `n h w` (grey images: three axes are never `n c t`), `n c h w` or `n c d h w`; a string array `axes` says
-    otherwise: `np.savez("speech.npz", x=x, y=y, axes="n c t")`, or "n h w c" for channels-last images.
+    otherwise: `np.savez("speech.npz", x=x, y=y, axes="n c t")`, or "n h w c" for channels-last images. A string array
+    `classes` names the classes, in the order of their labels.
     """
     with reading(path, ".npz file"):
         with zipfile.ZipFile(path) as archive:
@@ -210,7 +214,13 @@ def read_npz(path: Path) -> Source:
         raise NasError(f"{path}: holds {holds}; expected arrays x and y, and x_test and y_test both or neither")
     axes = _npz_axes(path, found)
     test = _npz_arrays(path, found, axes, "_test") if "x_test" in found else None
-    return Source(str(path), _spatial(axes), _npz_arrays(path, found, axes, ""), test=test)
+    classes = found.get("classes", np.array([], str))
+    if classes.ndim != 1 or classes.dtype.kind != "U":
+        raise NasError(f"{path}: classes is {classes.dtype} of shape {classes.shape}; expected texts, one for a class")
+    train, called = _npz_arrays(path, found, axes, ""), tuple(map(str, classes))
+    if called and len(called) != (labels := len(np.unique(train.y))):
+        raise NasError(f"{path}: {len(called)} names of {labels} classes; expected one for each")
+    return Source(str(path), _spatial(axes), train, test=test, names=called)
 
 
 def _npz_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
@@ -262,13 +272,24 @@ def _npz_arrays(path: Path, found: dict[str, np.ndarray], axes: list[str], suffi
     return Arrays(compact(x.transpose([axes.index(axis) for axis in order])), y.astype(np.int64))
 
 
+DROPPED = "the alpha channel is dropped, the colours below it stay as they are"
+GREY = "1", "L", "LA"
+CHANGES = {
+    "1": "black and white become 0 and 255",
+    "LA": DROPPED,
+    "RGBA": DROPPED,
+    "P": "the palette's colours become RGB",
+}
+"""What is said of images that are converted, by PIL's mode; the rarer ones have no words of their own."""
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 
 
 def read_folder(root: Path) -> Source:
     """Images as `class/*.png`, or as `train/class/*.png` with `test/` and `val/` beside it where they are given.
 
-    Images share one size; they are grey when all files are, else `RGB`. An alpha channel is dropped.
+    Images share one size; they are grey when all files are, else `RGB`. An alpha channel is dropped. What was not so in
+    the files is told in the source's notes.
     """
     parts = _subfolders(root)
     if "train" not in parts or not _subfolders(parts["train"]):
@@ -277,9 +298,10 @@ def read_folder(root: Path) -> Source:
         raise NasError(f"{root}: folder {unknown[0]!r} beside train/; expected train/ and optionally val/ and test/")
     names = tuple(_subfolders(parts["train"]))
     listed = {part: _list_images(folder, names) for part, folder in parts.items()}
-    mode, size = _common_form(root, [path for images in listed.values() for path, _ in images])
+    mode, size, notes = _common_form(root, [path for images in listed.values() for path, _ in images])
     read = {part: _read_images(images, mode, size) for part, images in listed.items()}
-    return Source(str(root), ("h", "w"), read["train"], read.get("val"), read.get("test"), names)
+    parts_read = read["train"], read.get("val"), read.get("test")
+    return Source(str(root), ("h", "w"), *parts_read, names, white=255, notes=notes)
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
@@ -315,13 +337,13 @@ def _opened(path: Path) -> Iterator[Any]:
             yield image
 
 
-def _common_form(root: Path, paths: Sequence[Path]) -> tuple[str, tuple[int, int]]:
-    """The mode ("L" or "RGB") and the size (width, height) of all images, read from their headers."""
-    modes: set[str] = set()
+def _common_form(root: Path, paths: Sequence[Path]) -> tuple[str, tuple[int, int], tuple[str, ...]]:
+    """The mode ("L" or "RGB") and the size (width, height) of all images, from their headers; what is converted."""
+    modes: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
     for path in paths:
         with _opened(path) as image:
-            modes.add(image.mode)
+            modes[image.mode] += 1
             sizes[image.size] += 1
             if image.mode.startswith(("I", "F")):
                 raise NasError(f"{path}: more than 8 bits a channel; save it with 8, or put the data into an .npz")
@@ -330,9 +352,21 @@ def _common_form(root: Path, paths: Sequence[Path]) -> tuple[str, tuple[int, int
         w, h = sizes.most_common(1)[0][0]
         resize = f"`mogrify -resize {w}x{h}! FILES` (ImageMagick) resizes in place"
         raise NasError(f"{root}: images of {len(sizes)} sizes, {found}; expected one; {resize}")
-    mode, (size,) = ("L" if modes <= {"1", "L"} else "RGB"), sizes
+    mode, (size,) = ("L" if modes.keys() <= set(GREY) else "RGB"), sizes
     _check_size(root, len(paths) * math.prod(size) * len(mode))
-    return mode, size
+    return mode, size, _conversions(root, modes, mode)
+
+
+def _conversions(root: Path, modes: Mapping[str, int], mode: str) -> tuple[str, ...]:
+    """What becomes of the images that are not as all are to be."""
+    changes: Counter[str] = Counter()
+    for found, count in modes.items():
+        if found not in ("L", "RGB"):
+            changes[CHANGES.get(found, f"{found} becomes RGB")] += count
+        if mode == "RGB" and found in GREY:
+            changes["grey becomes RGB, as others have colours"] += count
+    total = sum(modes.values())
+    return tuple(f"{root}: {count:,} of {counted(total, 'image')}: {change}" for change, count in changes.items())
 
 
 def _read_images(images: Sequence[tuple[Path, int]], mode: str, size: tuple[int, int]) -> Arrays:

@@ -212,6 +212,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a count": _is_count,
     "a finite number": is_finite,
     "a list of finite numbers": _list_of(is_finite),
+    "a list of texts": _list_of(lambda value: isinstance(value, str)),
     "a score or null": lambda value: value is None or _is_score(value),
     "a list of scores": _list_of(_is_score),
     " or ".join(get_args(Phase)): lambda value: value in get_args(Phase),

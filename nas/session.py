@@ -23,6 +23,7 @@ from nas.loggers import check as check_loggers
 from nas.loggers import logging_to
 from nas.objectives import parse_objectives, quality
 from nas.options import Options
+from nas.preprocessing import Preprocessing, ranges
 from nas.ranking import Ranking, Standing, of_one_kind, rank, ranked
 from nas.recipe import LARGE, Recipe
 from nas.results import Result, latest, take
@@ -63,6 +64,7 @@ MAY_DIFFER = (
     "storage",
     "command",
     "versions",
+    "inputs",
 )
 """Settings that a run can go on with although they have changed."""
 
@@ -136,6 +138,7 @@ class Session:
             "data_dir": str(options.data_dir),
             "storage": self.place,
             "versions": versions(),
+            "inputs": preprocessing(self.dataset).to_json(),
         } | ({"start": list(options.start)} if options.start else {})
 
     @property
@@ -242,6 +245,11 @@ def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
     most = budget.max_params or space.references(middle)["full token mixing"].params
     target = Target("params", round((1 - NEAR) * most))
     return nearest_member(name, inputs, target, patch=middle.patch, depth=middle.depth)
+
+
+def preprocessing(dataset: Dataset) -> Preprocessing:
+    """How raw inputs become those that a network was trained on."""
+    return Preprocessing(ranges(dataset.train.x, dataset.white), dataset.names, dataset.mean, dataset.std)
 
 
 def digest(settings: Mapping[str, Any], may_differ: Collection[str]) -> str:
@@ -375,6 +383,8 @@ def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: An
     given = progress.Quiet() if quiet else watcher
     shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
     with session.open_run() as run, shown as watching:
+        for note in session.dataset.notes:
+            watching.say(note)
         return Ranking.of(session.search(watching, run))
 
 
@@ -437,6 +447,17 @@ class OpenRun:
         if dataset.fingerprint != fingerprint:
             raise NasError(f"data {name!r} is not what run {self.run.name!r} was made with: its fingerprint differs")
         return dataset
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How raw inputs become those of the networks; of an earlier version's run, by its data. Raises NasError."""
+        if "inputs" not in self.run.settings:
+            return preprocessing(self.dataset())
+        mean, std = (self.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
+        try:
+            return Preprocessing.from_json(self.setting("inputs", "an object"), mean, std)
+        except ValueError as error:
+            raise NasError(f"{self.run.path / 'run.json'}: among its inputs {error}") from None
 
     def setting(self, name: str, kind: str) -> Any:
         """A setting by its dotted name, checked to be of a kind that `nas.results.take` knows. Raises NasError."""

@@ -24,6 +24,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 from searches import Noting, notes, result_of, tiny
 from stubs import importing
 
@@ -301,9 +302,10 @@ def test_the_leader_is_called_a_winner_only_where_it_is_ahead(accuracies, verdic
         results.append(result_of(full, value, phase="final", seed=seed, label="full token mixing"))
     standings = rank(results, sizes_of)
     cli._print_ranking(standings, "x", 10, False)
-    cli._print_next("x", standings)
+    cli._print_next("x", standings, Path("my runs"))
     out = capsys.readouterr().out
     assert f"\n{found.id} {verdict}" in out
+    assert "nas top x -n 100 --runs-dir 'my runs'  " in out
     assert ("winner" in out) == ("is ahead" in verdict)
     assert ("more --trials or --seeds" in out) == ("is ahead" not in verdict)
 
@@ -664,6 +666,16 @@ def test_patches_of_several_sides_from_the_command_line_to_the_run(nas, stubbed,
     assert "patch: 4x2, 2" in nas("spaces local --patch 4x2,2x2").out
 
 
+def test_what_is_converted_of_images_is_said_before_the_search(nas, stubbed, tmp_path):
+    for number in range(20):
+        folder = tmp_path / "mine" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGBA" if number < 3 else "L", (8, 8)).save(folder / f"{number}.png")
+    done = nas(f"{SEARCH} --data mine")
+    assert "\nmine: 3 of 20 images: the alpha channel is dropped" in done.out.partition("\nrun ")[0]
+    assert "\nmine: 17 of 20 images: grey becomes RGB" in done.out.partition("\nrun ")[0]
+
+
 REAL = "search --epochs 1 --trials 3 --top 1 --seeds 2 --width 32 --depth 2 --patch 2 --workers 2 --device cpu --run x"
 
 
@@ -677,11 +689,13 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     assert "def model() -> nn.Module:" in nas(f"show x {best}").out
 
     exported = nas("export x --top 2 -o out")
-    assert (exported.status, exported.err) == (0, "")
+    assert exported.status == 0
+    no_weights = r"nas: ([0-9a-f]{10}) has no weights, only finalists do: .*; `nas train x \1` trains it, .*\n"
+    assert re.fullmatch(no_weights, exported.err)
     first, second = exported.out.splitlines()
     fact = "checked in a clean process with torch and einops alone, outputs equal to"
     assert first.startswith(f"out/subgrid_{best}.py and subgrid_{best}.safetensors: {fact}")
-    assert f"(no weights: `nas train` makes them): {fact}" in second
+    assert f"(no weights): {fact}" in second
     header = (tmp_path / "out" / f"subgrid_{best}.py").read_text().split('"""')[1]
     assert f"nas {REAL}" in " ".join(header.split())
 

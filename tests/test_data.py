@@ -511,11 +511,64 @@ def load_folder(root: Path) -> Dataset:
     return load(str(root), data_dir=root, seed=0)
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("RGB", 3), ("RGBA", 3), ("P", 3), ("LA", 3)])
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("RGB", 3), ("RGBA", 3), ("P", 3), ("LA", 1)])
 def test_image_folder(mode: str, channels: int, tmp_path: Path) -> None:
     loaded = load_folder(write_images(tmp_path, {"dog": 10, "cat": 10}, mode))
     assert (loaded.channels, loaded.shape, loaded.classes) == (channels, {"h": 4, "w": 6}, 2)
     assert [len(part) for part in parts(loaded)] == [13, 3, 4]
+
+
+ALPHA = "the alpha channel is dropped, the colours below it stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("modes", "channels", "notes"),
+    [
+        ({"L": 6}, 1, []),
+        ({"RGB": 6}, 3, []),
+        ({"RGBA": 6}, 3, [f"6 of 6 images: {ALPHA}"]),
+        ({"L": 5, "LA": 1}, 1, [f"1 of 6 images: {ALPHA}"]),
+        ({"RGB": 5, "L": 2}, 3, ["2 of 7 images: grey becomes RGB, as others have colours"]),
+        (
+            {"RGBA": 4, "LA": 3, "1": 2},
+            3,
+            [
+                f"7 of 9 images: {ALPHA}",
+                "5 of 9 images: grey becomes RGB, as others have colours",
+                "2 of 9 images: black and white become 0 and 255",
+            ],
+        ),
+        ({"P": 1, "L": 5}, 3, ["1 of 6 images: the palette's", "5 of 6 images: grey becomes RGB"]),
+    ],
+)
+def test_what_is_converted_is_said(modes, channels, notes, tmp_path):
+    (tmp_path / "val" / "b").mkdir(parents=True)
+    Image.new("RGB" if channels == 3 else "L", (6, 4)).save(tmp_path / "val" / "b" / "x.png")
+    for mode, count in modes.items():
+        for number in range(count):
+            folder = tmp_path / "train" / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new(mode, (6, 4), 1).save(folder / f"{mode}{number}.png")
+    found = formats.read_folder(tmp_path)
+    total = sum(modes.values())
+    assert found.train.x.shape[1] == channels
+    wanted = [note.replace(f"of {total} ", f"of {total + 1} ") for note in notes]  # that in val/ is counted too
+    given = sorted(note.removeprefix(f"{tmp_path}: ") for note in found.notes)
+    assert [note[: len(want)] for note, want in zip(given, sorted(wanted), strict=True)] == sorted(wanted)
+
+
+def test_classes_have_the_names_of_their_source(tmp_path: Path) -> None:
+    assert load_folder(write_images(tmp_path, {"dog": 10, "cat": 10})).names == ("cat", "dog")
+    x, y = np.zeros((20, 4, 4), np.uint8), np.arange(20) % 2
+    assert load_npz(tmp_path, x=x, y=y).names == ("0", "1")
+    assert load_npz(tmp_path, x=x, y=y, classes=np.array(["no", "yes"])).names == ("no", "yes")
+    for classes, message in (
+        (["a"], r"1 names of 2 classes; expected one for each"),
+        ([1, 2], r"classes is int64 of shape \(2,\); expected texts"),
+        ([["a", "b"]], r"classes is <U1 of shape \(1, 2\); expected texts"),
+    ):
+        with pytest.raises(NasError, match=message):
+            load_npz(tmp_path, x=x, y=y, classes=np.array(classes))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".webp", ".jpg", ".jpeg"])

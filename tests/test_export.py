@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load as load_tensors
 from safetensors.torch import load_file, save_file
 from searches import result_of, tiny
 
 from einmix import Architecture, Drop, Linear, Norm, Residual, Stage, build, source
+from nas.data import load
 from nas.errors import NasError
 from nas.export import Exported, best_trained, check, compare, export
+from nas.preprocessing import Preprocessing, ranges
 from nas.results import Result
 from nas.runs import Run
-from nas.session import OpenRun, Options, Session
+from nas.session import OpenRun, Options, Session, search
 from nas.training import weights_of
+from search_spaces import load as load_space
 
 SPACE = tiny("local")
 BEST, OTHER, *_ = [arch for arch in SPACE.enumerate() if arch not in SPACE.references(SPACE.middle).values()]
@@ -117,7 +127,7 @@ def test_the_header_tells_what_was_found_and_how(exported):
         "full token mixing 81.0 ± 1.4%",
         "3 epochs of AdamW, learning rate 0.005",
         f"local_{BEST.id}.safetensors: seed 2, 3 epochs, validation accuracy 94.0%",
-        "normalised by channel: mean 4.",
+        "uint8 from 0 to 16 or floats from 0 to 1, which preprocess() normalises by channel: mean 4.",
         "exported by nas export x --top 2",
     ):
         assert fact in text
@@ -138,7 +148,8 @@ def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
     path.rename(path.with_name(path.name.removeprefix("final-")))
     assert best_trained(opened, opened.find(BEST.id)) == opened.results[1]
     (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "")
-    assert exported.weights.read_bytes() == data
+    assert load_file(exported.weights).keys() == load_tensors(data).keys()
+    assert all(torch.equal(value, load_file(exported.weights)[name]) for name, value in load_tensors(data).items())
 
 
 HOSTILE = 'x"""\nimport os; os.abort()\n"""\\" \x1b[31m \u202e'
@@ -156,7 +167,7 @@ def test_hostile_facts_stay_in_the_docstring(tmp_path):
     assert "os.abort()" in header(exported.module)
     text = exported.module.read_text()
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
-    plain = ast.parse(source(BEST))
+    plain = ast.parse(source(BEST, also=opened.preprocessing.text(BEST)))
     assert ast.dump(ast.Module(ast.parse(text).body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
 
 
@@ -271,6 +282,190 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NasError, match=r"cannot write .*file: "):
         export(opened, opened.standings, tmp_path / "file", "")
+
+
+NAMES = [
+    *("cat", HOSTILE, "'", '"', "\\", "\\'", "{x}", "', 'b", '"""', "\udc80"),
+    *("é😀", "\n", "", "x" * 300, "), exec('1')", "\u2028", "#", "a, b", "`", "\x00"),
+]
+
+
+@pytest.mark.parametrize("rotated", [0, 5, 10, 15])
+def test_hostile_class_names_stay_texts(rotated, tmp_path):
+    names = (NAMES[rotated:] + NAMES[:rotated])[:10]
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    opened.run.settings["inputs"]["classes"] = names
+    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "nas")
+    text = exported.module.read_text()
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
+    assert assigned.keys() == {"CLASSES", "MEAN", "STD", "TAKES"}
+    assert ast.literal_eval(assigned["CLASSES"]) == tuple(names)
+    with safe_open(exported.weights, "pt") as file:
+        assert json.loads(file.metadata()["classes"]) == names
+
+
+def test_weights_say_what_they_are_and_what_they_take(exported):
+    with safe_open(exported[0].weights, "pt") as file:
+        told = file.metadata()
+    assert told["id"] == BEST.id
+    assert told["score"].startswith("validation accuracy 92.0 ± 2.8% (mean ± std of 2 seeds), best of 2 candidates")
+    assert (told["found by"], told["exported by"]) == ("nas search", "nas export x --top 2")
+    assert told["pixels"] == "uint8 from 0 to 16 or floats from 0 to 1"
+    assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
+    digits = load("digits", data_dir=Path("data"), seed=0)
+    assert (json.loads(told["mean"]), json.loads(told["std"])) == (list(digits.mean), list(digits.std))
+
+
+ALONE = """
+import importlib.util, json, sys
+import numpy as np
+from safetensors.torch import load_file
+module, weights, images, labels = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("exported", module)
+exported = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(exported)
+assert not {"nas", "einmix", "search_spaces"} & sys.modules.keys()
+net = exported.model().eval()
+net.load_state_dict(load_file(weights))
+images, labels = np.load(images), np.load(labels)
+accuracies = []
+for raw in (images, images / np.float32(16), images / 16):
+    logits = net(exported.preprocess(raw))
+    accuracies.append(float((logits.argmax(1).numpy() == labels).mean()))
+print(json.dumps([accuracies, exported.CLASSES]))
+"""
+
+
+def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.session.cores", lambda: 1)
+    one = {"patch": (2,), "width": (32,), "depth": (1,), "ratio": (1,), "device": "cpu", "workers": 0}
+    asked = {
+        "trials": 1,
+        "top": 1,
+        "seeds": 1,
+        "epochs": 4,
+        "lr": 0.02,
+        "images": 500,
+        "runs_dir": tmp_path,
+        "run": "x",
+        "quiet": True,
+    } | one
+    best = search(space="local", **asked)[0]
+    opened = OpenRun.open(tmp_path, "x")
+    (exported,) = export(opened, [opened.find("1")], tmp_path, "nas export x 1")
+    validation = opened.dataset().validation
+    paths = [tmp_path / "images.npy", tmp_path / "labels.npy"]
+    for path, values in zip(paths, (validation.x, validation.y), strict=True):
+        np.save(path, values)
+    command = [sys.executable, "-I", "-c", ALONE, exported.module, exported.weights, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    accuracies, classes = json.loads(done.stdout)
+    assert accuracies == pytest.approx([best.accuracy] * 3, abs=1.5 / len(validation))
+    assert best.accuracy > 0.3
+    assert classes == [str(digit) for digit in range(10)]
+
+
+FULL_RANGE = {"uint8": (0, 255, 1), "float": (0, 1, 255)}
+GREY, COLOUR = np.full((3, 1, 2, 2), 7, np.uint8), np.full((3, 3, 2, 2), 200, np.uint8)
+COLOUR[0] = 0
+
+
+@pytest.mark.parametrize(
+    ("x", "white", "takes"),
+    [
+        (GREY, 16, {"uint8": (0, 16, 1), "float": (0, 1, 16)}),
+        (GREY, None, {"uint8": (0, 255, 1)}),  # of what scale is unknown, so floats would be a guess
+        (COLOUR, None, FULL_RANGE),
+        (COLOUR / np.float32(255), None, {"uint8": (0, 255, 1 / 255), "float": (0, 1, 1)}),
+        (COLOUR.astype(np.float32), None, {"uint8": (0, 255, 1), "float": (0, 255, 1)}),
+        (np.float32([-1, 3]), None, {"float": (-5, 7, 1)}),
+    ],
+)
+def test_what_may_come_follows_from_the_training_data(x, white, takes):
+    assert ranges(x, white) == takes
+
+
+def preprocess_of(takes):
+    """Of a network on images of 3 x 2 x 4 (channels, height, width)."""
+    space = load_space("local").on(
+        {"h": 2, "w": 4}, channels=3, classes=10, patch=(1,), width=(4,), depth=(1,), ratio=(1,)
+    )
+    arch = next(iter(space.enumerate()))
+    namespace: dict = {}
+    preprocessing = Preprocessing(takes, tuple("0123456789"), (1.0, 2.0, 3.0), (1.0, 2.0, 4.0))
+    exec(source(arch, also=preprocessing.text(arch)), namespace)
+    return namespace["preprocess"]
+
+
+def test_preprocessing_is_what_training_does():
+    preprocess = preprocess_of(FULL_RANGE)
+    raw = torch.arange(48, dtype=torch.uint8).reshape(2, 3, 2, 4)
+    mean, std = torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    for given in (raw, raw.numpy(), raw / 255, (raw / 255).double().numpy()):
+        torch.testing.assert_close(preprocess(given), (raw - mean) / std)
+    assert preprocess(raw[:0]).shape == (0, 3, 2, 4)
+
+
+def images(value, *shape):
+    return torch.full(shape or (1, 3, 2, 4), value)
+
+
+@pytest.mark.parametrize(
+    ("takes", "given", "message"),
+    [
+        (
+            FULL_RANGE,
+            images(0.0, 2, 2, 4, 3),
+            r"images of shape \(2, 2, 4, 3\); expected \(any, 3, 2, 4\): b c h w",
+        ),
+        (FULL_RANGE, images(0.0, 3, 2, 4), r"images of shape \(3, 2, 4\); expected \(any, 3, 2, 4\)"),
+        (FULL_RANGE, images(1), "images of torch.int64; expected uint8 from 0 to 255 or floats from 0 to 1$"),
+        (FULL_RANGE, images(255.0), "images from 255 to 255; expected uint8 from 0 to 255 or floats from 0 to 1$"),
+        (FULL_RANGE, images(-0.1), "images from -0.1 to -0.1; expected"),
+        (FULL_RANGE, images(float("nan")), "images from nan to nan; expected"),
+        ({"uint8": (0, 16, 1)}, images(17).byte(), "images from 17 to 17; expected uint8 from 0 to 16$"),
+        ({"uint8": (0, 255, 1)}, images(0.5), "images of torch.float32; expected uint8 from 0 to 255$"),
+        ({"float": (0, 255, 1)}, images(0.5), "images from 0.5 to 0.5; expected floats from 0 to 255$"),
+        ({"float": (-5, 7, 1)}, images(200.0), "images from 200 to 200; expected floats from -5 to 7$"),
+    ],
+)
+def test_inputs_that_are_not_like_the_training_data_are_refused(takes, given, message):
+    with pytest.raises(ValueError, match=message):
+        preprocess_of(takes)(given)
+
+
+def test_a_run_of_an_earlier_version_is_prepared_by_its_data(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    known = opened.preprocessing
+    del opened.run.settings["inputs"]
+    assert OpenRun(opened.run, opened.results).preprocessing == known
+
+
+def test_a_module_whose_preprocessing_is_another_is_told(tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    raw = opened.preprocessing
+    other = dataclasses.replace(raw, std=(raw.std[0] * 2,))
+    exported = written(tmp_path, BEST, source(BEST, also=other.text(BEST)))
+    with pytest.raises(NasError, match="does not give the outputs of its network"):
+        check([dataclasses.replace(exported, preprocessing=raw)])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (3, "'inputs' is 3, not an object"),
+        ({"takes": {}, "classes": []}, r"run\.json: among its inputs 'takes' is \{\}, not ranges"),
+        ({"takes": {"exec": [0, 1, 1]}, "classes": []}, "not ranges of uint8 or float"),
+        ({"takes": {"uint8": [0, "x", 1]}, "classes": []}, "'uint8' is .*, not a list of finite numbers"),
+        ({"takes": {"uint8": [0, 255, 1]}, "classes": [1]}, r"'classes' is \[1\], not a list of texts"),
+        ({"takes": {"uint8": [0, 255, 1]}, "classes": ["a"]}, "1 class names for architecture .*; expected 10"),
+    ],
+)
+def test_inputs_of_other_values_are_told(inputs, message, tmp_path):
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), inputs=inputs)
+    with pytest.raises(NasError, match=message):
+        export(opened, [opened.find(BEST.id)], tmp_path / "out", "")
 
 
 @pytest.mark.parametrize(
