@@ -117,6 +117,7 @@ def about(
 
 @app.command()
 def search(
+    context: typer.Context,
     space: Annotated[str, typer.Option(help="A space by name, or a Python file that declares SPACE.")] = Options.space,
     data: Data = Options.data,
     trials: Annotated[int, typer.Option(help="Architectures to try.")] = Options.trials,
@@ -174,53 +175,57 @@ def search(
 ) -> None:
     """Search a space, then compare the best ones with reference points over several seeds.
 
+    With the --run of a search that exists, options that are left out are what they were in it.
+
     Example: nas search --space subgrid --data digits --trials 32
     """
     if ray is None and not dry_run:
         from nas.worker import warm_up
 
         warm_up(device, workers)
-    from nas.session import Session
+    from nas.resuming import ready
 
-    options = Options(
-        space=space,
-        data=data,
-        trials=trials,
-        minutes=minutes,
-        strategy=strategy,
-        start=_names(start),
-        objective=objective,
-        max_params=max_params,
-        min_params=min_params,
-        max_macs=max_macs,
-        patch=_patches(patch),
-        width=_sizes(width, "width"),
-        depth=_sizes(depth, "depth"),
-        ratio=_sizes(ratio, "ratio"),
-        draw=draw,
-        epochs=epochs,
-        lr=lr,
-        batch=batch,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        augment=augment,
-        images=images,
-        prune=prune,
-        top=top,
-        seeds=seeds,
-        seed=seed,
-        device=device,
-        workers=workers,
-        ray=ray,
-        gpus_per_trial=gpus_per_trial,
-        run=run,
-        log=_names(log),
-        runs_dir=runs_dir,
-        data_dir=data_dir,
-        storage=storage,
-        command=typed(),
-    )
-    session = Session(options)
+    options = {
+        "space": space,
+        "data": data,
+        "trials": trials,
+        "minutes": minutes,
+        "strategy": strategy,
+        "start": _names(start),
+        "objective": objective,
+        "max_params": max_params,
+        "min_params": min_params,
+        "max_macs": max_macs,
+        "patch": _patches(patch),
+        "width": _sizes(width, "width"),
+        "depth": _sizes(depth, "depth"),
+        "ratio": _sizes(ratio, "ratio"),
+        "draw": draw,
+        "epochs": epochs,
+        "lr": lr,
+        "batch": batch,
+        "weight_decay": weight_decay,
+        "label_smoothing": label_smoothing,
+        "augment": augment,
+        "images": images,
+        "prune": prune,
+        "top": top,
+        "seeds": seeds,
+        "seed": seed,
+        "device": device,
+        "workers": workers,
+        "ray": ray,
+        "gpus_per_trial": gpus_per_trial,
+        "run": run,
+        "log": _names(log),
+        "runs_dir": runs_dir,
+        "data_dir": data_dir,
+        "storage": storage,
+        "command": typed(),
+    }
+    sources = {name: context.get_parameter_source(name) for name in options}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    session = ready({name: options[name] for name in options if name in given | {"runs_dir", "command"}})
     if dry_run:
         _introduce(session, as_json)
         _propose(session, as_json)
@@ -543,6 +548,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs (default: three times those of the search).")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
     lr: Annotated[float | None, typer.Option(help="Learning rate (default: that of the run).")] = None,
+    data: Annotated[str | None, typer.Option(help="The run's data, where it is no longer where it was.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = Options.device,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
     log: Log = "",
@@ -558,7 +564,14 @@ def train(
     from nas.training_runs import Longer, train_longer
 
     longer = Longer(
-        epochs=epochs, seeds=seeds, lr=lr, device=device, workers=workers, data_dir=data_dir, log=_names(log)
+        epochs=epochs,
+        seeds=seeds,
+        lr=lr,
+        device=device,
+        workers=workers,
+        data=data,
+        data_dir=data_dir,
+        log=_names(log),
     )
     opened = _open(runs_dir, run)
     standing = opened.find(id)

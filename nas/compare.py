@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from einmix import Architecture
-from nas.data import SYNTHETIC, Dataset
+from nas.data import SYNTHETIC, Dataset, place_of
 from nas.errors import NasError, nearest
 from nas.executors import Executor
 from nas.latency import Conditions, latencies
@@ -29,6 +30,7 @@ from nas.session import (
     digest,
     load_data,
     local_executor,
+    path_text,
     worker_count,
 )
 from nas.storage import Storage
@@ -50,7 +52,18 @@ MOST_RATES = 5
 TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
 
-MAY_DIFFER = ("against", "networks", "seeds", "device", "workers", "command", "data_dir", "versions")
+MAY_DIFFER = (
+    "against",
+    "networks",
+    "seeds",
+    "device",
+    "workers",
+    "command",
+    "data.name",
+    "data_path",
+    "data_dir",
+    "versions",
+)
 """Settings that a comparison can go on with although they have changed: what is trained already stays good."""
 
 
@@ -146,21 +159,35 @@ class Comparison:
     @property
     def is_elsewhere(self) -> bool:
         """Whether this is on other data than the search."""
-        own = self.opened.setting("data.name", "a text")
-        return self.comparing.data not in (None, own, own.removesuffix(SYNTHETIC))
+        return self._located is None
+
+    @cached_property
+    def _located(self) -> tuple[str, Dataset] | None:
+        """The run's data in the run's split and how to load it; None where other data is asked for."""
+        own, asked = self.opened.setting("data.name", "a text"), self.comparing.data
+        if asked in (None, own, own.removesuffix(SYNTHETIC)):
+            return self.opened.located(self.comparing.data_dir)
+        if place_of(own) is None or place_of(asked) is None:
+            return None
+        try:  # the same data may have been moved
+            return self.opened.located(self.comparing.data_dir, asked)
+        except NasError:
+            return None
 
     @cached_property
     def dataset(self) -> Dataset:
         """The run's data in the run's split, unless other data or another number of images is asked for."""
-        name, data_dir = self.opened.setting("data.name", "a text"), self.comparing.data_dir
-        if not self.is_elsewhere:
-            own = self.opened.dataset(data_dir)
+        name = self.comparing.data or self.opened.setting("data.name", "a text")
+        if self._located is not None:
+            place, own = self._located
             if self.comparing.images is None:
                 return own
-        else:
-            name = self.comparing.data or name
-        data_dir = data_dir or Path(self.opened.setting("data_dir", "a text"))
-        return load_data(name, data_dir, self._split, self.comparing.images, self.device)
+            name = place
+        return load_data(name, self._data_dir, self._split, self.comparing.images, self.device)
+
+    @property
+    def _data_dir(self) -> Path:
+        return self.comparing.data_dir or self.opened.data_dir()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -259,14 +286,20 @@ class Comparison:
             "device": self.device,
             "workers": self.workers,
             "command": self.comparing.command,
-            "data_dir": str(self.comparing.data_dir or self.opened.setting("data_dir", "a text")),
+            "data_path": path_text(self._located[0] if self._located else self.dataset.name),
+            "data_dir": str(self._data_dir.resolve()),
             "versions": versions(),
         }
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its own run directory, which stands beside that of the search."""
-        return f"{self.opened.run.name[:80]}-compare-{digest(self.settings, MAY_DIFFER)}"
+        name = f"{self.opened.run.name[:80]}-compare-{digest(self.settings, MAY_DIFFER)}"
+        root = self.opened.run.path.resolve().parent
+        if (root / name).exists():
+            return name
+        alike = rf"{re.escape(self.opened.run.name[:80])}-compare-[0-9a-f]{{6}}"
+        return Run.made_with(root, alike, self.settings, MAY_DIFFER) or name
 
     @property
     def workers(self) -> int:

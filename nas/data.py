@@ -157,6 +157,11 @@ def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> D
     )
 
 
+def place_of(name: str) -> Path | None:
+    """Where data is that is named by its path, absolute; None for the known data sets."""
+    return None if name in SOURCES or name.removesuffix(SYNTHETIC) in GENERATED else Path(name).resolve()
+
+
 def _source(name: str, data_dir: Path) -> Source:
     """The known data set of this name, else the image folder or .npz at this path."""
     path = Path(name)

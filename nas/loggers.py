@@ -46,6 +46,9 @@ HURRY = 10.0
 SOON = 3.0
 """Seconds after which the end of a search says that it waits."""
 
+WANDB_LINK = "debug-core.log"
+"""A link that wandb makes in the folder of every run, to the log of its helper process; nothing goes on in there."""
+
 Say = Callable[[str], object]
 
 
@@ -246,7 +249,7 @@ class _Feed:
         self._stopped = Event()
         self._moved = time.monotonic()
         for path in (self.folder, *_below(self.folder, name)):
-            if path.is_symlink():
+            if path.is_symlink() and path.name != WANDB_LINK:
                 raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
         self.folder.mkdir(exist_ok=True)
         self._noted = _noted(self.folder, name)

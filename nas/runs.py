@@ -53,6 +53,11 @@ class Run:
         with _telling(f"read {root}"):
             return sorted(path.parent.name for path in root.glob("*/run.json"))
 
+    @staticmethod
+    def exists(root: Path, name: str) -> bool:
+        """Whether there is a run of this name under `root`."""
+        return _NAME.fullmatch(name) is not None and (root / name / "run.json").exists()
+
     @classmethod
     def open(cls, root: Path, name: str) -> Self:
         """A run to read, by its name under `root` or by the path of its directory; NasError if there is none."""
@@ -63,13 +68,22 @@ class Run:
         raise NasError(f"no run {name!r} in {root}: {nearest(name, cls.names(root))}")
 
     @classmethod
+    def made_with(cls, root: Path, names: str, settings: dict[str, Any], may_differ: Collection[str]) -> str | None:
+        """The name of a run with these settings, among those under `root` whose names match a regular expression."""
+        for name in sorted(filter(re.compile(names).fullmatch, cls.names(root))):
+            with contextlib.suppress(NasError, ValueError):  # one that is damaged is not this one
+                if not cls(root / name).differing(read_object(json.dumps(settings).encode()), may_differ):
+                    return name
+        return None
+
+    @classmethod
     def create_or_open(
         cls, root: Path, name: str, settings: dict[str, Any], *, may_differ: Collection[str] = ()
     ) -> Self:
         """A run to write, made where there is none; until it is closed (or its process ends) nobody else can write it.
 
-        An existing run must have been made with the same settings, but for the top-level ones named in `may_differ`
-        (a number of trials, say), which then keep their first values in `run.settings`.
+        An existing run must have been made with the same settings, but for those named in `may_differ` (a number of
+        trials, say, or a dotted name), which then keep their first values in `run.settings`.
 
         Raises NasError for a name that is no plain file name, other settings, another writer, a failing disk.
         """
@@ -227,20 +241,23 @@ class Run:
 
     def _require(self, settings: dict[str, Any], may_differ: Collection[str]) -> None:
         """Refuses settings other than those that the run was made with."""
+        if differing := self.differing(settings, may_differ):
+            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            made = "; ".join(differing[:3])
+            raise NasError(f"run {self.name!r} was made with {made}{more}: choose another --run")
+
+    def differing(self, settings: dict[str, Any], may_differ: Collection[str]) -> list[str]:
+        """What is different from the settings that the run was made with, in words."""
         mine, asked = (
             _flat({name: value for name, value in all.items() if name not in may_differ})
             for all in (self.settings, settings)
         )
         unset = "(unset)"
-        differing = [
+        return [
             f"{name}={mine.get(name, unset)}, not {asked.get(name, unset)}"
             for name in asked | mine
-            if mine.get(name, unset) != asked.get(name, unset)
+            if mine.get(name, unset) != asked.get(name, unset) and name not in may_differ
         ]
-        if differing:
-            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-            made = "; ".join(differing[:3])
-            raise NasError(f"run {self.name!r} was made with {made}{more}: choose another --run")
 
     def _mend(self, results: int) -> None:
         """Leaves results.jsonl with whole lines only, so that the next one begins on its own."""

@@ -17,6 +17,7 @@ from typing import Any
 from einmix import Architecture, Linear, PatternError
 from nas.cluster.messages import LOCAL, Settings
 from nas.data import Dataset, load
+from nas.data import place_of as place_of_data
 from nas.errors import NasError, nearest
 from nas.executors import Executor, LocalWorkers, Serial
 from nas.loggers import check as check_loggers
@@ -59,26 +60,33 @@ MAY_DIFFER = (
     "device",
     "workers",
     "ray",
+    "gpus_per_trial",
     "space_file",
+    "data.name",
+    "data_path",
     "data_dir",
     "storage",
+    "log",
     "command",
     "versions",
     "inputs",
 )
-"""Settings that a run can go on with although they have changed."""
+"""Settings that a run can go on with although they have changed; its data may lie elsewhere, with one fingerprint."""
+
+LAST = "last"
+"""What the latest session was asked for of these is kept in a file of this name, since run.json keeps the first."""
 
 
 class Session:
     """A search made ready: everything is checked before anything is trained or written."""
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Options, dataset: Dataset | None = None):
         self.options = options
         self.objectives = parse_objectives(options.objective)
         self.place = None if options.storage is None else place_of(options.storage)
         declared = load_space(options.space)
         self.device, self.devices = find_device(options.device) if options.ray is None else ray_device(options)
-        self.dataset = load_data(options.data, options.data_dir, options.seed, options.images, self.device)
+        self.dataset = dataset or load_data(options.data, options.data_dir, options.seed, options.images, self.device)
         self.space = bind(declared, options, self.dataset)
         self.budget = budget_band(self.space, options)
         self.recipe = Recipe.for_dataset(
@@ -133,21 +141,33 @@ class Session:
             "device": self.device,
             "workers": self.workers,
             "ray": self.options.ray,
+            "gpus_per_trial": options.gpus_per_trial,
             "command": options.command,
             "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
-            "data_dir": str(options.data_dir),
+            "data_path": path_text(options.data),
+            "data_dir": str(options.data_dir.resolve()),
             "storage": self.place,
+            "log": list(options.log),
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
         } | ({"start": list(options.start)} if options.start else {})
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The run's name: as asked, or made of space, data and a hash of what makes the run what it is."""
+        """The run's name: as asked, or made of space, data and a hash of what makes the run what it is.
+
+        A run that was made with these settings under another such name, because its data was called otherwise or by
+        an earlier version, is that run.
+        """
         if self.options.run:
             return self.options.run
-        data = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.options.data).stem) or "data"
-        return f"{self.space.space.name}-{data}-{digest(self.settings, MAY_DIFFER)}"
+        space, place = self.space.space.name, place_of_data(self.options.data) or Path(self.options.data)
+        data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
+        name = f"{space}-{data}-{digest(self.settings, MAY_DIFFER)}"
+        root = self.options.runs_dir
+        if (root / name).exists():
+            return name
+        return Run.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, MAY_DIFFER) or name
 
     @property
     def workers(self) -> int:
@@ -191,7 +211,11 @@ class Session:
 
     def open_run(self) -> Run:
         """The run directory, locked for this search."""
-        return Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
+        run = Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
+        own = {name: value for name, value in self.settings.items() if name in MAY_DIFFER}
+        own = {name: value for name, value in own.items() if name not in ("command", "versions", "inputs")}
+        run.keep(LAST, own | {"workers": self.options.workers})
+        return run
 
     def search(self, watcher: Watcher, run: Run) -> list[Standing]:
         """Runs the search and its finals, or what is left of them, and ranks all that the run holds.
@@ -253,8 +277,10 @@ def preprocessing(dataset: Dataset) -> Preprocessing:
 
 
 def digest(settings: Mapping[str, Any], may_differ: Collection[str]) -> str:
-    """Six hexadecimal digits of what makes a run what it is."""
+    """Six hexadecimal digits of what makes a run what it is; how its data's path was typed does not."""
     identity = {name: value for name, value in settings.items() if name not in may_differ}
+    if settings["data_path"] is not None:
+        identity["data"] = {name: value for name, value in settings["data"].items() if name != "name"}
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:6]
 
 
@@ -266,6 +292,12 @@ def default_seeds(dataset: Dataset) -> int:
 def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
     """The data; of a large set on the CPU as many training images as a search needs."""
     return load(name, data_dir=data_dir, seed=seed, limit=images or (CPU_IMAGES if device == "cpu" else None))
+
+
+def path_text(data: str) -> str | None:
+    """The absolute path of data that is named by its path, as a setting."""
+    place = place_of_data(data)
+    return None if place is None else str(place)
 
 
 def worker_count(wanted: int | None, device: str, devices: int) -> int:
@@ -374,12 +406,13 @@ def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: An
     >>> [reference.accuracy for reference in ranking.references]  # doctest: +SKIP
     """
     from nas import progress
+    from nas.resuming import ready
     from nas.terminal import console_for
 
     chosen = Options(**options)
     if chosen.ray is None:
         warm_up(chosen.device, chosen.workers)
-    session = Session(chosen)
+    session = ready({name: value for name, value in options.items() if value is not None})
     given = progress.Quiet() if quiet else watcher
     shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
     with session.open_run() as run, shown as watching:
@@ -435,18 +468,69 @@ class OpenRun:
         name: str = self.setting("space.name", "a text")
         return name if name.isidentifier() and name.isascii() else "network"
 
-    def dataset(self, data_dir: Path | None = None) -> Dataset:
-        """The data of the run, loaded again. Raises NasError when it has changed."""
-        name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
-        dataset = load(
-            name,
-            data_dir=data_dir or Path(self.setting("data_dir", "a text")),
-            seed=self.setting("data.seed", "a count"),
-            limit=self.setting("data.train", "a count"),
-        )
-        if dataset.fingerprint != fingerprint:
-            raise NasError(f"data {name!r} is not what run {self.run.name!r} was made with: its fingerprint differs")
+    def dataset(self, data_dir: Path | None = None, data: str | None = None) -> Dataset:
+        """The data of the run, loaded again, from where it is said to be or from where it was, or near that.
+
+        Raises NasError when it is not there, or has changed.
+        """
+        _, dataset = self.located(data_dir, data)
         return dataset
+
+    def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str, Dataset]:
+        """The data of the run, and how to load it. Raises NasError as `dataset` does."""
+        name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
+        changed = f"is not what run {self.run.name!r} was made with: its fingerprint differs"
+        errors = []
+        for place in self._places(data_dir) if data is None else [data]:
+            try:
+                dataset = load(
+                    place,
+                    data_dir=self.data_dir(data_dir),
+                    seed=self.setting("data.seed", "a count"),
+                    limit=self.setting("data.train", "a count"),
+                )
+            except NasError as error:
+                errors.append(error)
+                continue
+            if dataset.fingerprint == fingerprint:
+                return place, replace(dataset, name=name)
+            errors.append(NasError(f"data {place!r} {changed}: --data says where that is, another --run what is new"))
+        was = self.optional("data_path", "a text") or name
+        raise (
+            errors[0]
+            if errors
+            else NasError(
+                f"data {name!r} of run {self.run.name!r} is not where it was, {was}: write --data PATH, where it is now"
+            )
+        )
+
+    def _places(self, data_dir: Path | None) -> list[str]:
+        """Where the run's data can be: a known name; or its path of then, and what is called so nearby."""
+        name, path = self.setting("data.name", "a text"), self.optional("data_path", "a text")
+        if path is None and place_of_data(name) is None:
+            return [name]
+        was, latest = Path(path or name), (self.run.kept(LAST) or {}).get("data_path")
+        near = [self._home / name, self.data_dir(data_dir) / was.name, Path(was.name)]
+        places = [was, *([Path(latest)] if isinstance(latest, str) else []), *near]
+        return [str(each) for each in dict.fromkeys(place.resolve() for place in places if place.exists())]
+
+    def data_dir(self, given: Path | None = None) -> Path:
+        """Where known data sets are: as said, else as in the search."""
+        was = Path(self.setting("data_dir", "a text"))
+        return given or (was if was.exists() or not (self._home / was).exists() else self._home / was)
+
+    @property
+    def _home(self) -> Path:
+        """The folder from which runs of the first version, which kept relative paths, were most likely searched."""
+        return self.run.path.resolve().parent.parent
+
+    def optional(self, name: str, kind: str) -> Any:
+        """A setting as `setting` gives it, or None where there is none."""
+        *outer, last = name.split(".")
+        values: Any = self.run.settings
+        for part in outer:
+            values = values.get(part) if isinstance(values, dict) else None
+        return self.setting(name, kind) if isinstance(values, dict) and values.get(last) is not None else None
 
     @cached_property
     def preprocessing(self) -> Preprocessing:

@@ -34,6 +34,7 @@ class Longer:
     lr: float | None = None
     device: str = "auto"
     workers: int | None = None
+    data: str | None = None
     data_dir: Path | None = None
     log: tuple[str, ...] = ()
 
@@ -55,7 +56,7 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
         lr=recipe.lr if longer.lr is None else longer.lr,
     )
     device, devices = find_device(longer.device)
-    dataset = opened.dataset(longer.data_dir)
+    dataset = opened.dataset(longer.data_dir, longer.data)
     check_loggers(longer.log)
 
     def executor(count: int, storage: Storage) -> Executor:

@@ -365,11 +365,17 @@ def test_a_search_without_a_name_finds_its_run_again(nas, stubbed, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "pattern"),
     [
-        ("--space subgrid", r"run 'x' was made with space\.name='local', not 'subgrid'.*: choose another --run"),
-        ("--lr 0.1", r"run 'x' was made with recipe\.lr=0.005, not 0.1: choose another --run"),
-        ("--seed 3", r"run 'x' was made with .*seed=0, not 3"),
-        ("--max-params 600", r"run 'x' was made with budget\."),
-        ("--images 500", r"run 'x' was made with data\.train=1150, not 500"),
+        ("--space subgrid", r"--space is subgrid, run 'x' was made with local: choose another --run"),
+        ("--lr 0.1", r"--lr is 0.1, run 'x' was made with 0.005: choose another --run"),
+        ("--seed 3", r"--seed is 3, run 'x' was made with 0: choose another --run"),
+        ("--max-params 600", r"--max-params is 600, run 'x' was made with \d+: choose another --run"),
+        ("--images 500", r"--images is 500, run 'x' was made with 1150: choose another --run"),
+        ("--no-prune", r"nas: --no-prune, run 'x' was made with --prune: choose another --run"),
+        (
+            "--epochs 8 --width 8,16 --start mixer --objective accuracy,macs",
+            "--start is mixer, run 'x' was made with none; --objective is accuracy,macs, not accuracy; "
+            "--width is 8,16, not 8; --epochs is 8, not 3: choose another --run",
+        ),
     ],
 )
 def test_a_run_of_other_settings_is_refused_and_kept(changes, pattern, nas, stubbed, tmp_path):
@@ -492,6 +498,121 @@ def training_on(monkeypatch, tmp_path) -> Callable[..., None]:
         monkeypatch.setattr(session, "local_executor", lambda *_: Serial(Noting(log, extra=extra)))
 
     return choose
+
+
+def npz(path: Path, seed: int = 0, **more: np.ndarray) -> Path:
+    """Grey images of 8 x 8 in two classes."""
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, x=rng.integers(0, 255, (120, 8, 8), np.uint8), y=np.arange(120) % 2, **more)
+    return path
+
+
+OWN = SEARCH.replace("search ", "search --data w.npz ")
+
+
+def test_data_is_known_by_what_it_is_not_by_how_its_path_is_typed(nas, stubbed, tmp_path, monkeypatch):
+    npz(tmp_path / "w.npz")
+    unnamed = OWN.removesuffix("--run x")
+    first = nas(f"{unnamed} --json")
+    (tmp_path / "sub").mkdir()
+    for data in ("./w.npz", "sub/../w.npz", str(tmp_path / "w.npz")):
+        assert nas(f"{unnamed} --json".replace("w.npz", data)).rows == first.rows
+    (tmp_path / "w.npz").rename(tmp_path / "sub" / "renamed.npz")
+    assert nas(f"{unnamed} --json".replace("w.npz", "sub/renamed.npz")).rows == first.rows
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch("local-w-[0-9a-f]{6}", run.name)
+    npz(tmp_path / "w.npz", seed=1)  # other data of the same name
+    assert nas(unnamed).status == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+@pytest.mark.parametrize("command", ["train x {} --epochs 1", "compare x --id {} --against mixer --budget 20000"])
+def test_the_data_of_a_run_is_found_from_anywhere_and_said_where_it_was_moved(
+    command, nas, stubbed, tmp_path, monkeypatch
+):
+    npz(tmp_path / "w.npz")
+    best = next(row["id"] for row in nas(f"{OWN} --json").rows if row["rank"] == 1)
+    line = f"{command.format(best)} --device cpu --runs-dir {tmp_path / 'runs'} --json"
+    monkeypatch.chdir(tmp_path.joinpath("elsewhere").mkdir() or tmp_path / "elsewhere")
+    found = nas(line)
+    assert found.status == 0
+    moved = tmp_path / "data" / "sub" / "moved.npz"
+    moved.parent.mkdir(parents=True)
+    (tmp_path / "w.npz").rename(moved)
+    one_line(
+        nas(line), f"data 'w.npz' of run 'x' is not where it was, {tmp_path}/w.npz: write --data PATH, where it is now"
+    )
+    assert nas(f"{line} --data {moved}").rows == found.rows
+    moved.rename(tmp_path / "elsewhere" / "w.npz")
+    assert nas(line).rows == found.rows
+    npz(tmp_path / "elsewhere" / "w.npz", seed=1)
+    one_line(nas(line), "data '.*w.npz' is not what run 'x' was made with: its fingerprint differs: --data says where")
+    compared = {path for path in (tmp_path / "runs").iterdir() if path.name != "x"}
+    assert len(compared) == command.startswith("compare")
+
+
+def as_of_the_first_version(run: Path) -> None:
+    """Rewrites a run as the first version wrote it: paths as they were typed, no word of devices and versions."""
+    content = json.loads((run / "run.json").read_text())
+    for name in ("data_path", "log", "gpus_per_trial"):
+        del content["settings"][name]
+    content["settings"] |= {"data_dir": "data"}
+    content["settings"]["data"]["name"] = "w.npz"
+    (run / "run.json").write_text(json.dumps(content))
+    (run / "last.json").unlink()
+    run.rename(run.with_name("local-w-0a1b2c"))
+
+
+def test_runs_of_the_first_version_go_on(nas, stubbed, tmp_path, monkeypatch):
+    npz(tmp_path / "w.npz")
+    unnamed = OWN.removesuffix("--run x")
+    first = nas(f"{unnamed} --json")
+    (run,) = (tmp_path / "runs").iterdir()
+    as_of_the_first_version(run)
+    again = nas(f"{unnamed} --trials 6 --json")
+    assert {"searching 6/6"} == {line[:13] for line in again.err.splitlines() if line.startswith("searching")}
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["local-w-0a1b2c"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    best = next(row["id"] for row in first.rows if row["rank"] == 1)
+    for line in ("search --run local-w-0a1b2c", f"train local-w-0a1b2c {best} --epochs 1 --device cpu"):
+        assert nas(f"{line} --runs-dir ../runs").status == 0
+
+
+def test_a_run_goes_on_by_its_name_alone(nas, stubbed, tmp_path, monkeypatch):
+    """With the settings that it was made with, none of them the default, from another folder, until all is done."""
+    npz(tmp_path / "w.npz")
+    (tmp_path / "mine.py").write_text(MINE)
+    options = (
+        "--space mine.py --data ./w.npz --strategy exhaustive --objective loss --patch 2,4 --width 8 --depth 1,2 "
+        "--ratio 1 --epochs 4 --lr 0.003 --batch 32 --weight-decay 0.1 --label-smoothing 0.2 --augment shift "
+        "--images 60 --no-prune --top 1 --seeds 2 --seed 3 --device cpu --min-params 10 --max-params 5000 "
+        "--trials 4 --run x"
+    )
+    done = nas(f"search {options} --json")
+    assert done.status == 0
+    settings = (tmp_path / "runs" / "x" / "run.json").read_bytes()
+    trained = len(notes(stubbed, "start"))
+    monkeypatch.chdir(tmp_path / "runs")
+    assert nas("search --run x --runs-dir . --json").rows == done.rows
+    assert len(notes(stubbed, "start")) == trained
+    more = nas("search --run x --runs-dir . --trials 6 --objective loss --lr 3e-3 --json")
+    assert sum(row["rank"] is not None for row in more.rows) > sum(row["rank"] is not None for row in done.rows)
+    results = tmp_path / "runs" / "x" / "results.jsonl"
+    lines = results.read_bytes().splitlines(keepends=True)
+    searched = [line for line in lines if json.loads(line)["phase"] == "search"]
+    results.write_bytes(b"".join(searched[:5]))  # as a kill leaves it
+    assert nas("search --run x --runs-dir .").status == 0
+    assert sum(result.phase == "search" for result in Run.open(tmp_path / "runs", "x").results()) == len(searched) == 6
+    assert (tmp_path / "runs" / "x" / "run.json").read_bytes() == settings
+
+
+def test_a_comparison_is_no_search_to_go_on_with(nas, stubbed, tmp_path):
+    nas(SEARCH)
+    nas("compare x --against mixer --budget 20000 --lrs 0.01")
+    (name,) = {path.name for path in (tmp_path / "runs").iterdir()} - {"x"}
+    one_line(nas(f"search --run {name}"), f"run '{name}' holds a comparison, not a search: choose another --run")
 
 
 def test_a_mean_of_finals_is_of_one_device_and_precision(nas, training_on, tmp_path):

@@ -1,0 +1,115 @@
+"""A search made ready from what was asked for and, where its run exists, from what that was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.data import load
+from nas.errors import NasError
+from nas.objectives import parse_objectives
+from nas.options import Options
+from nas.runs import Run
+from nas.session import LAST, MAY_DIFFER, OpenRun, Session, rungs
+
+SIZES = ("patch", "width", "depth", "ratio")
+BUDGET = ("max_params", "min_params", "max_macs")
+RECIPE = ("epochs", "lr", "batch", "weight_decay", "label_smoothing", "augment")
+IDENTITY = ("space", "strategy", "start", "objective", *BUDGET, *SIZES, "draw", *RECIPE, "prune", "seed")
+"""Options that make a run another one where they change; so do data and images, which their fingerprint tells."""
+
+
+def ready(given: Mapping[str, Any]) -> Session:
+    """A session of the options that were given: those not given are what the run was, or else have their defaults.
+
+    Raises NasError where the run is another one with them; it names those that were given.
+    """
+    root, name = given.get("runs_dir", Options.runs_dir), given.get("run")
+    if name is None or not Run.exists(root, name):
+        return Session(Options(**given))
+    run = Run.open(root, name)
+    if "comparison" in run.settings:
+        raise NasError(f"run {name!r} holds a comparison, not a search: choose another --run")
+    run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in MAY_DIFFER}
+    opened = OpenRun(run, [])
+    made = options_of(opened)
+    refuse_changes(name, made, given)
+    place, dataset = opened.located(given.get("data_dir"), given.get("data"))
+    images = given.get("images", made["images"])
+    if images != made["images"]:  # more than there are is as many as there are
+        limited = load(place, data_dir=given.get("data_dir", made["data_dir"]), seed=made["seed"], limit=images)
+        if limited.fingerprint != dataset.fingerprint:
+            raise _changed(name, {"images": images}, made)
+    kept = {option: made[option] for option in made if option in IDENTITY or option not in given}
+    if {"ray", "device"} & given.keys():  # others than those that were busy
+        kept |= {"workers": given.get("workers"), "gpus_per_trial": given.get("gpus_per_trial")}
+    if str(given.get("space", "")).endswith(".py"):
+        kept["space"] = given["space"]
+    return Session(Options(**dict(given) | kept | {"data": place}), dataset)
+
+
+def options_of(opened: OpenRun) -> dict[str, Any]:
+    """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
+    has, may, recipe = opened.setting, opened.optional, opened.recipe
+    ray, several = may("ray", "a text"), len(parse_objectives(has("objective", "a text"))) > 1
+    return {
+        "space": may("space_file", "a text") or has("space.name", "a text"),
+        "start": tuple(may("start", "a list of texts") or ()),
+        "draw": "ideas" if may("space.weights", "an object") else "networks",
+        "images": has("data.train", "a count"),
+        "data_dir": opened.data_dir(),
+        "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
+        "ray": ray,
+        "workers": may("workers", "a count") or (None if ray else may("workers", "a count")),
+        "log": tuple(may("log", "a list of texts") or ()),
+        "storage": may("storage", "a text"),
+        **{name: has(name, "a text") for name in ("strategy", "objective", "device")},
+        **{name: has(name, "a count") for name in ("seed", "trials", "top", "seeds")},
+        **{name: may(name, "a finite number") for name in ("minutes", "gpus_per_trial")},
+        **{name: tuple(map(_size, has(f"space.{name}", "a list of sizes"))) for name in SIZES},
+        **{name: may(f"budget.{name}", "a count") for name in BUDGET},
+        **{name: getattr(recipe, name) for name in RECIPE},
+    }
+
+
+def refuse_changes(name: str, made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises NasError for options with which this would be another run, called as they were given."""
+    changed = {
+        option: value
+        for option, value in given.items()
+        if option in IDENTITY and not _same(option, value, made[option])
+    }
+    if changed:
+        raise _changed(name, changed, made)
+
+
+def _size(value: Any) -> Any:
+    """One for all axes, or one for each."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _same(option: str, value: Any, made: Any) -> bool:
+    if option == "objective":
+        return parse_objectives(value) == parse_objectives(made)
+    if option == "space" and value.endswith(".py"):  # what it declares is compared, wherever it stands
+        return bool(made.endswith(".py"))
+    return bool(value == made)
+
+
+def _changed(name: str, changed: Mapping[str, Any], made: Mapping[str, Any]) -> NasError:
+    first, *more = changed
+    told = f"{_words(first, changed[first])}, run {name!r} was made with {_value(first, made[first])}"
+    told += "".join(f"; {_words(each, changed[each])}, not {_value(each, made[each])}" for each in more)
+    return NasError(f"{told}: choose another --run")
+
+
+def _words(option: str, value: Any) -> str:
+    return _value(option, value) if option == "prune" else f"--{option.replace('_', '-')} is {_value(option, value)}"
+
+
+def _value(option: str, value: Any) -> str:
+    if option == "prune":
+        return "--prune" if value else "--no-prune"
+    if isinstance(value, tuple):
+        return ",".join("x".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in value) or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
