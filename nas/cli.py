@@ -278,6 +278,10 @@ def _introduce(session: Session, as_json: bool) -> None:
         f"space {session.space.space.name}: {count(session.space.count())} architectures of {least:,} to {most:,} "
         f"parameters; about {100 * session.share():.3g}% of them have {session.budget}"
     )
+    if wider := session.widening:
+        say(f"that default budget is a tiny part of the space: {wider}")
+    for note in session.space.primes():
+        say(note)
     say(
         f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation "
         f"{dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
@@ -418,6 +422,8 @@ def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
             print(f"forms: {', '.join(space.space.forms)}")
         for size, choices in space.sizes.items():
             print(f"{size}: {', '.join(map(str, choices))}")
+        for note in space.primes():
+            print(note)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 from random import Random
+from statistics import quantiles
 from typing import Any
 
 from einmix import Architecture, Linear, PatternError
@@ -51,6 +52,19 @@ CPU_IMAGES = 10_000
 
 SEEDS, FEW_SEEDS = 5, 3
 """Seeds of the finals, and those where a training takes long."""
+
+LITTLE, ENOUGH = 0.001, 0.1
+"""A share of the space that a default budget should not fall below, and one at which it is wide enough."""
+
+WIDER = (
+    ("max_params",),
+    ("max_macs",),
+    ("min_params",),
+    ("max_params", "min_params"),
+    ("max_params", "max_macs"),
+    ("max_params", "min_params", "max_macs"),
+)
+"""Options that widen a budget together, in the order in which they are tried."""
 
 MAY_DIFFER = (
     "trials",
@@ -209,6 +223,32 @@ class Session:
         """The estimated share of the space that is within the budget."""
         return self.space.share(self.budget, Random(self.options.seed))
 
+    @property
+    def widening(self) -> str:
+        """The options that would widen a default budget which leaves next to nothing of the space; else empty.
+
+        Of the options that were not given the first that leave a tenth, else those that leave most.
+        """
+        if (share := self.share()) >= LITTLE:
+            return ""
+        drawn = self.space.costs(Random(self.options.seed), 200)
+        params, macs = zip(*drawn, strict=True)
+        most = {"max_params": params, "max_macs": macs}
+        limits = {name: quantiles(costs, n=4, method="inclusive")[-1] for name, costs in most.items()}
+        limits["min_params"] = quantiles(params, n=4, method="inclusive")[0]
+        best = ""
+        for names in WIDER:
+            wider = {name: round(limits[name]) for name in names}
+            if all(getattr(self.options, name) is None for name in names) and share < ENOUGH:
+                with suppress(SpaceError, NasError):
+                    budget = _band(self.space, replace(self.options, **wider))
+                    found = sum(budget.admits(*costs) for costs in drawn) / len(drawn)
+                    if found > max(2 * share, LITTLE):
+                        share = found
+                        best = " ".join(f"--{name.replace('_', '-')} {limit}" for name, limit in wider.items())
+                        best += f" leaves about {100 * share:.2g}%"
+        return best
+
     def open_run(self) -> Run:
         """The run directory, locked for this search."""
         run = Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
@@ -355,6 +395,15 @@ def budget_band(space: SearchSpace, options: Options) -> Budget:
     The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
     multiply-accumulates (to twice its own). A band that would be empty gives way below. Raises SpaceError.
     """
+    budget = _band(space, options)
+    if options.min_params is None and not _possible(space, budget):
+        budget = replace(budget, min_params=0)
+    space.check(budget)
+    return budget
+
+
+def _band(space: SearchSpace, options: Options) -> Budget:
+    """The band, be it empty or not."""
     reference = space.references(space.middle)["full token mixing"]
     least, most, fewest, _ = space.bounds()
     max_params, max_macs = options.max_params, options.max_macs
@@ -365,11 +414,7 @@ def budget_band(space: SearchSpace, options: Options) -> Budget:
     if min_params is None:
         assert max_params is not None
         min_params = min(max_params, most) // BAND
-        if not _possible(space, Budget(min_params, max_params, max_macs)):
-            min_params = 0
-    budget = Budget(min_params, max_params, max_macs)
-    space.check(budget)
-    return budget
+    return Budget(min_params, max_params, max_macs)
 
 
 def families(space: SearchSpace) -> dict[str, dict[str, str]]:

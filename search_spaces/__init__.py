@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import difflib
 import runpy
+import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from search_spaces import grouped, local, macro, mixed, per_channel, roles, subgrid
@@ -44,7 +46,8 @@ def _from_file(path: Path) -> Space:
     if not path.is_file():
         raise SpaceError(f"cannot read space {str(path)!r}: there is no such file")
     try:
-        space = runpy.run_path(str(path)).get("SPACE")
+        with redirect_stdout(sys.stderr):  # what it prints is none of a command's answer
+            space = runpy.run_path(str(path)).get("SPACE")
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f", line {lines[-1]}" if lines else ""

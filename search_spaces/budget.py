@@ -80,12 +80,20 @@ class Proposals:
 
     def draw(self, rng: Random) -> tuple[Macro, list[Any]] | None:
         """A network within the budget; None stands for one that was rejected."""
+        macro, kinds, costs = self._any(rng)
+        return (macro, kinds) if self._budget.admits(*costs) else None
+
+    def costs(self, rng: Random) -> tuple[int, int]:
+        """Parameters and multiply-accumulates of a network, be it within the budget or not."""
+        return self._any(rng)[-1]
+
+    def _any(self, rng: Random) -> tuple[Macro, list[Any], tuple[int, int]]:
         macro = self._macros.draw(rng)
         chosen = self._of(macro).draw(rng)
         params, macs = self._networks[macro].base
         for each in chosen:
             params, macs = params + each.params, macs + each.macs
-        return (macro, [each.kind for each in chosen]) if self._budget.admits(params, macs) else None
+        return macro, [each.kind for each in chosen], (params, macs)
 
 
 class _Sequences:

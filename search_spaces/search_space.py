@@ -118,6 +118,33 @@ class SearchSpace:
         hits = sum(proposals.draw(rng) is not None for _ in range(tries if proposals.total else 0))
         return hits * int(proposals.total) / (tries * max(self.count(), 1))
 
+    def costs(self, rng: Random, number: int) -> list[tuple[int, int]]:
+        """Parameters and multiply-accumulates of so many architectures, drawn uniformly whatever the weights."""
+        proposals = self._proposals(Budget(), weighted=False)
+        return [proposals.costs(rng) for _ in range(number if proposals.total else 0)]
+
+    def primes(self) -> list[str]:
+        """Sizes that are mixed as a whole or not at all, since no patch leaves them a divisor, and what would help.
+
+        >>> from search_spaces import load
+        >>> print(*load("local").on({"t": 31}, channels=1, classes=2, width=(8,)).primes())
+        axis t=31 has no divisors but 1 and itself, so all of it is mixed or nothing: resized to 28 or 32 it has parts
+        """
+        found, reason = [], "has no divisors but 1 and itself, so all of it"
+        for axis, n in self.shape.items():
+            each = [sides(self.shape, patch)[axis] for patch in self.sizes["patch"]]
+            if max(n // side for side in each) > 3 and all(len(divisors(n // side)) <= 2 for side in each):
+                less, more = _multiples(n, 4 * min(each))
+                behind = f" in patches of {min(each)}" * (min(each) > 1)
+                found.append(
+                    f"axis {axis}={n}{behind} {reason} is mixed or nothing: resized to {less}{more} it has parts"
+                )
+        for width in self.sizes["width"]:
+            if width > 3 and len(divisors(width)) == 2:
+                less, more = _multiples(width, 4)
+                found.append(f"width {width} {reason} is grouped or nothing: --width {less}{more} has groups")
+        return found
+
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture once, lazily."""
         for macro in self.macros:
@@ -217,6 +244,12 @@ class SearchSpace:
 def _middle(sizes: Sequence[Any]) -> Any:
     """The middle one of numbers in their order, the first of words."""
     return sorted(sizes)[(len(sizes) - 1) // 2] if isinstance(sizes[0], int) else sizes[0]
+
+
+def _multiples(n: int, of: int) -> tuple[str, str]:
+    """The multiples of a number around another one, in words; none below the first."""
+    below = n // of * of
+    return f"{below} or " * (below > 0), str(below + of)
 
 
 def _nearest_root(n: int) -> int:

@@ -267,6 +267,62 @@ def test_a_space_of_the_users_own(nas, stubbed, tmp_path):
     one_line(nas(f"{search} --run {run.name}"), r"was made with space\.families\.patches\.c='g\*', not 's\*'")
 
 
+WIDE = """
+from search_spaces import Family, Space
+print("a word of the space's own")
+SPACE = Space("wide", "", (Family("any", "*", "s*|g*"),), width=(64, 512), depth=(2, 6), patch=(1,))
+"""
+
+
+def test_what_a_space_file_prints_is_no_answer(nas, tmp_path):
+    (tmp_path / "wide.py").write_text(WIDE)
+    for line in ("spaces wide.py", "search --space wide.py --dry-run --trials 2 --strategy random"):
+        done = nas(f"{line} --json")
+        assert done.status == 0 and len(done.rows) in (1, 2) and "a word of the space's own\n" in done.err
+        assert "a word" not in nas(line).out
+
+
+def share(text: str) -> float:
+    return float(re.search(r"about ([0-9.e-]+)% of them have", text)[1])
+
+
+@pytest.mark.parametrize(("limits", "flags"), [("", "max_params"), ("--max-params 200000000", "min_params")])
+def test_a_default_budget_that_leaves_little_names_what_widens_it(limits, flags, nas, tmp_path):
+    """And typed as it says, it does."""
+    (tmp_path / "wide.py").write_text(WIDE)
+    line = f"search --space wide.py --dry-run --trials 1 --strategy random {limits}"
+    before = nas(line).out
+    found = re.search(r"\nthat default budget is a tiny part of the space: (--.*) leaves about ([0-9.]+)%\n", before)
+    assert share(before) < 0.1 and found, before
+    assert flags.replace("_", "-") in found[1]
+    after = nas(f"{line} {found[1]}").out
+    assert share(after) > 10 and abs(share(after) - float(found[2])) < 15 and "tiny part" not in after
+    assert "tiny part" in nas(f"{line} --json").err
+
+
+def test_a_budget_that_leaves_enough_or_was_asked_for_says_nothing(nas, tmp_path):
+    assert "tiny part" not in nas("search --space local --dry-run --trials 1").out
+    (tmp_path / "wide.py").write_text(WIDE)
+    asked = "--max-params 60000 --min-params 1000 --max-macs 100000000"
+    text = nas(f"search --space wide.py --dry-run --trials 1 --strategy random {asked}").out
+    assert share(text) < 0.1 and "tiny part" not in text
+
+
+def test_sizes_that_are_primes_say_what_would_help(nas, tmp_path):
+    save(tmp_path / "odd.npz", np.random.default_rng(0).random((40, 31, 58), np.float32), LABELS)
+    prime = "has no divisors but 1 and itself, so all of it is"
+    lines = [
+        f"axis h=31 {prime} mixed or nothing: resized to 28 or 32 it has parts",
+        f"width 13 {prime} grouped or nothing: --width 12 or 16 has groups",
+    ]
+    for command in ("spaces local", "search --space local --dry-run --trials 1"):
+        text = nas(f"{command} --data odd.npz --width 13,16").out
+        assert all(f"\n{line}\n" in text for line in lines) and "width 16" not in text and "axis w" not in text
+    text = nas("spaces local --data odd.npz --patch 1x2").out
+    assert f"axis w=58 in patches of 2 {prime} mixed or nothing: resized to 56 or 64 it has parts" in text
+    assert "no divisors" not in nas("spaces local").out
+
+
 def test_a_search_prints_its_ranking_and_what_to_do_next(nas, stubbed, tmp_path):
     done = nas(SEARCH)
     assert done.status == 0
