@@ -77,7 +77,7 @@ class Reach:
 
     def along(self, axis: str) -> Matrix:
         """Which positions of this axis reach which, whatever happens on the others (outputs x inputs)."""
-        return reduce(np.logical_or, (dict(term)[axis] for term in self.terms))
+        return reduce(np.logical_or, (dict(term)[axis] & _connects(term) for term in self.terms))
 
     @property
     def density(self) -> float:
@@ -95,6 +95,11 @@ def _matrix(mixer: Mixer, axis: str) -> Matrix:
     matrix = np.zeros((mixer.outputs[axis], mixer.inputs[axis]), dtype=bool)
     matrix[rows, columns] = True
     return matrix
+
+
+def _connects(term: Term) -> bool:
+    """Whether a term connects anything: it is a product, and where one axis has nothing all have (no channels move)."""
+    return all(matrix.any() for _, matrix in term)
 
 
 def _connected(terms: tuple[Term, ...]) -> int:

@@ -15,7 +15,7 @@ from einops.layers.torch import EinMix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einmix import Architecture, Mixer, PatternError, build, sample_mixer, source
+from einmix import Architecture, Mix, Mixer, Norm, PatternError, Residual, Stage, build, sample_mixer, source
 from einmix.architecture import MAX_BLOCKS
 
 EMBED = "h=s4.m2:1 w=s4.m2:1 c=m1:6 +b"
@@ -136,6 +136,25 @@ def test_redundancies_in_words() -> None:
         "h=s4 w=s4 c=g6 +b is redundant before h=s4 w=s4 c=m6:24 +b",
         "h=s4 w=s4 c=g6 is redundant after h=s4 w=s4 c=m24:6 +b",
     )
+
+
+def test_an_axis_counts_as_missed_as_long_as_the_last_blocks_have_it() -> None:
+    """The second of two stages merges rows: where none are left nobody misses them, where two are left one does."""
+    nothing = algebra.network("h=s4.m2:1 w=s4.m2:1 c=m1:6", (algebra.nodes("h=s4 w=m4 c=s6"),))
+    for merge, left, missed in (("h=m4:1 w=s4", "h=s1 w=s4", ()), ("h=s2.m2:1 w=s4", "h=s2 w=s4", ("h",))):
+        second = algebra.network(f"{merge} c=m6", (algebra.nodes(f"{left} c=g6"),)).stages[0]
+        assert Architecture(nothing.inputs, (*nothing.stages, second), 3).untouched() == missed
+
+
+def test_embeddings_are_not_held_against_what_follows_them() -> None:
+    """Nor are their own layers: an affine layer before the blocks is nobody's neighbour in a branch."""
+    affine, linear = algebra.nodes("h=s4 w=s4 c=g6 +b", "h=s4 w=s4 c=m6 +b")
+    embed = Mix(Mixer.parse("h=s4 w=s4 c=m1:6"))
+    inputs = (("h", 4), ("w", 4), ("c", 1))
+    blocks = ((Residual((Norm(), linear)),),)
+    assert Architecture(inputs, (Stage((embed, affine, linear), blocks),), 3).redundancies() == ()
+    inside = Architecture(inputs, (Stage((embed,), ((affine, linear),)),), 3).redundancies()
+    assert inside == ("h=s4 w=s4 c=g6 +b is redundant before h=s4 w=s4 c=m6 +b",)
 
 
 def test_nothing_is_redundant_across_a_sum_or_something_not_linear() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from einmix import Factor, FactorSet, Mixer, PatternError, describe, enumerate_mixers, redundant, sample_mixer
 from einmix.factors import divisors
 from einmix.mixer import MAX_SIZE
+from einmix.words import title
 
 
 def axis(text: str) -> Mixer:
@@ -585,6 +586,44 @@ def test_a_bias_is_there_or_not(bias: Any) -> None:
 )
 def test_words(text: str, words: str) -> None:
     assert describe(Mixer.parse(text)) == words
+
+
+CHANNELS_IN_WORDS = [
+    ("s12", "weights shared by all channels"),
+    ("g12", "weights per channel"),
+    ("g3.s4", "weights per group of 4 channels"),
+    ("s3.g4", "4 kinds of channels in turn, weights per kind"),
+    ("m12", "all channels mixed"),
+    ("s3.m4", "channels mixed within segments of 4, alike in each"),
+    ("m3.s4", "channels mixed in steps of 4, 3 at a time, alike in each"),
+    ("g3.m4", "channels mixed within groups of 4, weights per group"),
+    ("m3.g4", "channels mixed in steps of 4, 3 at a time, weights per step"),
+    ("s2.g2.m3", "channels as s2.g2.m3"),
+]
+
+
+@pytest.mark.parametrize(("channels", "words"), CHANNELS_IN_WORDS)
+def test_words_for_channels(channels: str, words: str) -> None:
+    assert describe(Mixer.parse(f"h=s5 w=s7 c={channels}")) == f"position by position, {words}"
+
+
+@pytest.mark.parametrize(
+    ("positions", "name", "words"),
+    [
+        ("h=m3.s4 w=m2.s5", "subgrid", "a 3 x 2 subgrid in steps of 4 x 5"),
+        ("h=s3.m4 w=s2.m5", "local", "within patches of 4 x 5"),
+        ("h=m3 w=m4", "everywhere", "all positions"),
+        ("h=m3 w=s4", "along_h", "h mixed, w apart"),
+        ("h=s3 w=m4", "along_w", "h apart, w mixed"),
+        ("h=m3.s4 w=s2.m5", "along_h_w", "h mixed in steps of 4, w mixed within 5"),
+        ("h=g3 w=m4", "along_w", "h apart with weights for each, w mixed"),
+        ("h=s3 w=s4", "in_place", "position by position"),
+        ("h=m3.s4 w=s1", "along_h", "h mixed in steps of 4, w alone"),
+    ],
+)
+def test_names_and_words_for_positions(positions: str, name: str, words: str) -> None:
+    mixer = Mixer.parse(f"{positions} c=g2")
+    assert title(mixer) == name and describe(mixer) == f"{words}, weights per channel"
 
 
 @given(algebra.mixers())

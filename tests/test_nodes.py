@@ -223,6 +223,41 @@ def test_reach_is_where_derivatives_are(name: str) -> None:
         assert any(f"weights {wave}" in name for wave in FOURIER) or np.array_equal(found, reach)
 
 
+@EVERY
+def test_what_is_touched_is_what_reach_says(name: str) -> None:
+    """But for norms and reweighted branches, which move means and scales alone."""
+    nodes, grid = CASES[name]
+    part = network(nodes, grid).parts[1]
+    found = [each.node for step in part.steps for each in step.walk()]
+    if any(isinstance(node, (Norm, Reweight)) for node in found):
+        return
+    reach = reach_of(part.steps, part.before)
+    touched = frozenset[str]().union(*(step.touched for step in part.steps)) - {"c"}
+    moved = {axis for axis, n in grid.items() if not np.array_equal(reach.along(axis), np.eye(n, dtype=bool))}
+    back = any(isinstance(node, (Conv, Unfold, Wrap)) for node in found)  # windows of one, and there and back again
+    assert moved <= touched if back else moved == touched
+
+
+@pytest.mark.parametrize(
+    ("node", "touched"),
+    [
+        (Shift((("h", 1), ("w", 0))), {"h"}),
+        (Shift((("w", 0), ("h", 0))), set()),
+        (Shift((("h", 0), ("w", -1), ("h", 0), ("h", 0), ("h", 1)), groups="runs"), {"w"}),  # five groups of four
+        (Conv(1), set()),
+        (Conv(2), {"h", "w"}),
+        (Unfold(1), set()),
+        (Unfold(2), {"h", "w"}),
+        (Dynamic("w", 2), {"w"}),
+        (Wrap("h", 1, 6), {"h"}),
+        (Shuffle(2), {"c"}),
+    ],
+    ids=str,
+)
+def test_touched(node: Node, touched: set[str]) -> None:
+    assert steps((node,), IMAGE | {"c": WIDTH})[0].touched == touched
+
+
 def test_ids_tell_all_of_them_apart() -> None:
     assert len({network(nodes).id for nodes in cases(IMAGE).values()}) == len(cases(IMAGE)) - 0
 
@@ -883,6 +918,13 @@ def test_shuffled_channels_are_those_of_torch(groups: int) -> None:
 def test_norms_of_positions_are_those_of_torch(node: Norm, theirs: nn.Module) -> None:
     net, x = layers(node).double(), features()
     torch.testing.assert_close(net(x), theirs.double()(x.movedim(-1, 1)).movedim(1, -1))
+
+
+def test_a_norm_has_the_epsilon_that_it_says() -> None:
+    for form, kind in (("layer", nn.LayerNorm), ("batch", nn.BatchNorm2d), ("group", nn.GroupNorm)):
+        for eps in (1e-5, 1e-6, 1e-3):
+            (norm,) = (layer for layer in layers(Norm(form, eps)).modules() if isinstance(layer, kind))
+            assert norm.eps == eps
 
 
 def test_whole_examples_are_dropped() -> None:
