@@ -131,7 +131,7 @@ class _Writer:
             inside = [row for each in layers for row in (_side_by_side(each) if part.role != "head" else each)]
             if part.role == "embed":
                 rows += [f"# {_embedding_words(part)}", *inside]
-            elif times == 1 or part.role == "head":
+            elif times == 1 or part.role == "head" or not inside:
                 rows += inside
             elif alone and len(inside) == 1:
                 rows.append(f"*({inside[0][:-1]} for _ in range({times})),")
@@ -167,7 +167,7 @@ def _side_by_side(rows: list[str]) -> list[str]:
     """The layers of a block on one line, where each needs only one and they fit."""
     line = " ".join(rows)
     one = all(row.endswith("),") and not row.startswith(("#", " ")) and "(" in row for row in rows)
-    return [line] if one and len(line) <= WIDTH - 12 else rows
+    return [line] if rows and one and len(line) <= WIDTH - 12 else rows
 
 
 def _alike(group: dict[Call, Step]) -> list[dict[Call, Step]]:
