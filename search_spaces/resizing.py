@@ -9,14 +9,37 @@ from itertools import groupby
 from math import prod
 from typing import NoReturn
 
-from einmix import Architecture, Block, Conv, Factor, Linear, Mix, Mixer, Node, PatternError, Sequence, Stage
+from einmix import (
+    Activation,
+    Architecture,
+    Block,
+    Conv,
+    Drop,
+    Dynamic,
+    Factor,
+    Linear,
+    Mix,
+    Mixer,
+    Node,
+    Norm,
+    PatternError,
+    Sequence,
+    Shift,
+    Shuffle,
+    Stage,
+    Unfold,
+    Wrap,
+)
 from einmix.architecture import Part
 from einmix.factors import Factors
-from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, steps
+from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, missing, steps
 from search_spaces.errors import SpaceError
 from search_spaces.moves import stretches
 from search_spaces.zoo.member import Inputs
 from search_spaces.zoo.parts import Patch, merged, patch_from, patches
+
+KEPT = {Linear, Conv, Norm, Activation, Drop, Shift, Shuffle, Unfold, Wrap, Dynamic}
+"""Layers that are what they are at every size; of the first two those without channels of their own."""
 
 
 def patch_of(arch: Architecture) -> Patch:
@@ -145,6 +168,8 @@ class _Resizing:
             return replace(node, mixer=self._mixer(node.mixer, sizes))
         if isinstance(node, (Linear, Conv)) and node.out:
             return replace(node, out=self._whole(node.out))
+        if type(node) not in KEPT:
+            raise missing(node, "resizing")
         return node
 
     def _mixer(self, mixer: Mixer, sizes: Sizes) -> Mixer:

@@ -56,6 +56,10 @@ from einmix.helpers import HELPERS
 from einmix.layers import FastMix
 from einmix.nodes import MAX_DEPTH, Leaf, Tree, steps
 from einmix.notation import from_value, to_value
+from einmix.words import IDEAS, job
+from search_spaces.errors import SpaceError
+from search_spaces.resizing import resized
+from search_spaces.zoo.member import Inputs
 from search_spaces.zoo.parts import mixer
 
 LINE, IMAGE, VOLUME = {"t": 6}, {"h": 4, "w": 3}, {"d": 2, "h": 4, "w": 2}
@@ -533,6 +537,7 @@ def fake(*without: str) -> Any:
     return Fake()
 
 
+MIX = Mix(Mixer.parse("h=s4 c=m4"))
 ASKED: dict[str, Callable[[Architecture], object]] = {
     "cost": lambda arch: arch.params,
     "touched": lambda arch: arch.untouched(),
@@ -540,6 +545,7 @@ ASKED: dict[str, Callable[[Architecture], object]] = {
     "emit": source,
     "text": lambda arch: arch.id,
     "mixer": lambda arch: arch.redundancies(),
+    "words": lambda arch: job(arch.parts[1].steps[0]),
 }
 
 
@@ -552,11 +558,19 @@ def test_a_kind_of_node_without_a_rule_is_refused_by_name(name: str, monkeypatch
         node = fake(*[name] * (name in ("through", "cost", "touched")))
     words = f"Fake is no kind of node with a rule for {name!r} (write the rule)"
     with pytest.raises(PatternError) as error:
-        arch = Architecture((("h", 4), ("c", 4)), (Stage((Linear(4),), ((node, Linear(4)),)),), 3)
+        arch = Architecture((("h", 4), ("c", 4)), (Stage((MIX,), ((node, Linear(4)),)),), 3)
         ASKED[name](arch)
     assert error.value.summary == words
     with pytest.raises(PatternError, match="'fake' is no node"):
         from_value("fake")
+
+
+def test_nobody_knows_how_an_unknown_node_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = fake()
+    monkeypatch.setattr("einmix.notation.Leaf", Leaf | type(node))
+    arch = Architecture((("h", 4), ("c", 4)), (Stage((MIX,), ((node,),)),), 3)
+    with pytest.raises(SpaceError, match="Fake is no kind of node with a rule for 'resizing'"):
+        resized(arch, Inputs({"h": 4}, 4, 3), patch=1, width=8, depth=1)
 
 
 def test_every_kind_of_node_has_every_rule() -> None:
@@ -564,7 +578,7 @@ def test_every_kind_of_node_has_every_rule() -> None:
         assert all(hasattr(kind, name) for name in ("through", "touched", "cost", "text"))
     for kind in get_args(Tree):
         assert all(hasattr(kind, name) for name in ("enter", "leave", "touched", "cost", "text"))
-    assert set(emit.RULES) == set(flow.RULES) == {*get_args(Leaf), *get_args(Tree)}
+    assert set(emit.RULES) == set(flow.RULES) == set(IDEAS) == {*get_args(Leaf), *get_args(Tree)}
 
 
 def nested(depth: int) -> Sequence:

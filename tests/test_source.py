@@ -558,6 +558,14 @@ def test_the_text_makes_the_layers_of_the_nodes_one_by_one(seed: int) -> None:
     assert torch.equal(net(images(arch)), plain(images(arch)))
 
 
+def test_a_branch_that_holds_one_mixer_twice_has_two() -> None:
+    """Not one that is passed to its function and used in two places, with its weights."""
+    alike = [algebra.nodes(*[f"h={h} w={w} c=g4", "gelu"] * 2) for h, w in (("m2", "s4"), ("s2", "m4"))]
+    arch = algebra.network("h=s2 w=s4 c=m1:4", *[(branch,) for branch in alike])
+    assert sum(p.numel() for p in build(arch).parameters()) == arch.params
+    assert str(build(arch)) == str(plainly(arch))
+
+
 LOOPS: dict[str, Block] = {
     "a sum": (Sum(((Linear(4),), ())),),
     "channels first": (Norm("group"),),
