@@ -167,6 +167,9 @@ def search(
             "(default: in the run)."
         ),
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again even what has failed twice; once it is tried anyhow.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, train nothing.")] = False,
     log: Log = "",
     as_json: AsJson = False,
@@ -217,6 +220,7 @@ def search(
         "ray": ray,
         "gpus_per_trial": gpus_per_trial,
         "run": run,
+        "retry_failed": retry_failed,
         "log": _names(log),
         "runs_dir": runs_dir,
         "data_dir": data_dir,

@@ -107,7 +107,7 @@ class Compared:
     """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
 
     `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
-    is that of the found network's test accuracy to this one's.
+    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Compared:
     lr: float | None
     ms: float | None = None
     difference: Gain | None = None
+    undecided: str = ""
 
     @property
     def accuracies(self) -> dict[int, float]:
@@ -344,9 +345,11 @@ class Comparison:
             "tune", 0, kind=kind_on(self.device), later=len(missing) * self.recipe.epochs / self.tuning_epochs
         )
         rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
+        results: dict[Key, Result] = {}
         while True:
             jobs = self._jobs("tune", rates, [self._split + FIRST_SEEDS["tune"]], self.tuning_epochs)
-            results = train_missing(jobs, run, self._executor, watcher, status)
+            jobs = [(job, architecture) for job, architecture in jobs if job.key not in results]
+            results |= train_missing(jobs, run, self._executor, watcher, status)
             tuned = {name: _of(each, results) for name, each in self.networks.items()}
             more = {name: lr for name in self.networks if (lr := self._next_rate(tuned[name])) is not None}
             if not more:
@@ -390,15 +393,18 @@ class Comparison:
         """The same with latencies and differences."""
         alive = [each.architecture for each in compared if each.accuracies]
         ms = latencies(run, alive, self.conditions) if alive else {}
-        found = compared[0].accuracies
-        return [
-            replace(
-                each,
-                ms=ms.get(each.architecture.id),
-                difference=None if each.is_found else paired(found, each.accuracies, each.name),
-            )
-            for each in compared
-        ]
+        return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
+
+    def _paired(self, found: Compared, other: Compared) -> Compared:
+        """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""
+        if other.is_found:
+            return other
+        for each in (found, other):
+            if 0 < len(each.accuracies) < len(self.seeds):
+                lacks = f"{each.name} was tested with {len(each.accuracies)} of {len(self.seeds)} seeds"
+                return replace(other, undecided=f"{lacks}, and the same command tries the others again")
+        difference = paired(found.accuracies, other.accuracies, other.name)
+        return replace(other, difference=difference, undecided="" if difference else "no seed was tested of both")
 
 
 def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 from einmix import Architecture
 from nas.errors import NasError, counted, nearest, one_line
 from nas.files import open_plain, read_plain
-from nas.results import Result, file_name
+from nas.results import Result, file_name, latest
 from nas.runs import Run
 from nas.tables import mixers
 
@@ -48,6 +48,8 @@ SOON = 3.0
 
 WANDB_LINK = "debug-core.log"
 """A link that wandb makes in the folder of every run, to the log of its helper process; nothing goes on in there."""
+
+FAILED = "failed"
 
 Say = Callable[[str], object]
 
@@ -94,13 +96,22 @@ def _mlflow(run: Run, folder: Path) -> Iterator[Any]:
 
     before = os.environ.get("MLFLOW_TRACKING_URI")
     local = URL.create("sqlite", database=str(folder / "mlflow.db")).render_as_string()
-    callback = MLflowLoggerCallback(before or local, experiment_name=run.name, tags={"run_created": run.created})
+    own, order = f"tags.run_created = '{run.created}'", ["attributes.start_time DESC"]
+
+    class Anew(MLflowLoggerCallback):  # type: ignore[misc]
+        def log_trial_start(self, trial: Trial) -> None:
+            if f"{trial.name} {FAILED}" in _noted(folder, "mlflow"):
+                for earlier in client.search_runs(experiments, f"{own} and tags.trial_name = '{trial.name}'"):
+                    client.delete_run(earlier.info.run_id)
+            super().log_trial_start(trial)
+
+    callback = Anew(before or local, experiment_name=run.name, tags={"run_created": run.created})
     try:
         callback.setup()
         client, experiments = mlflow.MlflowClient(), [callback.mlflow_util.experiment_id]
-        own, order = f"tags.run_created = '{run.created}'", ["attributes.start_time DESC"]
         for last in client.search_runs(experiments, own, order_by=order, max_results=1):
-            if last.data.tags["trial_name"] not in _noted(folder, "mlflow"):  # a session ended while it logged this
+            logged = _noted_as(last.data.tags["trial_name"], last.data.params.get("state"))
+            if logged not in _noted(folder, "mlflow"):  # a session ended while it logged this
                 client.delete_run(last.info.run_id)
         yield callback
     finally:
@@ -222,7 +233,7 @@ def logging_to(names: Sequence[str], run: Run, say: Say) -> Iterator[None]:
             feed.put(result)
 
     with _telling(say):
-        for result in run.results():
+        for result in latest(run.results()):
             put(result)
         run.on_append = put
         try:
@@ -261,7 +272,8 @@ class _Feed:
 
     def put(self, result: Result) -> None:
         """Takes a training to be logged, if it is not."""
-        if trial_name(result) not in self._noted:
+        name = trial_name(result)
+        if name not in self._noted and _noted_as(name, result.state) not in self._noted:
             self._queue.put(result)
 
     def finish(self) -> None:
@@ -309,7 +321,7 @@ class _Feed:
         callback.log_trial_end(trial, failed=result.state == "failed")
         note = open_plain(_note(self.folder, self.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         with os.fdopen(note, "w") as file:
-            file.write(f"{trial.name}\n")
+            file.write(f"{_noted_as(trial.name, result.state)}\n")
 
     def _give_up(self, why: str) -> None:
         if not self._stopped.is_set():
@@ -333,6 +345,11 @@ def _note(folder: Path, name: str) -> Path:
 def _noted(folder: Path, name: str) -> set[str]:
     note = _note(folder, name)
     return set(read_plain(note).decode().splitlines()) if note.exists() else set()
+
+
+def _noted_as(name: str, state: str | None) -> str:
+    """How a logged training is noted; what failed may be tried again, and is logged again then."""
+    return f"{name} {FAILED}" if state == FAILED else name
 
 
 def trial_name(result: Result) -> str:

@@ -60,6 +60,7 @@ class Options:
     ray: str | None = None
     gpus_per_trial: float | None = None
     run: str | None = None
+    retry_failed: bool = False
     log: tuple[str, ...] = ()
     runs_dir: Path = Path("runs")
     data_dir: Path = Path("data")

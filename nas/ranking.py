@@ -178,12 +178,19 @@ class Ranking:
 def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:
     """The results without those finals that cannot stand in one mean with the others: of another device or precision.
 
-    Those stay of which there are more; of as many, those that came last.
+    Those stay of which there are more; of as many, those that came last. One that failed may not say what it was on.
     """
     ended = [kind_of(result) for result in results if result.phase == "final" and result.state == "complete"]
     counts = Counter(reversed(ended))
     kept = max(counts, key=counts.__getitem__, default=None)
-    return [result for result in results if result.phase != "final" or kept is None or kind_of(result) == kept]
+    return [
+        result
+        for result in results
+        if result.phase != "final"
+        or kept is None
+        or kind_of(result) == kept
+        or (result.state == "failed" and "device" not in result.extra)
+    ]
 
 
 def _standing(found: list[Result], seeds: set[int]) -> Standing:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -220,6 +220,32 @@ class Run:
             return read_object(read_plain(path)) if path.exists() else None
         except (OSError, ValueError):
             return None
+
+    def note(self, name: str, line: dict[str, Any]) -> None:
+        """Adds a line to NAME.jsonl: what helps whoever goes on with the run, and is no loss when it is lost."""
+        with _telling(f"write {self.path / name}.jsonl"):
+            file = open_plain(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            try:
+                os.write(file, json.dumps(line).encode() + b"\n")
+            finally:
+                os.close(file)
+
+    def notes(self, name: str) -> list[dict[str, Any]]:
+        """What was noted in NAME.jsonl; lines that cannot be read, such as a torn one, are left out with a warning."""
+        path, found = self.path / f"{name}.jsonl", []
+        with _telling(f"read {path}"):
+            lines = (read_plain(path) if path.exists() else b"").split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                found += [read_object(line)] if line else []
+            except ValueError as error:
+                self._warn(f"{path}, line {number}: {error}: it is passed over")
+        return found
+
+    def renote(self, name: str, lines: Sequence[dict[str, Any]]) -> None:
+        """Has NAME.jsonl hold these lines alone."""
+        with _telling(f"write {self.path / name}.jsonl"):
+            write_whole(self.path / f"{name}.jsonl", b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def close(self) -> None:
         """Gives the run back to other writers."""

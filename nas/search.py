@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_right, insort
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import ceil
-from typing import Protocol
+from math import ceil, inf
+from typing import Any, Protocol
 
 from einmix import Architecture, PatternError
 from nas.errors import one_line
 from nas.executors import Executor
 from nas.objectives import Objective, Quality, merit, pareto_front, quality, spread
 from nas.ranking import search_order
-from nas.results import Result
+from nas.results import Result, latest, retriable, take
 from nas.runs import Run
 from nas.storage import Storage
 from nas.strategies import Strategy
@@ -24,6 +25,12 @@ from nas.trainings import Trainings
 from nas.trial import FIRST_SEEDS, RANKED, Job, Key, Kind, Phase, Score
 from nas.versions import versions
 from search_spaces import SearchSpace
+
+TRIES = 2
+"""So many times what fails is trained, once in each session."""
+
+PROPOSED = "proposed"
+"""The notes of a run (`Run.note`) with the architectures that were proposed: a line each, in their order."""
 
 POLL = 1.0
 """Seconds after which a waiting search looks up, so that a live display moves."""
@@ -34,6 +41,7 @@ class Plan:
     """How much is tried and how: `trials` architectures at `epochs` epochs, then `top` of them over `seeds` seeds.
 
     `start` are the ids of networks that are tried first, wherever they come from; `kind` is what all are trained on.
+    What failed in an earlier session is tried once more, with `retry_failed` however often it has.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
     search, not the finals.
     """
@@ -48,6 +56,7 @@ class Plan:
     eta: float = 2.0
     minutes: float | None = None
     start: tuple[str, ...] = ()
+    retry_failed: bool = False
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
     kind: Kind = ("cpu", "float32")
 
@@ -114,7 +123,8 @@ class Rungs:
 class Search:
     """One search over a run directory, which may hold the results of earlier sessions.
 
-    Everything that is known is rebuilt from results.jsonl; a training whose line is there is not repeated.
+    Everything that is known is rebuilt from results.jsonl; a training whose line is there is not repeated, unless it
+    failed. What was proposed and has no line comes first, in its order, for it may have been under way for long.
     `storage` is where the executor's trainer keeps trainings under way, if it does.
     """
 
@@ -130,17 +140,26 @@ class Search:
     ):
         self.space, self.strategy, self.executor, self.run, self.plan = space, strategy, executor, run, plan
         self.results: dict[Key, Result] = {}  # of the phases search and final
+        self._tries = inf if plan.retry_failed else TRIES
         self.exhausted = False
         self._rungs = Rungs(plan.eta, plan.quality)
         self._began = time.monotonic()
         past = run.results(validate=check_result)
         self.trainings = Trainings(executor, run, past, storage)
-        for result in past:
+        again = retriable(past, self._tries)
+        for result in latest(past):
+            if (result.phase, result.key) in again:
+                continue
             if result.phase == "search":
                 for score in result.scores:
                     if score.epoch in plan.rungs:
                         self._rungs.see(score)
             self._learn(result, Architecture.from_json(result.architecture))
+        failed = [vars(result) for result in latest(past) if (result.phase, result.state) == ("search", "failed")]
+        self._first = self._left_of([*run.notes(PROPOSED), *failed])
+        run.renote(PROPOSED, [_proposal(architecture) for architecture in self._first])
+        for architecture in self._first:
+            self.strategy.expect(architecture)
 
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
@@ -164,7 +183,7 @@ class Search:
         keys = {
             (architecture.id, self.plan.lr, seed, self.plan.epochs) for _, architecture in entries for seed in seeds
         }
-        results = of_a_kind(keys, self.run, status, watcher)
+        results = of_a_kind(keys, self.run, status, watcher, tries=self._tries)
         for seed in seeds:
             for label, architecture in entries:
                 if known := results.get((architecture.id, self.plan.lr, seed, self.plan.epochs)):
@@ -203,12 +222,32 @@ class Search:
         """Keeps the executor fed; a strategy that need not wait for results stays one job a worker ahead."""
         depth = self.executor.capacity * (2 if self.strategy.ahead else 1)
         while len(self.trainings) < depth and status.done + len(self.trainings) < status.total:
-            architecture = None if self._late() else self.strategy.ask()
+            architecture = None if self._late() else self._next()
             if architecture is None:
                 self.exhausted = not self._late()
                 status.total = status.done + len(self.trainings)
             else:
                 self._submit(architecture, "search", self.plan.seed, rungs=self.plan.rungs)
+
+    def _next(self) -> Architecture | None:
+        """What an earlier session has left, then what the strategy proposes, which is noted before it is trained."""
+        if self._first:
+            return self._first.popleft()
+        architecture = self.strategy.ask()
+        if architecture is not None:
+            self.run.note(PROPOSED, _proposal(architecture))
+        return architecture
+
+    def _left_of(self, proposals: Iterable[Mapping[str, Any]]) -> deque[Architecture]:
+        """The architectures of some proposals, as nobody has checked them, that this search has yet to train."""
+        done, left = {result.id for result in self._of("search")}, dict[str, Architecture]()
+        for proposal in proposals:
+            if str(proposal.get("id")) not in done:
+                with suppress(PatternError, ValueError):  # it may be lost: another one is tried in its place
+                    architecture = Architecture.from_json(take(dict(proposal), "architecture", "an object"))
+                    if architecture.id in self.plan.start or architecture in self.space:
+                        left[architecture.id] = architecture
+        return deque(architecture for id, architecture in left.items() if id not in done)
 
     def _late(self) -> bool:
         return self.plan.minutes is not None and time.monotonic() - self._began > self.plan.minutes * 60
@@ -257,14 +296,20 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
 
 
-def of_a_kind(wanted: Collection[Key], run: Run, status: Status, watcher: Watcher) -> dict[Key, Result]:
+def of_a_kind(
+    wanted: Collection[Key], run: Run, status: Status, watcher: Watcher, *, tries: float
+) -> dict[Key, Result]:
     """The results that a run has of those wanted in a phase and that can stand in one mean: of one kind.
 
+    What failed fewer than so many times is none of them.
     Where one device and precision has them all it is that, else what is trained on now; the watcher is told of others.
     """
     by_kind: dict[Kind, dict[Key, Result]] = defaultdict(dict, {status.kind: {}})
-    for result in run.results():
-        if result.phase == status.phase and result.key in wanted:
+    past = run.results()
+    again = retriable(past, tries)
+    for result in past:
+        left = result.state == "failed" and (result.phase, result.key) in again
+        if result.phase == status.phase and result.key in wanted and not left:
             by_kind[run.kind_of(result)][result.key] = result
     mine, *others = by_kind
     whole = [kind for kind in by_kind if len(by_kind[kind]) == len(set(wanted))]
@@ -292,6 +337,11 @@ def say_changes(run: Run, kind: Kind, watcher: Watcher) -> None:
     for other, times in others.items():
         which = "1 candidate was" if times == 1 else f"{times} candidates were"
         watcher.say(f"{which} trained on {' in '.join(other)}, others are on {' in '.join(kind)}: not quite comparable")
+
+
+def _proposal(architecture: Architecture) -> dict[str, Any]:
+    """What is noted of a proposal."""
+    return {"id": architecture.id, "architecture": json.loads(architecture.to_json())}
 
 
 def check_result(result: Result) -> None:

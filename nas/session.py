@@ -28,7 +28,7 @@ from nas.options import Options
 from nas.preprocessing import Preprocessing, ranges
 from nas.ranking import Ranking, Standing, of_one_kind, rank, ranked
 from nas.recipe import LARGE, Recipe
-from nas.results import Result, latest, take
+from nas.results import Result, take
 from nas.runs import Run
 from nas.scaling import NEAR, Target, nearest_member
 from nas.search import Plan, Search, Watcher, check_result, say_changes
@@ -125,6 +125,7 @@ class Session:
             objectives=self.objectives,
             start=tuple(architecture.id for architecture in self.first),
             kind=self.kind,
+            retry_failed=options.retry_failed,
         )
         strategy = make_strategy(
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
@@ -479,7 +480,7 @@ class OpenRun:
         run = Run.open(runs_dir, name)
         if "comparison" in run.settings:
             raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
-        return cls(run, latest(run.results(validate=check_result)))
+        return cls(run, run.results(validate=check_result))
 
     @cached_property
     def standings(self) -> list[Standing]:

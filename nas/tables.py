@@ -241,7 +241,7 @@ def verdict(found: str, other: Compared) -> str:
     """What a difference says, in words."""
     gained = other.difference
     if gained is None:
-        return f"{found} is not compared with {other.name}: no seed was tested of both"
+        return f"{found} is not compared with {other.name}: {other.undecided}"
     return _judged(found, gained)
 
 

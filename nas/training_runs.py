@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from einmix import Architecture
@@ -14,7 +15,7 @@ from nas.options import check_range
 from nas.ranking import Standing
 from nas.results import Result
 from nas.runs import Run
-from nas.search import Status, Watcher, make_job, of_a_kind, say_changes
+from nas.search import TRIES, Status, Watcher, make_job, of_a_kind, say_changes
 from nas.session import MAY_DIFFER, OpenRun, local_executor, worker_count
 from nas.storage import Storage
 from nas.trainings import Trainings
@@ -85,12 +86,14 @@ def train_missing(
 ) -> dict[Key, Result]:
     """The results of jobs of the status' phase, but for those that could not be brought to an end, which it says.
 
-    Those without a line in the run yet are trained.
+    Those without a line in the run yet are trained, and those that failed; at a learning rate to choose from once more
+    only, since to fail may be its answer.
     `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none. The
     status goes on counting what is trained.
     """
     past, storage = run.results(), run.storage()
-    known = of_a_kind({job.key for job, _ in wanted}, run, status, watcher)
+    tries = TRIES if status.phase == "tune" else inf
+    known = of_a_kind({job.key for job, _ in wanted}, run, status, watcher, tries=tries)
     new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
     if new:
         status.total = status.done + len(new)

@@ -46,7 +46,10 @@ def result_of(
 
 @dataclass(frozen=True)
 class Noting:
-    """Makes the stub trainer, with every start and end as a line in a file; `does` says by id what is not to learn."""
+    """Makes the stub trainer, with every start and end as a line in a file.
+
+    `does` says by id, or by id and seed as in "a1 3", what is not to learn.
+    """
 
     log: Path
     does: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +62,8 @@ class Noting:
 
     def train(self, job: Job, report: Report) -> Outcome:
         self._note("start", job)
-        todo = {"do": self.does.get(job.id, "learn"), "ms": self.ms, "times": self.deaths}
+        do = self.does.get(f"{job.id} {job.seed}") or self.does.get(job.id, "learn")
+        todo = {"do": do, "ms": self.ms, "times": self.deaths}
         todo["flag"] = f"{self.log}.{job.id}"
         outcome = train(replace(job, architecture=todo), report)
         outcome = replace(outcome, extra=outcome.extra | dict(self.extra))

@@ -286,6 +286,26 @@ def test_failed_trainings_are_told(prepared, tmp_path):
     json.dumps([comparison_json(each, compared[0]) for each in compared], allow_nan=False)
 
 
+def test_nobody_is_compared_with_the_survivors_among_its_seeds(prepared, tmp_path):
+    """What failed may be the worst; the same command tries it again."""
+    _, (found, mixer, _) = prepared(lrs=(0.005,))
+    mixer_id = mixer.architecture.id
+    _, compared = prepared(Trainer(tmp_path / "log2", {f"{mixer_id} 1003": "raise"}), lrs=(0.005,), seeds=4)
+    assert [each.difference and each.difference.n for each in compared] == [None, None, 4]
+    assert [len(each.accuracies) for each in compared] == [4, 3, 4]
+    assert verdict("a", compared[1]) == (
+        "a is not compared with mixer: mixer was tested with 3 of 4 seeds, and the same command tries the others again"
+    )
+    assert comparison_json(compared[1], compared[0])["difference"] is None
+    failing = Trainer(tmp_path / "log3", {f"{found.architecture.id} 1005": "raise"})
+    _, compared = prepared(failing, lrs=(0.005,), seeds=5)
+    assert [note.key for note in notes(tmp_path / "log3", "start")].count((mixer_id, 0.005, 1003, 3)) == 1
+    assert [each.difference for each in compared] == [None] * 3  # though the mixer has all of its seeds now
+    assert f"{found.name} was tested with 4 of 5 seeds" in verdict("a", compared[2])
+    _, compared = prepared(lrs=(0.005,), seeds=5)
+    assert [each.difference and each.difference.n for each in compared] == [None, 5, 5]
+
+
 REFUSED = [
     ({"match": "parms"}, "no --match 'parms': did you mean 'params'"),
     ({"against": ()}, "--against names nobody"),
@@ -323,7 +343,7 @@ VERDICTS = [
     (Gain("b", -0.002, 0.009, 3), "a cannot be told from b: -0.2 ± 0.9 points"),
     (Gain("b", 0.0, 0.0, 3), "a cannot be told from b: +0.0 ± 0.0 points"),
     (Gain("b", 0.02, None, 1), "a and b: +2.0 points on one seed, which says little (--seeds)"),
-    (None, "a is not compared with b: no seed was tested of both"),
+    (None, "a is not compared with b: nobody knows why"),
 ]
 
 
@@ -331,7 +351,10 @@ VERDICTS = [
 def test_a_difference_is_told_in_plain_words(gain, words):
     space = tiny()
     network = space.sample(Random(0))
-    assert verdict("a", Compared("b", network, False, (), (), 0.01, difference=gain)) == words
+    assert (
+        verdict("a", Compared("b", network, False, (), (), 0.01, difference=gain, undecided="nobody knows why"))
+        == words
+    )
 
 
 def test_a_best_learning_rate_at_the_end_is_known_as_such():

@@ -22,7 +22,7 @@ from nas import loggers
 from nas.errors import NasError
 from nas.executors import Serial
 from nas.loggers import CALM, LOGGERS, check, curve, logging_to, trial_name
-from nas.results import Result
+from nas.results import Result, latest
 from nas.runs import Run
 from nas.strategies import RandomSearch
 from search_spaces import Budget
@@ -176,7 +176,7 @@ def searching(tmp_path) -> Searching:
 
 
 def results(tmp_path: Path) -> list[Result]:
-    return Run.open(tmp_path, "x").results()
+    return latest(Run.open(tmp_path, "x").results())
 
 
 def all_logged_once(name: str, tmp_path: Path) -> None:
@@ -217,19 +217,20 @@ def test_every_training_is_logged_once(name, searching, tmp_path, monkeypatch):
     ready(name)
     searching(trials=2)
     proposals = RandomSearch(tiny(depth=(1, 2)), Budget(), 0)
-    fourth = [proposals.ask() for _ in range(4)][3]
+    third, fourth = [proposals.ask().id for _ in range(4)][2:]
     with monkeypatch.context() as patch:
         patch.setattr(loggers, "curve", torn_after(3))
-        (said,) = searching(name, trials=4, does={fourth.id: "raise"})
+        (said,) = searching(name, trials=4, does={third: "raise", fourth: "raise"})
     assert said == f"--log {name} is given up: no space left; the same command logs later what is missing"
     assert len(noted(name, tmp_path)) == 3 < len(results(tmp_path))
     for file in (tmp_path / "x" / "logs").rglob("events*"):
         file.rename(file.with_name("events.out.tfevents.1.earlier"))  # a second has passed
-    assert searching(name, trials=5) == []
+    assert searching(name, trials=5, does={fourth: "raise"}) == []  # the other one is tried again, and logged again
     note = tmp_path / "x" / "logs" / f"{name}.logged"
     note.write_text("".join(note.read_text().splitlines(keepends=True)[:-1]))
     assert searching(name) == []
-    assert "failed" in {result.state for result in results(tmp_path)}
+    states = {result.id: result.state for result in results(tmp_path) if result.phase == "search"}
+    assert (states[third], states[fourth]) == ("complete", "failed")
     all_logged_once(name, tmp_path)
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "x" / "logs").rglob("*")}
     assert searching(name) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import itertools
@@ -21,7 +22,7 @@ from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import accuracy
 
 from nas.errors import NasError
-from nas.executors import Executor, LocalWorkers, Serial
+from nas.executors import Done, Event, Executor, LocalWorkers, OnRung, Serial
 from nas.objectives import merit, parse_objectives
 from nas.progress import Quiet
 from nas.results import Result
@@ -29,8 +30,8 @@ from nas.runs import Run
 from nas.search import Plan, Rungs, Search, Status, check_result
 from nas.session import OpenRun, Options, Session
 from nas.session import rungs as rungs_of
-from nas.strategies import Exhaustive, RandomSearch
-from nas.trial import Score
+from nas.strategies import STRATEGIES, Exhaustive, RandomSearch, make_strategy
+from nas.trial import Job, Score
 from search_spaces import Budget, SearchSpace
 
 SPACE = tiny(depth=(1, 2))
@@ -195,8 +196,112 @@ def test_failures_are_kept_with_their_reasons_and_the_search_goes_on(searching, 
         assert "Traceback" in by_id[id].traceback
     assert Counter(result.state for result in by_id.values()) == {"failed": 5, "complete": 5}
     assert not {result.id for result in results(tmp_path, "final")} & set(does)
-    searching(plan(trials=10), does)
-    assert set(started(tmp_path).values()) == {1}  # what has failed is finished too
+
+
+def test_what_failed_is_tried_again_once_and_more_often_when_asked(searching, tmp_path):
+    one, *_, other = first_ids(6)
+    searching(plan(top=6), {one: "raise", other: "nan"})
+    for session, (wanted, does, tries) in enumerate(
+        [(plan(top=6), {one: "raise"}, 2), (plan(top=6), {}, 2), (plan(top=6, retry_failed=True), {}, 3)], start=2
+    ):
+        searching(wanted, does)
+        by_key = {result.key: result for result in results(tmp_path, "search")}
+        assert {result.id: result.state for result in by_key.values()} == {
+            id: "failed" if id == one and session < 4 else "complete" for id in first_ids(6)
+        }
+        assert started(tmp_path)[one, 0.01, 0, 3] == tries
+    assert {key for key, times in started(tmp_path).items() if times > 1} == {(one, 0.01, 0, 3), (other, 0.01, 0, 3)}
+    assert {result.id for result in results(tmp_path, "final") if not result.label} == set(first_ids(6))
+
+
+def test_a_finalist_whose_seeds_failed_is_no_winner_and_has_them_tried_again(searching, tmp_path):
+    best, second = sorted(first_ids(6), key=lambda id: -accuracy(id, 0))[:2]
+    searching(plan(seeds=3), {f"{best} {seed}": "raise" for seed in range(1, 10**4)})
+    seeds = sorted(result.seed for result in results(tmp_path, "final") if result.id == second)
+    (tmp_path / "x" / "results.jsonl").rename(tmp_path / "before")
+    lines = [json.loads(line) for line in (tmp_path / "before").read_text().splitlines()]
+    lucky = [line for line in lines if line["id"] == best and line["seed"] == seeds[0]]
+    assert [line["state"] for line in lucky] == ["failed"]
+    score = {"epoch": 3, "loss": 0.01, "accuracy": 1.0}
+    lucky[0] |= {"state": "complete", "scores": [score], "reason": "", "traceback": ""}  # one survives, and is the best
+    (tmp_path / "x" / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = [standing for standing in OpenRun.open(tmp_path, "x").standings if not standing.is_reference]
+    assert [standing.id for standing in found[:2]] == [second, best]
+    assert (found[1].n, found[1].accuracy, found[1].lacking) == (1, 1.0, tuple(seeds[1:]))
+    searching(plan(seeds=3))
+    again = {key: times for key, times in started(tmp_path).items() if times > 1}
+    assert again == {(best, 0.01, seed, 3): 2 for seed in seeds[1:]}
+    (standing,) = [standing for standing in OpenRun.open(tmp_path, "x").standings if standing.id == best]
+    assert (standing.n, standing.lacking, standing.failures) == (3, (), ())
+
+
+class Stopping(Serial):
+    """Three jobs under way in this process; somebody stops it when so many have ended."""
+
+    capacity = 3
+
+    def __init__(self, make: Noting, ends: int):
+        super().__init__(make)
+        self.ends, self.submitted = ends, list[str]()
+
+    def submit(self, number: int, job: Job) -> None:
+        self.submitted.append(job.id)
+        super().submit(number, job)
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        if not self.ends:
+            raise KeyboardInterrupt
+        events = super().wait(on_rung, timeout)
+        self.ends -= sum(isinstance(event, Done) for event in events)
+        return events
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_was_under_way_when_a_search_was_stopped_is_proposed_first(name, torn, tmp_path):
+    space, submitted = tiny("roles", depth=(1, 2)), []
+    for ends in (14, 1000):
+        strategy = make_strategy(name, space, Budget(), seed=0, objectives=parse_objectives("accuracy"))
+        with (
+            Run.create_or_open(tmp_path, "x", SETTINGS) as run,
+            Stopping(Noting(tmp_path / "log"), ends) as executor,
+            contextlib.suppress(KeyboardInterrupt),
+        ):
+            Search(space, strategy, executor, run, plan(trials=20)).explore(Quiet())
+        submitted.append(executor.submitted)
+        if ends == 14 and torn:  # the last line was being written
+            path = tmp_path / "x" / "proposed.jsonl"
+            path.write_bytes(path.read_bytes()[:-40])
+    left = submitted[0][14:]
+    assert len(left) in (3, 6)  # one job ahead of each worker where nothing is learnt from results
+    left = left[:-1] if torn else left
+    assert submitted[1][: len(left)] == left
+    ended = [result.id for result in results(tmp_path)]
+    assert len(ended) == len(set(ended)) == 20
+    assert set(submitted[0][:14]) <= set(ended) and set(started(tmp_path).values()) == {1}
+    noted = [json.loads(line)["id"] for line in (tmp_path / "x" / "proposed.jsonl").read_text().splitlines()]
+    assert noted[: len(left)] == left and set(noted) == set(submitted[1])
+
+
+def test_a_strange_proposal_is_passed_over(searching, tmp_path):
+    searching(plan(trials=2))
+    elsewhere = tiny("roles", {"t": 8}, patch=(1,)).sample(Random(0))
+    other = next(arch for arch in SPACE.enumerate() if arch.id not in first_ids(3))
+    strange = [
+        {},
+        {"architecture": 7},
+        {"architecture": json.loads(elsewhere.to_json())},
+        {"id": [], "architecture": {}},
+    ]
+    lines = [json.dumps(each) for each in strange] + [
+        "[]",
+        "{",
+        json.dumps({"architecture": json.loads(other.to_json())}),
+    ]
+    (tmp_path / "x" / "proposed.jsonl").write_text("\n".join(lines))
+    searching(plan(trials=4))
+    assert [result.id for result in results(tmp_path, "search")][:3] == [*first_ids(2), other.id]
+    assert len(results(tmp_path, "search")) == 4
 
 
 def test_when_everything_fails_the_search_ends_without_finals(searching, tmp_path):
