@@ -24,6 +24,7 @@ from nas.executors import Serial
 from nas.latency import Conditions, latencies, measure
 from nas.progress import Quiet
 from nas.ranking import Gain
+from nas.recipe import Recipe
 from nas.runs import Run
 from nas.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
 from nas.session import OpenRun, search
@@ -198,6 +199,29 @@ def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
         assert each.lr == best.lr
 
 
+@dataclass(frozen=True)
+class Sloping(Trainer):
+    """The larger the learning rate the better, or the worse; the fewer parameters the longer it takes."""
+
+    up: bool = True
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        outcome, better = Trainer.train(self, job, report), job.lr / (1 + job.lr)
+        score = Score(job.epochs, 0.5, better if self.up else 1 - better)
+        return replace(outcome, scores=(score,), seconds=1e6 / Architecture.from_json(job.architecture).params)
+
+
+@pytest.mark.parametrize(
+    ("up", "rates"), [(True, [0.005, 0.015, 0.045, 0.14, 0.42]), (False, [0.00019, 0.00057, 0.0017, 0.005, 0.015])]
+)
+def test_five_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up, rates, prepared, tmp_path):
+    _, compared = prepared(Sloping(tmp_path / "log", up=up))
+    assert [sorted(result.lr for result in each.tuned) for each in compared] == [rates] * 3
+    assert [(each.lr, each.at_edge) for each in compared] == [(rates[-1] if up else rates[0], True)] * 3
+    by_size = [each.architecture.id for each in sorted(compared, key=lambda each: each.architecture.params)]
+    assert [note.key[0] for note in notes(tmp_path / "log", "start")][-6:] == 2 * by_size
+
+
 def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
     for module in ("nas.compare", "nas.session"):
         monkeypatch.setattr(f"{module}.LARGE", 1_000)
@@ -255,7 +279,7 @@ def test_a_budget_scales_all_of_them(prepared):
     assert prepared(budget=near)[0].found == comparison.standing.architecture, "it is within a twentieth already"
 
 
-def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path):
+def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path, monkeypatch):
     x = np.random.default_rng(0).random((60, 16, 16), np.float32)
     np.savez(tmp_path / "larger.npz", x=x, y=np.arange(60) % 3)
     comparison, compared = prepared(data=str(tmp_path / "larger.npz"), patch=4)
@@ -263,7 +287,14 @@ def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path):
     assert found.inputs == (("h", 16), ("w", 16), ("c", 1)) and found.classes == 3
     assert found.mixers == comparison.standing.architecture.mixers  # on the same 4 x 4 patches
     assert "chosen on digits, other data" in " ".join(comparison_notes(comparison, compared))
-    assert comparison.recipe.epochs == 20 and comparison.recipe.lr == 5e-3
+    fitting = Recipe.for_dataset(comparison.dataset)
+    assert comparison.recipe.epochs == fitting.epochs == 20 and comparison.recipe.lr == 5e-3
+    monkeypatch.setattr(
+        Recipe, "for_dataset", lambda dataset: Recipe(11, 17, lr=1.0, weight_decay=1.0, augment="shift")
+    )
+    own = comparison.opened.recipe
+    elsewhere = Comparison(comparison.opened, comparison.comparing).recipe  # what is chosen stays, what fits is fitted
+    assert elsewhere == replace(own, epochs=11, batch=17, augment="shift") != own
     with pytest.raises(NasError, match="is for axes h w, not t"):
         prepared(data="mnist1d")
     _, compared = prepared(data="digits")  # its own
