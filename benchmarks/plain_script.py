@@ -8,7 +8,6 @@ It knows nothing of einmix, search_spaces or nas; `versus_plain.py` writes its i
 import argparse
 import json
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,6 @@ from einops.layers.torch import EinMix, Reduce
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
-
-warnings.filterwarnings("ignore", message="EinMix: weight has no dimensions")
 
 
 class Residual(nn.Module):
@@ -36,7 +33,7 @@ def network(candidate, classes):
     blocks = []
     for mixer in candidate["mixers"]:
         mix = EinMix(**mixer)
-        if set(mixer["weight_shape"].split()) <= {"g", "c"}:  # only scales: starts as the identity
+        if set(mixer["weight_shape"].split()) <= {"g", "c", "one"}:  # only scales: starts as the identity
             nn.init.ones_(mix.weight)
             nn.init.zeros_(mix.bias)
         blocks.append(Residual(nn.LayerNorm(width), mix))
