@@ -223,6 +223,8 @@ def _merge(values: Sequence[Any], parameter: Callable[[Values, str], Any]) -> An
     if all(value == first for value in values):
         return first
     if isinstance(first, Size):
+        if all(value.value == first.value for value in values):
+            return first  # it may be another thing in another call, but not another number
         return parameter(tuple(Size(value.value, "") for value in values), first.name)
     if isinstance(first, Call):
         if first.mixer and len({shape(value) for value in values}) > 1:

@@ -11,8 +11,9 @@ from typing import Any
 from einmix.architecture import Architecture, Part
 from einmix.calls import NAMES, ROOM, WIDTH, Call, Template, form, lines, merged, shape
 from einmix.emit import emit, from_channels_first, layout
+from einmix.factors import Factor, Factors
 from einmix.helpers import HELPERS, used
-from einmix.nodes import Mix, Residual, Step
+from einmix.nodes import Conv, Mix, Residual, Step, Unfold
 from einmix.words import describe, job, title
 
 
@@ -239,19 +240,37 @@ def _function(name: str, template: Template, steps: list[Step]) -> str:
 def _mixer_function(call: Call, name: str) -> str:
     assert call.mixer
     words = describe(call.mixer)
-    docstring = textwrap.fill(f'"""{words[0].upper() + words[1:]}."""', ROOM)
+    if words.partition(" ")[0] not in call.mixer.inputs:  # the name of an axis stays as it is
+        words = words[0].upper() + words[1:]
+    docstring = textwrap.fill(f'"""{words}."""', ROOM)
     body = "\n".join(lines(call, WIDTH - 4, lead=len("return ")))
     return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
 
 
 def _embedding_words(part: Part) -> str:
     """What an embedding does, for the comment above it."""
-    width = part.after["c"]
-    patch = [n // part.after[axis] for axis, n in part.before.items() if axis != "c"]
-    if all(size == 1 for size in patch):
-        return f"every position to {width} channels"
-    words = "patches of" if isinstance(part.steps[0].node, Mix) else "windows in steps of"
-    return f"{words} {' x '.join(map(str, patch))} to {width} channels"
+    axes = [axis for axis in part.before if axis != "c"]
+    to = f"to {part.after['c']} channels"
+    if not any(step.touched - {"c"} for step in part.steps):
+        return f"every position {to}"
+    first, *others = part.steps
+    if isinstance(first.node, Mix) and not any(step.touched - {"c"} for step in others):
+        patch = [_patch(factors) for axis, factors in first.node.mixer.axes if axis != "c"]
+        if all(patch):
+            return f"patches of {' x '.join(map(str, patch))} {to}"
+    leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
+    strides = {leaf.node.stride for leaf in leaves if isinstance(leaf.node, (Conv, Unfold))}
+    if len(strides) == 1 and all(isinstance(leaf.node, (Conv, Unfold)) for leaf in leaves):
+        return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
+    return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])
+
+
+def _patch(factors: Factors) -> int:
+    """The length of the patches that become one position each, along an axis; 0 where it is not cut into such."""
+    *apart, last = factors or (Factor("s", 1, 1),)
+    if last.role != "m":
+        apart, last = [*apart, last], Factor("m", 1, 1)
+    return last.size if last.out == 1 and all(factor.role == "s" for factor in apart) else 0
 
 
 def _subject(arch: Architecture) -> str:

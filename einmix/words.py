@@ -59,17 +59,18 @@ def describe(mixer: Mixer) -> str:
 
 
 def title(mixer: Mixer) -> str:
-    """A name for a function that makes this mixer: `subgrid`, `local`, `everywhere`, `rows`…"""
+    """A name for a function that makes this mixer: `subgrid`, `local`, `everywhere`, `along_h`, `pointwise`…"""
     words = {name: _word(factors) for name, factors in mixer.axes if name != "c"}
     kinds = set(words.values())
+    if not mixer.mixed - {"c"}:
+        return "pointwise" if mixer.mixed else "in_place"
     if kinds == {"ms"}:
         return "subgrid"
     if kinds == {"sm"}:
         return "local"
     if kinds <= {"m", ""}:
         return "everywhere"
-    mixing = [name for name, word in words.items() if "m" in word]
-    return "along_" + "_".join(mixing) if mixing else "in_place"
+    return "along_" + "_".join(name for name, word in words.items() if "m" in word)
 
 
 IDEAS: dict[type, tuple[str, str]] = {
@@ -126,6 +127,8 @@ def _word(factors: Factors) -> str:
 def _positions(axes: dict[str, Factors]) -> str:
     words = {_word(factors) for factors in axes.values()}
     sizes = [[f.size for f in factors] for factors in axes.values()]
+    if words <= {""}:
+        return "the only position"
     if words <= {"m", ""}:
         return "all positions"
     if words == {"ms"}:

@@ -576,6 +576,7 @@ def test_a_bias_is_there_or_not(bias: Any) -> None:
         ("h=s8 w=s8 c=m64", "position by position, all channels mixed"),
         ("h=m8 w=s8 c=m4.s16", "h mixed, w apart, channels mixed in steps of 16, 4 at a time, alike in each"),
         ("h=s2.m4.s2 w=m16 c=s1", "h as s2.m4.s2, w mixed, weights shared by all channels"),
+        ("h=s1 w=s1 c=m8", "the only position, all channels mixed"),
         ("h=m8:12 w=s4 c=s8", "h mixed, w apart, weights shared by all channels; h from 8 to 12"),
         (
             "h=s4.m8:1 w=m8:1.s4 c=m3:64",
@@ -624,6 +625,17 @@ def test_words_for_channels(channels: str, words: str) -> None:
 def test_names_and_words_for_positions(positions: str, name: str, words: str) -> None:
     mixer = Mixer.parse(f"{positions} c=g2")
     assert title(mixer) == name and describe(mixer) == f"{words}, weights per channel"
+
+
+@given(algebra.mixers(names=("h", "w", "c")))
+def test_titles_say_along_what_is_mixed(mixer: Mixer) -> None:
+    along = {axis for axis, factors in mixer.axes for f in factors if f.role == "m"}
+    axes = {"pointwise": {"c"}, "in_place": set(), "along_h": {"h"}, "along_w": {"w"}}
+    assert title(mixer) in {*axes, "subgrid", "local", "everywhere", "along_h_w"}
+    expected = axes.get(title(mixer), {"h", "w"})
+    alone = {axis for axis, n in mixer.inputs.items() if n == mixer.outputs[axis] == 1}
+    assert along - {"c"} | alone >= expected - {"c"} >= along - {"c"} - alone
+    assert title(mixer) not in ("pointwise", "in_place") or along == expected
 
 
 @given(algebra.mixers())

@@ -566,6 +566,30 @@ def test_a_branch_that_holds_one_mixer_twice_has_two() -> None:
     assert str(build(arch)) == str(plainly(arch))
 
 
+EMBEDDINGS: list[tuple[Sequence, str]] = [
+    (algebra.nodes("h=s4.m2:1 w=s2.m4:1 c=m3:8"), "patches of 2 x 4 to 8 channels"),
+    (algebra.nodes("h=m8:1 w=s8 c=m3:8"), "patches of 8 x 1 to 8 channels"),
+    (algebra.nodes("h=s8 w=s8 c=m3:8"), "every position to 8 channels"),
+    ((), "every position to 3 channels"),
+    (algebra.nodes("h=m2:1.s4 w=s4.m2:1 c=m3:8"), "h from 8 to 4, w from 8 to 4, c from 3 to 8"),
+    (algebra.nodes("h=m8:3 w=m8:16 c=m3:8"), "h from 8 to 3, w from 8 to 16, c from 3 to 8"),
+    (algebra.nodes("h=m8 w=m8 c=m3:8"), "h from 8 to 8, w from 8 to 8, c from 3 to 8"),
+    ((Conv(3, out=8, pad=1),), "windows in steps of 1 x 1 to 8 channels"),
+    ((Conv(4, out=8, stride=3, pad=0),), "windows in steps of 3 x 3 to 8 channels"),
+    (
+        (Concat(((Unfold(2, stride=2),), (Unfold(4, stride=2, pad=1),))), Linear(8)),
+        "windows in steps of 2 x 2 to 8 channels",
+    ),
+    ((Conv(2, out=8, stride=2), Conv(4, out=8, stride=4)), "h from 8 to 1, w from 8 to 1, c from 3 to 8"),
+]
+
+
+@pytest.mark.parametrize(("embed", "words"), EMBEDDINGS)
+def test_an_embedding_is_called_what_it_does(embed: Sequence, words: str) -> None:
+    arch = Architecture((("h", 8), ("w", 8), ("c", 3)), (Stage(embed, ()),), 3)
+    assert [row.strip() for row in source(arch).splitlines() if f"# {words}" in row] == [f"# {words}"]
+
+
 LOOPS: dict[str, Block] = {
     "a sum": (Sum(((Linear(4),), ())),),
     "channels first": (Norm("group"),),
