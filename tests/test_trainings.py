@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from searches import Noting, notes, plan, search_in, tiny
+from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import stub_job
 
 from nas.executors import Done, Event, Executor, LocalWorkers, OnRung, Serial, Unfinished
@@ -100,6 +101,29 @@ def test_longer_trainings_that_are_lost_are_said_and_missing(tmp_path):
             "nothing is recorded, the same command goes on with it"
         ]
         assert list(train_missing(wanted, run, executor, hearing, Status("train", 0))) == [one.key, other.key]
+
+
+@pytest.mark.parametrize("phase", ["search", "final", "compare"])
+def test_a_training_of_another_phase_is_another_one_though_all_else_is_alike(phase, tmp_path):
+    """That of the search was chosen by, met no test data and kept no weights; numbers go on behind it."""
+    architecture = next(SPACE.enumerate())
+    job = replace(make_job(architecture, 0.01, 7, 3, "train"), weights=True)
+    earlier = result_of(architecture, 0.99, phase=phase, seed=7)
+    assert earlier.key == job.key
+    trained = []
+    with run_in(tmp_path) as run:
+        run.append(earlier.to_line() | {"number": 4})
+        for _ in range(2):  # the second time there is a line of its own phase
+            found = train_missing(
+                [(job, architecture)],
+                run,
+                lambda count, _: trained.append(count) or Serial(Noting(tmp_path / "log")),
+                Quiet(),
+                Status("train", 0),
+            )
+            assert found[job.key].phase == "train" and found[job.key].score != earlier.score
+        assert [result.number for result in run.results()] == [4, 5]
+        assert trained == [1] and run.weights_path(job).is_file()
 
 
 def ended(job: Job, report: Report) -> Outcome:
