@@ -401,6 +401,7 @@ def _space_json(space: SearchSpace) -> dict[str, Any]:
         "macs": [fewest, largest],
         "families": families(space),
         "forms": list(space.space.forms),
+        "weights": dict(space.space.weights),
         "sizes": {name: list(sizes) for name, sizes in space.sizes.items()},
     }
 
@@ -424,6 +425,8 @@ def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
             print(f"family {family}: {' '.join(f'{axis}={pattern}' for axis, pattern in patterns.items())}")
         if space.space.forms:
             print(f"forms: {', '.join(space.space.forms)}")
+        if weights := space.space.weights:
+            print(f"weights: {', '.join(f'{name} {weights.get(name, 1)}' for name in space.space.ideas)}")
         for size, choices in space.sizes.items():
             print(f"{size}: {', '.join(map(str, choices))}")
         for note in space.primes():

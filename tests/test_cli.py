@@ -800,10 +800,12 @@ def test_a_space_of_forms_is_listed_block_by_block(nas):
     sizes = "--patch 2 --width 8 --depth 2 --ratio 2"
     (space,) = nas(f"spaces macro --json {sizes}").rows
     assert "gate" in space["forms"] and space["families"] == {} and space["sizes"]["stages"] == [1, 2]
+    assert space["weights"] == dict.fromkeys(space["forms"], 1)
     rows = nas(f"spaces macro --list -n 30 --json {sizes}").rows
     assert {row["kind"] for row in rows} == {"block", "architecture"}
     assert rows[0]["text"].startswith("linear h=")
-    assert "\nforms: linear, mlp, rafts" in nas(f"spaces macro {sizes}").out
+    text = nas(f"spaces macro {sizes}").out
+    assert "\nforms: linear, mlp, rafts" in text and "\nweights: linear 1, mlp 1, rafts 1" in text
 
 
 def test_a_search_starts_with_networks_of_the_zoo(nas):

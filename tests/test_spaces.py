@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
+from math import prod
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -652,6 +653,29 @@ def test_default_patches(shape: dict[str, int], patches: tuple[int, ...]) -> Non
     space = load("subgrid").on(shape, channels=3, classes=10)
     assert space.sizes["patch"] == patches
     assert space.middle in [Macro(*sizes) for sizes in product(*space.sizes.values())]
+
+
+@pytest.mark.parametrize("axes", ["t", "hw", "dhw", "tdhw"])
+def test_default_patches_of_all_shapes(axes: str) -> None:
+    """They divide, leave some of each axis, are alike on axes that are, and one number wherever one does."""
+    rng = Random(0)
+    for _ in range(150):
+        shape = {axis: rng.choice((1, 2, 3, 5, 8, 12, 16, 29, 32, 48, 60, 64, 97)) for axis in axes}
+        usual, found = [], default_patches(shape)
+        for patch in range(1, 65):
+            left = [n // patch for n in shape.values()]
+            kept = all(n % patch == 0 and (n > patch or n == 1) for n in shape.values())
+            usual += [patch] if kept and 16 <= prod(left) <= 256 else []
+        assert found and len(set(found)) == len(found)
+        assert not usual or set(found) <= set(usual), (shape, found)
+        for patch in found:
+            each = (patch,) * len(shape) if isinstance(patch, int) else patch
+            left = {axis: n // side for (axis, n), side in zip(shape.items(), each, strict=True)}
+            assert all(n % side == 0 for n, side in zip(shape.values(), each, strict=True)), (shape, found)
+            assert prod(left.values()) > 1 or set(shape.values()) == {1}, (shape, found)
+            assert len({(n, side) for n, side in zip(shape.values(), each, strict=True)}) == len(set(shape.values()))
+            if not isinstance(patch, int):
+                assert len(set(patch)) > 1 and all(n > 1 or shape[axis] == 1 for axis, n in left.items())
 
 
 def test_patches_have_a_side_for_every_axis_in_all_that_is_said_of_a_network() -> None:
