@@ -100,6 +100,12 @@ class Standing:
         return fmean(result.seconds for result in self.trainings)
 
     @property
+    def latency(self) -> float | None:
+        """Mean milliseconds of a forward pass, over the trainings that measured it."""
+        measured = [result.latency for result in self.trainings if result.latency is not None]
+        return fmean(measured) if measured else None
+
+    @property
     def reason(self) -> str:
         """Why a training failed, of the search or of the finals."""
         failed = [result for result in (self.search, *self.failures) if result and result.state == "failed"]

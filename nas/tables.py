@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from itertools import groupby
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
 from einmix.nodes import Step
 from nas.errors import counted, one_line
 from nas.grid import Column, Grid
+from nas.objectives import Figure
 from nas.ranking import CONFIDENCE, Gain, Standing, ranked
 from search_spaces.zoo.parts import patch_from
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MIXERS = 20
 """Characters from which on mixers stand in a table."""
 
-COLUMNS = {"accuracy": "accuracy", "loss": "loss", "params": "params", "macs": "MACs", "seconds": "seconds"}
+COLUMNS = {name: name for name in get_args(Figure)} | {"macs": "MACs", "latency": "ms"}
 """What objectives are called in a table."""
 
 
@@ -42,14 +43,18 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
         "n": [str(s.n) for _, s in shown],
         "params": [f"{s.architecture.params:,}" for _, s in shown],
         "MACs": [short(s.architecture.macs) for _, s in shown],
+        "ms": ["" if s.latency is None else f"{s.latency:.2f}" for _, s in shown],
         "seconds": [f"{s.seconds:.1f}" for _, s in shown],
         "mixers": [mixers(s.architecture) for _, s in shown],
     }
     optimised = {COLUMNS.get(name, name) for name in objectives}
     unneeded = {"loss"} - optimised
+    unneeded |= {"ms"} if not any(cells["ms"]) else set()
     unneeded |= {"sizes"} if len(set(cells["sizes"])) == 1 else set()
     unneeded |= {"gain"} if not any(cells["gain"]) else set()
-    going = [name for name in ("mixers", "seconds", "MACs", "sizes", "params", "n", "gain") if name not in optimised]
+    going = [
+        name for name in ("mixers", "seconds", "ms", "MACs", "sizes", "params", "n", "gain") if name not in optimised
+    ]
     columns = [
         Column(
             name,
@@ -146,6 +151,14 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
         )
     if any(standing.state == "pruned" for standing in standings):
         notes.append("@ e: pruned after e epochs")
+    if any(standing.latency for standing in standings):
+        from nas.latency import Conditions
+
+        kept = Conditions("")
+        notes.append(
+            f"ms: a forward pass of {kept.batch} examples where it was trained, {counted(kept.threads, 'thread')}, "
+            f"median of {kept.repeats}; seconds: a training's"
+        )
     lacking = [standing for standing in standings if standing.lacking]
     notes += [
         f"{one_line(s.label) or s.id} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]
@@ -186,7 +199,7 @@ def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
         "seconds": standing.seconds,
         "reason": standing.reason,
         "mixers": [str(mixer) for mixer in standing.architecture.mixers],
-    }
+    } | ({} if standing.latency is None else {"latency_ms": standing.latency})
 
 
 def architecture_json(architecture: Architecture) -> dict[str, Any]:

@@ -294,6 +294,24 @@ def test_counts_of_any_size(n, text):
     assert count(n) == text
 
 
+def test_a_latency_stands_in_the_table_where_it_was_measured_and_never_goes_as_an_objective():
+    lines = [
+        dataclasses.replace(result_of(FINAL, 0.9, phase="final", seed=1), extra={"latency_ms": 1.25}),
+        dataclasses.replace(result_of(FINAL, 0.8, phase="final", seed=2), extra={"latency_ms": 1.75}),
+        result_of(DONE, 0.5),
+    ]
+    standings = rank(lines, sizes_of)
+    assert [standing.latency for standing in standings] == [1.5, None]
+    assert [as_json(1, standing).get("latency_ms") for standing in standings] == [1.5, None]
+    grid = ranking(standings, title="x", most=9, objectives=("accuracy", "latency"))
+    (ms,) = (column for column in grid.columns if column.name == "ms")
+    assert (ms.cells, ms.goes) == (["1.50", ""], 0)
+    assert any(note.startswith("ms: a forward pass of 64 examples") for note in footnotes(standings))
+    without = rank(lines[2:], sizes_of)
+    assert "ms" not in {column.name for column in ranking(without, title="x", most=9).columns}
+    assert not any(note.startswith("ms:") for note in footnotes(without))
+
+
 def test_a_json_row_holds_every_figure_under_its_name():
     """Of trainings in which no two figures are alike."""
     lines = [
