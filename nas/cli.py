@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
@@ -37,6 +38,7 @@ from search_spaces.zoo.parts import Patch
 
 if TYPE_CHECKING:
     from nas.compare import Compared, Comparison
+    from nas.objectives import Objective
     from nas.ranking import Standing
     from nas.results import Result
     from nas.runs import Run
@@ -245,7 +247,7 @@ def _search(session: Session, as_json: bool) -> None:
         _warn(run)
         with watcher(console_for(stderr=True)) as watching:
             standings = session.search(watching, run)
-    _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json)
+    _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
     if not as_json:
         _print_next(run.name, standings, session.options.runs_dir)
 
@@ -276,6 +278,7 @@ def _introduce(session: Session, as_json: bool) -> None:
     from nas.tables import count
 
     dataset, plan = session.dataset, session.plan
+    up_to = "of their front at most " if len(plan.objectives) > 1 else ""
     least, most, _, _ = session.space.bounds()
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     say(
@@ -290,7 +293,7 @@ def _introduce(session: Session, as_json: bool) -> None:
         f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation "
         f"{dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
-        + f", then {plan.top} and their references over {counted(plan.seeds, 'seed')}"
+        + f", then {up_to}{plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )
     for note in dataset.notes:
         say(one_line(note))
@@ -445,7 +448,7 @@ def top(
     Example: nas top subgrid-digits-1a2b3c -n 20
     """
     opened = _open(runs_dir, run)
-    _print_ranking(opened.standings, opened.run.name, n, as_json)
+    _print_ranking(opened.standings, opened.run.name, n, as_json, opened.objectives)
 
 
 @app.command()
@@ -490,7 +493,7 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from nas.tables import accuracy, block_mixers, block_words, blocks, einmix_line, gain
 
     architecture = standing.architecture
-    name = one_line(standing.label) or standing.id
+    name = one_line(standing.title)
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
     gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
     print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
@@ -665,8 +668,8 @@ def _introduce_comparison(comparison: Comparison, as_json: bool) -> None:
     params = [each.params for each in networks.values()]
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     say(
-        f"network {comparison.standing.id} of {comparison.opened.run.name} and {len(networks) - 1} of the zoo: "
-        f"{min(params):,} to {max(params):,} parameters"
+        f"network {one_line(comparison.standing.title)} of {comparison.opened.run.name} and {len(networks) - 1} "
+        f"of the zoo: {min(params):,} to {max(params):,} parameters"
     )
     say(
         f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and "
@@ -689,7 +692,7 @@ def _print_comparison(comparison: Comparison, compared: list[Compared], as_json:
     for note in tables.comparison_notes(comparison, compared):
         print_words(console, f"  {note}", style="dim")
     for each in others:
-        print_words(console, tables.verdict(found.name, each))
+        print_words(console, tables.verdict(found.title, each))
 
 
 def _rates(text: str | None) -> tuple[float, ...]:
@@ -730,7 +733,9 @@ def _warn(run: Run) -> None:
         _say(f"warning: {warning}")
 
 
-def _print_ranking(standings: list[Standing], name: str, most: int, as_json: bool) -> None:
+def _print_ranking(
+    standings: list[Standing], name: str, most: int, as_json: bool, objectives: Sequence[Objective] = ()
+) -> None:
     from nas import tables
     from nas.ranking import ranked
 
@@ -741,7 +746,8 @@ def _print_ranking(standings: list[Standing], name: str, most: int, as_json: boo
         return
     console = console_for()
     tried = sum(standing.search is not None for standing in standings)
-    console.print(tables.ranking(standings, title=f"{name}: {counted(tried, 'candidate')}", most=most))
+    names, title = [objective.name for objective in objectives], f"{name}: {counted(tried, 'candidate')}"
+    console.print(tables.ranking(standings, title=title, most=most, objectives=names))
     for note in tables.footnotes(standings):
         print_words(console, f"  {note}", style="dim")
     if best := tables.leader(standings):

@@ -107,7 +107,8 @@ class Compared:
     """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
 
     `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
-    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why.
+    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why. `start` is
+    what the found network was called where the search began with it.
     """
 
     name: str
@@ -119,6 +120,12 @@ class Compared:
     ms: float | None = None
     difference: Gain | None = None
     undecided: str = ""
+    start: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and what else it is called."""
+        return f"{self.name} ({self.start})" if self.start else self.name
 
     @property
     def accuracies(self) -> dict[int, float]:
@@ -335,6 +342,7 @@ class Comparison:
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
             for name, each in self.networks.items()
         ]
+        compared[0] = replace(compared[0], start=self.standing.name)
         return self._measured(run, compared)
 
     def _tuned(self, watcher: Watcher, run: Run) -> dict[str, tuple[Result, ...]]:

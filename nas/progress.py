@@ -42,7 +42,7 @@ class Lines:
             return
         self._shown = result
         outcome = one_line(result.reason) if result.state == "failed" else _score(result)
-        name = one_line(result.label) or result.id
+        name = one_line(result.label) or _name(status, result)
         rate = f"  lr {result.lr:g}" if status.phase == "tune" else ""
         left = _duration(status.seconds_left) if status.phase in ("tune", "compare") else ""
         self._print(
@@ -84,7 +84,7 @@ class Live:
             f"{status.running} running" if status.running else "",
             f"{status.pruned} pruned" if status.pruned else "",
             f"[red]{status.failed} failed[/red]" if status.failed else "",
-            f"best {status.best.id} {_score(status.best)}" if status.best else "",
+            f"best {_name(status, status.best)} {_score(status.best)}" if status.best else "",
             f"{_duration(left)} left" if left else "",
         ]
         self.progress.update(
@@ -117,6 +117,11 @@ def _duration(seconds: float | None) -> str:
     if not seconds:
         return ""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _name(status: Status, result: Result) -> str:
+    """The id, and the name that a network brought along."""
+    return f"{result.id} ({status.names[result.id]})" if result.id in status.names else result.id
 
 
 def _score(result: Result) -> str:

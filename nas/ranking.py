@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal, Self
 
 from einmix import Architecture
-from nas.objectives import Quality, merit
+from nas.objectives import Objective, Quality, dominates, figures, merit
 from nas.results import Result, latest
 from nas.trial import RANKED, Kind, Score
 
@@ -42,7 +42,8 @@ class Standing:
 
     `search` is its training in the search, `finals` are those at the full budget, over seeds, that reached the end;
     `failures` are the others; `lacking` are the seeds that others of the run have finals with, and this one has not.
-    `label` is empty but for reference points.
+    `label` is empty but for reference points, `name` but for networks of the zoo that the search began with.
+    `on_front` says of several objectives whether no other is as good in all and better in one; of one it is None.
     """
 
     architecture: Architecture
@@ -52,6 +53,13 @@ class Standing:
     failures: tuple[Result, ...] = ()
     gain: Gain | None = None
     lacking: tuple[int, ...] = ()
+    name: str = ""
+    on_front: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables: by its label or id, and its name."""
+        return f"{self.label or self.id} ({self.name})" if self.name else self.label or self.id
 
     @property
     def id(self) -> str:
@@ -138,6 +146,33 @@ def rank(
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
     return [_with_gain(s, references, sizes_of) for s in ahead] + behind
+
+
+def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
+    """The same, with several objectives those on the front marked, and before the others of their kind.
+
+    Finalists and references are compared by their means over seeds, if they have them all, the others by the search.
+    """
+    if len(objectives) < 2:
+        return list(standings)
+    finals = {s.id: _means(s.finals, objectives) for s in standings if s.finals and not s.lacking}
+    complete = [s.search for s in standings if s.search and s.search.state == "complete"]
+    front = _undominated(finals), _undominated({result.id: _means([result], objectives) for result in complete})
+    marked = [replace(s, on_front=s.id in front[0 if s.finals else 1]) for s in standings]
+    return sorted(marked, key=lambda s: (not s.finals, len(s.lacking) if s.finals else 0, not s.on_front))
+
+
+def _means(results: Sequence[Result], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+    """Means of results in every objective, the larger the better; None where a figure is not known."""
+    if not all(result.score and objective.known(result) for result in results for objective in objectives):
+        return None
+    points = [figures(result, result.score, objectives) for result in results if result.score]
+    return tuple(map(fmean, zip(*points, strict=True)))
+
+
+def _undominated(points: Mapping[str, tuple[float, ...] | None]) -> set[str]:
+    known = {id: point for id, point in points.items() if point is not None}
+    return {id for id, mine in known.items() if not any(dominates(other, mine) for other in known.values())}
 
 
 def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:

@@ -40,8 +40,8 @@ POLL = 1.0
 class Plan:
     """How much is tried and how: `trials` architectures at `epochs` epochs, then `top` of them over `seeds` seeds.
 
-    `start` are the ids of networks that are tried first, wherever they come from; `kind` is what all are trained on.
-    What failed in an earlier session is tried once more, with `retry_failed` however often it has.
+    `start` are networks that are tried first, their names by id, wherever they come from; `kind` is what all are
+    trained on. What failed in an earlier session is tried once more, with `retry_failed` however often it has.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
     search, not the finals.
     """
@@ -55,7 +55,7 @@ class Plan:
     rungs: tuple[int, ...] = ()
     eta: float = 2.0
     minutes: float | None = None
-    start: tuple[str, ...] = ()
+    start: Mapping[str, str] = field(default_factory=dict)
     retry_failed: bool = False
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
     kind: Kind = ("cpu", "float32")
@@ -70,7 +70,8 @@ class Plan:
 class Status:
     """Where a search is; a watcher is shown it whenever something has happened.
 
-    `later` is the work of phases that follow, in trainings that take as long as those of this one.
+    `later` is the work of phases that follow, in trainings that take as long as those of this one; `names` are those of
+    networks that have one, by id.
     """
 
     phase: Phase
@@ -82,6 +83,7 @@ class Status:
     reused: int = 0
     later: float = 0.0
     kind: Kind = ("cpu", "float32")
+    names: Mapping[str, str] = field(default_factory=dict)
     best: Result | None = None
     last: Result | None = None
     started: float = field(default_factory=time.monotonic)
@@ -163,7 +165,7 @@ class Search:
 
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
-        status = Status("search", self.plan.trials)
+        status = Status("search", self.plan.trials, names=self.plan.start)
         for result in self._of("search"):
             self._count(status, result)
             status.reused += 1
@@ -179,7 +181,7 @@ class Search:
         entries = self.entries()
         first = self.plan.seed + FIRST_SEEDS["final"]
         seeds = range(first, first + self.plan.seeds)
-        status = Status("final", len(entries) * len(seeds), kind=self.plan.kind)
+        status = Status("final", len(entries) * len(seeds), kind=self.plan.kind, names=self.plan.start)
         keys = {
             (architecture.id, self.plan.lr, seed, self.plan.epochs) for _, architecture in entries for seed in seeds
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,14 +19,14 @@ from einmix import Architecture, Linear, PatternError
 from nas.cluster.messages import LOCAL, Settings
 from nas.data import Dataset, load
 from nas.data import place_of as place_of_data
-from nas.errors import NasError, nearest
+from nas.errors import NasError, counted, nearest
 from nas.executors import Executor, LocalWorkers, Serial
 from nas.loggers import check as check_loggers
 from nas.loggers import logging_to
-from nas.objectives import parse_objectives, quality
+from nas.objectives import Objective, parse_objectives, quality
 from nas.options import Options
 from nas.preprocessing import Preprocessing, ranges
-from nas.ranking import Ranking, Standing, of_one_kind, rank, ranked
+from nas.ranking import Ranking, Standing, along_front, of_one_kind, rank, ranked
 from nas.recipe import LARGE, Recipe
 from nas.results import Result, take
 from nas.runs import Run
@@ -84,6 +84,7 @@ MAY_DIFFER = (
     "command",
     "versions",
     "inputs",
+    "started",
 )
 """Settings that a run can go on with although they have changed; its data may lie elsewhere, with one fingerprint."""
 
@@ -113,6 +114,7 @@ class Session:
             augment=options.augment,
         )
         self.first = [starting(name, self.space, self.budget) for name in options.start]
+        self.started = {each.id: name for each, name in zip(self.first, options.start, strict=True)}
         self.plan = Plan(
             trials=options.trials,
             epochs=self.recipe.epochs,
@@ -123,7 +125,7 @@ class Session:
             top=options.top,
             seeds=options.seeds or default_seeds(self.dataset),
             objectives=self.objectives,
-            start=tuple(architecture.id for architecture in self.first),
+            start=self.started,
             kind=self.kind,
             retry_failed=options.retry_failed,
         )
@@ -165,7 +167,7 @@ class Session:
             "log": list(options.log),
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
-        } | ({"start": list(options.start)} if options.start else {})
+        } | ({"start": list(options.start), "started": self.started} if options.start else {})
 
     @cached_property
     def name(self) -> str:
@@ -275,12 +277,20 @@ class Session:
             search.explore(watcher)
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
+            self._say_finalists(search, watcher)
             search.finals(watcher)
             if search.trainings.complaint:
                 watcher.say(search.trainings.complaint)
         if storage is not None and not search.trainings.unfinished:
             storage.tidy(self.plan.epochs)
-        return rank(of_one_kind(run.results(), run.kind_of), sizes_of, quality(self.objectives))
+        return standings_of(run.results(), run, self.objectives, self.started)
+
+    def _say_finalists(self, search: Search, watcher: Watcher) -> None:
+        """Says how many there are, where they are fewer than was asked for."""
+        chosen = sum(not label for label, _ in search.entries())
+        if chosen < self.plan.top:
+            why = "the front has no more" if len(self.objectives) > 1 else "no more have come to their end"
+            watcher.say(f"finals: {counted(chosen, 'network')}, not {self.plan.top}: {why} that are no references")
 
     def _check_latencies(self, run: Run) -> None:
         measured = {run.kind_of(result)[0] for result in run.results() if result.latency is not None}
@@ -290,6 +300,15 @@ class Session:
                 f"run {run.name!r} measured latencies on {other}, this would be on {self.device}: "
                 f"go on with --device {other}, or choose another --run"
             )
+
+
+def standings_of(
+    results: Sequence[Result], run: Run, objectives: Sequence[Objective], started: Mapping[str, str]
+) -> list[Standing]:
+    """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
+    standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives))
+    named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
+    return along_front(named, objectives)
 
 
 def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
@@ -485,8 +504,14 @@ class OpenRun:
     @cached_property
     def standings(self) -> list[Standing]:
         """The ranking of the run."""
-        results = of_one_kind(self.results, self.run.kind_of)
-        return rank(results, sizes_of, quality(parse_objectives(self.setting("objective", "a text"))))
+        started = self.setting("started", "an object") if "started" in self.run.settings else {}
+        names = {id: name for id, name in started.items() if isinstance(name, str)}
+        return standings_of(self.results, self.run, self.objectives, names)
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the run optimises."""
+        return parse_objectives(self.setting("objective", "a text"))
 
     def find(self, id: str) -> Standing:
         """An architecture by its rank, or by its id or the beginning of it. Raises NasError."""

@@ -34,8 +34,9 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     """
     shown = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= most]
     cells = {
+        "front": ["*" if s.on_front else "" for _, s in shown],
         "rank": [_place(place) for place, _ in shown],
-        "architecture": [one_line(s.label) or s.id for _, s in shown],
+        "architecture": [one_line(s.title) for _, s in shown],
         "sizes": [sizes(s.architecture) for _, s in shown],
         "accuracy": [accuracy(s) for _, s in shown],
         "loss": ["" if s.loss is None else f"{s.loss:.3f}" for _, s in shown],
@@ -50,6 +51,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     optimised = {COLUMNS.get(name, name) for name in objectives}
     unneeded = {"loss"} - optimised
     unneeded |= {"ms"} if not any(cells["ms"]) else set()
+    unneeded |= {"front"} if all(s.on_front is None for _, s in shown) else set()
     unneeded |= {"sizes"} if len(set(cells["sizes"])) == 1 else set()
     unneeded |= {"gain"} if not any(cells["gain"]) else set()
     going = [
@@ -70,7 +72,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     last = max((number for number, (_, s) in enumerate(shown) if s.finals or s.is_reference), default=-1)
     last_found = max((number for number, (_, s) in enumerate(shown) if s.finals and not s.is_reference), default=-1)
     dim = [number for number, (_, standing) in enumerate(shown) if standing.is_reference]
-    below = [f"{place:>3} {s.id}  {mixers(s.architecture)}" for place, s in shown if place is not None]
+    below = [f"{place:>3} {one_line(s.title)}  {mixers(s.architecture)}" for place, s in shown if place is not None]
     return Grid(columns, title, dim=dim, ends=(last_found, last), below={"mixers": below})
 
 
@@ -149,6 +151,11 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
             f"gain: points over the best reference of the same sizes ({against}), mean of the differences over "
             f"{seeds}, {CONFIDENCE:.0%} interval (t)"
         )
+    if any(standing.on_front for standing in standings):
+        notes.append(
+            "front: * where no other is as good in all objectives and better in one; of finalists and references by "
+            "their means over the seeds, of the others by the search"
+        )
     if any(standing.state == "pruned" for standing in standings):
         notes.append("@ e: pruned after e epochs")
     if any(standing.latency for standing in standings):
@@ -160,13 +167,11 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
             f"median of {kept.repeats}; seconds: a training's"
         )
     lacking = [standing for standing in standings if standing.lacking]
-    notes += [
-        f"{one_line(s.label) or s.id} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]
-    ]
+    notes += [f"{one_line(s.title)} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]]
     if len(lacking) > most:
         notes.append(f"and {len(lacking) - most} more lack seeds: --json tells which")
     failed = [standing for standing in standings if standing.reason and standing not in lacking]
-    notes += [f"{one_line(s.label) or s.id} failed: {one_line(s.reason)}" for s in failed[:most]]
+    notes += [f"{one_line(s.title)} failed: {one_line(s.reason)}" for s in failed[:most]]
     if len(failed) > most:
         notes.append(f"and {len(failed) - most} more failed: --json tells why")
     return notes
@@ -186,6 +191,8 @@ def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
         "rank": place,
         "id": standing.id,
         "label": standing.label,
+        "name": standing.name,
+        "front": standing.on_front,
         "state": standing.state,
         "accuracy": standing.accuracy,
         "std": standing.std,
@@ -220,7 +227,7 @@ def comparison(compared: Sequence[Compared], *, title: str, match: Cost = "param
     """
     found = compared[0]
     cells = {
-        "network": [f"{each.name} (found)" if each.is_found else each.name for each in compared],
+        "network": [f"{each.title} (found)" if each.is_found else each.name for each in compared],
         "sizes": [sizes(each.architecture) for each in compared],
         "params": [f"{each.architecture.params:,}" for each in compared],
         "MACs": [short(each.architecture.macs) for each in compared],
@@ -268,8 +275,9 @@ def gain_verdict(standing: Standing) -> str:
     if standing.failures:
         return f"{standing.id} is held against nothing: it {_lacks(standing)}"
     if standing.gain is None:
-        return f"{standing.id} is held against nothing: no reference of its sizes was trained with its seeds"
-    return _judged(standing.id, standing.gain)
+        why = "it failed with a seed" if standing.failures else "none of its sizes was trained with its seeds"
+        return f"{one_line(standing.title)} is held against no reference: {why}"
+    return _judged(one_line(standing.title), standing.gain)
 
 
 def _judged(name: str, gained: Gain) -> str:
@@ -323,6 +331,7 @@ def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
     accuracies, gained = each.accuracies, each.difference
     return {
         "name": each.name,
+        "start": each.start,
         "found": each.is_found,
         "id": each.architecture.id,
         "params": each.architecture.params,
@@ -335,7 +344,7 @@ def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
         "ms": each.ms,
         "ratio": _ratio(each, found),
         "difference": gained and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n},
-        "verdict": None if each.is_found else verdict(found.name, each),
+        "verdict": None if each.is_found else verdict(found.title, each),
         "seconds": fmean(r.seconds for r in (*each.tuned, *each.tested)) if each.tuned else None,
         "reason": each.reason,
     }

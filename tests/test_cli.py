@@ -532,6 +532,36 @@ def test_an_exhausted_space_says_so(nas, stubbed):
     assert "every architecture of space 'local' within the budget has been tried" in done.err
 
 
+def test_a_network_to_start_with_keeps_its_name_everywhere(nas, stubbed):
+    line = SEARCH.replace("--top 2", "--top 9")
+    done = nas(f"{line} --start mixer")
+    (row,) = [row for row in nas("top x --json -n 99").rows if row["name"]]
+    title = f"{row['id']} (mixer)"
+    assert row["name"] == "mixer" and row["label"] == ""
+    assert f"searching 1/5  {title}  " in done.err and re.search(rf"finals \d+/\d+  {re.escape(title)}  ", done.err)
+    for out in (done.out, nas("top x").out):
+        assert re.search(rf"^ +\d+  +{re.escape(title)}  ", out, re.M)
+    assert nas(f"show x {row['rank']}").out.startswith(f"{title}: ")
+    compared = nas(f"compare x --id {row['rank']} --against convmixer --lrs 0.005 --seeds 2 --epochs 1")
+    assert f"network {title} of x and 1 of the zoo" in compared.out
+    assert re.search(rf"^ {re.escape(title)} \(found\)  ", compared.out, re.M)
+
+
+def test_the_finals_of_a_front_are_said(nas, stubbed):
+    line = (
+        f"{SEARCH.replace('--trials 5', '--trials 20').replace('--patch 2', '--patch 1')} --objective accuracy,params"
+    )
+    done = nas(line.replace("--top 2", "--top 5"))
+    assert "then of their front at most 5 and their references over 2 seeds" in done.out
+    (said,) = re.findall(r"^finals: (\d) networks?, not 5: the front has no more", done.err, re.M)
+    found = {row["id"] for row in nas("top x --json").rows if row["rank"] and row["state"] == "final"}
+    assert len(found) == int(said) > 1
+    assert "finals:" not in nas(line.replace("--top 2 ", "--top 1 ").replace("--run x", "--run y")).err
+    fronts = [row["front"] for row in nas("top x --json").rows if row["rank"] and row["state"] == "final"]
+    assert fronts == sorted(fronts, reverse=True)
+    assert re.search(r"^ front +rank +", nas("top x").out, re.M)
+
+
 def test_several_objectives(nas, stubbed):
     assert nas(f"{SEARCH} --objective accuracy,macs").status == 0
     assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,macs").out

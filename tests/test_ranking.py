@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
 from math import dist, sqrt
@@ -17,7 +18,7 @@ from searches import result_of, tiny
 from einmix import Architecture
 from nas.errors import NasError
 from nas.objectives import Objective, merit, pareto_front, parse_objectives, quality, spread, teaches
-from nas.ranking import Gain, Standing, of_one_kind, rank, search_order
+from nas.ranking import Gain, Standing, along_front, of_one_kind, rank, search_order
 from nas.results import Result, latest
 from nas.session import sizes_of
 from nas.trial import Score
@@ -184,6 +185,66 @@ def test_a_candidate_whose_finals_all_failed_stands_by_its_search():
 def test_a_reference_that_was_also_tried_is_one_reference():
     standings = ranked([result_of(FULL, 0.9), *finals(FULL, 0.6, label="full token mixing")])
     assert [(standing.is_reference, standing.search is not None) for standing in standings] == [(True, True)]
+
+
+@pytest.mark.parametrize("names", [("accuracy", "params"), ("loss", "macs"), ("params", "accuracy", "seconds")])
+def test_the_front_is_what_no_other_dominates(names):
+    chance = Random(str(names))
+    objectives = parse_objectives(",".join(names))
+    archs = list(tiny("roles", width=(4,)).enumerate())
+
+    def figures_of(standing: Standing, results: Sequence[Result]) -> list[float]:
+        """The larger the better, by hand."""
+        scores = [result.scores[-1] for result in results]
+        every = {
+            "accuracy": fmean(score.accuracy for score in scores),
+            "loss": -fmean(score.loss for score in scores),
+            "params": -standing.architecture.params,
+            "macs": -standing.architecture.macs,
+            "seconds": -1.0,
+        }
+        return [every[name] for name in names]
+
+    for _ in range(5):
+        drawn = chance.sample(archs, 12)
+        results = [result_of(each, chance.random(), loss=chance.random()) for each in drawn[:-1]]
+        results.append(result_of(drawn[-1], None, "failed"))
+        for seed in (1, 2):
+            for place, each in enumerate(drawn[:5]):
+                label = "full token mixing" if place == 4 else ""
+                value, loss = chance.random(), chance.random()
+                results.append(result_of(each, value, loss=loss, phase="final", seed=seed, label=label))
+        before = rank(results, sizes_of)
+        after = along_front(before, objectives)
+        assert {standing.id for standing in after} == {standing.id for standing in before}
+        finals = {s.id: figures_of(s, s.finals) for s in before if s.finals}
+        searched = {s.id: figures_of(s, [s.search]) for s in before if s.search and s.search.state == "complete"}
+        for standing in after:
+            among = finals if standing.finals else searched
+            mine = among.get(standing.id)
+            beaten = mine is None or any(
+                all(a >= b for a, b in zip(other, mine, strict=True)) and other != mine for other in among.values()
+            )
+            assert standing.on_front == (not beaten)
+        assert 0 < sum(bool(s.on_front) for s in after) < len(after)
+        groups = [(bool(s.finals), s.on_front) for s in after]
+        assert groups == sorted(groups, reverse=True)
+        for group in set(groups):  # within a group the order is as before
+            inside = [s.id for s in after if (bool(s.finals), s.on_front) == group]
+            assert inside == [s.id for s in before if s.id in inside]
+
+
+def test_one_objective_has_no_front():
+    standings = rank([result_of(A, 0.9), *finals(A, 0.6)], sizes_of)
+    assert along_front(standings, parse_objectives("accuracy")) == standings
+    assert standings[0].on_front is None
+
+
+def test_who_lacks_seeds_is_on_no_front():
+    worst, whole = result_of(A, 0.9), [result_of(A, 0.1, phase="final", seed=seed) for seed in (1, 2)]
+    lucky = result_of(B, 0.99, phase="final", seed=1)
+    (first, second) = along_front(rank([worst, *whole, lucky], sizes_of), parse_objectives("accuracy,seconds"))
+    assert (first.id, first.on_front, second.id, second.on_front) == (A.id, True, B.id, False)
 
 
 def test_longer_trainings_are_not_ranked():

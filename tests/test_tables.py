@@ -13,7 +13,8 @@ from rich.console import Console
 from searches import result_of, tiny
 
 from nas.compare import Compared
-from nas.ranking import Gain, rank, ranked
+from nas.objectives import parse_objectives
+from nas.ranking import Gain, along_front, rank, ranked
 from nas.session import sizes_of
 from nas.tables import (
     COLUMNS,
@@ -192,6 +193,21 @@ def test_a_comparison_keeps_its_intervals_and_what_it_matches():
             assert width < 110 or "left out" not in text
 
 
+def test_a_front_is_marked_and_a_network_keeps_the_name_it_came_with():
+    named = [dataclasses.replace(s, name="mixer" if s.id == FINAL.id else "") for s in STANDINGS]
+    standings = along_front(named, parse_objectives("accuracy,params"))
+    text = text_of(standings)
+    marked = {row[2].split()[0] for row in rows(text).values() if row[0] == "*"}
+    assert marked == {(s.label or s.id).split()[0] for s in standings if s.on_front}
+    assert re.search(rf"{FINAL.id} \(mixer\)  ", text)
+    assert [note for note in footnotes(standings) if note.startswith("front: *")]
+    assert " front " not in text_of() and not [note for note in footnotes(STANDINGS) if note.startswith("front")]
+    row = next(as_json(1, s) for s in standings if s.id == FINAL.id)
+    assert (row["name"], row["front"]) == ("mixer", True)
+    assert as_json(1, STANDINGS[0])["front"] is None
+    assert gain_verdict(next(s for s in standings if s.id == FINAL.id)).startswith(f"{FINAL.id} (mixer) is ahead of ")
+
+
 @pytest.mark.parametrize(
     ("mean", "half", "verdict", "words"),
     [
@@ -215,7 +231,7 @@ def test_the_leader_is_found_and_may_have_no_reference():
     assert leader(STANDINGS).id == FINAL.id
     assert leader(rank([result_of(DONE, 0.9), *[final(FULL, 1, 0.5, label="x")]], sizes_of)) is None
     (alone,) = rank([final(FINAL, 1, 0.6)], sizes_of)
-    assert "is held against nothing" in gain_verdict(alone)
+    assert "is held against no reference: none of its sizes" in gain_verdict(alone)
     survivor, _ = rank(
         [final(FINAL, 1, 0.6), final(FINAL, 2, None, "failed"), final(FULL, 2, 0.5, label="x")], sizes_of
     )
