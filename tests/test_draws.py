@@ -148,7 +148,7 @@ def test_samples_follow_the_weights(space: SearchSpace, listed: list[Architectur
     budget = next(bands(listed))
     within = {a.id: chance for a, chance, _ in defined(space) if budget.admits(a.params, a.macs)}
     chances = {id: float(chance / sum(within.values())) for id, chance in within.items()}
-    rng, n = Random(0), 4 * len(chances) + 400
+    rng, n = Random(0), 2 * len(chances) + 400
     found = Counter(space.sample(rng, budget).id for _ in range(n))
     assert set(found) <= set(chances)
 

@@ -33,12 +33,16 @@ CASES: dict[str, SearchSpace] = {
     "all forms, two axes": tiny({"h": 2, "w": 2}, scale=("none", "0.1")),
     "all forms, three axes": tiny({"d": 2, "h": 2, "w": 2}, ratio=(3,)),
     "four axes": tiny(
-        {"t": 2, "d": 2, "h": 2, "w": 2}, forms=("linear", "conv", "shift", "sum"), width=(8,), norm=("layer", "batch")
+        {"t": 2, "d": 2, "h": 2, "w": 2},
+        forms=("linear", "mlp", "conv", "shift"),
+        width=(8,),
+        ratio=(1, 2, 3, 4),
+        norm=("layer", "batch"),
     ),
     "two blocks": tiny({"h": 2, "w": 2}, forms=("linear", "shift", "gate"), depth=(1, 2), width=(2, 3)),
     "two stages": tiny({"h": 4, "w": 2}, forms=("linear", "conv"), depth=(1, 2), stages=(1, 2), width=(1,)),
     "two stages, patches of several sides": tiny(
-        {"h": 8, "w": 2}, forms=("linear", "conv"), depth=(2,), patch=(1, (2, 1)), stages=(1, 2), width=(1,)
+        {"h": 8, "w": 2}, forms=("linear", "conv"), depth=(2,), patch=((2, 1),), stages=(1, 2), width=(1,)
     ),
     "two stages, one axis": tiny({"t": 4}, forms=("mlp", "rafts"), depth=(2,), width=(2,), stages=(1, 2)),
 }
