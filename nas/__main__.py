@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-from typing import NoReturn
+import signal  # and no more: until these are imported, and what Python imports itself, Ctrl-C is Python's own
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells expect it."""
@@ -27,7 +26,7 @@ def main() -> None:
         _leave()
 
 
-def _leave(*_: object) -> NoReturn:
+def _leave(*_: object) -> None:
     os.write(2, f"nas: {STOPPED}\n".encode())
     os._exit(INTERRUPTED)
 

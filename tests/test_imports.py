@@ -112,6 +112,13 @@ def test_ctrl_c_while_the_command_is_still_imported_is_one_line(moment: str) -> 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", told)
 
 
+def test_next_to_nothing_is_imported_before_ctrl_c_is_looked_after() -> None:
+    program = "import sys; sys.path.insert(0, '.'); import enum, os; old = set(sys.modules); import nas.__main__"
+    program += "; print(*sorted(set(sys.modules) - old))"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["__future__", "nas", "nas.__main__", "signal"], done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["einmix", *(f"einmix.{module.name}" for module in pkgutil.iter_modules(einmix.__path__))]
 )
