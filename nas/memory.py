@@ -89,12 +89,15 @@ def kept_memory(architecture: Architecture, batch: int, *, bf16: bool = True) ->
 def largest(space: SearchSpace, budget: Budget | None, *, batch: int, seed: int = 0, bf16: bool = True) -> int:
     """Bytes for the hungriest candidate of a search, without its data: one kind of worker then suits them all.
 
-    The most of SAMPLES networks drawn within the budget and of the references at the middle sizes.
+    The most of SAMPLES networks drawn within the budget (by the space's weights and uniformly: a strategy gets to
+    networks that either draw misses) and of the references at the middle sizes.
 
     Raises: NasError for a batch of less than one, SpaceError where next to nothing is within the budget.
     """
     rng = Random(seed)
-    networks = [*(space.sample(rng, budget) for _ in range(SAMPLES)), *space.references(space.middle).values()]
+    ways = (True, False) if space.space.weights else (False,)
+    drawn = [space.sample(rng, budget, weighted=weighted) for weighted in ways for _ in range(SAMPLES)]
+    networks = [*drawn, *space.references(space.middle).values()]
     return max(training_memory(network, batch, bf16=bf16) for network in networks)
 
 

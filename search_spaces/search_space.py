@@ -97,12 +97,12 @@ class SearchSpace:
     def _propose(self, budget: Budget, weighted: bool) -> Proposals:
         return Proposals(self._possible(budget), budget, self.space.weights if weighted else None)
 
-    def sample(self, rng: Random, budget: Budget | None = None) -> Architecture:
-        """One architecture among all, or among those within the budget: uniformly, or by the space's weights.
+    def sample(self, rng: Random, budget: Budget | None = None, *, weighted: bool = True) -> Architecture:
+        """One architecture among all, or among those within the budget: by the space's weights, if any, or uniformly.
 
         Raises SpaceError where nothing, or next to nothing, is within the budget.
         """
-        proposals = self._proposals(budget or Budget(), weighted=True)
+        proposals = self._proposals(budget or Budget(), weighted=weighted)
         if not proposals.total:
             self.check(budget)
         for _ in range(MAX_TRIES if proposals.total else 0):

@@ -143,6 +143,7 @@ REFUSED = [
     ("export nothing", "no run 'nothing' in runs"),
     ("train nothing 12", "no run 'nothing' in runs"),
     ("compare nothing", "no run 'nothing' in runs"),
+    ("compare nothing --patch 1x", "--patch takes a whole number, or one for each axis as in 1x4x4, not '1x'"),
     ("compare nothing --lrs fast", "--lrs takes numbers with commas between, as in 0.002,0.005, not 'fast'"),
     ("compare nothing --match size", "no --match 'size': known: macs, params"),
     ("compare nothing --against ,", "--against names nobody"),

@@ -21,7 +21,7 @@ from nas.data import load
 from nas.errors import NasError
 from nas.measured_memory import kept_by_autograd, peak
 from nas.memory import CONTEXT, examples_memory, gpu_fraction, kept_memory, largest, training_memory
-from search_spaces import SPACES, Budget, SearchSpace, SpaceError
+from search_spaces import SPACES, Budget, SearchSpace, Space, SpaceError
 from search_spaces.zoo import ZOO, Inputs
 
 BF16 = pytest.param(True, marks=pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="no CUDA in torch"))
@@ -208,6 +208,18 @@ def test_the_hungriest_of_a_search() -> None:
     assert largest(space, budget, batch=64, seed=3) > found
     with pytest.raises(SpaceError, match="no architecture"):
         largest(space, Budget(max_params=10), batch=32)
+
+
+def test_the_hungriest_is_found_whatever_is_drawn_most() -> None:
+    """Weights that all but hide the forms with most branches leave room for them all the same."""
+    space = Space(
+        "lean", "", (), forms=("conv", "reweight"), weights={"conv": 2**16}, patch=(1,), depth=(4,), width=(16,)
+    )
+    lean, plain = (each.on(SHAPES["image"], channels=3, classes=10) for each in (space, space.drawn("networks")))
+    rng = Random(0)
+    hidden = max(training_memory(lean.sample(rng), 32) for _ in range(20)) - CONTEXT
+    found, expected = (largest(each, None, batch=32) - CONTEXT for each in (lean, plain))
+    assert found >= 0.95 * expected > 1.1 * hidden
 
 
 def peak_ratio(architecture: Architecture, batch: int, device: str) -> float:
