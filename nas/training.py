@@ -241,15 +241,15 @@ class ArchitectureTrainer:
                 outcome = replace(outcome, test=score)
             if outcome.state == "complete" and job.weights:
                 outcome = replace(outcome, weights=weights_of(model))
+            seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
+            if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
+                extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
+            if outcome.state == "complete" and self.latency:
+                extra |= {"latency_ms": self._latency(job)}
         except torch.OutOfMemoryError as error:
             traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
             torch.cuda.empty_cache()
             raise
-        seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
-        if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
-            extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
-        if outcome.state == "complete" and self.latency:
-            extra |= {"latency_ms": self._latency(job)}
         return replace(outcome, seconds=seconds, extra=extra)
 
     def _latency(self, job: Job) -> float:

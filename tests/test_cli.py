@@ -723,6 +723,22 @@ def test_a_mean_of_finals_is_of_one_device_and_precision(nas, training_on, tmp_p
     assert nas(f"{search} --seeds 3 --json").rows == done.rows
 
 
+def test_longer_trainings_on_another_device_are_others(nas, training_on, tmp_path, monkeypatch):
+    runs = importlib.import_module("nas.training_runs")
+    training_on("cpu")
+    nas(SEARCH)
+
+    def train(device: str, seeds: int) -> list[str]:
+        extra = {"device": device, "precision": "float32"}
+        monkeypatch.setattr(runs, "find_device", lambda _: (device, 1))
+        monkeypatch.setattr(runs, "kind_on", lambda _: (device, "float32"))
+        monkeypatch.setattr(runs, "local_executor", lambda *_: Serial(Noting(tmp_path / "log", extra=extra)))
+        return [row["extra"]["device"] for row in nas(f"train x 1 --epochs 2 --seeds {seeds} --json").rows]
+
+    assert train("cpu", 2) == train("mps", 2) == ["cpu"] * 2
+    assert train("mps", 3) == train("cpu", 3) == ["mps"] * 3
+
+
 def test_a_change_of_versions_is_said_once_and_stands_in_every_line(nas, training_on, tmp_path):
     training_on("cpu", torch="2.9.0")
     nas(SEARCH)

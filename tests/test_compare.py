@@ -270,6 +270,17 @@ def test_more_of_the_same_trains_what_is_missing(changes, more, prepared, tmp_pa
     assert all(len(each.tested) == len(second.seeds) for each in compared)
 
 
+def test_what_is_tested_on_another_device_is_tested_anew(prepared, tmp_path, monkeypatch):
+    """Unless nothing is missing."""
+    prepared(lrs=(0.005,))
+    monkeypatch.setattr("nas.compare.kind_on", lambda _: ("cuda", "bfloat16"))
+    elsewhere = Trainer(tmp_path / "log", extra={"device": "cuda", "precision": "bfloat16"})
+    for seeds, devices in ((2, {None}), (3, {"cuda"})):
+        _, compared = prepared(elsewhere, lrs=(0.005,), seeds=seeds)
+        assert [len(each.tested) for each in compared] == [seeds] * 3
+        assert {result.extra.get("device") for each in compared for result in each.tested} == devices
+
+
 def test_a_budget_scales_all_of_them(prepared):
     comparison, compared = prepared(budget=30_000)
     assert all(Target("params", 30_000).off(each.architecture) <= NEAR for each in compared)

@@ -141,6 +141,13 @@ def test_the_longest_training_is_preferred_to_the_best(tmp_path):
     assert best_trained(opened, opened.find(BEST.id)).epochs == 3
 
 
+def test_weights_are_those_of_the_last_time_that_a_training_was_done(tmp_path):
+    """On another device a final is trained anew, under the same name."""
+    first, again = finals(BEST, 0.9), finals(BEST, 0.8)
+    opened = make_run(tmp_path, result_of(BEST, 0.9), *first, *again)
+    assert best_trained(opened, opened.find(BEST.id)) == again[0]
+
+
 def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     path = opened.run.weights_path(opened.results[1])
