@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,11 @@ from nas import session as sessions
 from nas.errors import NasError
 from nas.options import Options
 from nas.recipe import LARGE, Recipe
+from nas.resuming import IDENTITY, options_of, ready
+from nas.runs import Run
 from nas.session import (
     CPU_IMAGES,
+    MAY_DIFFER,
     OpenRun,
     Session,
     budget_band,
@@ -268,3 +273,97 @@ def test_a_run_that_is_opened_has_the_data_of_its_search(tmp_path):
     assert found.fingerprint == session.dataset.fingerprint
     assert (found.seed, len(found.train)) == (3, 700)
     assert found.fingerprint != Session(replace(PLAIN, seed=4, images=700)).dataset.fingerprint
+
+
+# going on by name
+
+OTHERS = {
+    "space": "local",
+    "strategy": "exhaustive",
+    "start": ("gmlp",),
+    "objective": "loss",
+    "max_params": 4321,
+    "min_params": 21,
+    "max_macs": 99_999,
+    "patch": (2,),
+    "width": (16,),
+    "depth": (2,),
+    "ratio": (1, 2),
+    "draw": "ideas",
+    "epochs": 7,
+    "lr": 0.125,
+    "batch": 31,
+    "weight_decay": 0.5,
+    "label_smoothing": 0.25,
+    "augment": "shift",
+    "prune": False,
+    "seed": 4,
+    "images": 100,
+}
+"""A value of every option that makes another run of one."""
+
+AGAIN = {
+    "trials": 99,
+    "minutes": 2.5,
+    "top": 7,
+    "seeds": 9,
+    "device": "cpu",
+    "workers": 5,
+    "log": (),
+    "storage": "/there",
+    "data_dir": Path("there"),
+    "retry_failed": True,
+}
+"""Options that a run goes on with, whatever they were."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where there is a run "x" with settings of which many are not the default, and "plain"."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, options in (("x", PLAIN), ("plain", Options(device="cpu"))):
+        Session(replace(options, run=name, runs_dir=folder)).open_run().close()
+    return folder
+
+
+def test_every_option_is_read_back_or_belongs_to_a_session(root):
+    options = options_of(OpenRun(Run.open(root, "x"), []))
+    own = {"run", "runs_dir", "command", "retry_failed", "data"}
+    assert options.keys() == Options.__dataclass_fields__.keys() - own
+    assert set(IDENTITY) | {"images"} == OTHERS.keys()
+    assert OTHERS.keys() | AGAIN.keys() | own | {"ray", "gpus_per_trial"} == Options.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize("name", ["x", "plain"])
+def test_a_run_goes_on_as_the_session_that_it_was(name, root):
+    made, again = Session(PLAIN if name == "x" else Options(device="cpu")), ready({"run": name, "runs_dir": root})
+    assert facts(again) == facts(made)
+    assert {**again.settings, "command": ""} == {**made.settings, "command": ""}
+    assert again.dataset.fingerprint == made.dataset.fingerprint
+    again.open_run().close()
+
+
+@pytest.mark.parametrize("option", OTHERS)
+def test_a_changed_option_is_called_as_it_was_given(option, root):
+    with pytest.raises(NasError) as raised:
+        ready({"run": "x", "runs_dir": root, option: OTHERS[option]})
+    flag = "--no-prune" if option == "prune" else f"--{option.replace('_', '-')} is "
+    assert str(raised.value).startswith(flag)
+    assert re.fullmatch(r"[^;]*, run 'x' was made with [^;]*: choose another --run", str(raised.value))
+
+
+@pytest.mark.parametrize("option", AGAIN)
+def test_what_may_change_is_what_is_given(option, root):
+    session = ready({"run": "x", "runs_dir": root, option: AGAIN[option]})
+    assert getattr(session.options, option) == AGAIN[option]
+    assert not Run.open(root, "x").differing(json.loads(json.dumps(session.settings)), MAY_DIFFER)
+
+
+def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):
+    monkeypatch.setattr(sessions, "find_device", lambda wanted: (wanted, 1))
+    monkeypatch.setattr(sessions, "kind_on", lambda device: (device, "float32"))
+    assert ready({"run": "x", "runs_dir": root}).options.workers == PLAIN.workers
+    Session(replace(PLAIN, run="w", runs_dir=root, workers=3)).open_run().close()
+    assert ready({"run": "w", "runs_dir": root}).options.workers == 3
+    assert ready({"run": "w", "runs_dir": root, "device": "mps"}).options.workers is None
+    assert ready({"run": "w", "runs_dir": root, "device": "mps", "workers": 2}).options.workers == 2
