@@ -978,3 +978,24 @@ def test_references_are_what_they_are_called(name: str, shape: dict[str, int], f
     assert references["channels only"].mixers == () and references["channels only"].untouched() == tuple(shape)
     parts = [part for part in references["channels only"].parts if part.role == "block"]
     assert len(parts) == 2 and all(len(part.steps) == 1 for part in parts)
+
+
+def test_both_ends_of_a_budget_are_in_it() -> None:
+    limits = Budget(100, 200, 50)
+    inside = [(100, 50), (200, 50), (150, 0)]
+    outside = [(99, 50), (201, 50), (150, 51), (100, 51)]
+    assert all(limits.admits(*each) for each in inside) and not any(limits.admits(*each) for each in outside)
+    assert Budget(max_params=200).admits(200, 10**9) and not Budget(100).admits(99, 0) and Budget(100).admits(10**9, 0)
+    for bounds, meets, holds in (
+        # least and most parameters, fewest and most multiply-accumulates
+        ((200, 300, 50, 60), True, False),
+        ((50, 100, 0, 50), True, False),
+        ((201, 300, 0, 10), False, False),
+        ((50, 99, 0, 10), False, False),
+        ((100, 200, 51, 60), False, False),
+        ((100, 200, 10, 50), True, True),
+        ((100, 201, 10, 50), True, False),
+        ((99, 200, 10, 50), True, False),
+        ((100, 200, 10, 51), True, False),
+    ):
+        assert (limits.meets(bounds), limits.holds(bounds)) == (meets, holds)
