@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from searches import Noting, plan, search_in, tiny
+from searches import Noting, plan, result_of, search_in, tiny
 from stubs import importing
 
 from nas import loggers
@@ -25,6 +25,7 @@ from nas.loggers import CALM, LOGGERS, check, curve, logging_to, trial_name
 from nas.results import Result, latest
 from nas.runs import Run
 from nas.strategies import RandomSearch
+from nas.trial import Score
 from search_spaces import Budget
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # in mlflow, of SQLAlchemy
@@ -384,3 +385,30 @@ def test_a_search_from_the_command_line_leaves_only_its_run_and_prints_as_ever(t
     assert {path.name for path in tmp_path.iterdir()} == {"home", "here", "log", "x"}
     for name in LOGGERS:
         all_logged_once(name, tmp_path)
+
+
+def test_a_curve_is_what_the_line_says_epoch_by_epoch():
+    """Losses of training, figures of validation at rungs, those of the test and the seconds at the end."""
+    scores = Score(2, 0.5, 0.25), Score(3, 0.375, 0.625)
+    line = replace(
+        result_of(next(tiny().enumerate()), 0.9, lr=0.03, seed=5, phase="train"),
+        scores=scores,
+        train_loss=(3.0, 2.0, 1.0),
+        test=Score(3, 0.75, 0.125),
+        seconds=17.0,
+    )
+    assert curve(line) == [
+        {"training_iteration": 1, "training_loss": 3.0},
+        {"training_iteration": 2, "training_loss": 2.0, "validation_loss": 0.5, "validation_accuracy": 0.25},
+        {
+            "training_iteration": 3,
+            "training_loss": 1.0,
+            "validation_loss": 0.375,
+            "validation_accuracy": 0.625,
+            "test_loss": 0.75,
+            "test_accuracy": 0.125,
+            "seconds": 17.0,
+        },
+    ]
+    assert curve(replace(line, scores=(), train_loss=(), test=None)) == []
+    assert trial_name(line) == f"train/{line.id}-lr0.03-s5-e3"
