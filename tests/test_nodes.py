@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from einops import rearrange
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_architecture import counted, mutate
 from torch import Tensor, nn
@@ -345,6 +345,7 @@ def trees(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 ANY_NODE = st.recursive(ANY_LEAF, trees, max_leaves=5)
 
 
+@settings(max_examples=50)
 @given(ANY_NODE, ANY_NODE)
 def test_any_node_reads_back_as_itself_and_no_two_share_a_text(a: Node, b: Node) -> None:
     for node in (a, b):
