@@ -11,6 +11,7 @@ from nas.objectives import parse_objectives
 from nas.options import Options
 from nas.runs import Run
 from nas.session import LAST, MAY_DIFFER, OpenRun, Session, rungs
+from search_spaces.space import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
 BUDGET = ("max_params", "min_params", "max_macs")
@@ -33,6 +34,9 @@ def ready(given: Mapping[str, Any]) -> Session:
     run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in MAY_DIFFER}
     opened = OpenRun(run, [])
     made = options_of(opened)
+    if "patch" in given:  # 2x2 is 2 on two axes
+        axes = opened.setting("data.shape", "an object")
+        given = dict(given) | {"patch": tuple(dict.fromkeys(patch_on(each, axes) for each in given["patch"]))}
     refuse_changes(name, made, given)
     place, dataset = opened.located(given.get("data_dir"), given.get("data"))
     images = given.get("images", made["images"])

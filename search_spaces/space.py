@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from math import gcd, log, prod
 from typing import TYPE_CHECKING, Any
@@ -185,7 +185,7 @@ class Space:
             ratio=tuple(ratio) or self.ratio,
             norm=norm,
         )
-        found = [size if isinstance(size, int) else _alike(size, shape) for size in bound.patch]
+        found = [patch_on(size, shape) for size in bound.patch]
         fitting = tuple(dict.fromkeys(size for size in found if _fits(size, shape)))
         if patch or not fitting:
             for size in found:
@@ -261,9 +261,11 @@ def _check_patch(patch: Patch, shape: Mapping[str, int]) -> None:
             raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}; sizes that divide: {fitting}")
 
 
-def _alike(size: tuple[int, ...], shape: Mapping[str, int]) -> Patch:
-    """One number for sides that are alike, where there is one for each axis."""
-    return patch_from(size) if len(size) == len(shape) else Sides(size)
+def patch_on(size: int | tuple[int, ...], axes: Sized) -> Patch:
+    """A patch on these axes: one number for sides that are alike, where there is one for each axis."""
+    if isinstance(size, int):
+        return size
+    return patch_from(size) if len(size) == len(axes) else Sides(size)
 
 
 def _fits(patch: Patch, shape: Mapping[str, int]) -> bool:

@@ -888,7 +888,13 @@ def test_patches_of_several_sides_from_the_command_line_to_the_run(nas, stubbed,
     grids = [Mixer.parse(mixer).inputs for row in rows for mixer in row["mixers"]]
     assert len(grids) > 3 and all(grid == {"h": 2, "w": 4, "c": 8} for grid in grids)
     count = len(notes(stubbed, "start"))
-    assert nas(f"{line} --json").rows == rows and len(notes(stubbed, "start")) == count, "it goes on with the same run"
+    for again in (line, line.replace("4x2", "4x2,4x2"), "search --run x"):
+        assert nas(f"{again} --json").rows == rows and len(notes(stubbed, "start")) == count, "it goes on with the run"
+    one_line(nas(line.replace("4x2", "2x4")), "--patch is 2x4, run 'x' was made with 4x2: choose another --run")
+    one_line(nas(line.replace("4x2", "4x2x1")), "--patch is 4x2x1, run 'x' was made with 4x2: choose another --run")
+    line = line.replace("--run x", "--run y")
+    rows = nas(f"{line.replace('4x2', '2x2')} --json").rows
+    assert nas(f"{line.replace('4x2', '2')} --json").rows == nas(f"{line.replace('4x2', '2x2')} --json").rows == rows
     assert "patch: 4x2, 2" in nas("spaces local --patch 4x2,2x2").out
 
 
