@@ -411,6 +411,14 @@ def test_texts_are_short_and_narrow(name: str, variant: str) -> None:
     assert Architecture.from_json(arch.to_json()).id == arch.id
 
 
+def test_a_scale_of_any_digits_is_kept() -> None:
+    found = [
+        ZOO["resmlp"].make(Inputs({"t": 8}, 1, 2), patch=2, width=8, depth=1, scale=scale)
+        for scale in (0.1, 0.1 / 7, 0.0142857)
+    ]
+    assert len({arch.id for arch in found}) == 3 and "c=g8; start 0.014285714285714287" in found[1].to_json()
+
+
 @pytest.mark.parametrize("name", ["mixer", "resmlp", "resmlp-tutorial", "gmlp"])
 def test_texts_can_be_scripted(name: str, tmp_path: Path) -> None:
     """As the tutorial times its blocks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
+from einmix.nodes import number
 from search_spaces.zoo.member import Inputs, Member
 from search_spaces.zoo.parts import Patch, affine, everywhere, merged, network, stem
 
@@ -15,7 +16,7 @@ def resmlp(
     """LayerScale starts at `scale` and ends a branch, which an affine begins; with `scale_first` they change places."""
     grid = merged(inputs.shape, patch)
     shift = affine(grid, width)
-    layer_scale = affine(grid, width, bias=False, start="" if scale == 1 else f"{scale:g}")
+    layer_scale = affine(grid, width, bias=False, start="" if scale == 1 else number(scale))
     before, after = (layer_scale, shift) if scale_first else (shift, layer_scale)
     block = (
         Residual((before, Mix(everywhere(grid, f"s{width}")), after)),
