@@ -14,7 +14,7 @@ from nas.errors import NasError
 from nas.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found
 from search_spaces import Space, SpaceError, load
 from search_spaces.resizing import patch_of, resized
-from search_spaces.zoo import Inputs
+from search_spaces.zoo import ZOO, Inputs
 from search_spaces.zoo.parts import patch_from
 
 DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
@@ -144,6 +144,10 @@ def test_patches_of_several_sides_are_carried_along() -> None:
     for name in ("mixer", "vip", "raft", "cycle", "as", "hire"):
         other = scaled_anywhere(name, inputs, Target("params", 20_000), patch=patch_of(arch), depth=2)
         assert patch_of(other) == (1, 8, 8), name
+    with pytest.raises(SpaceError, match="a patch of 1x3x8 does not divide axis h=32"):
+        ZOO["mixer"].at(inputs, patch=(1, 3, 8), width=8, depth=1)
+    with pytest.raises(SpaceError, match="windows have one size for all axes, not 1x8x8"):
+        ZOO["cycle"].make(inputs, patch=patch_of(arch), width=(8, 16), depth=(1, 1))
 
 
 def test_scaling_to_a_budget_keeps_the_turns() -> None:

@@ -72,7 +72,8 @@ def merged(grid: Mapping[str, int], patch: Patch) -> Grid:
     each = sides(grid, patch)
     for axis, n in grid.items():
         if n % each[axis]:
-            raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}")
+            words = patch if isinstance(patch, int) else Sides(patch)
+            raise SpaceError(f"a patch of {words} does not divide axis {axis}={n}")
     return {axis: n // each[axis] for axis, n in grid.items()}
 
 
