@@ -27,6 +27,7 @@ from nas.ranking import Gain
 from nas.recipe import Recipe
 from nas.runs import Run
 from nas.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
+from nas.search import Status
 from nas.session import OpenRun, search
 from nas.tables import comparison_json, comparison_notes, verdict
 from nas.trial import Job, Outcome, Report, Score
@@ -222,10 +223,31 @@ def test_five_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up
     assert [note.key[0] for note in notes(tmp_path / "log", "start")][-6:] == 2 * by_size
 
 
+@dataclass(frozen=True)
+class Diverging(Sloping):
+    """Fails at all learning rates but small ones."""
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        if job.lr > 0.002:
+            raise FloatingPointError("loss is nan")
+        return Sloping.train(self, job, report)
+
+
+def test_where_all_learning_rates_failed_lower_ones_are_tried(prepared, tmp_path):
+    _, compared = prepared(Diverging(tmp_path / "log"))
+    assert [sorted(result.lr for result in each.tuned) for each in compared] == [[0.00057, 0.0017, 0.005, 0.015]] * 3
+    assert [(each.lr, each.at_edge, len(each.accuracies)) for each in compared] == [(0.0017, False, 2)] * 3
+
+
 def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
     for module in ("nas.compare", "nas.session"):
         monkeypatch.setattr(f"{module}.LARGE", 1_000)
+    begun: list[Status] = []
+    monkeypatch.setattr("nas.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1])
     comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01))
+    assert [(each.phase, each.later) for each in begun] == [("tune", 3 * 2 * 6 / 2), ("compare", 0.0)]
+    comparison.device = "mps"
+    assert comparison.conditions == Conditions("mps")
     assert (comparison.tuning_epochs, len(comparison.seeds)) == (2, 2)
     assert [{result.epochs for result in each.tuned} for each in compared] == [{2}] * 3
     assert len(Comparison(comparison.opened, Comparing(against=("convmixer",), device="cpu")).seeds) == 3

@@ -340,3 +340,21 @@ def test_a_job_of_many_epochs_may_take_longer_before_it_is_copied(monkeypatch):
     assert desks.STRAGGLER * 10 * 5 == 150
     assert run(story(5, 149.0)) == [None] and run(story(5, 151.0)) == [2]
     assert run(story(20, 599.0)) == [None] and run(story(20, 601.0)) == [2]
+
+
+def test_the_job_under_way_for_longest_is_copied_and_only_whole_trainings_say_what_is_long(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(desks, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def story(state):
+        desk = Callers(twice=False)
+        await desk.submit(task(1), task(2), task(3))
+        for lane, begins in ((0, 0.0), (1, 50.0), (2, 20.0)):
+            now[0] = begins
+            await desk.given(lane)  # 1, 2 and 3
+        await desk.done(0, 1, Outcome(state, seconds=3.0))
+        now[0] = 1000.0
+        return await desk.given(3, 4, 5)
+
+    assert run(story("complete")) == [3, 2, None]
+    assert run(story("pruned")) == run(story("failed")) == [None, None, None]
