@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol, Self
 
 from nas.errors import NasError
 from nas.results import LARGEST
+from nas.shared import Received, Shared
 from nas.trial import Job, Outcome, Report, Score, Trainer
 
 MakeTrainer = Callable[[int], Trainer]
@@ -214,7 +215,8 @@ class LocalWorkers:
 
     The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
     imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
-    shares a CUDA context. The trainer of a killed worker is made anew and its job run once more.
+    shares a CUDA context, both share the arrays in `make_trainer`. The trainer of a killed worker is made anew and its
+    job run once more.
     """
 
     def __init__(
@@ -227,6 +229,7 @@ class LocalWorkers:
     ) -> None:
         self.capacity = workers
         self._make_trainer = make_trainer
+        self._shared: Shared | None = None  # what makes the trainers, once there are workers
         self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
         self._workers: dict[int, _Worker] = {}
         self._false_starts = [0] * workers
@@ -268,6 +271,9 @@ class LocalWorkers:
                 worker.process.kill()
         for index in list(self._workers):
             self._bury(self._workers.pop(index))
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
         self._tasks.clear()
         self._queue.clear()
 
@@ -278,9 +284,11 @@ class LocalWorkers:
         self.close()
 
     def _start(self, index: int) -> None:
+        if self._shared is None:
+            self._shared = Shared(self._make_trainer)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(self._make_trainer, index, theirs), name=f"nas-worker-{index}", daemon=True
+            target=_work, args=(self._shared, index, theirs), name=f"nas-worker-{index}", daemon=True
         )
         try:
             with sigint_held():
@@ -365,7 +373,7 @@ class LocalWorkers:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def _work(make_trainer: MakeTrainer, index: int, pipe: connection.Connection) -> None:
+def _work(shared: Received, index: int, pipe: connection.Connection) -> None:
     """A worker process: makes its trainer, then trains job after job until the driver lets go of the pipe."""
     threading.Thread(target=_exit_with_driver, daemon=True).start()
 
@@ -375,7 +383,7 @@ def _work(make_trainer: MakeTrainer, index: int, pipe: connection.Connection) ->
 
     with contextlib.suppress(EOFError, OSError):
         try:
-            trainer = make_trainer(index)
+            trainer = shared.value()(index)
         except Exception as error:
             pipe.send(failure(error))
             return

@@ -45,7 +45,7 @@ class Stream:
         return {outcome.extra["pid"] for outcome in self.outcomes.values()}
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not condition():
             assert time.monotonic() < deadline
             while self.submitted < len(self.outcomes) + 6:
@@ -184,7 +184,7 @@ class Driver:
 
     def wait_for(self, more: int) -> None:
         """Until so many more trainings have ended, or the search has."""
-        ended, deadline = len(notes(self.log, "end")), time.monotonic() + 120
+        ended, deadline = len(notes(self.log, "end")), time.monotonic() + 300
         while len(notes(self.log, "end")) < ended + more and self.process.poll() is None:
             assert time.monotonic() < deadline, (self.root / "output").read_text()
             time.sleep(0.01)

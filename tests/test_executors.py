@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from clusters import cluster
-from stubs import accuracy, alive, gone, importing, make_broken, make_dying, make_stub, stub_job
+from stubs import Holding, accuracy, alive, gone, importing, make_broken, make_dying, make_stub, stub_job
+from test_kill import needs_proc, until
 
 from nas.cluster.messages import Settings
 from nas.cluster.workers import RayWorkers
@@ -166,6 +168,21 @@ def test_close_leaves_no_process_in_the_midst_of_training(make_executor, tmp_pat
     assert pid == os.getpid() if here else gone(pid)
 
 
+@needs_proc
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_workers_share_the_arrays_of_what_makes_their_trainers(method):
+    make = Holding(np.arange(12_000_000))
+    with LocalWorkers(make, 2, method=method) as executor:
+        found = [outcome.extra for outcome in run_all(executor, {n: stub_job("a") for n in range(6)}).values()]
+        pids = {each["pid"] for each in found}
+        os.kill(min(pids), signal.SIGKILL)  # the one that takes its place has them, too
+        found += [outcome.extra for outcome in run_all(executor, {n: stub_job("a") for n in range(4)}).values()]
+    assert {each["sum"] for each in found} == {int(make.array.sum())}
+    assert max(each["private"] for each in found) < make.array.nbytes  # as it would have with a copy
+    assert all(each["first"] in (0, each["pid"]) for each in found)  # what one writes is for it alone
+    assert make.array[0] == 0
+
+
 def test_wait_stops_at_its_timeout():
     with LocalWorkers(make_stub, 1) as executor:
         executor.submit(0, stub_job("a", ms=60_000))
@@ -181,7 +198,8 @@ def test_what_has_ended_is_not_lost_with_an_error_of_the_driver():
         run_all(executor, {number: stub_job("a", ms=20, rungs=()) for number in range(4)})
         executor.submit(0, stub_job("a", rungs=()))
         executor.submit(1, stub_job("a"))
-        time.sleep(0.1)  # now one `wait` finds both the end of the one job and the rung of the other
+        pipes = [worker.pipe for worker in executor._workers.values()]
+        until(lambda: all(pipe.poll() for pipe in pipes))  # one `wait` finds both the one's end and the other's rung
         events = []
         with pytest.raises(OSError, match="disk full"):
             while True:
@@ -292,7 +310,7 @@ def test_workers_end_with_their_driver(how, method, tmp_path):
         os.killpg(driver.pid, how)
     else:
         driver.kill()
-    error = driver.communicate(timeout=60)[1]
+    error = driver.communicate()[1]
     pids = {int(pid) for note in notes.iterdir() for pid in note.name.split("-")} - {driver.pid}
     assert len(pids) == (3 if method == "forkserver" else 2)
     assert [pid for pid in pids if not gone(pid)] == []

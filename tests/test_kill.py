@@ -81,8 +81,8 @@ def workers(driver: int) -> list[int]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Waits for a condition; fails when it does not come."""
-    deadline = time.monotonic() + 120
+    """Waits for a condition; fails when it does not come, be the machine ever so busy."""
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.001)

@@ -488,8 +488,11 @@ def test_weights_are_those_of_the_trained_model(digits: Dataset) -> None:
     outcome = train(digits, weights=True)
     model = build({})
     model.load_state_dict(load_weights(outcome.weights), strict=True)
-    score = evaluate(model, placed(digits)[1], epoch=4, batch=256)
-    assert score == outcome.scores[-1]
+    score, last = evaluate(model, placed(digits)[1], epoch=4, batch=32), outcome.scores[-1]
+    # in batches as in training; sums of float32 may still come in another order where memory is aligned otherwise
+    assert score.loss == pytest.approx(last.loss, rel=1e-5)
+    assert score.accuracy == pytest.approx(last.accuracy, abs=1 / len(digits.validation))
+    assert score.epoch == last.epoch
 
 
 def test_weights_are_float32_whatever_the_model_holds() -> None:
