@@ -115,6 +115,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         whole(self.out, "out", MAX_SIZE)
+        _check_bias(self.bias)
         _check_start(self.start)
         if self.start == "gate":
             raise PatternError("a linear layer does not start as a gate", hint="a mixer over positions does")
@@ -299,6 +300,7 @@ class Conv:
     def __post_init__(self) -> None:
         for name, least in (("kernel", 1), ("out", 0), ("stride", 1), ("pad", 0)):
             whole(getattr(self, name), name, MAX_SIZE if name == "out" else 1024, least)
+        _check_bias(self.bias)
 
     @property
     def text(self) -> str:
@@ -655,6 +657,12 @@ def number(value: float) -> str:
     """
     short = f"{value:g}"
     return short if float(short) == value else repr(float(value))
+
+
+def _check_bias(bias: bool) -> None:
+    """Of two equal nodes that are written differently, sums would have an order each."""
+    if type(bias) is not bool:
+        raise PatternError(f"bias cannot be {shown(bias)}", hint="True or False: in a text nothing, or bias no")
 
 
 def _check_start(start: str) -> None:

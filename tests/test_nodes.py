@@ -381,6 +381,20 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
             Linear(4, start=f"normal {value}")
 
 
+@pytest.mark.parametrize("bias", [1, 0, "no", None])
+def test_a_layer_has_a_bias_or_not(bias: Any) -> None:
+    for make in (lambda: Linear(4, bias), lambda: Conv(3, bias=bias)):
+        with pytest.raises(PatternError, match=r"bias cannot be .*\n  True or False"):
+            make()
+
+
+@pytest.mark.parametrize("by", [True, 1.0, "1", None, 2**24 + 1])
+def test_a_move_is_a_number_of_positions(by: Any) -> None:
+    for make in (lambda: Shift((("h", by),)), lambda: Wrap("h", by, 4)):
+        with pytest.raises(PatternError, match="a move cannot be"):
+            make()
+
+
 REFUSED: list[tuple[Any, str]] = [
     ("norm layer", "'norm layer' is no node (it is written 'norm')"),
     ("norm; eps 1e-5", "'norm; eps 1e-5' is no node (it is written 'norm')"),
@@ -393,7 +407,7 @@ REFUSED: list[tuple[Any, str]] = [
     ("softmax", "'softmax' is no node (known: mix MIXER"),
     ("linear 04", "'linear 04' is no node (it is written 'linear 4')"),
     ("linear 4;bias no", "'linear 4;bias no' is no node (known: mix MIXER"),
-    ("linear 4; bias yes", "'linear 4; bias yes' is no node (it is written 'linear 4')"),
+    ("linear 4; bias yes", "bias cannot be 'yes' (True or False: in a text nothing, or bias no)"),
     ("linear 4; bias no; bias no", "'linear 4; bias no; bias no' says something twice"),
     ("linear 4; start zero; bias no", "(it is written 'linear 4; bias no; start zero')"),
     ("linear 4; start one", "no start 'one' (zero, gate, a number, or normal and a number)"),
