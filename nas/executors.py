@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,6 +31,16 @@ OnRung = Callable[[int, Score], bool]
 """Called in the driver with a job's number and its score at a rung; False prunes the job."""
 
 Method = Literal["forkserver", "spawn"]
+
+WORN = 3
+"""So many failures in a row, of different networks and one cause, make a worker's process be replaced."""
+
+OUT_OF_MEMORY = "out of memory"
+"""So the reason begins of a training for which memory was short."""
+
+_SHORT_OF_MEMORY = OUT_OF_MEMORY, "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"
+_DEVICE_FAULT = re.compile(r"(CUDA|HIP|cuDNN|CUDNN|cuBLAS|NCCL) error|AcceleratorError|(CUBLAS|CUDNN)_STATUS_")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d.,]*")
 
 FROM_OUTSIDE = {f"signal {number:d}" for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
 """What a process dies of that was asked to end, by somebody who shuts this machine down: no job does that to itself.
@@ -124,10 +135,52 @@ def failure(error: BaseException) -> Outcome:
     ('out of memory (MemoryError)', 'ValueError: a line and another')
     """
     reason = " ".join("".join(traceback.format_exception_only(error)).split())
-    # torch says "CUDA out of memory", and on the CPU "DefaultCPUAllocator: can't allocate memory"
-    if isinstance(error, MemoryError) or "out of memory" in reason or "can't allocate memory" in reason:
-        reason = f"out of memory ({reason})"
+    if is_out_of_memory(error):
+        reason = f"{OUT_OF_MEMORY} ({reason})"
     return Outcome("failed", reason=reason[:400], traceback="".join(traceback.format_exception(error))[-20_000:])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was short, in torch's words: "CUDA out of memory", on the CPU "can't allocate memory"."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, not imported here
+    return named or any(words in str(error) for words in _SHORT_OF_MEMORY)
+
+
+def is_device_fault(outcome: Outcome) -> bool:
+    """Whether a training failed in a way after which its process has no device any more, whoever is to blame."""
+    failed = outcome.state == "failed" and not outcome.reason.startswith(OUT_OF_MEMORY)
+    return failed and _DEVICE_FAULT.search(outcome.reason) is not None
+
+
+class Row:
+    """Failures in a row of one cause, each network counted once; what succeeds ends it.
+
+    >>> row = Row()
+    >>> [row.take(id, Outcome("failed", reason=f"no room for {n} bytes")) for id, n in (("a", 1), ("b", 22), ("b", 3))]
+    [1, 2, 2]
+    """
+
+    def __init__(self) -> None:
+        self.cause, self._ids = "", set[str]()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def take(self, id: str, outcome: Outcome) -> int:
+        """Counts how a training of this network ended; the length of the row then."""
+        found = cause_of(outcome)
+        if found != self.cause:
+            self.cause, self._ids = found, set()
+        if found:
+            self._ids.add(id)
+        return len(self)
+
+
+def cause_of(outcome: Outcome) -> str:
+    """What a training failed of, whatever the numbers were; empty where it did not."""
+    if outcome.state != "failed":
+        return ""
+    return OUT_OF_MEMORY if outcome.reason.startswith(OUT_OF_MEMORY) else _NUMBER.sub("#", outcome.reason) or "#"
 
 
 class Serial:
@@ -138,11 +191,12 @@ class Serial:
     def __init__(self, make_trainer: MakeTrainer) -> None:
         self._make_trainer = make_trainer
         self._trainer: Trainer | None = None
+        self._row = Row()
         self._queue: deque[tuple[int, Job]] = deque()
 
     def submit(self, number: int, job: Job) -> None:
         """See `Executor.submit`."""
-        self._queue.append((number, job))
+        self._queue.append((number, replace(job, alone=True)))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """See `Executor.wait`."""
@@ -163,7 +217,10 @@ class Serial:
                 raise DriverError(error) from error
 
         try:
-            return [Done(number, run_job(self._trainer, job, report), 0)]
+            outcome = run_job(self._trainer, job, report)
+            if self._row.take(job.id, outcome) >= WORN or is_device_fault(outcome):
+                self._trainer, self._row = None, Row()
+            return [Done(number, outcome, 0)]
         except DriverError as carried:
             raise carried.error from None
 
@@ -200,6 +257,7 @@ class _Worker:
     pipe: connection.Connection
     ready: bool = False
     task: _Task | None = None
+    row: Row = field(default_factory=Row)
 
 
 def start_server(preload: Sequence[str]) -> None:
@@ -216,7 +274,8 @@ class LocalWorkers:
     The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
     imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
     shares a CUDA context, both share the arrays in `make_trainer`. The trainer of a killed worker is made anew and its
-    job run once more.
+    job run once more. A process whose device is lost, or in which one job after the other fails, is replaced. Worker i
+    trains on device i modulo `devices`: a job for which memory is short is run once more when no other runs on it.
     """
 
     def __init__(
@@ -226,8 +285,9 @@ class LocalWorkers:
         *,
         preload: Sequence[str] = (),
         method: Method = DEFAULT_METHOD,
+        devices: int = 1,
     ) -> None:
-        self.capacity = workers
+        self.capacity, self._devices = workers, devices
         self._make_trainer = make_trainer
         self._shared: Shared | None = None  # what makes the trainers, once there are workers
         self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
@@ -235,6 +295,7 @@ class LocalWorkers:
         self._false_starts = [0] * workers
         self._tasks: dict[int, _Task] = {}
         self._queue: deque[_Task] = deque()
+        self._alone: deque[_Task] = deque()  # those that wait for the first device to be free of others
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
         if method == "forkserver":
             start_server(preload)
@@ -244,7 +305,7 @@ class LocalWorkers:
         """See `Executor.submit`."""
         if number in self._tasks:
             raise ValueError(f"job {number} is already submitted")
-        self._tasks[number] = _Task(number, job)
+        self._tasks[number] = _Task(number, replace(job, alone=self.capacity <= self._devices))
         self._queue.append(self._tasks[number])
         self._feed()
 
@@ -276,6 +337,7 @@ class LocalWorkers:
             self._shared = None
         self._tasks.clear()
         self._queue.clear()
+        self._alone.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -302,12 +364,21 @@ class LocalWorkers:
     def _feed(self) -> None:
         """Gives every idle worker the next job."""
         for worker in self._workers.values():
-            if self._queue and worker.ready and worker.task is None:
+            if worker.ready and worker.task is None and (queue := self._queue_of(worker)):
                 try:
-                    worker.pipe.send(self._queue[0].job)
+                    worker.pipe.send(queue[0].job)
                 except OSError:  # it died idle: the next `wait` sees that
                     continue
-                worker.task = self._queue.popleft()
+                worker.task = queue.popleft()
+
+    def _queue_of(self, worker: _Worker) -> deque[_Task]:
+        """Where a worker takes its next job from; nowhere, while its device is kept for one alone."""
+        if worker.index % self._devices:
+            return self._queue
+        busy = [other.task for other in self._workers.values() if other.task and not other.index % self._devices]
+        if self._alone:
+            return deque() if busy else self._alone
+        return deque() if any(map(self._is_kept, busy)) else self._queue
 
     def _serve(self, worker: _Worker, on_rung: OnRung) -> None:
         """Takes one message from a worker that has sent one; without one, it was its death that called."""
@@ -333,7 +404,20 @@ class LocalWorkers:
             with contextlib.suppress(OSError):
                 worker.pipe.send(answers[message.epoch])
         else:
-            self._end(worker, message)
+            self._finish(worker, message)
+
+    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
+        """Takes in how a job went: one for which memory was short beside others is run once more, alone."""
+        task = worker.task
+        assert task is not None
+        if cause_of(outcome) == OUT_OF_MEMORY and not task.job.alone:
+            worker.task, task.job = None, replace(task.job, alone=True)
+            self._alone.append(task)
+            return
+        self._end(worker, outcome)
+        if worker.row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome):
+            worker.process.kill()
+            self._bury(self._workers.pop(worker.index))  # the next `wait` that has something to do starts it anew
 
     def _end(self, worker: _Worker, outcome: Outcome) -> None:
         assert worker.task is not None
@@ -358,8 +442,12 @@ class LocalWorkers:
             elif worker.task.deaths > 1:
                 self._end(worker, Outcome("failed", reason=f"worker process died twice ({cause})"))
             else:
-                self._queue.appendleft(worker.task)
+                (self._alone if self._is_kept(worker.task) else self._queue).appendleft(worker.task)
         self._start(worker.index)
+
+    def _is_kept(self, task: _Task) -> bool:
+        """Whether a device that others share is kept for a task."""
+        return task.job.alone and self.capacity > self._devices
 
     def _bury(self, worker: _Worker) -> str:
         """Frees what a dead or dying worker held; says what it died of."""

@@ -223,7 +223,7 @@ class Search:
     def _propose(self, status: Status) -> None:
         """Keeps the executor fed; a strategy that need not wait for results stays one job a worker ahead."""
         depth = self.executor.capacity * (2 if self.strategy.ahead else 1)
-        while len(self.trainings) < depth and status.done + len(self.trainings) < status.total:
+        while self.trainings.under_way < depth and status.done + len(self.trainings) < status.total:
             architecture = None if self._late() else self._next()
             if architecture is None:
                 self.exhausted = not self._late()
@@ -265,13 +265,13 @@ class Search:
 
     def _wait(self, status: Status, watcher: Watcher) -> None:
         """Takes in what has happened, or nothing for a second."""
-        status.running = min(len(self.trainings), self.executor.capacity)
+        status.running = min(self.trainings.under_way, self.executor.capacity)
         watcher.show(status)
         lost = len(self.trainings.unfinished)
         for result, architecture in self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
             self._learn(result, architecture)
             self._count(status, result)
-            status.running = min(len(self.trainings), self.executor.capacity)
+            status.running = min(self.trainings.under_way, self.executor.capacity)
             watcher.show(status)
         status.total -= len(self.trainings.unfinished) - lost
 

@@ -391,7 +391,7 @@ def local_executor(make: MakeTrainer, workers: int) -> Executor:
         return Serial(replace(make, threads=cores()))
     if make.device == "cpu":
         return LocalWorkers(make, workers, preload=PRELOAD)
-    return LocalWorkers(make, workers, method="spawn")
+    return LocalWorkers(make, workers, method="spawn", devices=make.devices)
 
 
 def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
 from statistics import fmean, stdev
@@ -14,6 +14,8 @@ from nas.errors import counted, one_line
 from nas.grid import Column, Grid
 from nas.objectives import Figure
 from nas.ranking import CONFIDENCE, Gain, Standing, ranked
+from nas.results import Result
+from nas.trial import HALVED
 from search_spaces.zoo.parts import patch_from
 
 if TYPE_CHECKING:
@@ -170,11 +172,19 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     notes += [f"{one_line(s.title)} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]]
     if len(lacking) > most:
         notes.append(f"and {len(lacking) - most} more lack seeds: --json tells which")
+    notes += _halved((one_line(s.label) or s.id, s.trainings) for s in standings)
     failed = [standing for standing in standings if standing.reason and standing not in lacking]
     notes += [f"{one_line(s.title)} failed: {one_line(s.reason)}" for s in failed[:most]]
     if len(failed) > most:
         notes.append(f"and {len(failed) - most} more failed: --json tells why")
     return notes
+
+
+def _halved(trainings: Iterable[tuple[str, Sequence[Result]]]) -> list[str]:
+    """Which of some networks were not trained with the batch that the others were."""
+    names = [name for name, results in trainings if any(HALVED in result.extra for result in results)]
+    which = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [f"{which}: trained with half the batch, memory was short for all of it"] if names else []
 
 
 def _lacks(standing: Standing) -> str:
@@ -204,6 +214,7 @@ def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
         "params": standing.architecture.params,
         "macs": standing.architecture.macs,
         "seconds": standing.seconds,
+        "halved_batch": any(HALVED in result.extra for result in standing.trainings),
         "reason": standing.reason,
         "mixers": [str(mixer) for mixer in standing.architecture.mixers],
     } | ({} if standing.latency is None else {"latency_ms": standing.latency})
@@ -312,6 +323,7 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
         notes.append(f"{names}: nothing of this size at a patch of {comparison.patch}, so at the nearest that has it")
     if edge := [each.name for each in compared if each.at_edge]:
         notes.append(f"the best lr of {', '.join(edge)} is at the end of those tried: with --lrs it may do better")
+    notes += _halved((each.name, each.tested) for each in compared)
     failed = [each for each in compared if each.reason]
     return notes + [f"{each.name} failed: {one_line(each.reason)}" for each in failed[:most]]
 

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from nas.checkpoints import Progress
 from nas.data import Dataset
+from nas.executors import is_out_of_memory
 from nas.formats import Arrays
 from nas.optimizer import AdamW
 from nas.recipe import Augment, Recipe
 from nas.storage import Storage
-from nas.trial import TESTED, Job, Outcome, Report, Score
+from nas.trial import HALVED, TESTED, Job, Outcome, Report, Score
 from nas.versions import versions
 from nas.worker import kind_on
 
@@ -227,29 +228,39 @@ class ArchitectureTrainer:
 
         With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
         """
+        try:
+            return self._train(job, report, self.recipe)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+            if not job.alone or self.recipe.batch < 2:
+                raise
+        return self._train(job, report, replace(self.recipe, batch=self.recipe.batch // 2))
+
+    def _train(self, job: Job, report: Report, recipe: Recipe) -> Outcome:
+        """One try; with another batch than the run's it says so, and is not kept for a restart, which has the run's."""
         start = time.perf_counter()
-        build = partial(self.build, job.architecture)
         on_gpu = self.device.startswith("cuda")
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
-        try:
-            model, outcome = fit(build, self.data, self.recipe, job=job, report=report, storage=self.storage)
-            if outcome.state == "complete" and job.phase in TESTED:
-                test = Part.of(self.dataset.test, self.dataset, self.device)
-                batch = evaluation_batch(test.x.device, self.recipe.batch)
-                score = evaluate(model, test, epoch=job.epochs, batch=batch)
-                outcome = replace(outcome, test=score)
-            if outcome.state == "complete" and job.weights:
-                outcome = replace(outcome, weights=weights_of(model))
-            seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
-            if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
-                extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
-            if outcome.state == "complete" and self.latency:
-                extra |= {"latency_ms": self._latency(job)}
-        except torch.OutOfMemoryError as error:
-            traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
-            torch.cuda.empty_cache()
-            raise
+        usual = recipe == self.recipe
+        build, storage = partial(self.build, job.architecture), self.storage if usual else None
+        model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage)
+        if outcome.state == "complete" and job.phase in TESTED:
+            test = Part.of(self.dataset.test, self.dataset, self.device)
+            batch = evaluation_batch(test.x.device, recipe.batch)
+            outcome = replace(outcome, test=evaluate(model, test, epoch=job.epochs, batch=batch))
+        if outcome.state == "complete" and job.weights:
+            outcome = replace(outcome, weights=weights_of(model))
+        seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
+        extra |= {} if usual else {HALVED: recipe.batch}
+        if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
+            extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
+        if outcome.state == "complete" and self.latency:
+            extra |= {"latency_ms": self._latency(job)}
         return replace(outcome, seconds=seconds, extra=extra)
 
     def _latency(self, job: Job) -> float:

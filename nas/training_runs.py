@@ -106,7 +106,7 @@ def train_missing(
                 for result, _ in trainings.wait(lambda number, score: True):
                     known[result.key] = result
                     status.done, status.last = status.done + 1, result
-                    status.running = min(trainer.capacity, len(trainings))
+                    status.running = min(trainer.capacity, trainings.under_way)
                     watcher.show(status)
         if trainings.complaint:
             watcher.say(trainings.complaint)

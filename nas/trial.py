@@ -20,6 +20,9 @@ FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compar
 Kind = tuple[str, str]
 """The device and the precision of a training: `("cpu", "float32")`. Figures of different kinds are not averaged."""
 
+HALVED = "halved_batch"
+"""Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
+
 Key = tuple[str, float, int, int]
 
 
@@ -28,7 +31,8 @@ class Job:
     """One training to do: an architecture at a learning rate, a seed and a number of epochs.
 
     `rungs` are the epochs (ascending, below `epochs`) after which the driver is asked whether to go on;
-    with `weights` the trained weights come back too.
+    with `weights` the trained weights come back too. One that is `alone` has its device for itself: where memory is
+    short even so, it may be trained with half the batch.
     """
 
     architecture: dict[str, Any]
@@ -40,6 +44,7 @@ class Job:
     rungs: tuple[int, ...] = ()
     label: str = ""
     weights: bool = False
+    alone: bool = False
 
     @property
     def key(self) -> Key:
@@ -87,5 +92,5 @@ Trainer = Callable[[Job, Report], Outcome]
 
 def record(job: Job, outcome: Outcome, **facts: Any) -> dict[str, Any]:
     """The JSON line of a finished training."""
-    line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights")}
+    line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights", "alone")}
     return line | facts | outcome.to_line()

@@ -114,6 +114,16 @@ def test_notes_say_how_to_read_it():
     ]
 
 
+def test_who_was_trained_with_half_the_batch_is_said():
+    results = [result_of(arch, 0.5) for arch in MORE[:6]]
+    halved = [dataclasses.replace(result, extra={"halved_batch": 32}) for result in results[:5]]
+    names = ", ".join(arch.id for arch in MORE[:3])
+    standings = rank([*halved, results[5]], sizes_of)
+    assert f"{names} and 2 more: trained with half the batch, memory was short for all of it" in footnotes(standings)
+    assert [as_json(1, standing)["halved_batch"] for standing in standings] == [True] * 5 + [False]
+    assert not any("batch" in note for note in footnotes(STANDINGS))
+
+
 def test_of_many_failures_the_first_are_told():
     notes = footnotes(rank([result_of(arch, None, "failed") for arch in MORE[:5]], sizes_of))
     assert [note.split()[0] for note in notes[1:4]] == [arch.id for arch in MORE[:3]]

@@ -27,8 +27,9 @@ from nas.formats import Arrays
 from nas.latency import Conditions
 from nas.optimizer import AdamW
 from nas.recipe import Recipe
+from nas.storage import Storage
 from nas.training import ArchitectureTrainer, Part, augment, evaluate, fit, flip, schedule, shift, weights_of
-from nas.trial import Job, Outcome, Score
+from nas.trial import HALVED, Job, Outcome, Score
 from nas.versions import versions
 from search_spaces import load as load_space
 
@@ -525,6 +526,36 @@ def test_out_of_memory_is_raised_with_its_traceback_but_without_its_tensors(digi
     assert "in forward" in "".join(traceback.format_tb(error.tb))
     frames = [frame for frame, _ in traceback.walk_tb(error.tb) if frame.f_code.co_name in ("forward", "fit")]
     assert frames and not any(isinstance(value, Tensor) for frame in frames for value in frame.f_locals.values())
+
+
+class Narrow(nn.Module):
+    """Has no room for batches of more than 24 images, as torch says it on a GPU and on a CPU."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.linear, self.words = nn.Linear(64, 10), words
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) > 24:
+            raise RuntimeError(self.words)
+        return self.linear(x.flatten(1))
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried to allocate", "DefaultCPUAllocator: can't allocate memory"]
+)
+def test_where_memory_is_short_though_it_is_alone_a_network_is_trained_with_half_the_batch(words, digits, tmp_path):
+    def trainer(batch: int) -> ArchitectureTrainer:
+        storage = Storage(str(tmp_path / "unfinished"), run="x", every=0)
+        return ArchitectureTrainer(digits, Recipe(batch=batch), build=lambda _: Narrow(words), storage=storage)
+
+    halved = trainer(40)(job(alone=True, phase="train", weights=True), go_on)
+    usual = trainer(20)(job(alone=True, phase="train", weights=True), go_on)
+    assert (halved.state, halved.extra[HALVED]) == ("complete", 20) and HALVED not in usual.extra
+    assert (halved.scores, halved.test, halved.weights) == (usual.scores, usual.test, usual.weights)
+    for batch, alone in ((40, False), (50, True)):  # others may be in its way; a quarter is too little
+        with pytest.raises(RuntimeError, match=words[:20]):
+            trainer(batch)(job(alone=alone), go_on)
 
 
 def test_an_error_of_the_model_is_left_to_the_executor(digits: Dataset) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import stub_job
 
-from nas.executors import Done, Event, Executor, LocalWorkers, OnRung, Serial, Unfinished
+from einmix import Architecture
+from nas.errors import NasError
+from nas.executors import Done, Event, Executor, LocalWorkers, MakeTrainer, OnRung, Serial, Unfinished
 from nas.progress import Quiet
 from nas.results import Result
 from nas.runs import Run
 from nas.search import Search, Status, check_result, make_job
+from nas.strategies import RandomSearch
 from nas.training_runs import train_missing
-from nas.trial import Job, Outcome, Report
+from nas.trial import Job, Outcome, Report, Trainer
+from search_spaces import Budget, SearchSpace
 
 SPACE = tiny("mixed", depth=(1, 2))
 SETTINGS = {"objective": "accuracy"}
@@ -148,3 +154,148 @@ def test_a_worker_that_was_ended_from_outside_is_not_the_jobs_fault(number):
     else:
         assert isinstance(events[-1], Done)
         assert events[-1].outcome.reason == f"worker process died twice (signal {number:d})"
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """Makes the stub trainer; in the first `processes` that do, every job from the third on of them all raises this."""
+
+    folder: Path
+    error: str
+    processes: int = 1
+
+    def __call__(self, worker: int) -> Trainer:
+        train, begun, jobs = (
+            Noting(self.folder / "log").train,
+            len(list(self.folder.glob("begun*"))),
+            itertools.count(1),
+        )
+        Path(self.folder, f"begun {os.getpid()} {begun} {worker}").touch()
+
+        def broken(job: Job, report: Report) -> Outcome:
+            number = next(jobs)
+            if (number > 2 or begun) and begun < self.processes:
+                raise RuntimeError(f"{self.error} at 0x7f{number} after {number} jobs")
+            return train(job, report)
+
+        return broken
+
+
+def first(space: SearchSpace, n: int) -> Iterator[Architecture]:
+    """What a random search proposes."""
+    strategy = RandomSearch(space, Budget(), 0)
+    return (architecture for _ in range(n) if (architecture := strategy.ask()))
+
+
+ERRORS = ["CUDA error: an illegal memory access was encountered", "what the trainer holds is spoilt"]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_worker_is_replaced_and_its_failures_are_nobodys(workers, error, tmp_path):
+    make = Breaking(tmp_path, error)
+    executor = LocalWorkers(make, workers) if workers else Serial(make)
+    with executor, run_in(tmp_path) as run:
+        search_in(run, executor, plan(trials=12), space=SPACE)
+    found = results(tmp_path)
+    assert {result.state for result in found} == {"complete"}
+    assert Counter(result.phase for result in found)["search"] == 12
+    assert len({result.key for result in found}) == len(found)
+    assert len(list(tmp_path.glob("begun*"))) == 2
+
+
+@pytest.mark.parametrize("phase", ["search", "final", "compare"])
+def test_what_fails_whatever_is_trained_ends_it_and_is_recorded_of_nobody(phase, tmp_path):
+    make = Breaking(tmp_path, "the driver is too old", processes=99)
+    trials = {"search": 12, "final": 2, "compare": 2}[phase]
+
+    def train(make: MakeTrainer) -> None:
+        with Serial(make) as executor, run_in(tmp_path) as run:
+            if phase == "compare":
+                jobs = [(make_job(each, 0.01, 5, 3, phase), each) for each in list(SPACE.enumerate())[:9]]
+                train_missing(jobs, run, lambda count, storage: executor, Quiet(), Status(phase, 0))
+            else:
+                search_in(run, executor, plan(trials=trials, top=9), space=SPACE)
+
+    with pytest.raises(NasError, match=r"5 different networks in a row failed of one cause \(RuntimeError: the driver"):
+        train(make)
+    before = results(tmp_path)
+    assert 0 < len(before) <= 2 * 4 and {result.state for result in before} == {"complete"}
+    proposed = Run.open(tmp_path, "x").notes("proposed")
+    train(Noting(tmp_path / "log"))
+    after = results(tmp_path)
+    assert {result.state for result in after} == {"complete"} and len({result.key for result in after}) == len(after)
+    if phase == "search":
+        assert [result.id for result in after][: len(proposed)] == [each["id"] for each in proposed]
+
+
+def test_networks_that_fail_beside_others_that_do_not_are_to_blame(tmp_path):
+    """However many they are, and though one cause is all theirs."""
+    ids = [each.id for each in first(SPACE, 30)]
+    bad = {id: "raise" for number, id in enumerate(ids) if number % 3 or number in (9, 12)}
+    with Serial(Noting(tmp_path / "log", bad)) as executor, run_in(tmp_path) as run:
+        search_in(run, executor, plan(trials=30, top=1, seeds=1), space=SPACE)
+    states = {result.id: result.state for result in results(tmp_path) if result.phase == "search"}
+    assert {id for id, state in states.items() if state == "failed"} == set(bad)
+    tried = Counter(note.key for note in notes(tmp_path / "log", "start") if note.key[2] == 0)
+    assert max(tried.values()) == 2  # those in rows of three and more
+
+
+def test_one_network_that_fails_with_every_seed_is_to_blame(tmp_path):
+    network = next(SPACE.enumerate())
+    jobs = [(make_job(network, 0.01, seed, 3, "train"), network) for seed in range(8)]
+    make = Noting(tmp_path / "log", {network.id: "raise"})
+    with run_in(tmp_path) as run:
+        found = train_missing(jobs, run, lambda count, storage: Serial(make), Quiet(), Status("train", 0))
+    assert {result.state for result in found.values()} == {"failed"} and len(results(tmp_path)) == 8
+
+
+def test_a_learning_rate_at_which_all_diverge_is_an_answer(tmp_path):
+    networks = list(SPACE.enumerate())[:8]
+    jobs = [(make_job(each, 0.5, 0, 3, "tune"), each) for each in networks]
+    make = Noting(tmp_path / "log", dict.fromkeys((each.id for each in networks), "nan"))
+    with run_in(tmp_path) as run:
+        found = train_missing(jobs, run, lambda count, storage: Serial(make), Quiet(), Status("tune", 0))
+    assert [result.reason[:18] for result in found.values()] == ["FloatingPointError"] * 8
+
+
+@dataclass(frozen=True)
+class Large:
+    """Makes the stub trainer, for which memory is short with some networks unless they are alone, or even so."""
+
+    log: Path
+    ids: frozenset[str]
+    hopeless: frozenset[str] = frozenset()
+
+    def __call__(self, worker: int) -> Trainer:
+        train = Noting(self.log, ms=2).train
+
+        def large(job: Job, report: Report) -> Outcome:
+            if job.id in self.hopeless or (job.id in self.ids and not job.alone):
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return train(job, report)
+
+        return large
+
+
+@pytest.mark.parametrize(("workers", "devices"), [(3, 1), (4, 2), (2, 2)])
+def test_where_memory_is_short_a_network_is_tried_again_with_its_device_for_itself(workers, devices, tmp_path):
+    jobs = {number: stub_job(f"net{number}") for number in range(24)}
+    large = frozenset(f"net{number}" for number in (2, 3, 11, 23))
+    outcomes, where = {}, {}
+    make = Large(tmp_path / "log", large, frozenset(["net7"]))
+    with LocalWorkers(make, workers, devices=devices) as executor:
+        for number, job in jobs.items():
+            executor.submit(number, replace(job, architecture={"do": "learn", "ms": 2}))
+        while len(outcomes) < len(jobs):
+            for event in executor.wait(lambda number, score: True):
+                if isinstance(event, Done):
+                    outcomes[f"net{event.number}"] = event.outcome
+                    where[f"net{event.number}"] = event.outcome.extra.get("pid")
+    failed = {id for id, outcome in outcomes.items() if outcome.state == "failed"}
+    assert failed == {"net7"} and outcomes["net7"].reason.startswith("out of memory (RuntimeError: CUDA out of memory")
+    if devices == 1:
+        noted = [(note.what, note.key[0]) for note in notes(tmp_path / "log")]
+        for id in large:  # nothing begins or ends while it is trained
+            begun = noted.index(("start", id))
+            assert noted[begun + 1] == ("end", id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -12,7 +13,7 @@ from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
 from nas.cluster.desk import Leave, Opening, Task
-from nas.executors import DriverError, MakeTrainer, failure, run_job
+from nas.executors import WORN, DriverError, MakeTrainer, Row, failure, is_device_fault, run_job
 from nas.trial import Score
 from nas.versions import versions
 
@@ -35,6 +36,7 @@ class Lane(tune.Trainable):
     def setup(self, config: dict[str, Any], desk: Any, make_trainer: MakeTrainer) -> None:
         """Makes the trainer, with data and device, once for all the jobs that follow."""
         self._desk, lane = desk, config["lane"]
+        self._row, self._worn = Row(), False
         try:
             self._trainer = make_trainer(lane)
         except Exception as error:
@@ -60,6 +62,8 @@ class Lane(tune.Trainable):
                 raise RuntimeError("its node is about to go")
             self._train(task)
             trained += 1
+            if self._worn:  # for the same reason as above; what has failed is tried again by the driver
+                raise RuntimeError("its device is lost, or one training after the other failed")
         return {"trained": trained, "done": False}
 
     def _train(self, task: Task) -> None:
@@ -73,9 +77,10 @@ class Lane(tune.Trainable):
             return answer
 
         try:
-            outcome = run_job(self._trainer, task.job, report)
+            outcome = run_job(self._trainer, replace(task.job, alone=True), report)  # with its own share of a GPU
         except DriverError as carried:
             raise carried.error from None
+        self._worn = self._row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome)
         ask(lambda: self._desk.done.remote(self._opening, task, outcome))
 
     def _open(self, lane: int) -> None:
