@@ -1203,7 +1203,7 @@ def test_every_option_of_a_command_means_what_it_is_called(nas, monkeypatch):
 
         return kept
 
-    monkeypatch.setattr("nas.session.Session", keep("search", 0))
+    monkeypatch.setattr("nas.resuming.Session", keep("search", 0))
     monkeypatch.setattr("nas.compare.Comparison", keep("compare", 1))
     monkeypatch.setattr("nas.training_runs.train_longer", keep("train", 2))
     monkeypatch.setattr(cli, "_open", lambda *_: SimpleNamespace(find=lambda id: id))
