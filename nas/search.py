@@ -145,6 +145,7 @@ class Search:
         self._tries = inf if plan.retry_failed else TRIES
         self.exhausted = False
         self._rungs = Rungs(plan.eta, plan.quality)
+        self._later = self._epochs = 0  # trainings of the finals, about; epochs that this session has searched for
         self._began = time.monotonic()
         past = run.results(validate=check_result)
         self.trainings = Trainings(executor, run, past, storage)
@@ -169,6 +170,9 @@ class Search:
         for result in self._of("search"):
             self._count(status, result)
             status.reused += 1
+        entries = min(self.plan.top, self.plan.trials) + len(self.space.references(self.space.middle))
+        self._later = max(entries * self.plan.seeds - len(self._of("final")), 0)
+        status.later = float(self._later)
         watcher.show(status)
         while True:
             self._propose(status)
@@ -271,6 +275,9 @@ class Search:
         for result, architecture in self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
             self._learn(result, architecture)
             self._count(status, result)
+            if status.phase == "search":  # of which many are pruned
+                self._epochs += len(result.train_loss) or result.epochs
+                status.later = self._later * self.plan.epochs * (status.done - status.reused) / self._epochs
             status.running = min(self.trainings.under_way, self.executor.capacity)
             watcher.show(status)
         status.total -= len(self.trainings.unfinished) - lost

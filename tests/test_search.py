@@ -448,6 +448,31 @@ def test_time_left_is_what_this_sessions_trainings_took():
     assert Status("search", 3, done=6, reused=4).seconds_left == 0
 
 
+class Timing(Quiet):
+    """Keeps the last that is shown of every phase, with what was to come."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, tuple[int, float]] = {}
+
+    def show(self, status: Status) -> None:
+        self.last[status.phase] = status.total, status.later
+
+
+@pytest.mark.parametrize("rungs", [(), (1,)])
+def test_the_time_left_counts_the_finals(rungs, searching, tmp_path):
+    """At full length, while candidates may have been pruned; not those that are there already."""
+    space, timing = tiny(depth=(2,)), Timing()
+    searching(plan(trials=12, rungs=rungs, seeds=3), space=space, watcher=timing)
+    finals, later = timing.last["final"]
+    epochs = [len(result.train_loss) for result in results(tmp_path, "search")]
+    assert (min(epochs) < 3) == bool(rungs)
+    assert (finals, later) == ((2 + 3) * 3, 0)
+    assert timing.last["search"] == (12, pytest.approx(15 * 3 * 12 / sum(epochs)))
+    searching(plan(trials=13, rungs=rungs, seeds=4), space=space, watcher=timing)
+    more = results(tmp_path, "search")[12:]
+    assert timing.last["search"] == (13, pytest.approx(5 * 3 / len(more[0].train_loss)))
+
+
 def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: SearchSpace = SPACE) -> Search:
     """A search that finds these results in its run."""
     with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
