@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from nas.errors import one_line
 from nas.results import Result
@@ -19,6 +20,12 @@ TITLES = {
     "tune": "learning rates",
     "compare": "comparing",
 }
+
+
+WIDE = 100
+"""Columns of a terminal from which on there is room for a bar."""
+
+BETWEEN = " · "
 
 
 class Quiet:
@@ -66,9 +73,10 @@ class Live:
     """A bar a phase, with what runs, what was pruned or failed, the best so far and the time left."""
 
     def __init__(self, console: Console):
+        self.is_wide = console.width >= WIDE
+        shape: list[ProgressColumn] = [TextColumn("{task.description:>14}"), BarColumn(bar_width=24)]
         self.progress = Progress(
-            TextColumn("{task.description:>14}"),
-            BarColumn(bar_width=24),
+            *(shape if self.is_wide else [TextColumn("{task.description}")]),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
@@ -79,20 +87,11 @@ class Live:
     def show(self, status: Status) -> None:
         if status.phase not in self._tasks:
             self._tasks[status.phase] = self.progress.add_task(TITLES[status.phase], total=status.total, detail="")
-        left = status.seconds_left
-        parts = [
-            f"{status.running} running" if status.running else "",
-            f"{status.pruned} pruned" if status.pruned else "",
-            f"[red]{status.failed} failed[/red]" if status.failed else "",
-            f"best {_name(status, status.best)} {_score(status.best)}" if status.best else "",
-            f"{_duration(left)} left" if left else "",
-        ]
-        self.progress.update(
-            self._tasks[status.phase],
-            completed=status.done,
-            total=status.total,
-            detail=" · ".join(filter(None, parts)),
-        )
+        counts = f"{status.done}/{status.total}"
+        before = 14 + 1 + 24 if self.is_wide else len(TITLES[status.phase])
+        room = self.progress.console.width - before - len(counts) - len(" " * 3 + "0:00:00")
+        detail = Text(BETWEEN).join(_parts(status, room))
+        self.progress.update(self._tasks[status.phase], completed=status.done, total=status.total, detail=detail.markup)
 
     def say(self, text: str) -> None:
         self.progress.console.print(one_line(text), highlight=False, markup=False)
@@ -105,6 +104,22 @@ class Live:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.progress.stop()
+
+
+def _parts(status: Status, room: int) -> list[Text]:
+    """What is told of a phase in so many characters: all of it, or without what says least."""
+    left, best = _duration(status.seconds_left), status.best
+    parts = {  # by how early they go
+        "2 running": Text(f"{status.running} running") if status.running else None,
+        "1 pruned": Text(f"{status.pruned} pruned") if status.pruned else None,
+        "3 failed": Text(f"{status.failed} failed", style="red") if status.failed else None,
+        "4 best": Text(f"best {_name(status, best)} {_score(best)}") if best else None,
+        "5 left": Text(f"{left} left") if left else None,
+    }
+    told = {key: text for key, text in parts.items() if text}
+    while told and sum(len(text) + len(BETWEEN) for text in told.values()) - len(BETWEEN) > room:
+        del told[min(told)]
+    return list(told.values())
 
 
 def watcher(console: Console) -> Live | Lines:

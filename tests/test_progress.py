@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 from searches import Noting, plan, result_of, search_in, tiny
 
@@ -64,6 +65,23 @@ def test_the_display_tells_how_far_it_is():
         assert fact in shown
     assert "by the [way]\n" in shown.replace("\r", "")
     assert text(out).endswith("\x1b[?25h")  # the cursor is back
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 99, 100, 140])
+def test_the_display_cuts_no_figure(width):
+    out = console(terminal=True, width=width)
+    with Live(out) as live:
+        status = Status("tune", 6400, done=3312, running=16, pruned=1234, failed=567, best=result_of(ARCH, 0.875))
+        live.show(replace(status, started=status.started - 30))
+    shown = ESCAPES.sub("", text(out))
+    assert "…" not in shown
+    assert "3312/6400" in shown and "0:00:0" in shown
+    told = ("16 running", "1234 pruned", "567 failed", f"best {ARCH.id} 87.5%", "28 s left")
+    last = shown.strip().splitlines()[-1]
+    for part in told:
+        last = last.replace(part, "")
+    assert not re.sub(r"learning rates|3312/6400|0:00:0\d|[━╸╺ ·]", "", last).strip()
+    assert width < 140 or all(part in shown for part in told)
 
 
 def test_texts_of_a_foreign_run_do_nothing_to_a_terminal():
