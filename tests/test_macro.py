@@ -636,3 +636,13 @@ def test_all_sizes_and_words_are_found_by_sampling() -> None:
     assert all(("norm", word) in found for word in space.space.norm)
     assert all(("scale", word) in found for word in space.space.scale)
     assert len([key for key in found if key[0] == "form"]) >= 6
+
+
+@pytest.mark.parametrize(("depth", "lengths"), [(2, [1, 1]), (3, [1, 2]), (4, [2, 2]), (5, [2, 3])])
+def test_later_stages_have_the_more_blocks_at_half_the_grid_and_twice_the_width(depth: int, lengths: list[int]) -> None:
+    space = load("macro").on({"h": 16, "w": 8}, channels=1, classes=2, patch=(2,), width=(8,), depth=(depth,))
+    macro = next(macro for macro in space.macros if macro.stages == 2)
+    drawn = space.assemble(macro, next(space.networks(macro).enumerate()))
+    for network in (*space.references(macro).values(), drawn):
+        assert [len(stage.blocks) for stage in network.stages] == lengths
+        assert list(network.grids) == [{"h": 8, "w": 4, "c": 8}, {"h": 4, "w": 2, "c": 16}]

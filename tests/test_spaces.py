@@ -22,7 +22,7 @@ from einmix import Architecture, Factor, Mix, Mixer, Residual, Stage, build, enu
 from einmix.factors import canonical
 from nas.tables import sizes
 from search_spaces import SPACES, Budget, Family, Macro, SearchSpace, Space, SpaceError, load
-from search_spaces.moves import moves, places_moved
+from search_spaces.moves import moves, places_moved, scaled
 from search_spaces.space import default_patches
 
 # ------------------------------------------------------------------------------------------ families, said otherwise
@@ -999,3 +999,10 @@ def test_both_ends_of_a_budget_are_in_it() -> None:
         ((100, 200, 10, 51), True, False),
     ):
         assert (limits.meets(bounds), limits.holds(bounds)) == (meets, holds)
+
+
+def test_an_axis_that_no_factor_fits_is_all_in_the_role_of_its_largest() -> None:
+    """Wherever that stands: inside, outside, in between."""
+    for text, role in (("s2.m3", "m"), ("m3.s2", "m"), ("g2.m3.s5", "s"), ("m2.g7.s3", "g")):
+        factors = Mixer.parse(f"t={text}").axes[0][1]
+        assert scaled(factors, 11, 1) == scaled(factors, 11, -1) == (Factor(role, 11, 11),)
