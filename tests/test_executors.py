@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -30,20 +31,27 @@ KINDS = ["serial", "forkserver", "spawn", "ray"]
 def address():
     """Of a Ray cluster for all tests of this file."""
     pytest.importorskip("ray", reason="Ray is not installed")
-    with cluster(2) as nodes:
+    with cluster(4) as nodes:
         yield nodes.address
+
+
+@pytest.fixture(scope="module")
+def ray_workers(address):
+    """An executor on it for all tests that need none of their own: to start one takes seconds."""
+    with RayWorkers(make_stub, Settings(address, workers=2, patience=3600)) as executor:
+        yield executor
 
 
 @pytest.fixture(params=KINDS)
 def make_executor(request) -> Callable[..., Executor]:
-    """Makes an executor, with the stub trainer unless told otherwise."""
+    """Makes an executor for a test alone, or one with the stub trainer that may have served others, to be left open."""
     kind = request.param
     if kind == "serial":
         return lambda make_trainer=make_stub: Serial(make_trainer)
     if kind != "ray":
         return lambda make_trainer=make_stub: LocalWorkers(make_trainer, 2, method=kind)
-    settings = Settings(request.getfixturevalue("address"), workers=2)
-    return lambda make_trainer=make_stub: RayWorkers(make_trainer, settings)
+    settings, shared = Settings(request.getfixturevalue("address"), workers=2), request.getfixturevalue("ray_workers")
+    return lambda make_trainer=None: RayWorkers(make_trainer, settings) if make_trainer else nullcontext(shared)
 
 
 def go_on(number: int, score: Score) -> bool:
@@ -82,15 +90,6 @@ def test_every_job_comes_back_once_whatever_the_order(make_executor):
 def test_wait_without_jobs_returns_and_starts_no_trainer(make_executor):
     with make_executor(make_broken) as executor:
         assert executor.wait(go_on) == []
-
-
-def test_workers_say_when_they_are_ready(make_executor):
-    with make_executor() as executor:
-        executor.submit(0, stub_job("a", ms=1))
-        events = []
-        while not any(isinstance(event, Done) for event in events):
-            events += executor.wait(go_on)
-    assert isinstance(events[0], Ready)
 
 
 FAILURES = {
@@ -144,7 +143,7 @@ def test_an_error_of_the_driver_is_not_taken_for_the_trainers(make_executor):
     def full_disk(number: int, score: Score) -> bool:
         raise OSError("disk full")
 
-    with make_executor() as executor, pytest.raises(OSError, match="disk full"):
+    with make_executor(make_stub) as executor, pytest.raises(OSError, match="disk full"):
         run_all(executor, {0: stub_job("a")}, full_disk)
 
 
@@ -155,15 +154,16 @@ def test_a_trainer_that_cannot_be_made_ends_the_search(make_executor):
     assert "in make_broken" in raised.value.__notes__[0]
 
 
-def test_close_leaves_no_process_in_the_midst_of_training(make_executor, tmp_path):
-    executor = make_executor()
+def test_workers_say_when_they_are_ready_and_none_is_left_in_the_midst_of_training(make_executor, tmp_path):
+    executor, events = make_executor(make_stub), []
     here = isinstance(executor, Serial)
     with executor:
         executor.submit(0, stub_job("short"))
         executor.submit(1, stub_job("long", "note pids", ms=0 if here else 60_000, folder=str(tmp_path)))
         while not list(tmp_path.iterdir()):
-            executor.wait(go_on, timeout=0.05)
+            events += executor.wait(go_on, timeout=0.05)
     executor.close()
+    assert isinstance(events[0], Ready)
     pid = int(next(tmp_path.iterdir()).name.split("-")[0])
     assert pid == os.getpid() if here else gone(pid)
 

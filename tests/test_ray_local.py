@@ -145,6 +145,7 @@ def start(traces, tmp_path) -> Callable[[str], subprocess.Popen[str]]:
     return start
 
 
+@pytest.mark.slow
 def test_after_a_failure_nothing_is_left(start, traces):
     error = start("broken").communicate(timeout=120)[1]
     assert "NasError: worker 1 could not start: RuntimeError: no such device" in error
