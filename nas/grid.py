@@ -16,6 +16,9 @@ from nas.errors import one_line
 BETWEEN = 3
 """Characters between two columns."""
 
+NAME = 14
+"""Characters of a column's name, above which it is left out where rows are stacked: figures need the room."""
+
 LONGEST = 40
 """Characters of a word that is never broken; one from a foreign file could be of any length."""
 
@@ -109,7 +112,8 @@ class Grid:
             style = "dim" if number in self.dim else None
             for column in self.columns:
                 if column.cells[number] and column.name not in self.below:
-                    table.add_row(Text(column.name), Text(column.cells[number]), style=style)
+                    name = column.name if cell_len(column.name) <= NAME else ""
+                    table.add_row(Text(name), Text(column.cells[number]), style=style)
             table.add_row()
         return table
 

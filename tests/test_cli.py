@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from rich.console import Console
 from searches import Noting, notes, result_of, tiny
 from stubs import importing
 
@@ -841,6 +842,20 @@ def test_spaces_are_listed_with_exact_counts(nas):
     detailed = nas(f"spaces local {SMALL.split(' --epochs')[0]}").out
     assert "family local: h=s*.m* w=s*.m* c=g*.s*" in detailed
     assert "patch: 2\nwidth: 8\ndepth: 1\nratio: 1\n" in detailed
+
+
+@pytest.mark.parametrize("command", ["spaces", "zoo"])
+def test_tables_of_spaces_and_of_the_zoo_cut_no_figure(command, nas, monkeypatch):
+    def figures(width: int) -> set[str]:
+        for module in ("cli", "zoo_commands"):
+            monkeypatch.setattr(f"nas.{module}.console_for", lambda: Console(width=width))
+        lines = nas(command).out.splitlines()
+        assert max(len(line) for line in lines if not line.startswith("Published")) <= width
+        return {word for line in lines for word in line.split() if any(c.isdigit() for c in word)}
+
+    whole = figures(300)
+    for width in (40, 60, 80):
+        assert figures(width) - {str(width)} <= whole
 
 
 def test_a_space_of_forms_is_listed_block_by_block(nas):
