@@ -696,3 +696,19 @@ def test_time_left_counts_what_follows():
     now = Status("search", 10).started
     status = Status("tune", 10, done=6, reused=4, started=now - 20, later=5.0)
     assert status.seconds_left == pytest.approx(90, rel=0.1)
+
+
+def test_the_best_of_the_finals_that_is_shown_is_what_was_found(tmp_path):
+    """Though a reference did better."""
+    shown: list[Result] = []
+
+    class Best(Quiet):
+        def show(self, status: Status) -> None:
+            if status.phase == "final" and status.best:
+                shown.append(status.best)
+
+    with Serial(Noting(tmp_path / "log")) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        search_in(run, executor, plan(trials=2, top=1, seeds=3), watcher=Best())
+    finals = results(tmp_path, "final")
+    assert max(finals, key=lambda result: result.score.accuracy).label
+    assert shown and not any(result.label for result in shown)
