@@ -407,8 +407,24 @@ def python2_pickle(x: np.ndarray, labels: list[int], key: bytes = b"labels") -> 
     return b"\x80\x02}q\x01(" + text + b"]q\x05(" + numbers + b"eU\x04dataq\x06" + array + b"u."
 
 
+TEN = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+CIFAR = {
+    # as https://www.cs.toronto.edu/~kriz/cifar.html has it: the test part is the last
+    "cifar10": SimpleNamespace(
+        binary="cifar-10-batches-bin", pickled="cifar-10-batches-py", parts=TEN, label_bytes=1, label_key="labels"
+    ),
+    "cifar100": SimpleNamespace(
+        binary="cifar-100-binary",
+        pickled="cifar-100-python",
+        parts=("train", "test"),
+        label_bytes=2,
+        label_key="fine_labels",
+    ),
+}
+
+
 def write_cifar(data_dir: Path, name: str, *, pickled: bool) -> None:
-    kind = {"cifar10": data._CIFAR10, "cifar100": data._CIFAR100}[name]
+    kind = CIFAR[name]
     folder = data_dir / (kind.pickled if pickled else kind.binary)
     folder.mkdir(parents=True)
     classes = int(name.removeprefix("cifar"))
@@ -432,6 +448,8 @@ def test_cifar_is_the_same_in_both_layouts(name: str, counts: list[int], tmp_pat
     assert [len(part) for part in parts(binary)] == counts
     assert (binary.shape, binary.channels, binary.classes) == data.SHAPES[name]
     assert binary.fingerprint == unpickled.fingerprint
+    last = batch(6 * binary.classes, binary.classes)[0] + np.uint8(len(CIFAR[name].parts) - 1)
+    np.testing.assert_array_equal(binary.test.x.reshape(len(last), -1), last)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
