@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(zoo, name="zoo")
 
+UNFINISHED = 1
+"""The exit status of a search that could not bring some trainings to an end, and says so."""
+
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or the path of its directory.")]
 Id = Annotated[
     str, typer.Argument(metavar="ID", help="An architecture's rank, as in 1, or its id, or four letters of that.")
@@ -64,9 +67,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ± gets a question mark
     try:
-        if app(standalone_mode=False) == INTERRUPTED:
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:
             raise KeyboardInterrupt
         sys.stdout.flush()
+        if status == UNFINISHED:
+            sys.exit(status)
     except (NasError, SpaceError) as error:
         _fail(str(error))
     except PatternError as error:
@@ -250,6 +256,8 @@ def _search(session: Session, as_json: bool) -> None:
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
     if not as_json:
         _print_next(run.name, standings, session.options.runs_dir)
+    if session.complaint:
+        raise typer.Exit(UNFINISHED)
 
 
 def _print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:

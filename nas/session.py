@@ -133,6 +133,7 @@ class Session:
             options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
         )
         self.strategy: Strategy = Started(strategy, self.first)
+        self.complaint = ""  # about trainings of the search that could not be brought to an end
         check_loggers(options.log)
 
     @cached_property
@@ -279,8 +280,9 @@ class Session:
                 watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
             self._say_finalists(search, watcher)
             search.finals(watcher)
-            if search.trainings.complaint:
-                watcher.say(search.trainings.complaint)
+            self.complaint = search.trainings.complaint
+            if self.complaint:
+                watcher.say(self.complaint)
         if storage is not None and not search.trainings.unfinished:
             storage.tidy(self.plan.epochs)
         return standings_of(run.results(), run, self.objectives, self.started)

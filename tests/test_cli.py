@@ -32,7 +32,7 @@ from stubs import importing
 from einmix import Mixer
 from nas import cli
 from nas.errors import NasError
-from nas.executors import Serial
+from nas.executors import Event, Serial, Unfinished
 from nas.options import MOST, Options
 from nas.ranking import rank
 from nas.runs import Run
@@ -1262,3 +1262,17 @@ def test_local_workers_are_prepared_while_the_data_is_read(options, expected, na
     with pytest.raises(NasError, match="enough"):
         search(space="local", workers=2, device="cpu")
     assert begun == ["server", "data"]
+
+
+def test_a_search_with_trainings_that_could_not_be_finished_says_so_in_its_exit_status(nas, stubbed, monkeypatch):
+    wait = Serial.wait
+
+    def lose(self: Serial, *given: object) -> list[Event]:
+        events = wait(self, *given, timeout=None)
+        return [Unfinished(2, "its node is gone", 0) if getattr(each, "number", 0) == 2 else each for each in events]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Serial, "wait", lambda self, on_rung, timeout=None: lose(self, on_rung))
+        done = nas(SEARCH)
+    assert done.status == 1 and "1 training could not be brought to an end (its node is gone)" in done.err
+    assert "accuracy" in done.out and nas(SEARCH).status == 0
