@@ -1006,3 +1006,13 @@ def test_an_axis_that_no_factor_fits_is_all_in_the_role_of_its_largest() -> None
     for text, role in (("s2.m3", "m"), ("m3.s2", "m"), ("g2.m3.s5", "s"), ("m2.g7.s3", "g")):
         factors = Mixer.parse(f"t={text}").axes[0][1]
         assert scaled(factors, 11, 1) == scaled(factors, 11, -1) == (Factor(role, 11, 11),)
+
+
+def test_a_mixer_of_several_families_is_said_as_one_of_the_first() -> None:
+    """So that a sampler sees one network under one name."""
+    space = load("mixed").on({"h": 4, "w": 2}, channels=1, classes=2, patch=(1,), width=(8,), depth=(1,), ratio=(2,))
+    names = [family.name for family in space.space.families]
+    for text, first in (("h=m4 w=m2 c=g8", 0), ("h=s2.m2 w=m2 c=g8", 1), ("h=m2.s2 w=m2 c=g8", 2)):
+        arch = space.assemble(space.macros[0], [Mixer.parse(f"{text} +b")])
+        (family,) = (answer for question, answer in space.encode(arch).items() if ".family" in question)
+        assert family == names[first] and space.decode(space.encode(arch)) == arch
