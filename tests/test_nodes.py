@@ -256,7 +256,7 @@ def test_what_is_touched_is_what_reach_says(name: str) -> None:
         (Wrap("h", 1, 6), {"h"}),
         (Shuffle(2), {"c"}),
     ],
-    ids=str,
+    ids=lambda value: "".join(sorted(value)) or "nothing" if isinstance(value, set) else str(value),
 )
 def test_touched(node: Node, touched: set[str]) -> None:
     assert steps((node,), IMAGE | {"c": WIDTH})[0].touched == touched
