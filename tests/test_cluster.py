@@ -109,6 +109,7 @@ def test_a_node_that_is_told_to_end_strands_no_job(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_trainings_share_gpus_where_there_are_any_and_leave_the_other_nodes_alone():
     with cluster(2, (4, 1)) as nodes:
         assert cluster_resources(nodes.address)["GPU"] == 1

@@ -152,7 +152,10 @@ def test_after_a_failure_nothing_is_left(start, traces):
     nothing_left(traces)
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "kill the driver", pytest.param("kill both", marks=pytest.mark.slow)])
+SLOW = [pytest.param(how, marks=pytest.mark.slow) for how in ("kill the driver", "kill both")]
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", *SLOW])
 def test_broken_off_in_the_midst_of_training_nothing_is_left(how, start, traces, tmp_path):
     driver = start("long")
     until(lambda: notes(tmp_path / "log") or driver.poll() is not None)
