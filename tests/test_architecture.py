@@ -32,6 +32,8 @@ NETWORKS = {
     "sequence": algebra.network("t=s6.m2:1 c=m3:4 +b", (algebra.nodes("norm", "t=m6 c=s4"),)),
     "volume": algebra.network("d=s2 h=s2 w=s2.m2:1 c=m1:4 +b", (algebra.nodes("d=m2 h=m2 w=s2 c=g4 +b"),)),
     "four axes": algebra.network("t=s2 d=s2 h=s2 w=s2 c=m1:4", (algebra.nodes("t=m2 d=s2 h=s2 w=m2 c=s4 +b"),)),
+    "frozen embedding": Architecture(SMALL.inputs, (Stage((Mix(Mixer.parse(EMBED), weights="frozen"),), ()),), 3),
+    "embedding with a start": Architecture(SMALL.inputs, (Stage((Mix(Mixer.parse(EMBED), start="zero"),), ()),), 3),
     "two stages": Architecture(
         SMALL.inputs,
         (*SMALL.stages, *algebra.network("h=s2.m2:1 w=s2.m2:1 c=m6:8", (algebra.nodes("h=m2 w=m2 c=g8"),)).stages),
@@ -167,6 +169,15 @@ def test_nothing_is_redundant_across_a_sum_or_something_not_linear() -> None:
     ):
         block = tuple(algebra.nodes(*branch) for branch in branches)
         assert algebra.network("h=s4 w=s4 c=m1:6", block).redundancies() == ()
+
+
+@pytest.mark.parametrize("weights", ["frozen", "circulant"])
+def test_nothing_is_redundant_beside_weights_that_are_not_free(weights: str) -> None:
+    """A product with a frozen or tied matrix is no matrix that training would have found in one layer."""
+    free, tied = Mix(Mixer.parse("h=s4 w=s4 c=m6")), Mix(Mixer.parse("h=s4 w=s4 c=m6"), weights=weights)
+    affine = Mix(Mixer.parse("h=s4 w=s4 c=g6"))
+    for block, found in (((affine, free), 1), ((affine, tied), 0), ((tied, affine), 0), ((free, tied), 0)):
+        assert len(algebra.network(EMBED, (block,)).redundancies()) == found
 
 
 # ---------------------------------------------------------------------------------------------------- refused

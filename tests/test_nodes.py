@@ -216,7 +216,12 @@ def test_reach_is_where_derivatives_are(name: str) -> None:
     arch = network(nodes, grid)
     net = algebra.randomised(build(arch)).eval()[1:-2]
     part = arch.parts[1]
-    reach = reach_of(part.steps, part.before).matrix()
+    whole = reach_of(part.steps, part.before)
+    reach = whole.matrix()
+    joint = reach.reshape(*whole.outputs.values(), *whole.inputs.values())
+    for at, axis in enumerate(whole.inputs):
+        others = tuple(place for place in range(joint.ndim) if place not in (at, at + joint.ndim // 2))
+        assert np.array_equal(whole.along(axis), joint.any(axis=others))
     found = np.zeros_like(reach)
     for seed in range(20 if name.endswith("relu") else 2):
         x = features(grid, count=1, seed=seed)

@@ -704,3 +704,10 @@ def test_a_comment_stands_once() -> None:
     assert len(comments) == len(set(comments)) == 2, "what is passed to a function is said where it is passed"
     square = source(algebra.network("h=s4 w=s4 c=m1:8", (algebra.nodes("h=m4 w=s4 c=s8", "gelu", "h=m4 w=s4 c=s8"),)))
     assert square.count("# h mixed, w apart") == 1
+
+
+def test_what_goes_with_a_text_has_what_it_names() -> None:
+    assert "import torch\n" not in source(UNIFORM)
+    namespace: dict[str, Any] = {"__name__": "written"}
+    exec(source(UNIFORM, also="\ndef three():\n    return Rearrange('a b -> b a')(torch.ones(3, 1))\n"), namespace)
+    assert namespace["three"]().shape == (1, 3)
