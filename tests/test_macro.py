@@ -292,6 +292,19 @@ def test_neighbours_by_example() -> None:
     assert (letters[0], *[letters[0]] * 2, letters[1]) in deeper
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_from_a_block_in_either_order_every_other_form_is_a_step(first: bool) -> None:
+    """Also those without parts that could be turned."""
+    space = CASES["two blocks"]
+    macro = next(m for m in space.macros if (m.depth, m.width) == (1, 2))
+    alphabet = blocks_of(space, macro)
+    every = alphabet.enumerate(frozenset({"h", "w"}))
+    letter = next(letter for letter in every if (letter.form, letter.first) == ("linear", first))
+    found = (parts_of(space, each) for each in space.neighbours(space.assemble(macro, (letter,))))
+    reached = {letter.form for other, letters in found if other == macro for letter in letters}
+    assert reached == set(alphabet.slots) >= {"linear", "gate"}
+
+
 def test_steps_that_have_a_reverse_go_both_ways() -> None:
     """Mixers and orders; another form is not always left with the mixers that it was entered with."""
     space, rng, seen = CASES["two blocks"], Random(0), 0

@@ -163,3 +163,16 @@ def test_what_cannot_be_resized_at_all_says_why() -> None:
     arch = network(LOCAL)
     with pytest.raises(NasError, match=f"network {arch.id} cannot be built here: .* cannot be carried to 1 positions"):
         scaled_found(arch, DIGITS, Target("params", 5000), patch=8)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_at_its_own_sizes_a_network_stays_as_it_is(name: str) -> None:
+    arch = ZOO[name].at(DIGITS, patch=2, width=16, depth=4)
+    assert resized(arch, DIGITS, patch=2, width=16, depth=4) == arch
+
+
+@pytest.mark.parametrize("name", ["smlp", "gmlp", "hire"])
+def test_a_wider_network_of_the_literature_is_the_literatures(name: str) -> None:
+    """Among them one whose patches have no bias."""
+    arch = ZOO[name].at(DIGITS, patch=2, width=16, depth=4)
+    assert resized(arch, DIGITS, patch=2, width=32, depth=4) == ZOO[name].at(DIGITS, patch=2, width=32, depth=4)

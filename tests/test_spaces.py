@@ -518,6 +518,18 @@ def test_depth_changes_by_repeated_or_left_out_blocks() -> None:
     assert {len(arch.mixers) for arch in found} == {2, 3, 5}
 
 
+def test_the_next_size_is_the_next_in_size_however_they_are_declared() -> None:
+    sizes = {"patch": (2, 1), "width": (4, 16, 8), "depth": (3, 1, 2)}
+    space = load("local").on({"t": 8}, channels=1, classes=2, **sizes, ratio=(2,))
+    for macro in space.macros:
+        arch = space.assemble(macro, [Mixer.parse(f"t=m{8 // macro.patch} c=s{macro.width} +b")] * macro.depth)
+        found = {space.macro(each) for each in space.neighbours(arch)}
+        for name, known in sizes.items():
+            ordered, own = sorted(known), getattr(macro, name)
+            beside = {n for n in ordered if abs(ordered.index(n) - ordered.index(own)) == 1}
+            assert {getattr(other, name) for other in found if other} - {own} == beside
+
+
 def test_deep_networks_have_few_neighbours_of_another_depth() -> None:
     """Of the 2,704,156 ways to leave 12 blocks of 24 out, the 13 that leave out a run."""
     space = load("roles").on({"t": 8}, channels=1, classes=2, patch=(1,), width=(4,), depth=(12, 24))
