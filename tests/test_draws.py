@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
 from math import prod
@@ -238,3 +239,9 @@ def test_an_urn_takes_fractions() -> None:
     urn = Urn({"a": Fraction(1, 3), "b": Fraction(1, 6), "c": 1})
     assert urn.total == Fraction(3, 2) and odds(urn) == {"a": Fraction(2, 9), "b": Fraction(1, 9), "c": Fraction(2, 3)}
     assert prod(odds(urn).values()) == Fraction(4, 243)
+
+
+def test_over_ideas_a_space_keeps_the_weights_that_it_has() -> None:
+    declared = replace(load("macro"), weights={"gate": 5})
+    assert declared.drawn("ideas").weights == {"gate": 5} and not declared.drawn("networks").weights
+    assert load("mixed").drawn("ideas").weights == dict.fromkeys(load("mixed").ideas, 1)
