@@ -93,6 +93,19 @@ def test_a_winner_is_held_against_the_best_reference_of_its_own_sizes():
     assert [standing.gain for standing in ranked(references)] == [None, None, None]
 
 
+def test_the_best_reference_is_the_most_accurate_whatever_ranks_first():
+    lower_loss, more_accurate = (
+        [replace(result, scores=(replace(result.score, loss=loss),)) for result in results]
+        for results, loss in (
+            (finals(FULL, 0.6, 0.6, label="full token mixing"), 0.3),
+            (finals(CHANNELS, 0.7, 0.7, label="channels only"), 0.4),
+        )
+    )
+    standings = rank([*lower_loss, *more_accurate, *finals(A, 0.8, 0.8)], sizes_of, "loss")
+    assert [standing.label for standing in standings if standing.label] == ["full token mixing", "channels only"]
+    assert [standing.gain.against for standing in standings if standing.gain] == ["channels only"]
+
+
 def test_finals_come_first_then_those_that_got_furthest():
     standings = ranked(
         [result_of(A, 0.99)],
