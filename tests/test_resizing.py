@@ -6,12 +6,14 @@ from contextlib import suppress
 from itertools import groupby
 from math import prod
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from einmix import Architecture, Mixer
 from nas.errors import NasError
-from nas.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found
+from nas.scaling import NEAR, Target, depth_of, moved, nearest, scaled_anywhere, scaled_found
 from search_spaces import Space, SpaceError, load
 from search_spaces.resizing import patch_of, resized
 from search_spaces.zoo import ZOO, Inputs
@@ -176,3 +178,30 @@ def test_a_wider_network_of_the_literature_is_the_literatures(name: str) -> None
     """Among them one whose patches have no bias."""
     arch = ZOO[name].at(DIGITS, patch=2, width=16, depth=4)
     assert resized(arch, DIGITS, patch=2, width=32, depth=4) == ZOO[name].at(DIGITS, patch=2, width=32, depth=4)
+
+
+def sized(depths: dict[int, int]) -> Architecture:
+    """What `nearest` finds where a block of each depth costs so much a channel, for 100,000 parameters and 2 blocks."""
+
+    def make(width: int, depth: int) -> Any:
+        if depth not in depths:
+            raise SpaceError("no such depth")
+        return SimpleNamespace(params=width * depths[depth], depth=depth)
+
+    return nearest("x", make, Target("params", 100_000), step=1, depth=2)
+
+
+@pytest.mark.parametrize(
+    ("depths", "expected"),
+    [
+        ({2: 10_300, 3: 10_000, 4: 10_000}, 3),  # 3% off is near, but not the same
+        ({2: 10_090, 3: 10_000}, 2),  # 0.9% off is the same, and nearer to the depth that was asked for
+        ({2: 14_000, 4: 10_300, 1: 10_000}, 4),  # among the usual depths one is near: others are not looked at
+        ({2: 14_000, 1: 10_000, 5: 10_000}, 1),
+        ({2: 14_000, 6: 10_000}, 6),
+    ],
+    ids=str,
+)
+def test_depths_are_tried_until_one_has_the_size(depths: dict[int, int], expected: int) -> None:
+    found: Any = sized(depths)
+    assert found.depth == expected
