@@ -107,3 +107,25 @@ def test_the_trainers_own_error_is_its_outcome(step):
     step(lines)
     outcome: Outcome = lines.done.calls[0][2]
     assert (outcome.state, outcome.reason) == ("failed", "ValueError: the sizes do not divide")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "request_", "room"),
+    [
+        ([{"CPU": 1.5}, {"CPU": 1.5}], {"CPU": 1.0}, 2),  # no lane stands on two nodes
+        ([{"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0}], {"CPU": 1.0, "GPU": 0.25}, 4),
+        ([{"CPU": 2.0, "GPU": 1.0}], {"CPU": 1.0, "GPU": 0.1}, 2),
+        ([{"GPU": 1.0}], {"GPU": 0.1}, 10),  # which in floating point is 9.99
+        ([], {"CPU": 1.0}, 0),
+    ],
+    ids=str,
+)
+def test_room_is_counted_node_by_node(nodes, request_, room, monkeypatch):
+    conductors = pytest.importorskip("nas.cluster.conductor")
+    here = [{"Resources": node, "Alive": True, "NodeID": f"n{at}"} for at, node in enumerate(nodes)]
+    gone = {"Resources": {"CPU": 64.0, "GPU": 8.0}}
+    others = [gone | {"Alive": False, "NodeID": "dead"}, gone | {"Alive": True, "NodeID": "drains"}]
+    monkeypatch.setattr(conductors.ray, "nodes", lambda: here + others)
+    conductor = conductors.Conductor.__new__(conductors.Conductor)
+    conductor._request = request_
+    assert conductor._room({"drains"}) == room

@@ -108,6 +108,13 @@ def test_a_lane_that_opens_again_keeps_its_place(driver):
     assert driver.executor.capacity == 1
 
 
+def test_a_lane_takes_a_place_that_is_free_not_one_that_another_has(driver):
+    first, second, third, later = (Opened(lane, "10.77.0.2", versions()) for lane in (1, 2, 3, 4))
+    assert driver.hears(Joined({}), first, second, third) == [Ready(0), Ready(1), Ready(2)]
+    assert driver.hears(Closed(1, "")) == []
+    assert driver.hears(later, Ended(0, GOOD, 3), Ended(1, GOOD, 4)) == [Ready(0), Done(0, GOOD, 2), Done(1, GOOD, 0)]
+
+
 def test_a_job_that_runs_again_is_not_asked_about_again(driver):
     driver.hears(Joined({}), OPENED, Rung(1, Score(1, 0.5, 0.5)), Lost(1, "signal 9"), Rung(1, Score(1, 0.5, 0.5)))
     assert driver.asked == [(1, 1)]

@@ -109,6 +109,23 @@ def test_longer_trainings_that_are_lost_are_said_and_missing(tmp_path):
         assert list(train_missing(wanted, run, executor, hearing, Status("train", 0))) == [one.key, other.key]
 
 
+@pytest.mark.parametrize(("phase", "tries"), [("train", 4), ("compare", 4), ("tune", 2)])
+def test_what_fails_is_tried_whenever_it_is_asked_for_but_a_learning_rate_once_more(phase, tries, tmp_path):
+    """For a rate that is tried, to fail is an answer."""
+    architecture = next(SPACE.enumerate())
+    job = make_job(architecture, 0.01, 7, 3, phase)
+    with run_in(tmp_path) as run:
+        for _ in range(4):
+            train_missing(
+                [(job, architecture)],
+                run,
+                lambda count, storage: Serial(Noting(tmp_path / "log", {job.id: "raise"})),
+                Hearing(),
+                Status(phase, 0),
+            )
+    assert len(notes(tmp_path / "log", "start")) == tries
+
+
 @pytest.mark.parametrize("phase", ["search", "final", "compare"])
 def test_a_training_of_another_phase_is_another_one_though_all_else_is_alike(phase, tmp_path):
     """That of the search was chosen by, met no test data and kept no weights; numbers go on behind it."""
