@@ -1,8 +1,12 @@
 """Settings for all tests."""
 
+import signal
+
 import torch
 from hypothesis import settings
 
+# A shell's background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("no deadline", deadline=None)  # times are measured in benchmarks/, not here
 settings.load_profile("no deadline")
 torch.set_num_threads(1)
