@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import dist, inf
 from operator import ge
@@ -74,7 +74,13 @@ def pareto_front(results: Sequence[Result], objectives: Sequence[Objective]) -> 
     """The results that no other one dominates, in their order."""
     whole = [result for result in results if all(objective.known(result) for objective in objectives)]
     points = [(result, figures(result, result.score, objectives)) for result in whole if result.score]
-    return [result for result, mine in points if not any(dominates(other, mine) for _, other in points)]
+    front = undominated([mine for _, mine in points])
+    return [result for result, mine in points if mine in front]
+
+
+def undominated(points: Collection[tuple[float, ...]]) -> set[tuple[float, ...]]:
+    """The points, the larger the better, that no other one dominates."""
+    return {mine for mine in points if not any(dominates(other, mine) for other in points)}
 
 
 def spread(front: Sequence[Result], objectives: Sequence[Objective]) -> list[Result]:

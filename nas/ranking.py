@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal, Self
 
 from einmix import Architecture
-from nas.objectives import Objective, Quality, dominates, figures, merit
+from nas.objectives import Objective, Quality, figures, merit, undominated
 from nas.results import Result, latest
 from nas.trial import RANKED, Kind, Score
 
@@ -157,7 +157,7 @@ def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) 
         return list(standings)
     finals = {s.id: _means(s.finals, objectives) for s in standings if s.finals and not s.lacking}
     complete = [s.search for s in standings if s.search and s.search.state == "complete"]
-    front = _undominated(finals), _undominated({result.id: _means([result], objectives) for result in complete})
+    front = _on_front(finals), _on_front({result.id: _means([result], objectives) for result in complete})
     marked = [replace(s, on_front=s.id in front[0 if s.finals else 1]) for s in standings]
     return sorted(marked, key=lambda s: (not s.finals, len(s.lacking) if s.finals else 0, not s.on_front))
 
@@ -170,9 +170,9 @@ def _means(results: Sequence[Result], objectives: Sequence[Objective]) -> tuple[
     return tuple(map(fmean, zip(*points, strict=True)))
 
 
-def _undominated(points: Mapping[str, tuple[float, ...] | None]) -> set[str]:
-    known = {id: point for id, point in points.items() if point is not None}
-    return {id for id, mine in known.items() if not any(dominates(other, mine) for other in known.values())}
+def _on_front(points: Mapping[str, tuple[float, ...] | None]) -> set[str]:
+    front = undominated([point for point in points.values() if point is not None])
+    return {id for id, mine in points.items() if mine in front}
 
 
 def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:

@@ -55,7 +55,8 @@ def ready(given: Mapping[str, Any]) -> Session:
 def options_of(opened: OpenRun) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
     has, may, recipe = opened.setting, opened.optional, opened.recipe
-    ray, several = may("ray", "a text"), len(parse_objectives(has("objective", "a text"))) > 1
+    ray, workers = may("ray", "a text"), may("workers", "a count")
+    several = len(parse_objectives(has("objective", "a text"))) > 1
     return {
         "space": may("space_file", "a text") or has("space.name", "a text"),
         "start": tuple(may("start", "a list of texts") or ()),
@@ -64,7 +65,7 @@ def options_of(opened: OpenRun) -> dict[str, Any]:
         "data_dir": opened.data_dir(),
         "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
         "ray": ray,
-        "workers": may("workers", "a count") or (None if ray else may("workers", "a count")),
+        "workers": (workers or None) if ray else workers,
         "log": tuple(may("log", "a list of texts") or ()),
         "storage": may("storage", "a text"),
         **{name: has(name, "a text") for name in ("strategy", "objective", "device")},
