@@ -15,7 +15,7 @@ import pytest
 
 import einmix
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "ray", "optuna", "matplotlib", "fsspec")
 HELP = """
 import sys
