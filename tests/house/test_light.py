@@ -16,7 +16,7 @@ import pytest
 import einmix
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "ray", "optuna", "matplotlib", "fsspec")
+HEAVY = ("torch", "numpy", "ray", "optuna", "matplotlib", "fsspec")
 HELP = """
 import sys
 from nas.__main__ import main
