@@ -58,12 +58,6 @@ def last_line(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], s
     return {"output": outputs[-1].splitlines()}, line
 
 
-def all_lines(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
-    """What `benchmarks/memory.py` sums up below its table."""
-    lines = outputs[-1].strip().splitlines()
-    return {"output": lines}, "; ".join(line for line in lines if line.startswith(("predicted", "used")))
-
-
 def ranking(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
     """The ranking of a search, its leader in words."""
     rows = rows_of(outputs[-1])
@@ -120,7 +114,6 @@ AGAINST = "--against mixer,resmlp,gmlp,vip,raft,dynamixer --seeds 5 --device cud
 
 PARTS = (
     Part("tests", "the tests that need a GPU", ("python -m pytest -m gpu -n 0 -q",), last_line),
-    Part("memory", "predicted memory against torch.cuda's peaks", ("python benchmarks/memory.py",), all_lines),
     *(
         Part(
             f"workers-{count}",

@@ -165,7 +165,7 @@ def search(
         str | None, typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: its HOST:PORT, auto, or local.")
     ] = None,
     gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs of a training on a cluster (default: by its predicted memory).")
+        float | None, typer.Option(help="GPUs of a training on a cluster (default: by its measured memory).")
     ] = None,
     run: Annotated[str | None, typer.Option(help="The run's name; an existing run goes on where it stopped.")] = None,
     storage: Annotated[

@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol, Self
 
 from nas.errors import NasError
+from nas.packing import sharing_at_first
 from nas.results import LARGEST
 from nas.shared import Received, Shared
 from nas.trial import Job, Outcome, Report, Score, Trainer
@@ -287,7 +288,7 @@ class LocalWorkers:
         method: Method = DEFAULT_METHOD,
         devices: int = 1,
     ) -> None:
-        self.capacity, self._devices = workers, devices
+        self.capacity, self._devices, self._packed = workers, devices, sharing_at_first(workers, devices) > 1
         self._make_trainer = make_trainer
         self._shared: Shared | None = None  # what makes the trainers, once there are workers
         self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
@@ -305,7 +306,7 @@ class LocalWorkers:
         """See `Executor.submit`."""
         if number in self._tasks:
             raise ValueError(f"job {number} is already submitted")
-        self._tasks[number] = _Task(number, replace(job, alone=self.capacity <= self._devices))
+        self._tasks[number] = _Task(number, replace(job, alone=not self._packed))
         self._queue.append(self._tasks[number])
         self._feed()
 
@@ -447,7 +448,7 @@ class LocalWorkers:
 
     def _is_kept(self, task: _Task) -> bool:
         """Whether a device that others share is kept for a task."""
-        return task.job.alone and self.capacity > self._devices
+        return task.job.alone and self._packed
 
     def _bury(self, worker: _Worker) -> str:
         """Frees what a dead or dying worker held; says what it died of."""

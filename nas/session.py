@@ -25,6 +25,7 @@ from nas.loggers import check as check_loggers
 from nas.loggers import logging_to
 from nas.objectives import Objective, parse_objectives, quality
 from nas.options import Options
+from nas.packing import sharing_at_first
 from nas.preprocessing import Preprocessing, ranges
 from nas.ranking import Ranking, Standing, along_front, of_one_kind, rank, ranked
 from nas.recipe import LARGE, Recipe
@@ -210,18 +211,9 @@ class Session:
         from nas.cluster.workers import RayWorkers
 
         settings = Settings(self.options.ray, self.workers, cores(), self.device, self.options.gpus_per_trial)
-        if self.device == "cuda" and settings.gpus_per_trial is None:
-            settings = replace(settings, memory=self.memory())
+        if self.options.ray == LOCAL:
+            settings = replace(settings, sharing=sharing_at_first(self.workers, self.devices))
         return RayWorkers(replace(make, devices=1), settings, say=watcher.say, log=run.path / "ray.log")
-
-    def memory(self) -> int:
-        """Bytes that a training is predicted to need on a GPU, be it one that has no bfloat16."""
-        from nas.memory import examples_memory, largest, training_memory
-
-        batch = self.recipe.batch
-        drawn = largest(self.space, self.budget, batch=batch, seed=self.options.seed, bf16=False)
-        first = [training_memory(architecture, batch, bf16=False) for architecture in self.first]
-        return max([drawn, *first]) + examples_memory(self.dataset)
 
     def share(self) -> float:
         """The estimated share of the space that is within the budget."""

@@ -257,7 +257,7 @@ class ArchitectureTrainer:
             outcome = replace(outcome, weights=weights_of(model))
         seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
         extra |= {} if usual else {HALVED: recipe.batch}
-        if on_gpu:  # what `nas.memory` predicts, but for the CUDA context
+        if on_gpu:  # `nas.packing` goes by it; the CUDA context is not in it
             extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
         if outcome.state == "complete" and self.latency:
             extra |= {"latency_ms": self._latency(job)}

@@ -74,6 +74,8 @@ def train(job: Job, report: Report) -> Outcome:
         raise ValueError("the sizes\ndo not divide")
     if todo["do"] == "out of memory":
         raise MemoryError
+    if todo["do"] == "want a device" and not job.alone:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
     if todo["do"] == "worthless":
         return Outcome("complete", extra={"weights": object()})
     if todo["do"] == "die":

@@ -122,6 +122,19 @@ def test_trainings_share_gpus_where_there_are_any_and_leave_the_other_nodes_alon
     assert {outcome.extra["gpus"] for outcome in stream.outcomes.values()} == {"0"}
 
 
+@pytest.mark.slow
+def test_where_memory_is_short_fewer_share_a_gpu_and_what_was_short_is_trained_again():
+    with (
+        cluster(0, (2, 1)) as nodes,
+        RayWorkers(make_stub, Settings(nodes.address, device="cuda", sharing=2)) as executor,
+    ):
+        stream = Stream(executor)
+        stream.until(lambda: len(stream.pids) == 2)
+        stream.submit("want a device")
+        stream.until(lambda: executor.capacity == 1 and len(stream.pids) == 3)
+        stream.end()
+
+
 def test_an_address_where_nothing_answers_is_told_in_one_line():
     with pytest.raises(NasError, match=r"^cannot join the Ray cluster '127.0.0.1:1': nothing answers there \(.*\)$"):
         cluster_resources("127.0.0.1:1")

@@ -12,9 +12,10 @@ import pytest
 from stubs import stub_job
 
 from nas.cluster import desk as desks
-from nas.cluster.desk import Closed, Desk, Ended, Leave, Lost, Opened, Opening, Refused, Rung, Task
+from nas.cluster.desk import Closed, Desk, Ended, Leave, Lost, Opened, Opening, Refused, Rung, Sharing, Task
 from nas.trial import Outcome, Score
 
+SHORT = Outcome("failed", reason="out of memory (RuntimeError: CUDA out of memory)")
 GOOD = Outcome("complete", (Score(3, 0.1, 0.9),), seconds=3.0)
 SCORE = Score(1, 0.5, 0.5)
 
@@ -40,9 +41,9 @@ class Callers:
             number = next(self.numbers)
             await self._call(lambda task=task, number=number: self.desk.submit(number, task, first=first))
 
-    async def open(self, lane: int, node: str = "") -> None:
+    async def open(self, lane: int, node: str = "", sharing: int = 1) -> None:
         """Opens a lane, be it for the first time."""
-        opening = self.openings[lane] = Opening(lane, str(next(self.numbers)))
+        opening = self.openings[lane] = Opening(lane, str(next(self.numbers)), sharing)
         await self._call(lambda: self.desk.opened(opening, "10.0.0.1", {}, node))
 
     async def next(self, lane: int) -> Any:
@@ -67,7 +68,11 @@ class Callers:
         await self._call(lambda: self.desk.done(opening, task(number), outcome))
 
     async def gone(self, lane: int, cause: str) -> None:
-        await self._call(lambda: self.desk.gone(lane, cause))
+        sharing = self.openings[lane].sharing if lane in self.openings else 1
+        await self._call(lambda: self.desk.gone(lane, cause, sharing))
+
+    async def share(self, number: int) -> None:
+        await self._call(lambda: self.desk.share(number))
 
     async def news(self) -> list[Any]:
         """All that is new, but that lanes are open."""
@@ -287,6 +292,56 @@ def test_a_lane_that_was_given_up_opens_no_more_and_waits_for_nothing(make):
         return await asked, [type(news) for news in await desk.desk.news(0, 1)]
 
     assert run(story()) == (False, [Opened, Rung, Lost, Closed])
+
+
+def test_a_job_for_which_memory_was_short_is_done_again_in_a_lane_with_more_of_a_gpu(make):
+    """Lanes with less end what they have, and are not said to have died."""
+
+    async def story():
+        desk = make()
+        for lane in (0, 1):
+            await desk.open(lane, sharing=4)
+        await desk.submit(task(1), task(2), task(3))
+        await desk.given(0, 1)
+        await desk.share(2)
+        await desk.done(0, 1, SHORT)
+        await desk.done(1, 2)
+        left = [await desk.next(lane) for lane in (0, 1)]
+        await desk.gone(0, "RuntimeError")
+        for lane, sharing in ((2, 2), (3, 1)):
+            await desk.open(lane, sharing=sharing)
+        await desk.share(4)  # told late: it never grows
+        first = await desk.given(2)
+        await desk.share(1)
+        await desk.done(2, 1, SHORT)
+        again = await desk.given(3)
+        await desk.done(3, 1, SHORT)  # though it had the GPU for itself
+        return left, first, again, await desk.given(3), await desk.news()
+
+    left, *given, news = run(story())
+    assert left == [Leave(), Leave()] and given == [[1], [1], [3]]
+    assert news == [Sharing(2), Ended(2, GOOD, 1), Closed(0, ""), Sharing(1), Ended(1, SHORT, 3)]
+
+
+def test_a_copy_for_which_memory_was_short_leaves_the_job_to_the_other(make, monkeypatch):
+    monkeypatch.setattr(desks, "LEAST", 0.0)
+    monkeypatch.setattr(desks, "STRAGGLER", 0.0)
+
+    async def story():
+        desk = make()
+        for lane, sharing in ((0, 2), (1, 2), (2, 1)):
+            await desk.open(lane, sharing=sharing)
+        await desk.submit(task(1), task(2))
+        await desk.given(0)
+        await desk.given(1)
+        await desk.done(0, 1)
+        copied = await desk.given(2)
+        await desk.done(1, 2, SHORT)
+        await desk.submit(task(3))
+        await desk.done(2, 2)
+        return copied, await desk.given(2), await desk.news()
+
+    assert run(story()) == ([2], [3], [Ended(1, GOOD, 0), Ended(2, GOOD, 2)])
 
 
 def test_a_lane_that_cannot_be_is_told_of_once(make):

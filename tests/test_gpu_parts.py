@@ -46,7 +46,7 @@ def test_without_a_gpu_every_command_is_checked(part, monkeypatch, capsys):
     assert said.startswith("no GPU here") and said.count(f"{part.name}: ") == len(part.commands)
 
 
-@pytest.mark.parametrize("command", ["nas search --sapce subgrid", "nas train", "python benchmarks/memory.pi"])
+@pytest.mark.parametrize("command", ["nas search --sapce subgrid", "nas train", "python benchmarks/start.pi"])
 def test_what_does_not_exist_is_found_without_a_gpu(command, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(gpu, "PARTS", (part("", commands=(command,)),))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from stubs import make_stub, stub_job
 
 from nas.cluster.desk import Task
-from nas.trial import Outcome
+from nas.cluster.messages import Settings
+from nas.trial import Outcome, Score, Trainer
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
+conductors = pytest.importorskip("nas.cluster.conductor")
 lanes = pytest.importorskip("nas.cluster.lane")
 
 
@@ -31,13 +34,14 @@ class Lines:
 
     def __init__(self, **answers: list[Any]):
         job = Task(7, stub_job("net"))
-        given = {"opened": [None], "next": [job, None], "rung": [True], "done": [None]} | answers
+        given = {"opened": [None], "next": [job, None], "rung": [True], "done": [None]}
+        given |= {"share": [None], "refused": [None]} | answers
         for name, answer in given.items():
             setattr(self, name, Remote(answer))
 
 
 @pytest.fixture
-def step(monkeypatch) -> Callable[[Lines], None]:
+def step(monkeypatch) -> Callable[..., None]:
     """Has a lane train what there is."""
 
     def get(answer: Any, timeout: float | None = None) -> Any:
@@ -54,9 +58,9 @@ def step(monkeypatch) -> Callable[[Lines], None]:
     monkeypatch.setattr(lanes.ray.util, "get_node_ip_address", lambda: "10.0.0.1")
     monkeypatch.setattr(lanes.time, "sleep", lambda seconds: None)
 
-    def step(lines: Lines) -> None:
+    def step(lines: Lines, sharing: int = 1, make_trainer: Any = make_stub) -> None:
         lane = object.__new__(lanes.Lane)
-        lane.setup({"lane": 1}, lines, make_stub)
+        lane.setup({"lane": 1, "sharing": sharing}, lines, make_trainer)
         lane.step()
 
     return step
@@ -109,6 +113,58 @@ def test_the_trainers_own_error_is_its_outcome(step):
     assert (outcome.state, outcome.reason) == ("failed", "ValueError: the sizes do not divide")
 
 
+def taking(peak: int, worker: int) -> Trainer:
+    """A trainer that takes so many bytes of a GPU."""
+    return lambda job, report: Outcome("complete", (Score(3, 0.1, 0.9),), extra={"gpu_bytes": peak})
+
+
+@pytest.mark.parametrize(
+    ("sharing", "do", "peak", "told"),
+    [
+        (8, "want a device", 0, [4]),
+        (1, "want a device", 0, []),  # it has it
+        (1, "out of memory", 0, []),
+        (8, "raise", 0, []),
+        (8, "learn", 2**30, []),
+        (8, "learn", 6 * 2**30, [2]),
+        (1, "learn", 20 * 2**30, []),
+    ],
+)
+def test_how_a_training_went_says_how_many_are_to_share_a_gpu(sharing, do, peak, told, step, monkeypatch):
+    monkeypatch.setattr(lanes, "_gpu_bytes", lambda: 24 * 2**30)
+    lines = Lines(next=[Task(7, stub_job("net", do)), None])
+    step(lines, sharing, partial(taking, peak) if peak else make_stub)
+    assert lines.share.calls == [(number,) for number in told]
+    opening, _, outcome = lines.done.calls[0]
+    assert opening.sharing == sharing
+    assert (outcome.state == "complete") == (do == "learn" or (do, sharing) == ("want a device", 1))
+
+
+@pytest.mark.parametrize(("sharing", "error", "told"), [(8, MemoryError, [4]), (1, MemoryError, []), (8, OSError, [])])
+def test_a_lane_that_finds_no_memory_to_start_with_is_refused_only_where_nobody_shares(sharing, error, told, step):
+    def make_trainer(worker: int) -> Trainer:
+        raise error
+
+    lines = Lines()
+    with pytest.raises(error):
+        step(lines, sharing, make_trainer)
+    assert lines.share.calls == [(number,) for number in told] and len(lines.refused.calls) == 1 - len(told)
+
+
+@pytest.mark.parametrize(
+    ("settings", "request_"),
+    [
+        (Settings("", sharing=4), {"CPU": 1.0}),
+        (Settings("", device="cuda", sharing=4), {"CPU": 1.0, "GPU": 0.25}),
+        (Settings("", device="cuda", gpus_per_trial=2.0), {"CPU": 1.0, "GPU": 2.0}),
+    ],
+)
+def test_a_lane_asks_for_its_share(settings, request_):
+    conductor = conductors.Conductor.__new__(conductors.Conductor)
+    conductor._settings, conductor._sharing = settings, settings.sharing
+    assert conductor._request == request_
+
+
 @pytest.mark.parametrize(
     ("nodes", "request_", "room"),
     [
@@ -121,11 +177,10 @@ def test_the_trainers_own_error_is_its_outcome(step):
     ids=str,
 )
 def test_room_is_counted_node_by_node(nodes, request_, room, monkeypatch):
-    conductors = pytest.importorskip("nas.cluster.conductor")
     here = [{"Resources": node, "Alive": True, "NodeID": f"n{at}"} for at, node in enumerate(nodes)]
     gone = {"Resources": {"CPU": 64.0, "GPU": 8.0}}
     others = [gone | {"Alive": False, "NodeID": "dead"}, gone | {"Alive": True, "NodeID": "drains"}]
     monkeypatch.setattr(conductors.ray, "nodes", lambda: here + others)
     conductor = conductors.Conductor.__new__(conductors.Conductor)
-    conductor._request = request_
+    monkeypatch.setattr(conductors.Conductor, "_request", request_)
     assert conductor._room({"drains"}) == room

@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,6 @@ import torch
 
 from nas import session as sessions
 from nas.errors import NasError
-from nas.memory import examples_memory, training_memory
 from nas.options import Options
 from nas.recipe import LARGE, Recipe
 from nas.resuming import IDENTITY, options_of, ready
@@ -371,32 +369,18 @@ def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):
     assert ready({"run": "w", "runs_dir": root, "device": "mps", "workers": 2}).options.workers == 2
 
 
-def test_a_cluster_is_told_what_a_training_needs(monkeypatch, tmp_path):
-    """On a GPU its memory, unless a share of it is asked for; one device a worker, whatever this machine has."""
+def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):
+    """One of this machine alone has as many on each GPU as are asked for; one device a worker, whatever is here."""
     given: list[Any] = []
     monkeypatch.setattr("nas.cluster.workers.RayWorkers", lambda make, settings, **rest: given.append((make, settings)))
     monkeypatch.setattr(sessions, "ray_device", lambda options: ("cuda", 4))
     monkeypatch.setattr(sessions, "cores", lambda: 6)
-    monkeypatch.setattr(Session, "memory", lambda self: 12345)
     asked = replace(PLAIN, ray="10.0.0.1:6379", workers=9, batch=48)
-    for options in (asked, replace(asked, gpus_per_trial=0.25)):
+    for options in (asked, replace(asked, gpus_per_trial=0.25), replace(asked, ray="local")):
         session = Session(options)
         session.executor(SimpleNamespace(path=tmp_path), None, SimpleNamespace(say=None))  # type: ignore[arg-type]
-    (make, settings), (_, shared) = given
+    (make, settings), (_, shared), (_, local) = given
     assert (make.device, make.devices, make.recipe.batch) == ("cuda", 1, 48)
     assert (settings.address, settings.workers, settings.device) == ("10.0.0.1:6379", 9, "cuda")
-    assert (settings.memory, settings.gpus_per_trial) == (12345, None)
-    assert shared.gpus_per_trial == 0.25 and shared.memory != 12345
-
-
-def test_the_memory_of_a_training_is_that_of_the_hungriest_with_all_of_the_data():
-    session = Session(replace(PLAIN, max_params=2000))
-    needed, data = session.memory(), examples_memory(session.dataset)
-    assert data == 1797 * (64 + 8)
-    drawn = [session.space.sample(Random(seed), session.budget) for seed in range(5)]
-    references = session.space.references(session.space.middle).values()
-    each = [training_memory(network, 64, bf16=False) for network in (*drawn, *references)]
-    assert max(each) + data <= needed < 1.5 * max(each) + data
-    assert Session(replace(PLAIN, max_params=2000, batch=512)).memory() > needed
-    first = Session(replace(PLAIN, min_params=1, max_params=60_000, start=("mixer",)))
-    assert first.memory() >= training_memory(first.first[0], 64, bf16=False) + data
+    assert (settings.sharing, settings.gpus_per_trial) == (8, None)
+    assert (shared.gpus_per_trial, local.sharing) == (0.25, 3)

@@ -20,14 +20,10 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.cluster.desk import Closed, Desk, Ended, Lost, News, Opened, Task
+from nas.cluster.desk import Closed, Desk, Ended, Lost, News, Opened, Sharing, Task
 from nas.cluster.lane import Lane, ask
 from nas.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.executors import MakeTrainer
-from nas.memory import gpu_fraction
-
-ASK = 30.0
-"""Seconds in which the GPUs have to say how large they are; others work for somebody else, or are no more."""
 
 CONNECT = 5.0
 """Seconds in which the head of a cluster has to take a connection."""
@@ -72,7 +68,9 @@ class Conductor:
         options = {"num_cpus": 0, "max_concurrency": 100_000, "scheduling_strategy": here}
         self._desk: Any = ray.remote(Desk).options(**options).remote(settings.patience)
         self._lane = tune.with_parameters(Lane, desk=self._desk, make_trainer=make_trainer)
-        self._request = {"CPU": 1.0} | ({"GPU": share} if (share := _gpu_share(settings)) else {})
+        # a CPU, or a share of a GPU that was asked for, is a lane's own
+        shares = settings.device == "cuda" and settings.gpus_per_trial is None
+        self._sharing = settings.sharing if shares else 1
         self.capacity = 0
         self.unfinished: set[int] = set()  # jobs, by number
         self._lanes = 0  # ever
@@ -87,7 +85,7 @@ class Conductor:
         for work in (self._listen, self._relay, self._measure):
             threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
         tuner = tune.Tuner(
-            tune.with_resources(self._lane, tune.PlacementGroupFactory([self._request])),
+            self._lane,
             tune_config=tune.TuneConfig(search_alg=_Lanes(self), num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
                 name="lanes",
@@ -99,13 +97,22 @@ class Conductor:
         )
         tuner.fit()
 
-    def open_lane(self, trial_id: str) -> int | None:
-        """The number of a new lane; None while there are enough, or after one that did not start."""
+    @property
+    def _request(self) -> dict[str, float]:
+        """What a lane asks for now."""
+        share = self._settings.gpus_per_trial or 1 / self._sharing
+        return {"CPU": 1.0} | ({"GPU": share} if self._settings.device == "cuda" else {})
+
+    def open_lane(self, trial_id: str) -> dict[str, Any] | None:
+        """A new lane: its number, what it asks for, how many share a GPU by that.
+
+        None while there are enough, or after one that did not start.
+        """
         if len(self.alive) >= min(self.capacity, len(self.unfinished)) or time.monotonic() < self._not_before:
             return None
         self._lanes += 1
         self.alive[trial_id] = self._lanes
-        return self._lanes
+        return {"lane": self._lanes, "request": self._request, "sharing": self._sharing}
 
     def close_lane(self, trial: Any, cause: str) -> None:
         """A lane has ended; after one that never opened, the next takes its time."""
@@ -117,8 +124,8 @@ class Conductor:
 
     def lose_lane(self, trial: Any, cause: str) -> None:
         """Tells the desk that a lane has ended."""
-        lane = trial.config["lane"]
-        ask(lambda: self._desk.gone.remote(lane, cause))
+        lane, sharing = trial.config["lane"], trial.config["sharing"]
+        ask(lambda: self._desk.gone.remote(lane, cause, sharing))
 
     def _guarded(self, work: Any) -> None:
         """Runs a thread's work; without it this process is of no use."""
@@ -161,6 +168,9 @@ class Conductor:
                     self._false_starts = 0
                 elif isinstance(news, Closed):
                     self._opened.discard(news.lane)
+                elif isinstance(news, Sharing):
+                    self._sharing = news.number
+                    continue
                 if isinstance(news, Ended | Lost):
                     self.unfinished.discard(news.number)
                 self._send(news)
@@ -219,8 +229,7 @@ class _Lanes(Searcher):
         """A lane, if one is wanted."""
         if self._conductor.closing:
             raise _Closing
-        lane = self._conductor.open_lane(trial_id)
-        return None if lane is None else {"lane": lane}
+        return self._conductor.open_lane(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """See `_Watch`, which knows more."""
@@ -265,27 +274,6 @@ def _join(settings: Settings) -> None:
     if settings.address == LOCAL:
         options |= {"num_cpus": settings.cpus, "include_dashboard": False, "_temp_dir": settings.folder}
     ray.init(**options)
-
-
-def _gpu_share(settings: Settings) -> float:
-    """The share of a GPU that a lane asks for: as wanted, or as its memory is predicted; 0 on a CPU."""
-    if settings.device != "cuda":
-        return 0.0
-    if settings.gpus_per_trial is not None:
-        return settings.gpus_per_trial
-    ask = ray.remote(_gpu_bytes)
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
-    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-    asked = [ask.options(num_cpus=0, num_gpus=0.01, scheduling_strategy=node).remote() for node in there]
-    sizes = ray.get(ray.wait(asked, num_returns=len(asked), timeout=ASK)[0]) if asked else []
-    return gpu_fraction(settings.memory, min(sizes)) if sizes else 1.0
-
-
-def _gpu_bytes() -> int:
-    """The memory of the GPU that this task was given."""
-    import torch
-
-    return torch.cuda.get_device_properties(0).total_memory
 
 
 def _draining() -> set[str]:

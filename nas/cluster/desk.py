@@ -9,6 +9,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nas.executors import OUT_OF_MEMORY, cause_of
+from nas.packing import MOST
 from nas.trial import Job, Outcome, Score
 
 STRAGGLER = 3.0
@@ -32,10 +34,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Opening:
-    """A lane as it was opened: Tune opens one that went down with its node again, under the number that it had."""
+    """A lane as it was opened: Tune opens one that went down with its node again, under the number that it had.
+
+    `sharing` is how many share a GPU by what it asked for.
+    """
 
     lane: int
     token: str
+    sharing: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,14 @@ class Closed:
     cause: str
 
 
-News = Rung | Ended | Lost | Opened | Refused | Closed
+@dataclass(frozen=True)
+class Sharing:
+    """No more than so many trainings are to share a GPU."""
+
+    number: int
+
+
+News = Rung | Ended | Lost | Opened | Refused | Closed | Sharing
 
 
 @dataclass
@@ -120,7 +133,7 @@ class _Lane:
 
 @dataclass(frozen=True)
 class Leave:
-    """A lane gets no more jobs, for its node is about to go; nor is it to become another lane there."""
+    """A lane gets no more jobs, for its node is about to go or it needs more of a GPU; nor is it to become another."""
 
 
 class Desk:
@@ -152,6 +165,7 @@ class Desk:
         self._draining: set[str] = set()  # nodes
         self._submitted = 0
         self._slowest = 0.0  # seconds an epoch
+        self._sharing = MOST
         self._news: list[News] = []
         self._known = 0  # news that the driver has, which are forgotten here
         self._changed = asyncio.Condition()
@@ -186,6 +200,12 @@ class Desk:
         self._draining = nodes
         await self._wake()
 
+    async def share(self, number: int) -> None:
+        """No more than so many trainings are to share a GPU: lanes that asked for less of one get no more jobs."""
+        if number < self._sharing:
+            self._sharing = number
+            await self._tell(Sharing(number))
+
     async def opened(self, opening: Opening, node: str, versions: dict[str, str], node_id: str = "") -> None:
         """A lane is ready, unless it was given up meanwhile; what it had when it was opened before is lost."""
         lane = self._lanes[opening.lane]
@@ -202,13 +222,13 @@ class Desk:
             self._lanes[lane].over = True
             await self._tell(Refused(lane, node, outcome))
 
-    async def gone(self, lane: int, cause: str) -> None:
-        """A lane has ended; what only it had under way is lost."""
+    async def gone(self, lane: int, cause: str, sharing: int = 1) -> None:
+        """A lane has ended; what only it had under way is lost. One that asked for too little of a GPU was to end."""
         if self._lanes[lane].gone:
             return
         self._lanes[lane].over = self._lanes[lane].gone = True
         await self._lose(lane, cause)
-        await self._tell(Closed(lane, cause))
+        await self._tell(Closed(lane, cause if sharing <= self._sharing else ""))
 
     async def next(self, opening: Opening, call: int) -> Task | Leave | None:
         """A job for a lane, as soon as there is one; None ends the lane. A lane numbers its calls from 1."""
@@ -216,7 +236,7 @@ class Desk:
         while not lane.over and lane.opening == opening:
             if call <= lane.given[0]:
                 return lane.given[1]
-            if lane.node in self._draining:
+            if self._leaves(lane):
                 return Leave()
             held = self._queue.popleft() if self._queue else self._straggler()
             if held:
@@ -227,9 +247,7 @@ class Desk:
             if left <= 0:
                 lane.over = True
             else:  # a straggler becomes one by the passing of time alone
-                await self._until(
-                    lambda: bool(self._queue) or lane.over or lane.node in self._draining, min(left, LOOK)
-                )
+                await self._until(lambda: bool(self._queue) or lane.over or self._leaves(lane), min(left, LOOK))
         return None
 
     async def rung(self, task: Task, score: Score) -> bool:
@@ -243,9 +261,14 @@ class Desk:
         return await asyncio.shield(held.answers[score.epoch])
 
     async def done(self, opening: Opening, task: Task, outcome: Outcome) -> None:
-        """The outcome of a job, unless it has one."""
+        """The outcome of a job, unless it has one; one for which memory was short beside others is to be done again."""
         held = self._held(task)
         if held is None:
+            return
+        if opening.sharing > 1 and cause_of(outcome) == OUT_OF_MEMORY:
+            if held.since.pop(opening, None) is not None and not held.since:
+                self._queue.appendleft(held)
+                await self._wake()
             return
         del self._open[task.number]
         if not held.since:  # from a lane that was cut off and given up: it has been queued again
@@ -265,6 +288,10 @@ class Desk:
                 del self._open[held.task.number]
                 held.stop()
                 await self._tell(Lost(held.task.number, cause))
+
+    def _leaves(self, lane: _Lane) -> bool:
+        """Whether a lane is not to go on: its node is about to go, or it asked for too little of a GPU."""
+        return lane.node in self._draining or (lane.opening is not None and lane.opening.sharing > self._sharing)
 
     def _held(self, task: Task) -> _Open | None:
         """What is open of a task; a later job may have its number."""

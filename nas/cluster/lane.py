@@ -13,8 +13,19 @@ from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
 from nas.cluster.desk import Leave, Opening, Task
-from nas.executors import WORN, DriverError, MakeTrainer, Row, failure, is_device_fault, run_job
-from nas.trial import Score
+from nas.executors import (
+    OUT_OF_MEMORY,
+    WORN,
+    DriverError,
+    MakeTrainer,
+    Row,
+    cause_of,
+    failure,
+    is_device_fault,
+    run_job,
+)
+from nas.packing import sharing_after
+from nas.trial import Outcome, Score
 from nas.versions import versions
 
 STEP = 1.0
@@ -30,23 +41,31 @@ CUT_OFF = 120.0
 class Lane(tune.Trainable):
     """Takes jobs from the desk until it is told that there are none; Tune sees the lane, the desk sees its jobs.
 
-    `config` has the lane's number. What makes the trainer comes from Ray's object store, which holds it once a node.
+    `config` has the lane's number, what it asks for, and how many share a GPU by that. What makes the trainer comes
+    from Ray's object store, which holds it once a node.
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Tune asks of the cluster for a lane."""
+        return tune.PlacementGroupFactory([config["request"]])
 
     def setup(self, config: dict[str, Any], desk: Any, make_trainer: MakeTrainer) -> None:
         """Makes the trainer, with data and device, once for all the jobs that follow."""
-        self._desk, lane = desk, config["lane"]
+        self._desk, lane, self._sharing = desk, config["lane"], config["sharing"]
         self._row, self._worn = Row(), False
         try:
             self._trainer = make_trainer(lane)
         except Exception as error:
             failed = failure(error)
-            ask(lambda: desk.refused.remote(lane, ray.util.get_node_ip_address(), failed))
+            if not self._share(failed):
+                ask(lambda: desk.refused.remote(lane, ray.util.get_node_ip_address(), failed))
             raise
         self._open(lane)
 
     def reset_config(self, config: dict[str, Any]) -> bool:
         """Becomes another lane, with the same trainer."""
+        self._sharing = config["sharing"]
         self._open(config["lane"])
         return True
 
@@ -59,7 +78,7 @@ class Lane(tune.Trainable):
             if task is None:
                 return {"trained": trained, "done": True}
             if isinstance(task, Leave):  # after an error Tune does not keep the process for another lane
-                raise RuntimeError("its node is about to go")
+                raise RuntimeError("its node is about to go, or its share of a GPU is too small")
             self._train(task)
             trained += 1
             if self._worn:  # for the same reason as above; what has failed is tried again by the driver
@@ -77,16 +96,34 @@ class Lane(tune.Trainable):
             return answer
 
         try:
-            outcome = run_job(self._trainer, replace(task.job, alone=True), report)  # with its own share of a GPU
+            outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
         except DriverError as carried:
             raise carried.error from None
         self._worn = self._row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome)
+        self._share(outcome)
         ask(lambda: self._desk.done.remote(self._opening, task, outcome))
 
+    def _share(self, outcome: Outcome) -> bool:
+        """Tells the desk where fewer are to share a GPU than do, by how a training (or the start) went."""
+        if self._sharing == 1:
+            return False
+        peak, short = outcome.extra.get("gpu_bytes", 0), cause_of(outcome) == OUT_OF_MEMORY
+        number = sharing_after(self._sharing, short=short, peak=peak, gpu_bytes=_gpu_bytes() if peak else 0)
+        if number < self._sharing:
+            ask(lambda: self._desk.share.remote(number))
+        return number < self._sharing
+
     def _open(self, lane: int) -> None:
-        self._opening, self._calls = Opening(lane, secrets.token_hex(8)), 0
+        self._opening, self._calls = Opening(lane, secrets.token_hex(8), self._sharing), 0
         node, node_id = ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
         ask(lambda: self._desk.opened.remote(self._opening, node, versions(), node_id))
+
+
+def _gpu_bytes() -> int:
+    """The memory of this lane's GPU."""
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory
 
 
 def ask(call: Callable[[], Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.packing import MOST
 from nas.trial import Job
 
 LOCAL = "local"
@@ -14,8 +15,8 @@ LOCAL = "local"
 class Settings:
     """What a conductor is to do: which cluster, how many lanes (0: as many as there is room for), on what.
 
-    `memory` is what a training needs on a GPU, in bytes; `gpus_per_trial` takes its place where it is given. `patience`
-    are the seconds that a lane waits for jobs, `folder` is the conductor's own, for sockets, logs and what Tune writes.
+    `sharing` is how many share a GPU at first (`nas.packing`), unless `gpus_per_trial` says their share. `patience` are
+    the seconds that a lane waits for jobs, `folder` is the conductor's own, for sockets, logs and what Tune writes.
     """
 
     address: str
@@ -23,7 +24,7 @@ class Settings:
     cpus: int = 1
     device: str = "cpu"
     gpus_per_trial: float | None = None
-    memory: int = 0
+    sharing: int = MOST
     patience: float = 60.0
     folder: str = ""
 

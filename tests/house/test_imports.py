@@ -344,11 +344,10 @@ nas.grid
 nas.latency
 nas.loggers
 nas.loop
-nas.measured_memory
-nas.memory
 nas.objectives
 nas.optimizer
 nas.options
+nas.packing
 nas.preprocessing
 nas.progress
 nas.ranking
@@ -395,6 +394,7 @@ nas.cli -> nas.versions
 nas.cli -> nas.worker
 nas.cli -> nas.zoo_commands
 nas.cluster.conductor -> nas.executors
+nas.cluster.desk -> nas.executors
 nas.cluster.lane -> nas.executors
 nas.cluster.process -> nas.executors
 nas.cluster.workers -> nas.executors
@@ -410,6 +410,7 @@ nas.compare -> search_spaces.zoo
 nas.compare -> search_spaces.zoo.parts
 nas.data -> nas.formats
 nas.data -> nas.generated
+nas.executors -> nas.packing
 nas.executors -> nas.results
 nas.executors -> nas.shared
 nas.executors -> nas.trial
@@ -425,12 +426,6 @@ nas.latency -> nas.runs
 nas.loggers -> nas.files
 nas.loggers -> nas.results
 nas.loggers -> nas.tables
-nas.measured_memory -> einmix
-nas.measured_memory -> nas.training
-nas.memory -> einmix
-nas.memory -> einmix.nodes
-nas.memory -> nas.data
-nas.memory -> search_spaces
 nas.preprocessing -> einmix
 nas.preprocessing -> nas.data
 nas.ranking -> nas.objectives
@@ -540,15 +535,14 @@ nas.api.resources -> no torch
 nas.checkpoints -> torch
 nas.cli -> no rich
 nas.cluster.conductor -> ray
-nas.cluster.conductor -> torch
 nas.cluster.lane -> ray
+nas.cluster.lane -> torch
 nas.executors.cluster -> no ray
 nas.executors.cluster -> no torch
 nas.export -> torch
 nas.exports -> no torch
 nas.grid -> rich
 nas.latency -> torch
-nas.measured_memory -> torch
 nas.optimizer -> torch
 nas.preprocessing -> torch
 nas.progress -> rich
@@ -596,8 +590,6 @@ einmix.flow: Conv
 einmix.source: Conv
 einmix.source: Unfold
 einmix.words: Activation
-nas.memory: Reweight
-nas.memory: Sum
 nas.session: Linear
 nas.tables: Activation
 nas.tables: Linear
