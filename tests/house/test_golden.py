@@ -259,6 +259,25 @@ def zoo_text(name: str) -> Iterator[str]:
         yield " ".join([where, architecture.id, *brief([*lines, architecture.to_json()], 0)])
 
 
+@cache
+def networks() -> dict[str, dict]:
+    """Networks as JSON, of every kind of node with every option, and of branches in any order within each other."""
+    found: dict[str, dict] = json.loads((FOLDER / "networks.json").read_text())
+    return found
+
+
+def of_nodes(name: str) -> Iterator[str]:
+    """What the networks are whose names begin so: costs, JSON, text, reach."""
+    for title, value in networks().items():
+        if title.startswith(name):
+            architecture = Architecture.from_json(json.dumps(value))
+            reach = str(architecture.reach().matrix().astype(int).tolist())
+            notes = "\n".join([*architecture.redundancies(), *map(str, architecture.mixers)])
+            texts = {"json": architecture.to_json(), "text": source(architecture), "reach": reach, "notes": notes}
+            found = [f"{what} {hashlib.sha256(text.encode()).hexdigest()[:8]}" for what, text in texts.items()]
+            yield f"{title}: {costs(architecture)} {' '.join(found)}"
+
+
 def whole_text() -> Iterator[str]:
     yield from source(space_on("macro", "series").sample(Random(5))).splitlines()
 
@@ -292,6 +311,7 @@ SECTIONS: dict[str, Cases] = {
     | commands(SHOWN[:3], "zoo show")
     | commands(SHOWN[3:], "zoo show", 12)
     | {"a draw of macro": whole_text},
+    "nodes": {name: through(of_nodes, name) for name in ("line", "image", "volume", "branches")},
 }
 """What is kept, by section and name; made when it is called."""
 
