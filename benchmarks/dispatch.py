@@ -29,10 +29,10 @@ WAYS = {"lanes": 1000, "Tune": 20, "Tune, reuse_actors": 60}
 
 def lanes(candidates: int) -> list[float]:
     """When each candidate had ended, with this project's executor."""
-    from nas.cluster.messages import LOCAL, Settings
-    from nas.cluster.workers import RayWorkers
-    from nas.executors import Done
-    from nas.trial import Job
+    from nas.executors.cluster.messages import LOCAL, Settings
+    from nas.executors.cluster.workers import RayWorkers
+    from nas.executors.executor import Done
+    from nas.runs.job import Job
 
     ended: list[float] = []
     with RayWorkers(make_stub, Settings(LOCAL, workers=CPUS, cpus=CPUS)) as executor:

@@ -16,15 +16,16 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from nas.session import Options
 from stub_trainer import make_stub
 
 from einmix import Architecture
-from nas.executors import LocalWorkers
+from nas.api.search import Session
+from nas.executors.processes import LocalWorkers
+from nas.loop.loop import Search
 from nas.progress import Quiet
-from nas.results import Result
-from nas.search import Search
-from nas.session import Options, Session
-from nas.strategies import Strategy
+from nas.runs.result import Result
+from nas.strategies.strategy import Strategy
 
 WORKERS = 2
 LAST = 20  # asks that the cost of an `ask` at a size is the median of

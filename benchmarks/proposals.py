@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, stdev
 
+from nas.session import Options
+
 from einmix import Architecture
-from nas.results import Result
-from nas.search import make_job
-from nas.session import Options, Session
-from nas.trial import Outcome, Score, record
+from nas.api.search import Session
+from nas.loop.past import make_job
+from nas.runs.job import Outcome, Score, record
+from nas.runs.result import Result
 from search_spaces import SearchSpace
 
 SHOWN = (32, 64, 100, 200, 500, 1000)  # trials after which the best so far is shown

@@ -11,8 +11,8 @@ from typing import Self
 
 from stub_trainer import accuracy
 
-from nas.executors import Done, Event, OnRung, Ready
-from nas.trial import Job, Outcome, Score
+from nas.executors.executor import Done, Event, OnRung, Ready
+from nas.runs.job import Job, Outcome, Score
 
 RETRIES = 2
 

@@ -22,16 +22,17 @@ from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from nas.session import Options
 from rich.console import Console
 from rich.table import Table
 from simulated import Cluster, Simulated, utilisation
 
+from nas.api.search import Session
+from nas.loop.loop import Search
 from nas.progress import Quiet
-from nas.runs import Run
-from nas.search import Search
-from nas.session import Options, Session
+from nas.runs.folder import Run
+from nas.runs.job import Job
 from nas.strategies import STRATEGIES
-from nas.trial import Job
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "runs" / "records" / "seconds-macro-digits.txt"

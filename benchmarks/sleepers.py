@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nas.session import Options
 from simulation import recorded, replay
 from stub_trainer import train
 
-from nas.cluster.messages import LOCAL, Settings
-from nas.cluster.workers import RayWorkers
+from nas.api.search import Session
+from nas.executors.cluster.messages import LOCAL, Settings
+from nas.executors.cluster.workers import RayWorkers
+from nas.loop.loop import Search
 from nas.progress import Quiet
-from nas.search import Search
-from nas.session import Options, Session
-from nas.trial import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import Job, Outcome, Report, Score, Trainer
 
 
 @dataclass(frozen=True)

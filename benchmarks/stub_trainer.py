@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from nas.trial import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import Job, Outcome, Report, Score, Trainer
 
 
 def make_stub(worker: int) -> Trainer:

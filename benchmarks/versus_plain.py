@@ -18,14 +18,15 @@ from statistics import fmean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from nas.session import Options
 
 from einmix import Architecture
-from nas.executors import LocalWorkers
+from nas.api.search import Session
+from nas.executors.processes import LocalWorkers
+from nas.loop.loop import Search
 from nas.progress import Quiet
-from nas.results import Result
-from nas.search import Search
-from nas.session import Options, Session
-from nas.worker import PRELOAD, MakeTrainer
+from nas.runs.result import Result
+from nas.training.worker import PRELOAD, MakeTrainer
 
 HERE = Path(__file__).parent
 WORKERS = 2

@@ -5,10 +5,15 @@
 True
 """
 
-from einmix.architecture import Architecture, Block, Stage
+from einmix.algebra.factor_sets import FactorSet, count_factorizations
+from einmix.algebra.factors import Factor
+from einmix.algebra.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
+from einmix.algebra.order import redundant
+from einmix.algebra.reading import read_nodes
+from einmix.algebra.words import describe
 from einmix.errors import PatternError
-from einmix.factors import Factor, FactorSet, count_factorizations
-from einmix.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
+from einmix.networks.architecture import Architecture, Block, Stage
+from einmix.networks.source import build, source
 from einmix.nodes import (
     Activation,
     Concat,
@@ -30,10 +35,6 @@ from einmix.nodes import (
     Unfold,
     Wrap,
 )
-from einmix.order import redundant
-from einmix.pattern import read_nodes
-from einmix.source import build, source
-from einmix.words import describe
 
 __all__ = [
     "Activation",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from einmix.mixer import Mixer
-from einmix.words import describe
+from einmix.algebra.mixer import Mixer
+from einmix.algebra.words import describe
 
 WIDTH = 120
 ROOM = WIDTH - 24

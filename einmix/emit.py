@@ -7,8 +7,9 @@ from itertools import chain
 from math import prod
 from typing import Any
 
+from einmix.algebra.mixer import Mixer
+from einmix.algebra.writing import MAX_NAMES, named_parts, side, sizes_of, write_einmix
 from einmix.calls import Call, Size
-from einmix.mixer import Mixer
 from einmix.nodes import (
     Activation,
     Concat,
@@ -31,7 +32,6 @@ from einmix.nodes import (
     Wrap,
     missing,
 )
-from einmix.pattern import MAX_NAMES, named_parts, side, sizes_of, write_einmix
 
 ELEMENTWISE = {f"nn.{name}" for name in Activation.FORMS.values()} | {"nn.Dropout", "DropPath"}
 """Layers to which the order of the axes is all one."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from einmix.algebra.reach import Matrix, Reach
 from einmix.nodes import (
     Activation,
     Concat,
@@ -31,7 +32,6 @@ from einmix.nodes import (
     Wrap,
     missing,
 )
-from einmix.reach import Matrix, Reach
 
 
 def reach_of(steps: Iterable[Step], sizes: Sizes) -> Reach:

@@ -9,8 +9,8 @@ import torch
 from einops.layers.torch import EinMix
 from torch import Tensor
 
+from einmix.algebra.reading import groups_of
 from einmix.errors import PatternError
-from einmix.pattern import groups_of
 
 
 class FastMix(EinMix):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from einmix.algebra.factors import MAX_SIZE
+from einmix.algebra.mixer import Mixer, written
 from einmix.errors import PatternError, shown
-from einmix.factors import MAX_SIZE
-from einmix.mixer import Mixer, written
 
 Sizes = dict[str, int]
 Cost = tuple[int, int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from einmix.algebra.mixer import Mixer
 from einmix.errors import PatternError
-from einmix.mixer import Mixer
 from einmix.nodes import (
     Activation,
     Concat,

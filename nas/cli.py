@@ -34,15 +34,16 @@ from nas.terminal import (
 from nas.zoo_commands import app as zoo
 from search_spaces import SPACES, SearchSpace, SpaceError
 from search_spaces import load as load_space
-from search_spaces.zoo.parts import Patch
+from search_spaces.blocks.parts import Patch
 
 if TYPE_CHECKING:
-    from nas.compare import Compared, Comparison
-    from nas.objectives import Objective
-    from nas.ranking import Standing
-    from nas.results import Result
-    from nas.runs import Run
-    from nas.session import OpenRun, Session
+    from nas.api.compare import Compared, Comparison
+    from nas.api.run import OpenRun
+    from nas.api.search import Session
+    from nas.ranking.objectives import Objective
+    from nas.ranking.standings import Standing
+    from nas.runs.folder import Run
+    from nas.runs.result import Result
 
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(zoo, name="zoo")
@@ -101,7 +102,7 @@ def _say(message: str) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from nas.versions import versions
+        from nas.runs.versions import versions
 
         own, *others = versions().items()
         print(f"nas {own[1]} ({', '.join(f'{name} {version}' for name, version in others)})")
@@ -191,7 +192,7 @@ def search(
     Example: nas search --space subgrid --data digits --trials 32
     """
     if ray is None and not dry_run:
-        from nas.worker import warm_up
+        from nas.api.resources import warm_up
 
         warm_up(device, workers)
     from nas.resuming import ready
@@ -401,7 +402,7 @@ def _print_blocks(architecture: Architecture) -> None:
 
 
 def _space_json(space: SearchSpace) -> dict[str, Any]:
-    from nas.session import families
+    from nas.api.defaults import families
 
     least, most, fewest, largest = space.bounds()
     return {
@@ -418,8 +419,8 @@ def _space_json(space: SearchSpace) -> dict[str, Any]:
 
 
 def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
+    from nas.api.defaults import families
     from nas.grid import Column, Grid
-    from nas.session import families
     from nas.tables import count, short
 
     bounds = [space.bounds() for space in found]
@@ -475,7 +476,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = Opti
 
 
 def _standing_json(opened: OpenRun, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
-    from nas.ranking import ranked
+    from nas.ranking.standings import ranked
     from nas.tables import architecture_json, as_json
 
     place = next(place for place, other in ranked(opened.standings) if other.id == standing.id)
@@ -539,8 +540,8 @@ def export(
 
     Example: nas export subgrid-digits-1a2b3c --top 3
     """
-    from nas.export import best_trained
-    from nas.export import export as export_all
+    from nas.exports.module import best_trained
+    from nas.exports.module import export as export_all
 
     if id is not None and top is not None:
         raise NasError("export takes an ID or --top, not both")
@@ -584,8 +585,8 @@ def train(
 
     Example: nas train subgrid-digits-1a2b3c 9c41 --epochs 100 --seeds 3
     """
+    from nas.api.train import Longer, train_longer
     from nas.progress import watcher
-    from nas.training_runs import Longer, train_longer
 
     longer = Longer(
         epochs=epochs,
@@ -641,7 +642,7 @@ def compare(
 
     Example: nas compare subgrid-digits-1a2b3c --against mixer,resmlp,vip
     """
-    from nas.compare import Comparing, Comparison
+    from nas.api.compare import Comparing, Comparison
     from nas.progress import watcher
 
     comparing = Comparing(
@@ -729,7 +730,7 @@ def _print_trainings(results: list[Result]) -> None:
 
 def _open(runs_dir: Path, name: str) -> OpenRun:
     """A run to read; what is amiss with it and can be passed over is told."""
-    from nas.session import OpenRun
+    from nas.api.run import OpenRun
 
     opened = OpenRun.open(runs_dir, name)
     _warn(opened.run)
@@ -745,7 +746,7 @@ def _print_ranking(
     standings: list[Standing], name: str, most: int, as_json: bool, objectives: Sequence[Objective] = ()
 ) -> None:
     from nas import tables
-    from nas.ranking import ranked
+    from nas.ranking.standings import ranked
 
     if as_json:
         for place, standing in ranked(standings):

@@ -42,3 +42,16 @@ def nearest(wanted: str, known: Iterable[str]) -> str:
     guess = "did you mean " + " or ".join(repr(name) for name in close) + "? " if close else ""
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
     return guess + "known: " + (", ".join(names[:MOST]) or "(none)") + more
+
+
+OUT_OF_MEMORY = "out of memory"
+"""So the reason begins of a training for which memory was short."""
+
+
+_SHORT_OF_MEMORY = OUT_OF_MEMORY, "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was short, in torch's words: "CUDA out of memory", on the CPU "can't allocate memory"."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, not imported here
+    return named or any(words in str(error) for words in _SHORT_OF_MEMORY)

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.text import Text
 
 from nas.errors import one_line
-from nas.results import Result
-from nas.search import Status
+from nas.loop.status import Status
+from nas.runs.result import Result
 
 TITLES = {
     "search": "searching",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.data import load
+from nas.api.defaults import rungs
+from nas.api.run import OpenRun
+from nas.api.search import MAY_DIFFER, Session
+from nas.data.known import load
 from nas.errors import NasError
-from nas.objectives import parse_objectives
 from nas.options import Options
-from nas.runs import Run
-from nas.session import LAST, MAY_DIFFER, OpenRun, Session, rungs
+from nas.ranking.objectives import parse_objectives
+from nas.runs.folder import LAST, Run
 from search_spaces.space import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")

@@ -12,15 +12,16 @@ from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
 from einmix.nodes import Step
 from nas.errors import counted, one_line
 from nas.grid import Column, Grid
-from nas.objectives import Figure
-from nas.ranking import CONFIDENCE, Gain, Standing, ranked
-from nas.results import Result
-from nas.trial import HALVED
-from search_spaces.zoo.parts import patch_from
+from nas.ranking.gains import CONFIDENCE, Gain
+from nas.ranking.objectives import Figure
+from nas.ranking.standings import Standing, ranked
+from nas.runs.job import HALVED
+from nas.runs.result import Result
+from search_spaces.blocks.parts import patch_from
 
 if TYPE_CHECKING:
-    from nas.compare import Compared, Comparison
-    from nas.scaling import Cost
+    from nas.api.compare import Compared, Comparison
+    from search_spaces.sizing.scaling import Cost
 
 MIXERS = 20
 """Characters from which on mixers stand in a table."""
@@ -161,7 +162,7 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     if any(standing.state == "pruned" for standing in standings):
         notes.append("@ e: pruned after e epochs")
     if any(standing.latency for standing in standings):
-        from nas.latency import Conditions
+        from nas.training.latency import Conditions
 
         kept = Conditions("")
         notes.append(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.errors import NasError
-from search_spaces.zoo.parts import Patch, Sides
+from search_spaces.blocks.parts import Patch, Sides
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +31,7 @@ Data = Annotated[
 
 def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
     """Shape, channels and classes of the data; those of the well-known sets without loading them."""
-    from nas.data import SHAPES, load
+    from nas.data.known import SHAPES, load
 
     if data in SHAPES:
         return SHAPES[data]

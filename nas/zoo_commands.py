@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from einmix.factors import divisors
+from einmix.algebra.factors import divisors
 from nas.errors import NasError, nearest
 from nas.options import Options, check_range
 from nas.terminal import AsJson, DataDir, console_for, patch_of_text, print_json, shape_of, typed
+from search_spaces.blocks.parts import Patch, merged
 from search_spaces.space import axis_patches
 from search_spaces.zoo import ZOO, Inputs, Member, member
-from search_spaces.zoo.parts import Patch, merged
 
 if TYPE_CHECKING:
     from einmix import Architecture
@@ -183,7 +183,7 @@ def export(
 
     Example: nas zoo export mixer:s/16 -o networks
     """
-    from nas.export import write_checked
+    from nas.exports.module import write_checked
 
     network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
     exported = write_checked(network.architecture, out / f"{network.stem}.py", network.facts | {"exported by": typed()})
@@ -229,7 +229,7 @@ def _patch(text: str | None) -> Patch | None:
 
 def _shape(text: str) -> tuple[dict[str, int], int]:
     """Lengths of the spatial axes, and channels, of a shape such as 40x2, 32x32x3 or 16x16x16x1."""
-    from nas.formats import SPATIAL
+    from nas.data.npz import SPATIAL
 
     pieces = text.split("x")
     whole = all(piece.isascii() and piece.isdigit() and len(piece) < 8 and int(piece) for piece in pieces)

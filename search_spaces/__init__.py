@@ -16,10 +16,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from search_spaces import grouped, local, macro, mixed, per_channel, roles, subgrid
-from search_spaces.budget import Budget
+from search_spaces.bound.budget import Budget
+from search_spaces.bound.networks import Macro
+from search_spaces.bound.space import SearchSpace
 from search_spaces.errors import SpaceError
-from search_spaces.networks import Macro
-from search_spaces.search_space import SearchSpace
 from search_spaces.space import Family, Space
 
 SPACES: dict[str, Space] = {

@@ -1,6 +1,6 @@
 """The space `macro`: the blocks themselves are searched, their form, order, norm and mixers, in one stage or two."""
 
-from search_spaces.forms import FORMS
+from search_spaces.blocks.forms import FORMS
 from search_spaces.space import Space
 
 SPACE = Space(

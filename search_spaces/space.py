@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from math import gcd, log, prod
 from typing import TYPE_CHECKING, Any
 
-from einmix import FactorSet, PatternError
-from einmix.factors import count_factorizations, divisors
 from einmix.mixer import MAX_SIZE
+
+from einmix import FactorSet, PatternError
+from einmix.algebra.factor_sets import count_factorizations
+from einmix.algebra.factors import divisors
+from search_spaces.blocks.forms import FORMS
+from search_spaces.blocks.parts import Patch, Sides, merged, patch_from, sides
+from search_spaces.blocks.place import MOST_AXES
 from search_spaces.errors import SpaceError
-from search_spaces.forms import FORMS, MOST_AXES
-from search_spaces.zoo.parts import Patch, Sides, merged, patch_from, sides
 
 if TYPE_CHECKING:
-    from search_spaces.search_space import SearchSpace
+    from search_spaces.bound.space import SearchSpace
 
 POSITIONS = (16, 256)
 """How many positions the patch sizes of a space that names none leave: 4 x 4 to 16 x 16."""
@@ -163,7 +166,7 @@ class Space:
         A patch is a size for all axes, or a tuple with one for each. Raises SpaceError where one that is asked for does
         not divide an axis.
         """
-        from search_spaces.search_space import SearchSpace
+        from search_spaces.bound.space import SearchSpace
 
         _check_shape(shape, channels, classes)
         norm = tuple(word for word in self.norm if word != "batch" or len(shape) <= MOST_AXES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from search_spaces.blocks.parts import Inputs
 from search_spaces.errors import SpaceError
 from search_spaces.zoo import (
     axial_shift,
@@ -21,7 +22,7 @@ from search_spaces.zoo import (
     smlp,
     vip,
 )
-from search_spaces.zoo.member import IMAGENET, Inputs, Member
+from search_spaces.zoo.member import IMAGENET, Member
 
 ZOO: dict[str, Member] = {
     each.name: each

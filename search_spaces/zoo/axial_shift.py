@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Linear, Norm, Residual, Sequence, Shift, Sum, Unfold
 from einmix.nodes import Sizes
-from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, Patch, merged, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, merged, mlp
+from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
 NORM = Norm("group")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix import Architecture, Block, Linear, Norm, Residual, Reweight, Sequence, Shift
-from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, Patch, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, mlp
+from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
 
 

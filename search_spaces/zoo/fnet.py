@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix import Architecture, Mix, Norm, Residual, Stage, Sum
-from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Grid, Patch, everywhere, merged, mixer, mlp, network, stem
+from search_spaces.blocks.parts import Grid, Inputs, Patch, everywhere, merged, mixer, mlp, network, stem
+from search_spaces.zoo.member import Member
 
 
 def fnet(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4) -> Architecture:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Gate, Linear, Mix, Norm, Residual, Stage
-from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Patch, everywhere, merged, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, everywhere, merged, network, stem
+from search_spaces.zoo.member import Member
 
 
 def gmlp(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:

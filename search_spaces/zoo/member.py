@@ -7,18 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from einmix import Architecture
+from search_spaces.blocks.parts import Inputs
 
 PerStage = int | tuple[int, ...]
 """One number, or one for each stage of a pyramid."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a network takes and gives: lengths of the spatial axes, channels, classes."""
-
-    shape: Mapping[str, int]
-    channels: int
-    classes: int
 
 
 IMAGENET = Inputs({"h": 224, "w": 224}, 3, 1000)

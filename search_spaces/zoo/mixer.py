@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Mix, Norm, Residual, Stage
-from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Patch, merged, mixer, mlp, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, merged, mixer, mlp, network, stem
+from search_spaces.zoo.member import Member
 
 
 def mlp_mixer(

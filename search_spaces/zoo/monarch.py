@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isqrt
 
 from einmix import Activation, Architecture, Mix, Mixer, Norm, Residual, Stage
-from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Grid, Patch, fitting, merged, mixer, network, stem
+from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, merged, mixer, network, stem
+from search_spaces.zoo.member import Member
 
 
 def monarch(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:

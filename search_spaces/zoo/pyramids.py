@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from einmix import Architecture, Block, Conv, Node, Sequence, Stage
 from einmix.nodes import Sizes, steps
+from search_spaces.blocks.parts import Grid, Inputs, Patch, network, patches
 from search_spaces.errors import SpaceError
-from search_spaces.zoo.member import Inputs, PerStage
-from search_spaces.zoo.parts import Grid, Patch, network, patches
+from search_spaces.zoo.member import PerStage
 
 
 @dataclass(frozen=True)

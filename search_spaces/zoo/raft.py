@@ -6,8 +6,8 @@ from functools import reduce
 
 from einmix import Activation, Architecture, Block, Concat, Linear, Mix, Norm, Residual, Sequence, Unfold
 from einmix.nodes import Sizes
-from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, Patch, fitting, merged, mixer, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, merged, mixer, mlp
+from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
 

@@ -6,8 +6,8 @@ from functools import partial
 
 from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
 from einmix.nodes import number
-from search_spaces.zoo.member import Inputs, Member
-from search_spaces.zoo.parts import Patch, affine, everywhere, merged, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, affine, everywhere, merged, network, stem
+from search_spaces.zoo.member import Member
 
 
 def resmlp(

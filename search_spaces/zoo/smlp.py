@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Concat, Conv, Linear, Mix, Norm, Residual
-from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, Patch, mixer, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, mixer, mlp
+from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from einmix import Architecture, Block, Dynamic, Linear, Mix, Norm, Residual, Reweight, Sequence, Sum
-from search_spaces.zoo.member import Inputs, Member, PerStage
-from search_spaces.zoo.parts import Grid, Patch, fitting, mixer, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp
+from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 
 Along = Callable[[str, Grid, int], Sequence]

@@ -25,8 +25,8 @@ import pytest
 
 from einmix import Architecture, PatternError, build, source
 from nas.cli import main
-from nas.objectives import parse_objectives
-from nas.results import Result
+from nas.ranking.objectives import parse_objectives
+from nas.runs.result import Result
 from nas.strategies import make_strategy
 from search_spaces import Budget, SpaceError, load
 from search_spaces.zoo import ZOO, Inputs

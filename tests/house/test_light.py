@@ -42,7 +42,7 @@ def loaded_by(program: str, folder: Path = ROOT) -> set[str]:
 @pytest.mark.parametrize(
     "program",
     ["import einmix", "import search_spaces", "import nas.storage", HELP],
-    ids=["einmix", "search_spaces", "nas.storage", "nas --help"],
+    ids=["einmix", "search_spaces", "nas.runs.storage", "nas --help"],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
     assert loaded_by(program) == set()
@@ -53,8 +53,8 @@ import sys
 from pathlib import Path
 from torch import nn
 from nas import data, training, worker
-from nas.recipe import Recipe
-from nas.trial import Job
+from nas.training.recipe import Recipe
+from nas.runs.job import Job
 
 digits = data.load("digits", data_dir=Path("none"), seed=0, limit=100)
 recipe = Recipe.for_dataset(digits, epochs=1)

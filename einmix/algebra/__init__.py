@@ -1,0 +1,1 @@
+"""What one mixer is: roles of factors, order, reach, EinMix patterns."""

@@ -1,0 +1,275 @@
+"""A mixer: one linear layer, said as the roles of the factors of every axis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import product
+from keyword import iskeyword
+from math import prod
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from einmix.algebra.factor_sets import EVERY
+from einmix.algebra.factors import MAX_SIZE, ROLES, Factor, Factors, canonical, divisors
+from einmix.errors import PatternError, shown
+
+if TYPE_CHECKING:
+    from einmix.algebra.reach import Reach
+
+
+Axes = tuple[tuple[str, Factors], ...]
+
+
+_AXIS = re.compile(r"[a-z][a-z0-9]*")
+
+
+_FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
+
+
+RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape", "ellipsis"}
+"""Names that mean something else: to einops, or as arguments beside the sizes."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a mixer was called in somebody's code: einops' pattern, weight and bias axes, and the sizes."""
+
+    pattern: str
+    weight_shape: str
+    bias_shape: str | None
+    sizes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Mixer:
+    """A family of linear maps between tensors with named axes, channels last.
+
+    Two mixers are equal exactly when they are the same family between the same sizes: factors are kept in canonical
+    form. The layout of a mixer that was read from EinMix code stands beside it and takes no part in equality.
+
+    >>> mixer = Mixer.parse("h=m8.s4 w=m8.s4 c=g64 +b")
+    >>> mixer.params, mixer.macs
+    (266240, 4194304)
+    >>> mixer.einmix()["pattern"]
+    'b (hi h) (wi w) c -> b (ho h) (wo w) c'
+    """
+
+    axes: Axes
+    bias: bool = False
+    layout: Layout | None = field(default=None, compare=False, repr=False)
+    """No part of the text either: sums are sorted by it."""
+
+    def __post_init__(self) -> None:
+        axes = tuple([_axis(name, tuple(factors)) for name, factors in self.axes])
+        if len(dict(axes)) != len(axes) or not axes:
+            raise PatternError(f"a mixer has axes, each once, not {' '.join(name for name, _ in axes) or 'none'}")
+        if type(self.bias) is not bool:
+            raise PatternError(f"bias cannot be {shown(self.bias)}", hint="True or False")
+        object.__setattr__(self, "axes", axes)
+
+    @classmethod
+    def parse(cls, text: str) -> Mixer:
+        """Read `h=m8.s4 w=m8.s4 c=g64 +b`: one term per axis, factors outer to inner, `in:out` where they differ.
+
+        Raises PatternError, with a caret under the offending token.
+        """
+        if not isinstance(text, str):
+            raise PatternError(f"a mixer is written as a text, not {text!r}", hint="as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
+        axes: dict[str, Factors] = {}
+        bias = False
+        for token in re.finditer(r"\S+", text):
+            if bias:
+                raise _error(text, token.span(), "nothing can follow +b", "put +b last")
+            if token[0] == "+b":
+                bias = True
+                continue
+            name, equals, factors = token[0].partition("=")
+            start = token.start()
+            if not equals:
+                raise _error(text, token.span(), f"{token[0]!r} is no axis", "write AXIS=FACTORS, as in h=m8.s4")
+            check_axis(name, text, (start, start + len(name)))
+            if name in axes:
+                raise _error(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
+            axes[name] = _parse_factors(factors, text, start + len(name) + 1)
+        if not axes:
+            raise _error(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
+        return cls(tuple(axes.items()), bias)
+
+    @classmethod
+    def from_einmix(
+        cls,
+        /,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        ellipsis: str | None = None,
+        **sizes: int,
+    ) -> Mixer:
+        """Read an EinMix call as it stands in somebody's code, with the sizes of all axes but the batch axis.
+
+        `ellipsis` names the axes that `...` stands for, as in `ellipsis="b h w", h=8, w=8`; the batch may be of them.
+
+        >>> str(Mixer.from_einmix("b c (hI h) (wI w) -> b c (hO h) (wO w)", "c hI wI hO wO",
+        ...                       c=64, hI=8, h=4, wI=8, w=4, hO=8, wO=8))
+        'h=m8.s4 w=m8.s4 c=g64'
+
+        Raises PatternError for what EinMix refuses and for what roles cannot say: an axis that is summed, a bias
+        elsewhere, kept axes in another order than that of the input (`einmix.read_nodes` knows shuffled channels).
+        """
+        from einmix.algebra.reading import read_einmix
+
+        return read_einmix(pattern, weight_shape, bias_shape, ellipsis, sizes)
+
+    def einmix(self) -> dict[str, Any]:
+        """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last."""
+        from einmix.algebra.writing import write_einmix
+
+        return write_einmix(self)
+
+    def canonical(self) -> Mixer:
+        """The same mixer without a layout of its own (factors are always in canonical form)."""
+        return replace(self, layout=None)
+
+    def __str__(self) -> str:
+        return " ".join([f"{name}={'.'.join(map(str, fs)) or 's1'}" for name, fs in self.axes] + ["+b"] * self.bias)
+
+    @property
+    def params(self) -> int:
+        """The number of weights and biases."""
+        weights = prod(1 if f.role == "s" else f.size if f.role == "g" else f.size * f.out for f in self._factors)
+        return weights + self.bias * prod(f.out for f in self._factors if f.role != "s")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations for one image (one element of the batch)."""
+        return prod(f.size * f.out if f.role == "m" else f.size for f in self._factors)
+
+    @property
+    def _factors(self) -> list[Factor]:
+        return [factor for _, factors in self.axes for factor in factors]
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Axis sizes of the input."""
+        return {name: prod(f.size for f in factors) for name, factors in self.axes}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Axis sizes of the output."""
+        return {name: prod(f.out for f in factors) for name, factors in self.axes}
+
+    @property
+    def mixed(self) -> frozenset[str]:
+        """The axes along which something is mixed."""
+        return frozenset(name for name, factors in self.axes if any(f.role == "m" for f in factors))
+
+    def fit(self, sizes: Mapping[str, int]) -> Mixer:
+        """The mixer itself, once its input is known to have just these axes of just these sizes.
+
+        Raises PatternError that names the axis and the sizes that divide it.
+        """
+        if list(self.inputs.items()) == list(sizes.items()):
+            return self
+        text = str(self)
+        if list(self.inputs) != list(sizes):
+            raise PatternError(f"{text!r} has axes {' '.join(self.inputs)}, not {' '.join(sizes)}")
+        for (name, factors), term in zip(self.axes, re.finditer(r"\S+", text), strict=False):
+            if (n := prod(f.size for f in factors)) != sizes[name]:
+                written = " * ".join(str(f.size) for f in factors) or "1"
+                raise _error(
+                    text,
+                    (term.start() + len(name) + 1, term.end()),
+                    f"{text!r} does not fit {name}={sizes[name]}: {written} = {n}",
+                    f"sizes that fit {sizes[name]}: {', '.join(map(str, divisors(sizes[name])))}",
+                )
+        raise AssertionError("unreachable: the sizes differ somewhere")
+
+    def reach(self) -> Reach:
+        """Which inputs reach which outputs: exact, joint over all axes; compose with `.then` and `|`."""
+        from einmix.algebra.reach import Reach
+
+        return Reach.of(self)
+
+    def __le__(self, other: object) -> bool:
+        """Whether every linear map of this family is one of the other's."""
+        from einmix.algebra.order import included
+
+        return included(self, other) if isinstance(other, Mixer) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return other <= self if isinstance(other, Mixer) else NotImplemented
+
+
+def enumerate_mixers(*, bias: bool = False, **sizes: int) -> Iterator[Mixer]:
+    """Every square canonical mixer on axes of these sizes, lazily, each family once.
+
+    >>> sum(1 for _ in enumerate_mixers(h=4, c=6))
+    135
+    """
+    for chosen in product(*(tuple(EVERY.enumerate(n)) for n in _checked(sizes).values())):
+        yield Mixer(tuple(zip(sizes, chosen, strict=True)), bias)
+
+
+def sample_mixer(rng: Random, *, bias: bool = False, **sizes: int) -> Mixer:
+    """One of the square canonical mixers on axes of these sizes, uniformly."""
+    return Mixer(tuple((name, EVERY.sample(n, rng)) for name, n in _checked(sizes).items()), bias)
+
+
+def written(sizes: Mapping[str, int]) -> str:
+    """Sizes as they stand in messages: `h=4 w=4 c=6`."""
+    return " ".join(f"{name}={size}" for name, size in sizes.items())
+
+
+@lru_cache(maxsize=65536)  # mixers are made by the million, of few axes
+def _axis(name: str, factors: Factors) -> tuple[str, Factors]:
+    """An axis in canonical form. Raises PatternError for a name or factors that it cannot have."""
+    check_axis(name, shown(name), (0, len(shown(name))))
+    return name, canonical(factors)
+
+
+def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
+    """Raises PatternError unless the name can be an axis."""
+    if not isinstance(name, str) or not _AXIS.fullmatch(name) or iskeyword(name):
+        raise _error(text, span, f"{name!r} is no axis name", "a lower-case letter, then letters and digits")
+    if name in RESERVED:
+        raise _error(text, span, f"{name!r} cannot be an axis", "b is the batch" if name == "b" else "it is reserved")
+
+
+def _checked(sizes: dict[str, int]) -> dict[str, int]:
+    for name, size in sizes.items():
+        check_axis(name, name, (0, len(name)))
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+            raise PatternError(f"axis {name} cannot have size {shown(size)}", hint=f"write a size from 1 to {MAX_SIZE}")
+    return sizes
+
+
+def _parse_factors(text: str, whole: str, offset: int) -> Factors:
+    factors: list[Factor] = []
+    axis = offset, offset + len(text)
+    for piece in text.split("."):
+        span = offset, offset + len(piece)
+        offset += len(piece) + 1
+        match = _FACTOR.fullmatch(piece)
+        if not match:
+            hint = "write a role and a size, as in m8, s4, g64 or m4:1"
+            raise _error(whole, span, f"{piece!r} is no factor", hint)
+        role, size, out = match[1], int(match[2][:10]), int((match[3] or match[2])[:10])
+        if role not in ROLES:
+            raise _error(whole, span, f"{role!r} is no role", "s shared, g grouped, m mixed")
+        if not (1 <= size <= MAX_SIZE and 1 <= out <= MAX_SIZE):
+            raise _error(whole, span, f"{piece!r} has an impossible size", f"write a size from 1 to {MAX_SIZE}")
+        if role != "m" and size != out:
+            hint = f"write m{size}:{out}, or {role}{size}"
+            raise _error(whole, span, f"{piece!r} changes its size, and only mixed factors can", hint)
+        factors.append(Factor(role, size, out))
+        if max(prod(f.size for f in factors), prod(f.out for f in factors)) > MAX_SIZE:
+            raise _error(whole, axis, f"{text!r} has an impossible size", f"an axis is at most {MAX_SIZE} long")
+    return tuple(factors)
+
+
+def _error(text: str, token: tuple[int, int], fact: str, hint: str) -> PatternError:
+    return PatternError(fact if repr(text) in fact else f"{fact}: {text!r}", text=text, token=token, hint=hint)

@@ -1,0 +1,128 @@
+"""Reach: which inputs of a chain or a sum of mixers can influence which outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from einmix.algebra.mixer import Mixer, written
+from einmix.algebra.order import support
+from einmix.errors import PatternError
+
+Matrix = NDArray[np.bool_]
+
+
+Term = tuple[tuple[str, Matrix], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """A union of products: each term has one boolean matrix (outputs x inputs) an axis.
+
+    Along a chain the terms compose axis by axis; a sum of branches is the union of its branches' terms, which is less
+    than the product of the axes' unions: rows plus columns do not reach the whole grid.
+
+    >>> rows, columns = Mixer.parse("h=s4 w=m4").reach(), Mixer.parse("h=m4 w=s4").reach()
+    >>> (rows | columns).density, rows.then(columns).density
+    (0.4375, 1.0)
+    """
+
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, mixer: Mixer) -> Reach:
+        """The reach of one mixer."""
+        return cls((tuple((name, _matrix(mixer, name)) for name, _ in mixer.axes),))
+
+    @classmethod
+    def full(cls, sizes: Mapping[str, int], *axes: str) -> Reach:
+        """Everything reaches everything along `axes`, nothing else along the others (LayerNorm, pooling)."""
+        return cls(
+            (tuple((n, np.ones((s, s), dtype=bool) if n in axes else np.eye(s, dtype=bool)) for n, s in sizes.items()),)
+        )
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        return {name: matrix.shape[1] for name, matrix in self.terms[0]}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        return {name: matrix.shape[0] for name, matrix in self.terms[0]}
+
+    def then(self, after: Reach) -> Reach:
+        """What is reached through this and then through `after`. Raises PatternError where sizes do not meet."""
+        if self.outputs != after.inputs:
+            raise PatternError(f"a layer gives {written(self.outputs)} and the next takes {written(after.inputs)}")
+        return Reach(
+            _without_covered(
+                tuple((name, second @ first) for (name, first), (_, second) in zip(term, other, strict=True))
+                for term in self.terms
+                for other in after.terms
+            )
+        )
+
+    def __or__(self, other: Reach) -> Reach:
+        """What is reached through either of two branches that are summed."""
+        if self.inputs != other.inputs or self.outputs != other.outputs:
+            ours, theirs = (f"{written(reach.outputs)} from {written(reach.inputs)}" for reach in (self, other))
+            raise PatternError(f"branches of a sum differ: {ours} and {theirs}")
+        return Reach(_without_covered([*self.terms, *other.terms]))
+
+    def matrix(self) -> Matrix:
+        """The joint boolean matrix, outputs x inputs, over all axes flattened in their order."""
+        return reduce(np.logical_or, (reduce(np.kron, (matrix for _, matrix in term)) for term in self.terms))
+
+    def along(self, axis: str) -> Matrix:
+        """Which positions of this axis reach which, whatever happens on the others (outputs x inputs)."""
+        return reduce(np.logical_or, (dict(term)[axis] & _connects(term) for term in self.terms))
+
+    @property
+    def density(self) -> float:
+        """The share of all pairs of an input and an output that are connected."""
+        pairs = prod(self.inputs.values()) * prod(self.outputs.values())
+        return _connected(self.terms) / pairs
+
+    def touches(self, axis: str) -> bool:
+        """Whether anything moves along this axis."""
+        return bool(self.along(axis).sum(axis=1).max(initial=0) > 1)
+
+
+def _matrix(mixer: Mixer, axis: str) -> Matrix:
+    rows, columns = support(dict(mixer.axes)[axis])
+    matrix = np.zeros((mixer.outputs[axis], mixer.inputs[axis]), dtype=bool)
+    matrix[rows, columns] = True
+    return matrix
+
+
+def _connects(term: Term) -> bool:
+    """Whether a term connects anything: it is a product, and where one axis has nothing all have (no channels move)."""
+    return all(matrix.any() for _, matrix in term)
+
+
+def _connected(terms: tuple[Term, ...]) -> int:
+    """How many pairs a union connects: what its first term does, and what the others do outside it."""
+    if not terms:
+        return 0
+    first, others = terms[0], terms[1:]
+    own = prod(int(matrix.sum()) for _, matrix in first)
+    common = [tuple((name, m & n) for (name, m), (_, n) in zip(first, other, strict=True)) for other in others]
+    return own + _connected(others) - _connected(_without_covered(common))
+
+
+def _without_covered(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """Terms that no other term contains on every axis."""
+    kept: list[Term] = []
+    for term in terms:
+        if any(_covers(other, term) for other in kept):
+            continue
+        kept = [other for other in kept if not _covers(term, other)] + [term]
+    return tuple(kept)
+
+
+def _covers(a: Term, b: Term) -> bool:
+    return all((larger | ~smaller).all() for (_, larger), (_, smaller) in zip(a, b, strict=True))

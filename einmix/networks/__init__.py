@@ -1,0 +1,1 @@
+"""Nodes put together: architectures, their costs and their text."""

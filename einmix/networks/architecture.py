@@ -1,0 +1,237 @@
+"""Architectures as data: frozen values with a JSON form, whose hash is their name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from einmix.algebra.factors import MAX_SIZE
+from einmix.algebra.mixer import Mixer, check_axis
+from einmix.algebra.order import redundant
+from einmix.errors import PatternError
+from einmix.nodes import Linear, Mix, Node, Norm, Sequence, Sizes, Step, missing, steps, whole
+from einmix.notation import from_value, to_value
+
+if TYPE_CHECKING:
+    from einmix.algebra.reach import Reach
+
+
+Block = Sequence
+"""What repeats in a stage: residual branches (`x + branch(x)`) mostly, and nodes that stand alone."""
+
+
+MAX_BLOCKS = 1024
+
+
+HEAD: Sequence = (Norm(),)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What embeds its input (a mixer that cuts it into patches, mostly), then blocks at the sizes that this gives."""
+
+    embed: Sequence
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network from named axes (channels last, as `c`) to class scores: stages, head, mean and a linear classifier.
+
+    Raises PatternError where sizes do not meet.
+    """
+
+    inputs: tuple[tuple[str, int], ...]
+    stages: tuple[Stage, ...]
+    classes: int
+    head: Sequence = HEAD
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.inputs]
+        if len(set(names)) != len(names) or names[-1:] != ["c"] or not 2 <= len(names) <= 5:
+            raise PatternError(f"inputs are 1 to 4 axes and c, each once, not {' '.join(names)!r}")
+        for name, size in self.inputs:
+            check_axis(name, name, (0, len(name)))
+            whole(size, name, MAX_SIZE)
+        whole(self.classes, "classes", MAX_SIZE)
+        if not self.stages or sum(len(stage.blocks) for stage in self.stages) > MAX_BLOCKS:
+            raise PatternError(f"an architecture has at least one stage, and at most {MAX_BLOCKS} blocks")
+        self.parts  # noqa: B018 - sizes are checked on the way
+
+    @classmethod
+    def from_json(cls, data: str | dict[str, Any]) -> Architecture:
+        """Read what `to_json` wrote (or the value in it). Raises PatternError for everything else."""
+        try:
+            value = json.loads(data) if isinstance(data, str) else data
+            return cls(
+                inputs=tuple((str(name), size) for name, size in value["inputs"].items()),
+                stages=tuple(
+                    Stage(_embedding(stage["embed"]), tuple(tuple(map(from_value, b)) for b in stage["blocks"]))
+                    for stage in value["stages"]
+                ),
+                classes=value["classes"],
+                head=tuple(map(from_value, value["head"])) if "head" in value else HEAD,
+            )
+        except PatternError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            raise PatternError(f"this is no architecture: {type(error).__name__}: {str(error)[:200]}") from None
+
+    def to_json(self) -> str:
+        """The canonical JSON text; `from_json` reads it back. A plain mixer that embeds is its text, without `mix`."""
+        value = {
+            "inputs": dict(self.inputs),
+            "stages": [
+                {
+                    "embed": _embedding_value(stage.embed),
+                    "blocks": [list(map(to_value, block)) for block in stage.blocks],
+                }
+                for stage in self.stages
+            ],
+            "classes": self.classes,
+        }
+        return json.dumps(
+            value | ({} if self.head == HEAD else {"head": list(map(to_value, self.head))}), separators=(",", ":")
+        )
+
+    @cached_property
+    def id(self) -> str:
+        """Ten hexadecimal digits of the SHA-256 of the JSON text: one network has one id in every space."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:10]
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Embeddings, blocks and head in their order, with the sizes that their nodes meet."""
+        sizes, found = dict(self.inputs), []
+
+        def part(role: str, stage: int, sequence: Sequence) -> Sizes:
+            found.append(Part(role, stage, sizes, steps(sequence, sizes)))
+            return found[-1].after
+
+        for number, stage in enumerate(self.stages):
+            sizes = part("embed", number, stage.embed)
+            known: dict[Block, Part] = {}
+            for block in stage.blocks:
+                if block in known:
+                    found.append(known[block])
+                    continue
+                after = part("block", number, block)
+                if after != sizes:
+                    words = f"takes {sizes} and gives {after}"
+                    raise PatternError(f"a block {words}: what changes sizes stands in the embedding of a stage")
+                known[block] = found[-1]
+        part("head", len(self.stages) - 1, self.head)
+        return tuple(found)
+
+    @property
+    def params(self) -> int:
+        """Trainable numbers, classifier included."""
+        return self._cost[0]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all linear layers for one image; norms and activations are not counted."""
+        return self._cost[1]
+
+    @cached_property
+    def _cost(self) -> tuple[int, int]:
+        width = self.parts[-1].after["c"]
+        costs = [step.cost for part in self.parts for step in part.steps]
+        return sum(p for p, _ in costs) + (width + 1) * self.classes, sum(m for _, m in costs) + width * self.classes
+
+    @property
+    def grids(self) -> tuple[Sizes, ...]:
+        """The sizes at which each stage's blocks stand."""
+        return tuple(part.after for part in self.parts if part.role == "embed")
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """The mixers of the blocks, in order; embeddings and channel MLPs are not among them."""
+        return tuple(
+            leaf.node.mixer
+            for part in self.parts
+            if part.role == "block"
+            for step in part.steps
+            for leaf in step.leaves()
+            if isinstance(leaf.node, Mix)
+        )
+
+    def untouched(self) -> tuple[str, ...]:
+        """The spatial axes along which nothing in a block moves anything."""
+        blocks = [part for part in self.parts if part.role == "block"]
+        touched = frozenset[str]().union(*(step.touched for part in blocks for step in part.steps))
+        sizes = self.grids[-1]
+        return tuple(name for name, _ in self.inputs[:-1] if name not in touched and sizes[name] > 1)
+
+    def redundancies(self) -> tuple[str, ...]:
+        """Linear layers that add no map to a linear neighbour, in words; the same maps are not the same training.
+
+        Neighbours stand one after the other in one branch, so that nobody else consumes what is between them.
+        """
+        found = []
+        for first, second in (pair for part in self.parts if part.role != "embed" for pair in _neighbours(part.steps)):
+            a, b = _linear(first), _linear(second)
+            if a and b:
+                if redundant(a, b, a_first=True):
+                    found.append(f"{a} is redundant before {b}")
+                elif redundant(b, a, a_first=False):
+                    found.append(f"{b} is redundant after {a}")
+        return tuple(found)
+
+    def reach(self) -> Reach:
+        """Which inputs reach which positions and channels before the final pooling."""
+        from einmix.algebra.reach import Reach
+        from einmix.flow import reach_of
+
+        total = Reach.full(dict(self.inputs))
+        for part in self.parts:
+            if part.role != "head":
+                total = total.then(reach_of(part.steps, part.before))
+        return total
+
+
+@dataclass(frozen=True)
+class Part:
+    """An embedding, a block or the head where it stands."""
+
+    role: str
+    stage: int
+    before: Sizes
+    steps: tuple[Step, ...]
+
+    @property
+    def after(self) -> Sizes:
+        return self.steps[-1].after if self.steps else self.before
+
+
+def _embedding_value(embed: Sequence) -> Any:
+    value = list(map(to_value, embed))
+    first = embed[0] if len(embed) == 1 else None
+    return str(first.mixer) if isinstance(first, Mix) and value == [f"mix {first.mixer}"] else value
+
+
+def _embedding(value: Any) -> Sequence:
+    return tuple(map(from_value, value)) if isinstance(value, list) else (Mix(Mixer.parse(value)),)
+
+
+def _neighbours(found: tuple[Step, ...]) -> Iterator[tuple[Step, Step]]:
+    """Every pair of steps of which the second alone consumes the first."""
+    yield from pairwise(found)
+    for step in found:
+        for branch in step.branches:
+            yield from _neighbours(branch)
+
+
+def _linear(step: Step) -> Mixer | None:
+    """The mixer that a node is, where its weights are free."""
+    node = step.node
+    if isinstance(node, Linear):
+        return node.as_mixer(step.before)
+    if not isinstance(node, Node):
+        raise missing(node, "mixer")
+    return node.mixer if isinstance(node, Mix) and not node.weights else None

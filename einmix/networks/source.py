@@ -1,0 +1,293 @@
+"""The text of an architecture: a standalone module that a person can read, and that `build` runs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from einmix.algebra.factors import Factor, Factors
+from einmix.algebra.words import describe, job, title
+from einmix.calls import NAMES, ROOM, WIDTH, Call, Template, form, lines, merged, shape
+from einmix.emit import emit, from_channels_first, layout
+from einmix.helpers import HELPERS, used
+from einmix.networks.architecture import Architecture, Part
+from einmix.nodes import Conv, Mix, Residual, Step, Unfold
+
+
+def source(arch: Architecture, facts: Mapping[str, str] | None = None, also: str = "") -> str:
+    """A module with `model()`, which needs torch and einops alone.
+
+    `facts` are lines for the header (where found, score, recipe…), each a short name and a text. Whatever stands in
+    them stays inside the docstring. `also` is code that goes with it, as it is: nothing in it may be from a user.
+    """
+    return _Writer(arch).module(facts or {}, also)
+
+
+def build(arch: Architecture, mix: type | None = None) -> Any:
+    """Run the text of `source`: a fresh `nn.Module` from `b c h w` images (`b c t`, `b c d h w`) to `b k` logits.
+
+    `mix` stands in for einops' EinMix under the name `Mix`: same arguments, same parameters, another way to compute.
+    """
+    text = source(arch)
+    # a fixed vocabulary and validated names and sizes: see docs/security.md for why this text is safe to run
+    namespace: dict[str, Any] = {"__name__": f"einmix_{arch.id}"}
+    exec(compile(text, f"<einmix.source {arch.id}>", "exec"), namespace)
+    if mix is not None:
+        namespace["Mix"] = mix
+    return namespace["model"]()
+
+
+class _Writer:
+    """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
+
+    def __init__(self, arch: Architecture):
+        self.arch = arch
+        self.runs = [
+            ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
+            for parts, times in _runs(arch.parts)
+        ]
+        self.functions: dict[Call, tuple[str, Template, int]] = {}
+        """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
+        self.mixers: dict[Call, str] = {}
+
+    def module(self, facts: Mapping[str, str], also: str = "") -> str:
+        functions = self._functions()
+        named = [_mixer_function(call, name) for call, name in self.mixers.items()]
+        body = self._model()
+        helpers = used("".join([body, *functions, *named]))
+        code = "".join(["", *helpers, *functions, *named, body, also])
+        imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
+        imports += ["from einops.layers.torch import EinMix as Mix"]
+        others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
+        imports += [f"from einops.layers.torch import {others}"] * bool(others)
+        main = (
+            '\nif __name__ == "__main__":\n    net = model()\n'
+            '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
+        )
+        head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
+        return head + "".join("\n" + part for part in [*helpers, *functions, *named, body, *filter(None, [also]), main])
+
+    def _header(self, facts: Mapping[str, str]) -> str:
+        arch = self.arch
+        title = facts.get("title", arch.id)
+        heading = f"{title}: an EinMix network for {_subject(arch)}, {arch.classes} classes."
+        macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
+        size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
+        plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
+        pad = max(map(len, plain)) + 4
+        lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]
+        return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
+
+    def _functions(self) -> list[str]:
+        """A function for all branches of one form."""
+        groups: dict[Any, dict[Call, Step]] = {}
+        for part, calls in chain.from_iterable(parts for parts, _ in self.runs):
+            branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
+            for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
+                groups.setdefault((form(call), tuple(step.before), job(step)), {}).setdefault(call, step)
+        texts = []
+        found = list(chain.from_iterable(map(_alike, groups.values())))
+        names = _names([list(group.values()) for group in found])
+        for name, group in zip(names, found, strict=True):
+            template = merged(list(group))
+            for index, call in enumerate(group):
+                self.functions[call] = name, template, index
+            texts.append(_function(name, template, list(group.values())))
+        self._name_mixers({"model", *HELPERS, *names})
+        return texts
+
+    def _name_mixers(self, taken: set[str]) -> None:
+        """Mixers that stand in several places of the model get a function of their own."""
+        every = [call for parts, _ in self.runs for _, calls in parts for call in calls if call in self.functions]
+        passed = [layer for call in every for layer in self._call(call).args]
+        for call in (call for call, times in Counter(passed).items() if times > 1):
+            assert call.mixer
+            name = title(call.mixer)
+            while name in taken:
+                stem, _, number = name.rpartition("_")
+                name = f"{stem}_{int(number) + 1}" if number.isdigit() else f"{name}_2"
+            taken.add(name)
+            self.mixers[call] = name
+
+    def _call(self, call: Call) -> Call:
+        """How a layer stands in the model: as the call of a function where it has one."""
+        if call not in self.functions:
+            return call
+        name, template, index = self.functions[call]
+        short = template.call(name, index)
+        return Call(
+            name, tuple(Call(self.mixers[arg]) if arg in self.mixers else arg for arg in short.args), short.named
+        )
+
+    def _model(self) -> str:
+        arch = self.arch
+        rows = []
+        for parts, times in self.runs:
+            part, _ = parts[0]
+            layers = [[row for call in calls for row in self._rows(self._call(call))] for _, calls in parts]
+            alone = sum(len(calls) for _, calls in parts) == 1
+            inside = [row for each in layers for row in (_side_by_side(each) if part.role != "head" else each)]
+            if part.role == "embed":
+                rows += [f"# {_embedding_words(part)}", *inside]
+            elif times == 1 or part.role == "head" or not inside:
+                rows += inside
+            elif alone and len(inside) == 1:
+                rows.append(f"*({inside[0][:-1]} for _ in range({times})),")
+            else:
+                loop = f"*(layer for _ in range({times}) for layer in ("
+                short = f"{loop}{' '.join(inside)[: None if alone else -1]})),"  # one alone is a tuple by its comma
+                plain = len(short) <= WIDTH - 8 and not any(row.startswith("#") for row in inside)
+                rows += [short] if plain else [loop, *("    " + row for row in inside), ")),"]
+        rows += [
+            f'Reduce("{layout(arch.parts[-1].after)} -> b c", "mean"),',
+            f"nn.Linear({arch.parts[-1].after['c']}, {arch.classes}),",
+        ]
+        shape = " x ".join(str(size) for _, size in (*arch.inputs[-1:], *arch.inputs[:-1]))
+        inputs = layout(dict(arch.inputs), first=True)
+        return (
+            "\ndef model() -> nn.Module:\n"
+            f'    """`{inputs}` inputs ({shape}) -> `b k` logits ({arch.classes} classes)."""\n'
+            "    return nn.Sequential(\n" + textwrap.indent("\n".join(rows), " " * 8) + "\n    )\n"
+        )
+
+    def _rows(self, call: Call) -> list[str]:
+        """The lines of a layer, ended by a comma, after a comment that says what its mixers do."""
+        only = call.args[0] if len(call.args) == 1 else None
+        mixer = only.mixer if isinstance(only, Call) else None
+        comments = textwrap.wrap(f"# {describe(mixer)}", ROOM, subsequent_indent="# ") if mixer else []
+        found = lines(call, WIDTH - 13)
+        if comments and any(row.strip() == comments[0] for row in found):
+            comments = []  # it stands among the arguments
+        return [*comments, *found[:-1], found[-1] + ","]
+
+
+def _side_by_side(rows: list[str]) -> list[str]:
+    """The layers of a block on one line, where each needs only one and they fit."""
+    line = " ".join(rows)
+    one = all(row.endswith("),") and not row.startswith(("#", " ")) and "(" in row for row in rows)
+    return [line] if rows and one and len(line) <= WIDTH - 12 else rows
+
+
+def _alike(group: dict[Call, Step]) -> list[dict[Call, Step]]:
+    """A group, cut by the patterns of its mixers where a function for all of it would take several layers."""
+    if len(merged(list(group)).mixers) < 2:
+        return [group]
+    cut: dict[Any, dict[Call, Step]] = {}
+    for call, step in group.items():
+        cut.setdefault(shape(call), {})[call] = step
+    return list(cut.values())
+
+
+PERIOD = 4
+"""So many blocks are looked at together for a pattern that repeats."""
+
+
+def _runs(parts: Sequence[Part]) -> Iterator[tuple[Sequence[Part], int]]:
+    """Parts in groups of as few as repeat themselves most, with the number of times that they do."""
+    while parts:
+        times = {period: _times(parts, period) for period in range(1, PERIOD + 1)}
+        period = max(times, key=lambda period: period * times[period] * (times[period] > 1) - period)
+        yield parts[:period], times[period]
+        parts = parts[period * times[period] :]
+
+
+def _times(parts: Sequence[Part], period: int) -> int:
+    """How often the first parts, so many of them, stand one after the other."""
+    starts = range(0, len(parts), period)
+    return next((k for k, at in enumerate(starts) if parts[at : at + period] != parts[:period]), len(starts))
+
+
+def _layers(part: Part, first: bool) -> list[Call]:
+    """The layers of a part of the network; the first part takes `b c ...`."""
+    return from_channels_first(part.steps, part.before) if first else emit(part.steps)
+
+
+def _names(groups: list[list[Step]]) -> list[str]:
+    """A name for the function of each group of branches: by what they do, then by their axes, then numbered."""
+    plain = [job(steps[0])[0] for steps in groups]
+    stems = [_along(stem, steps) if plain.count(stem) > 1 else stem for stem, steps in zip(plain, groups, strict=True)]
+    numbers = [stems[: i + 1].count(stem) for i, stem in enumerate(stems)]
+    return [stem if number == 1 else f"{stem}_{number}" for stem, number in zip(stems, numbers, strict=True)]
+
+
+def _along(stem: str, steps: list[Step]) -> str:
+    """The name with the axes that all these branches move something along, where these are some of several."""
+    (positions, *others) = ([axis for axis in step.before if axis in step.touched - {"c"}] for step in steps)
+    some = 0 < len(positions) < len(steps[0].before) - 1 and all(other == positions for other in others)
+    return "_".join([stem, *positions]) if some and set(positions) <= set(NAMES) else stem
+
+
+def _function(name: str, template: Template, steps: list[Step]) -> str:
+    """A function that makes a branch; `steps` are all those that it makes."""
+    arguments = [f"{p}: {'nn.Module' if p in template.mixers else 'int'}" for p in template.parameters]
+    axes = {axis: str(n) if axis == "c" else axis for axis, n in steps[0].before.items()}
+    if any(step.before["c"] != steps[0].before["c"] for step in steps):
+        axes["c"] = "c"
+    shape = " ".join(["b", *axes.values()])
+    body = lines(template.body, WIDTH - 4, lead=len("return "))
+    _, words = job(steps[0])
+    return (
+        f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
+        f'    """{words}: `{shape} -> {shape}`."""\n'
+        + textwrap.indent("\n".join([f"return {body[0]}", *body[1:]]), "    ")
+        + "\n"
+    )
+
+
+def _mixer_function(call: Call, name: str) -> str:
+    assert call.mixer
+    words = describe(call.mixer)
+    if words.partition(" ")[0] not in call.mixer.inputs:  # the name of an axis stays as it is
+        words = words[0].upper() + words[1:]
+    docstring = textwrap.fill(f'"""{words}."""', ROOM)
+    body = "\n".join(lines(call, WIDTH - 4, lead=len("return ")))
+    return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
+
+
+def _embedding_words(part: Part) -> str:
+    """What an embedding does, for the comment above it."""
+    axes = [axis for axis in part.before if axis != "c"]
+    to = f"to {part.after['c']} channels"
+    if not any(step.touched - {"c"} for step in part.steps):
+        return f"every position {to}"
+    first, *others = part.steps
+    if isinstance(first.node, Mix) and not any(step.touched - {"c"} for step in others):
+        patch = [_patch(factors) for axis, factors in first.node.mixer.axes if axis != "c"]
+        if all(patch):
+            return f"patches of {' x '.join(map(str, patch))} {to}"
+    leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
+    strides = {leaf.node.stride for leaf in leaves if isinstance(leaf.node, (Conv, Unfold))}
+    if len(strides) == 1 and all(isinstance(leaf.node, (Conv, Unfold)) for leaf in leaves):
+        return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
+    return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])
+
+
+def _patch(factors: Factors) -> int:
+    """The length of the patches that become one position each, along an axis; 0 where it is not cut into such."""
+    *apart, last = factors or (Factor("s", 1, 1),)
+    if last.role != "m":
+        apart, last = [*apart, last], Factor("m", 1, 1)
+    return last.size if last.out == 1 and all(factor.role == "s" for factor in apart) else 0
+
+
+def _subject(arch: Architecture) -> str:
+    *axes, (_, channels) = arch.inputs
+    shape = " x ".join(str(size) for _, size in axes)
+    noun = {1: "sequences of", 2: "images of", 3: "volumes of"}.get(len(axes), "arrays of")
+    if len(axes) == 2 and channels in (1, 3):
+        return f"{shape} {'grey' if channels == 1 else 'colour'} images"
+    return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
+
+
+def _wrapped(name: str, text: str) -> str:
+    return textwrap.fill(
+        text, WIDTH - 3, initial_indent=name, subsequent_indent=" " * len(name), break_on_hyphens=False
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that cannot end or escape the docstring that it stands in."""
+    return "".join(c if c.isprintable() else " " for c in text).replace("\\", "/").replace('"""', "'''").rstrip('"')

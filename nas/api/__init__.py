@@ -1,0 +1,1 @@
+"""What Python users call: the only room that knows all of nas."""

@@ -1,0 +1,434 @@
+"""`nas compare`: the best network of a run against networks of the literature at its size, on test data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from einmix import Architecture
+from nas.api.defaults import default_seeds, load_data, path_text
+from nas.api.resources import find_device, local_executor, worker_count
+from nas.api.run import OpenRun
+from nas.data.dataset import SYNTHETIC, Dataset
+from nas.data.known import place_of
+from nas.errors import NasError, nearest
+from nas.executors.executor import Executor
+from nas.loggers.feed import check as check_loggers
+from nas.loggers.feed import logging_to
+from nas.loop.batch import train_missing
+from nas.loop.past import make_job, say_changes
+from nas.loop.status import Status, Watcher
+from nas.options import check_range
+from nas.ranking.gains import Gain, paired
+from nas.ranking.objectives import merit
+from nas.ranking.standings import Standing
+from nas.runs.folder import Run, digest
+from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
+from nas.runs.result import Result
+from nas.runs.storage import Storage
+from nas.runs.versions import versions
+from nas.training.examples import kind_on
+from nas.training.latency import Conditions, latencies
+from nas.training.recipe import LARGE, Recipe
+from nas.training.worker import MakeTrainer
+from search_spaces.blocks.parts import Patch
+from search_spaces.sizing.resizing import patch_of
+from search_spaces.sizing.scaling import (
+    NEAR,
+    Cost,
+    Target,
+    depth_of,
+    moved,
+    scaled_anywhere,
+    scaled_found,
+    scaled_member,
+)
+from search_spaces.zoo import Inputs
+
+AGAINST = ("mixer", "resmlp", "gmlp", "vip", "raft", "dynamixer")
+
+
+FACTOR = 3
+"""From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
+
+
+MOST_RATES = 5
+
+
+TUNING = 3
+"""On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
+
+
+MAY_DIFFER = (
+    "against",
+    "networks",
+    "seeds",
+    "device",
+    "workers",
+    "command",
+    "data.name",
+    "data_path",
+    "data_dir",
+    "versions",
+)
+"""Settings that a comparison can go on with although they have changed: what is trained already stays good."""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What can be asked of a comparison; None (or nothing) leaves it to the run, the data or the machine."""
+
+    against: tuple[str, ...] = AGAINST
+    id: str | None = None
+    data: str | None = None
+    images: int | None = None
+    match: str = "params"
+    budget: int | None = None
+    patch: Patch | None = None
+    depth: int | None = None
+    epochs: int | None = None
+    lrs: tuple[float, ...] = ()
+    seeds: int | None = None
+    device: str = "auto"
+    workers: int | None = None
+    data_dir: Path | None = None
+    log: tuple[str, ...] = ()
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("images", "budget", "depth", "epochs"):
+            check_range(name, getattr(self, name), 1)
+        for side in (self.patch,) if self.patch is None or isinstance(self.patch, int) else self.patch:
+            check_range("patch", side, 1)
+        check_range("depth", self.depth, 1, 64)
+        check_range("seeds", self.seeds, 1, 1000)
+        check_range("workers", self.workers, 0, 2**12)
+        if self.match not in get_args(Cost):
+            raise NasError(f"no --match {self.match!r}: {nearest(self.match, get_args(Cost))}")
+        if not self.against:
+            raise NasError(f"--against names nobody: write names of the zoo, as in {','.join(AGAINST[:3])}")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
+
+    `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
+    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why. `start` is
+    what the found network was called where the search began with it.
+    """
+
+    name: str
+    architecture: Architecture
+    is_found: bool
+    tuned: tuple[Result, ...]
+    tested: tuple[Result, ...]
+    lr: float | None
+    ms: float | None = None
+    difference: Gain | None = None
+    undecided: str = ""
+    start: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and what else it is called."""
+        return f"{self.name} ({self.start})" if self.start else self.name
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Test accuracy by seed, of the trainings that reached the end."""
+        return {result.seed: result.test.accuracy for result in self.tested if result.test}
+
+    @property
+    def reason(self) -> str:
+        """Why a training failed that the figures miss."""
+        failed = [result for result in (self.tested or self.tuned) if result.state == "failed"]
+        return failed[0].reason if failed else ""
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the best learning rate is the least or the largest of several: another could be better still."""
+        rates = [result.lr for result in self.tuned]
+        return len(rates) > 1 and self.lr in (min(rates), max(rates))
+
+
+class Comparison:
+    """A comparison made ready: all networks have their sizes before anything is trained or written."""
+
+    def __init__(self, opened: OpenRun, comparing: Comparing):
+        self.opened, self.comparing = opened, comparing
+        self.device, self.devices = find_device(comparing.device)
+        self.settings  # noqa: B018 - all is checked on the way
+        check_loggers(comparing.log)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The network that was found: the one asked for, or the best of the run that is no reference."""
+        if self.comparing.id is not None:
+            return self.opened.find(self.comparing.id)
+        for standing in self.opened.standings:
+            if not standing.is_reference and standing.state in ("final", "complete"):
+                return standing
+        raise NasError(f"run {self.opened.run.name!r} has no finished training yet: go on with its search")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is on other data than the search."""
+        return self._located is None
+
+    @cached_property
+    def _located(self) -> tuple[str, Dataset] | None:
+        """The run's data in the run's split and how to load it; None where other data is asked for."""
+        own, asked = self.opened.setting("data.name", "a text"), self.comparing.data
+        if asked in (None, own, own.removesuffix(SYNTHETIC)):
+            return self.opened.located(self.comparing.data_dir)
+        if place_of(own) is None or place_of(asked) is None:
+            return None
+        try:  # the same data may have been moved
+            return self.opened.located(self.comparing.data_dir, asked)
+        except NasError:
+            return None
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The run's data in the run's split, unless other data or another number of images is asked for."""
+        name = self.comparing.data or self.opened.setting("data.name", "a text")
+        if self._located is not None:
+            place, own = self._located
+            if self.comparing.images is None:
+                return own
+            name = place
+        return load_data(name, self._data_dir, self._split, self.comparing.images, self.device)
+
+    @property
+    def _data_dir(self) -> Path:
+        return self.comparing.data_dir or self.opened.data_dir()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """That of the run; on other data with the epochs, batch and augmentation that fit it."""
+        recipe, epochs = self.opened.recipe, self.comparing.epochs
+        if self.is_elsewhere:
+            fitting = Recipe.for_dataset(self.dataset)
+            recipe = replace(recipe, epochs=fitting.epochs, batch=fitting.batch, augment=fitting.augment)
+        return replace(recipe, epochs=epochs or recipe.epochs)
+
+    @cached_property
+    def lrs(self) -> tuple[float, ...]:
+        """The learning rates to choose from, or those to begin with: ascending."""
+        given = self.comparing.lrs or (self.recipe.lr, _rounded(FACTOR * self.recipe.lr))
+        return tuple(sorted({replace(self.recipe, lr=lr).lr for lr in given}))
+
+    @property
+    def tuning_epochs(self) -> int:
+        """Epochs for which a learning rate is tried."""
+        epochs = self.recipe.epochs
+        return max(1, round(epochs / TUNING)) if len(self.dataset.train) >= LARGE else epochs
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that networks are tested with: none was found by luck with them."""
+        first = self._split + FIRST_SEEDS["compare"]
+        return range(first, first + (self.comparing.seeds or default_seeds(self.dataset)))
+
+    @property
+    def _split(self) -> int:
+        seed: int = self.opened.setting("data.seed", "a count")
+        return seed
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What all networks take and give."""
+        return Inputs(self.dataset.shape, self.dataset.channels, self.dataset.classes)
+
+    @cached_property
+    def found(self) -> Architecture:
+        """The found network as it is trained here: as found, or carried to other data or to a budget."""
+        found, budget = self.standing.architecture, self.comparing.budget
+        if self.is_elsewhere:
+            found = moved(found, self.inputs, patch=self.comparing.patch)
+        if budget is None or Target(self.match, budget).off(found) <= NEAR:
+            return found
+        return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found))
+
+    @cached_property
+    def patch(self) -> Patch:
+        """The patch at which the others are built, where it has a network of such a size."""
+        return self.comparing.patch or patch_of(self.found)
+
+    @cached_property
+    def networks(self) -> dict[str, Architecture]:
+        """The found network, by its own id, then the others by their names, all of about one size."""
+        target = Target(self.match, self.comparing.budget or getattr(self.found, self.match))
+        depth = self.comparing.depth or depth_of(self.found)
+        scaled = scaled_anywhere if self.comparing.patch is None else scaled_member
+        others, refused = {}, {}
+        for name in dict.fromkeys(self.comparing.against):
+            try:
+                others[name] = scaled(name, self.inputs, target, patch=self.patch, depth=depth)
+            except NasError as error:
+                refused[name] = str(error)
+        if refused:
+            also = f"; nor has {', '.join(list(refused)[1:])}" if len(refused) > 1 else ""
+            goes = f": --against {','.join(others)} goes" if others else ""
+            raise NasError(f"{next(iter(refused.values()))}{also}{goes}")
+        return {self.standing.id: self.found} | others
+
+    @property
+    def at_other_patches(self) -> list[str]:
+        """Those that have no network of such a size at the patch of the found one."""
+        return [n for n, each in self.networks.items() if each is not self.found and patch_of(each) != self.patch]
+
+    @property
+    def match(self) -> Cost:
+        return "macs" if self.comparing.match == "macs" else "params"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What run.json keeps: everything needed to repeat the comparison."""
+        asked = {name: getattr(self.comparing, name) for name in ("match", "budget", "patch", "depth")}
+        return {
+            "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": self.found.id} | asked,
+            "data": self.dataset.facts(),
+            "recipe": self.recipe.to_json(),
+            "lrs": list(self.lrs),
+            "other_lrs": not self.comparing.lrs,
+            "tuning_epochs": self.tuning_epochs,
+            "first_seed": self.seeds.start,
+            "seeds": len(self.seeds),
+            "against": list(self.comparing.against),
+            "networks": {name: each.id for name, each in self.networks.items()},
+            "device": self.device,
+            "workers": self.workers,
+            "command": self.comparing.command,
+            "data_path": path_text(self._located[0] if self._located else self.dataset.name),
+            "data_dir": str(self._data_dir.resolve()),
+            "versions": versions(),
+        }
+
+    @cached_property
+    def name(self) -> str:
+        """The name of its own run directory, which stands beside that of the search."""
+        name = f"{self.opened.run.name[:80]}-compare-{digest(self.settings, MAY_DIFFER)}"
+        root = self.opened.run.path.resolve().parent
+        if (root / name).exists():
+            return name
+        alike = rf"{re.escape(self.opened.run.name[:80])}-compare-[0-9a-f]{{6}}"
+        return Run.made_with(root, alike, self.settings, MAY_DIFFER) or name
+
+    @property
+    def workers(self) -> int:
+        return worker_count(self.comparing.workers, self.device, self.devices)
+
+    @property
+    def conditions(self) -> Conditions:
+        """How latencies are measured."""
+        return Conditions(self.device)
+
+    def open_run(self) -> Run:
+        """The comparison's run directory, locked."""
+        root = self.opened.run.path.resolve().parent
+        return Run.create_or_open(root, self.name, self.settings, may_differ=MAY_DIFFER)
+
+    def compare(self, watcher: Watcher, run: Run) -> list[Compared]:
+        """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
+
+        Nothing is tested that is not a result: the learning rate is chosen on validation data.
+        """
+        say_changes(run, kind_on(self.device), watcher)
+        with logging_to(self.comparing.log, run, watcher.say):
+            tuned = self._tuned(watcher, run)
+            chosen = {name: self._best(tuned[name]) for name in self.networks}
+            slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
+            rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
+            testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
+            tested = train_missing(
+                testing, run, self._executor, watcher, Status("compare", 0, kind=kind_on(self.device))
+            )
+        compared = [
+            Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
+            for name, each in self.networks.items()
+        ]
+        compared[0] = replace(compared[0], start=self.standing.name)
+        return self._measured(run, compared)
+
+    def _tuned(self, watcher: Watcher, run: Run) -> dict[str, tuple[Result, ...]]:
+        """Of every network its trainings at several learning rates; none where there is one rate only."""
+        missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
+        missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
+        status = Status(
+            "tune", 0, kind=kind_on(self.device), later=len(missing) * self.recipe.epochs / self.tuning_epochs
+        )
+        rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
+        results: dict[Key, Result] = {}
+        while True:
+            jobs = self._jobs("tune", rates, [self._split + FIRST_SEEDS["tune"]], self.tuning_epochs)
+            jobs = [(job, architecture) for job, architecture in jobs if job.key not in results]
+            results |= train_missing(jobs, run, self._executor, watcher, status)
+            tuned = {name: _of(each, results) for name, each in self.networks.items()}
+            more = {name: lr for name in self.networks if (lr := self._next_rate(tuned[name])) is not None}
+            if not more:
+                return tuned
+            rates = {name: (*tried, more[name]) if name in more else tried for name, tried in rates.items()}
+
+    def _next_rate(self, tuned: tuple[Result, ...]) -> float | None:
+        """The learning rate beyond the best where that is the last one tried; lower ones where all failed."""
+        rates = sorted(result.lr for result in tuned)
+        if self.comparing.lrs or not rates or len(rates) >= MOST_RATES:
+            return None
+        best = self._best(tuned)
+        if best == rates[-1]:
+            return _rounded(FACTOR * best)
+        return _rounded(rates[0] / FACTOR) if best in (None, rates[0]) else None
+
+    def _best(self, tuned: tuple[Result, ...]) -> float | None:
+        """The learning rate of the best validation accuracy, then loss; None where all failed."""
+        if len(self.lrs) == 1:
+            return self.lrs[0]
+        scores = {result.lr: result.score for result in tuned if result.state == "complete" and result.score}
+        return max(scores, key=lambda lr: merit(scores[lr], "accuracy"), default=None)
+
+    def _jobs(
+        self, phase: Phase, rates: Mapping[str, Sequence[float]], seeds: Sequence[int], epochs: int
+    ) -> list[tuple[Job, Architecture]]:
+        """Every network once before any is there again, so that the time left is known early."""
+        return [
+            (replace(make_job(self.networks[name], lrs[number], seed, epochs, phase), label=name), self.networks[name])
+            for seed in seeds
+            for number in range(max(map(len, rates.values()), default=0))
+            for name, lrs in rates.items()
+            if number < len(lrs)
+        ]
+
+    def _executor(self, count: int, storage: Storage) -> Executor:
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
+        return local_executor(make, min(self.workers, count))
+
+    def _measured(self, run: Run, compared: list[Compared]) -> list[Compared]:
+        """The same with latencies and differences."""
+        alive = [each.architecture for each in compared if each.accuracies]
+        ms = latencies(run, alive, self.conditions) if alive else {}
+        return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
+
+    def _paired(self, found: Compared, other: Compared) -> Compared:
+        """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""
+        if other.is_found:
+            return other
+        for each in (found, other):
+            if 0 < len(each.accuracies) < len(self.seeds):
+                lacks = f"{each.name} was tested with {len(each.accuracies)} of {len(self.seeds)} seeds"
+                return replace(other, undecided=f"{lacks}, and the same command tries the others again")
+        difference = paired(found.accuracies, other.accuracies, other.name)
+        return replace(other, difference=difference, undecided="" if difference else "no seed was tested of both")
+
+
+def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:
+    return tuple(result for result in results.values() if result.id == architecture.id)
+
+
+def _rounded(lr: float) -> float:
+    return float(f"{lr:.2g}")

@@ -1,0 +1,149 @@
+"""What is taken where nothing is asked."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+
+from einmix import Architecture, PatternError
+from nas.data.dataset import Dataset
+from nas.data.known import load
+from nas.data.known import place_of as place_of_data
+from nas.exports.preprocessing import Preprocessing, ranges
+from nas.options import Options
+from nas.training.recipe import LARGE
+from search_spaces import Budget, SearchSpace, Space, SpaceError
+from search_spaces.sizing.scaling import NEAR, Target, nearest_member
+from search_spaces.zoo import Inputs, member
+
+BAND = 2
+"""Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
+
+
+CPU_IMAGES = 10_000
+"""Training images that a search on the CPU takes of a larger data set."""
+
+
+SEEDS, FEW_SEEDS = 5, 3
+"""Seeds of the finals, and those where a training takes long."""
+
+
+LITTLE, ENOUGH = 0.001, 0.1
+"""A share of the space that a default budget should not fall below, and one at which it is wide enough."""
+
+
+WIDER = (
+    ("max_params",),
+    ("max_macs",),
+    ("min_params",),
+    ("max_params", "min_params"),
+    ("max_params", "max_macs"),
+    ("max_params", "min_params", "max_macs"),
+)
+"""Options that widen a budget together, in the order in which they are tried."""
+
+
+def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
+    """A network of the zoo to start with: the largest that is in the space and the budget, or one of about its size.
+
+    Raises SpaceError for an unknown name, NasError where it cannot be built on the data.
+    """
+    found, inputs = member(name), Inputs(space.shape, space.channels, space.classes)
+    inside = []
+    for patch, width, depth in product(*(space.sizes[size] for size in ("patch", "width", "depth"))):
+        with suppress(SpaceError, PatternError):
+            architecture = found.at(inputs, patch=patch, width=width, depth=depth)
+            if budget.admits(architecture.params, architecture.macs) and architecture in space:
+                inside.append(architecture)
+    if inside:
+        return max(inside, key=lambda architecture: architecture.params)
+    middle = space.middle
+    most = budget.max_params or space.references(middle)["full token mixing"].params
+    target = Target("params", round((1 - NEAR) * most))
+    return nearest_member(name, inputs, target, patch=middle.patch, depth=middle.depth)
+
+
+def preprocessing(dataset: Dataset) -> Preprocessing:
+    """How raw inputs become those that a network was trained on."""
+    return Preprocessing(ranges(dataset.train.x, dataset.white), dataset.names, dataset.mean, dataset.std)
+
+
+def default_seeds(dataset: Dataset) -> int:
+    """How many seeds there are where nobody says it."""
+    return FEW_SEEDS if len(dataset.train) >= LARGE else SEEDS
+
+
+def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
+    """The data; of a large set on the CPU as many training images as a search needs."""
+    return load(name, data_dir=data_dir, seed=seed, limit=images or (CPU_IMAGES if device == "cpu" else None))
+
+
+def path_text(data: str) -> str | None:
+    """The absolute path of data that is named by its path, as a setting."""
+    place = place_of_data(data)
+    return None if place is None else str(place)
+
+
+def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:
+    """The space on the shape of the data, with the sizes that were asked for."""
+    if options.draw is not None:
+        declared = declared.drawn(options.draw)
+    return declared.on(
+        dataset.shape,
+        channels=dataset.channels,
+        classes=dataset.classes,
+        patch=options.patch,
+        width=options.width,
+        depth=options.depth,
+        ratio=options.ratio,
+    )
+
+
+def budget_band(space: SearchSpace, options: Options) -> Budget:
+    """One band of sizes: from half the largest parameter count to all of it.
+
+    The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
+    multiply-accumulates (to twice its own). A band that would be empty gives way below. Raises SpaceError.
+    """
+    budget = _band(space, options)
+    if options.min_params is None and not _possible(space, budget):
+        budget = replace(budget, min_params=0)
+    space.check(budget)
+    return budget
+
+
+def _band(space: SearchSpace, options: Options) -> Budget:
+    """The band, be it empty or not."""
+    reference = space.references(space.middle)["full token mixing"]
+    least, most, fewest, _ = space.bounds()
+    max_params, max_macs = options.max_params, options.max_macs
+    if max_params is None:
+        max_params = max(reference.params, least) if options.min_params is None else None
+        max_macs = max_macs or max(BAND * reference.macs, fewest)
+    min_params = options.min_params
+    if min_params is None:
+        assert max_params is not None
+        min_params = min(max_params, most) // BAND
+    return Budget(min_params, max_params, max_macs)
+
+
+def families(space: SearchSpace) -> dict[str, dict[str, str]]:
+    """What a block may be: the pattern of every axis, by family."""
+    axes = (*space.shape, "c")
+    return {family.name: {axis: family.pattern(axis) for axis in axes} for family in space.space.families}
+
+
+def _possible(space: SearchSpace, budget: Budget) -> bool:
+    try:
+        space.sample(Random(0), budget)
+    except SpaceError:
+        return False
+    return True
+
+
+def rungs(epochs: int) -> tuple[int, ...]:
+    """The epochs at which candidates are compared: a quarter and a half of all, where these are whole epochs."""
+    return tuple(sorted({epochs // 4, epochs // 2} - {0, epochs}))

@@ -1,0 +1,306 @@
+"""From what a user asked for to a search that can run, and from a run back to what it was."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+from typing import Any
+
+from nas.api.defaults import (
+    ENOUGH,
+    LITTLE,
+    WIDER,
+    _band,
+    bind,
+    budget_band,
+    default_seeds,
+    families,
+    load_data,
+    path_text,
+    preprocessing,
+    rungs,
+    starting,
+)
+from nas.api.resources import cores, find_device, local_executor, ray_device, warm_up, worker_count
+from nas.data.dataset import Dataset
+from nas.data.known import place_of as place_of_data
+from nas.errors import NasError, counted
+from nas.executors.cluster.messages import LOCAL, Settings
+from nas.executors.executor import Executor
+from nas.executors.packing import sharing_at_first
+from nas.loggers.feed import check as check_loggers
+from nas.loggers.feed import logging_to
+from nas.loop.loop import Search
+from nas.loop.past import say_changes
+from nas.loop.plan import Plan
+from nas.loop.status import Watcher
+from nas.options import Options
+from nas.ranking.objectives import parse_objectives
+from nas.ranking.standings import Ranking, Standing, standings_of
+from nas.runs.folder import LAST, Run, digest
+from nas.runs.job import Kind
+from nas.runs.storage import Storage, place_of
+from nas.runs.versions import versions
+from nas.strategies import make_strategy
+from nas.strategies.started import Started
+from nas.strategies.strategy import Strategy
+from nas.training.examples import kind_on
+from nas.training.recipe import Recipe
+from nas.training.worker import MakeTrainer
+from search_spaces import SpaceError
+from search_spaces import load as load_space
+
+MAY_DIFFER = (
+    "trials",
+    "minutes",
+    "top",
+    "seeds",
+    "device",
+    "workers",
+    "ray",
+    "gpus_per_trial",
+    "space_file",
+    "data.name",
+    "data_path",
+    "data_dir",
+    "storage",
+    "log",
+    "command",
+    "versions",
+    "inputs",
+    "started",
+)
+"""Settings that a run can go on with although they have changed; its data may lie elsewhere, with one fingerprint."""
+
+
+class Session:
+    """A search made ready: everything is checked before anything is trained or written."""
+
+    def __init__(self, options: Options, dataset: Dataset | None = None):
+        self.options = options
+        self.objectives = parse_objectives(options.objective)
+        self.place = None if options.storage is None else place_of(options.storage)
+        declared = load_space(options.space)
+        self.device, self.devices = find_device(options.device) if options.ray is None else ray_device(options)
+        self.dataset = dataset or load_data(options.data, options.data_dir, options.seed, options.images, self.device)
+        self.space = bind(declared, options, self.dataset)
+        self.budget = budget_band(self.space, options)
+        self.recipe = Recipe.for_dataset(
+            self.dataset,
+            epochs=options.epochs,
+            lr=options.lr,
+            batch=options.batch,
+            weight_decay=options.weight_decay,
+            label_smoothing=options.label_smoothing,
+            augment=options.augment,
+        )
+        self.first = [starting(name, self.space, self.budget) for name in options.start]
+        self.started = {each.id: name for each, name in zip(self.first, options.start, strict=True)}
+        self.plan = Plan(
+            trials=options.trials,
+            epochs=self.recipe.epochs,
+            lr=self.recipe.lr,
+            seed=options.seed,
+            rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
+            minutes=options.minutes,
+            top=options.top,
+            seeds=options.seeds or default_seeds(self.dataset),
+            objectives=self.objectives,
+            start=self.started,
+            kind=self.kind,
+            retry_failed=options.retry_failed,
+        )
+        strategy = make_strategy(
+            options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
+        )
+        self.strategy: Strategy = Started(strategy, self.first)
+        self.complaint = ""  # about trainings of the search that could not be brought to an end
+        check_loggers(options.log)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What run.json keeps: everything needed to repeat the run."""
+        options, space = self.options, self.space
+        return {
+            "space": {"name": space.space.name, "bias": space.space.bias, "families": families(space)}
+            | {name: list(sizes) for name, sizes in space.sizes.items()}
+            | ({"forms": list(space.space.forms)} if space.space.forms else {})
+            | ({"weights": dict(space.space.weights)} if space.space.weights else {}),
+            "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
+            "recipe": self.recipe.to_json(),
+            "budget": vars(self.budget),
+            "strategy": options.strategy,
+            "objective": options.objective,
+            "seed": options.seed,
+            "rungs": list(self.plan.rungs),
+            "trials": options.trials,
+            "minutes": options.minutes,
+            "top": options.top,
+            "seeds": self.plan.seeds,
+            "device": self.device,
+            "workers": self.workers,
+            "ray": self.options.ray,
+            "gpus_per_trial": options.gpus_per_trial,
+            "command": options.command,
+            "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
+            "data_path": path_text(options.data),
+            "data_dir": str(options.data_dir.resolve()),
+            "storage": self.place,
+            "log": list(options.log),
+            "versions": versions(),
+            "inputs": preprocessing(self.dataset).to_json(),
+        } | ({"start": list(options.start), "started": self.started} if options.start else {})
+
+    @cached_property
+    def name(self) -> str:
+        """The run's name: as asked, or made of space, data and a hash of what makes the run what it is.
+
+        A run that was made with these settings under another such name, because its data was called otherwise or by
+        an earlier version, is that run.
+        """
+        if self.options.run:
+            return self.options.run
+        space, place = self.space.space.name, place_of_data(self.options.data) or Path(self.options.data)
+        data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
+        name = f"{space}-{data}-{digest(self.settings, MAY_DIFFER)}"
+        root = self.options.runs_dir
+        if (root / name).exists():
+            return name
+        return Run.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, MAY_DIFFER) or name
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes train; with 0 this process does, or as many as a Ray cluster has room for."""
+        if self.options.ray is not None and self.options.ray != LOCAL:
+            return self.options.workers or 0
+        return worker_count(self.options.workers, self.device, self.devices)
+
+    @property
+    def kind(self) -> Kind:
+        """What is trained on; of a cluster's GPUs it is assumed that they compute in bfloat16."""
+        if self.device == "cuda" and self.options.ray not in (None, LOCAL):
+            return "cuda", "bfloat16"
+        return kind_on(self.device)
+
+    def executor(self, run: Run, storage: Storage | None, watcher: Watcher) -> Executor:
+        """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
+        latency = any(objective.name == "latency" for objective in self.objectives)
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency)
+        if self.options.ray is None:
+            return local_executor(make, self.workers)
+        from nas.executors.cluster.workers import RayWorkers
+
+        settings = Settings(self.options.ray, self.workers, cores(), self.device, self.options.gpus_per_trial)
+        if self.options.ray == LOCAL:
+            settings = replace(settings, sharing=sharing_at_first(self.workers, self.devices))
+        return RayWorkers(replace(make, devices=1), settings, say=watcher.say, log=run.path / "ray.log")
+
+    def share(self) -> float:
+        """The estimated share of the space that is within the budget."""
+        return self.space.share(self.budget, Random(self.options.seed))
+
+    @property
+    def widening(self) -> str:
+        """The options that would widen a default budget which leaves next to nothing of the space; else empty.
+
+        Of the options that were not given the first that leave a tenth, else those that leave most.
+        """
+        if (share := self.share()) >= LITTLE:
+            return ""
+        drawn = self.space.costs(Random(self.options.seed), 200)
+        params, macs = zip(*drawn, strict=True)
+        most = {"max_params": params, "max_macs": macs}
+        limits = {name: quantiles(costs, n=4, method="inclusive")[-1] for name, costs in most.items()}
+        limits["min_params"] = quantiles(params, n=4, method="inclusive")[0]
+        best = ""
+        for names in WIDER:
+            wider = {name: round(limits[name]) for name in names}
+            if all(getattr(self.options, name) is None for name in names) and share < ENOUGH:
+                with suppress(SpaceError, NasError):
+                    budget = _band(self.space, replace(self.options, **wider))
+                    found = sum(budget.admits(*costs) for costs in drawn) / len(drawn)
+                    if found > max(2 * share, LITTLE):
+                        share = found
+                        best = " ".join(f"--{name.replace('_', '-')} {limit}" for name, limit in wider.items())
+                        best += f" leaves about {100 * share:.2g}%"
+        return best
+
+    def open_run(self) -> Run:
+        """The run directory, locked for this search."""
+        run = Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
+        own = {name: value for name, value in self.settings.items() if name in MAY_DIFFER}
+        own = {name: value for name, value in own.items() if name not in ("command", "versions", "inputs")}
+        run.keep(LAST, own | {"workers": self.options.workers})
+        return run
+
+    def search(self, watcher: Watcher, run: Run) -> list[Standing]:
+        """Runs the search and its finals, or what is left of them, and ranks all that the run holds.
+
+        Raises NasError where latencies would be compared that were measured on different devices.
+        """
+        self._check_latencies(run)
+        say_changes(run, self.kind, watcher)
+        # a folder of this machine is one that no other has, unless the user says so
+        here = self.options.ray in (None, LOCAL)
+        storage = run.storage(self.place) if here or self.place is not None else None
+        if storage is not None and self.place is not None:
+            storage.check()
+        with logging_to(self.options.log, run, watcher.say), self.executor(run, storage, watcher) as executor:
+            search = Search(self.space, self.strategy, executor, run, self.plan, storage=storage)
+            search.explore(watcher)
+            if search.exhausted:
+                watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
+            self._say_finalists(search, watcher)
+            search.finals(watcher)
+            self.complaint = search.trainings.complaint
+            if self.complaint:
+                watcher.say(self.complaint)
+        if storage is not None and not search.trainings.unfinished:
+            storage.tidy(self.plan.epochs)
+        return standings_of(run.results(), run, self.objectives, self.started)
+
+    def _say_finalists(self, search: Search, watcher: Watcher) -> None:
+        """Says how many there are, where they are fewer than was asked for."""
+        chosen = sum(not label for label, _ in search.entries())
+        if chosen < self.plan.top:
+            why = "the front has no more" if len(self.objectives) > 1 else "no more have come to their end"
+            watcher.say(f"finals: {counted(chosen, 'network')}, not {self.plan.top}: {why} that are no references")
+
+    def _check_latencies(self, run: Run) -> None:
+        measured = {run.kind_of(result)[0] for result in run.results() if result.latency is not None}
+        if measured - {self.device} and any(objective.name == "latency" for objective in self.objectives):
+            (other, *_) = sorted(measured - {self.device})
+            raise NasError(
+                f"run {run.name!r} measured latencies on {other}, this would be on {self.device}: "
+                f"go on with --device {other}, or choose another --run"
+            )
+
+
+def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: Any) -> Ranking:
+    """The search in one call, as from the command line; options are those of `Options`.
+
+    It shows its progress on stderr, as the command does, or to a watcher; `quiet` asks for nothing of it.
+
+    >>> ranking = search(space="local", trials=8, epochs=4)  # doctest: +SKIP
+    >>> ranking[0].accuracy, str(ranking[0].architecture.mixers[0])  # doctest: +SKIP
+    >>> [reference.accuracy for reference in ranking.references]  # doctest: +SKIP
+    """
+    from nas import progress
+    from nas.resuming import ready
+    from nas.terminal import console_for
+
+    chosen = Options(**options)
+    if chosen.ray is None:
+        warm_up(chosen.device, chosen.workers)
+    session = ready({name: value for name, value in options.items() if value is not None})
+    given = progress.Quiet() if quiet else watcher
+    shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
+    with session.open_run() as run, shown as watching:
+        for note in session.dataset.notes:
+            watching.say(note)
+        return Ranking.of(session.search(watching, run))

@@ -1,0 +1,245 @@
+"""Holds a data set in memory, in a training, a validation and a test part."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from nas.data.binary import find_idx, read_cifar_binary, read_cifar_pickle, read_idx_pair
+from nas.data.dataset import MAX_VALIDATION, SYNTHETIC, Dataset, _check, _fingerprint, _hold_out, _moments, _stratified
+from nas.data.generated import GENERATED
+from nas.data.images import read_folder
+from nas.data.npz import read_npz
+from nas.data.sources import Arrays, Source, compact, reading
+from nas.errors import NasError, nearest
+
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts its files
+
+
+SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
+    "digits": ({"h": 8, "w": 8}, 1, 10),
+    "fashion-mnist": ({"h": 28, "w": 28}, 1, 10),
+    "cifar10": ({"h": 32, "w": 32}, 3, 10),
+    "cifar100": ({"h": 32, "w": 32}, 3, 100),
+    "mnist1d": ({"t": 40}, 1, 10),
+    "volumes": ({"d": 16, "h": 16, "w": 16}, 1, 8),
+}
+"""Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
+
+
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+"""The classes of Fashion-MNIST by label, https://github.com/zalandoresearch/fashion-mnist."""
+
+
+def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> Dataset:
+    """Loads a data set by its name (a key of `SOURCES`), or from an image folder or an .npz by its path.
+
+    Generated data is called so: "volumes" becomes a data set named "volumes (synthetic)", which loads it again.
+
+    Validation data is a stratified fifth (at most 5,000) of the training data, chosen by `seed`. Where the source has
+    no test data, a fixed stratified fifth is held out, the same for every seed. `limit` caps the training images;
+    validation and test data stay the same under it. Files found in `data_dir` are used before anything is downloaded.
+
+    Raises: NasError for an unknown name, and for files that are missing, damaged or unfit to train on.
+    """
+    if limit is not None and limit < 1:
+        raise NasError(f"a limit of {limit} training images; expected at least 1")
+    with reading(Path(name), "data set"):
+        source = _source(name, data_dir)
+    classes = _check(source)
+    rng = np.random.default_rng(seed)
+    train, test, validation = source.train, source.test, source.validation
+    if test is None:
+        train, test = _hold_out(train, len(train), np.random.default_rng(0))
+    if validation is None:
+        train, validation = _hold_out(train, MAX_VALIDATION, rng)
+    if limit is not None and limit < len(train):
+        train = train[_stratified(train.y, limit, rng)]
+    if missing := np.flatnonzero(np.bincount(train.y, minlength=classes) == 0).tolist():
+        raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
+    mean, std = _moments(train.x)
+    parts = train, validation, test
+    return Dataset(
+        source.title or name,
+        source.axes,
+        *parts,
+        classes,
+        mean,
+        std,
+        seed,
+        _fingerprint(parts, seed),
+        names=source.names[:classes] or tuple(map(str, range(classes))),
+        white=source.white,
+        notes=source.notes,
+    )
+
+
+def place_of(name: str) -> Path | None:
+    """Where data is that is named by its path, absolute; None for the known data sets."""
+    return None if name in SOURCES or name.removesuffix(SYNTHETIC) in GENERATED else Path(name).resolve()
+
+
+def _source(name: str, data_dir: Path) -> Source:
+    """The known data set of this name, else the image folder or .npz at this path."""
+    path = Path(name)
+    known = name.removesuffix(SYNTHETIC)
+    if name in SOURCES or known in GENERATED:
+        return SOURCES[known](data_dir)
+    if path.is_dir():
+        return read_folder(path)
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.exists() or len(path.parts) > 1:
+        what = "neither an .npz file nor an image folder" if path.exists() else "no such file or folder"
+        raise NasError(f"data {name!r}: {what}")
+    raise NasError(f"unknown data {name!r}; {nearest(name, SOURCES)}; or the path of an image folder or an .npz file")
+
+
+def _digits(data_dir: Path) -> Source:
+    """1,797 images of 8x8 with 17 grey levels, which scikit-learn carries; nothing is read from `data_dir`.
+
+    Its file is read without it: to import it takes longer than anything else before the first training.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise NasError("digits come with scikit-learn, which is not installed: pip install scikit-learn")
+    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    images, labels = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
+    return Source("digits", ("h", "w"), Arrays(compact(images.astype(np.uint8)), labels), white=16)
+
+
+def _generated(data_dir: Path, *, name: str) -> Source:
+    """Data of `nas.data.generated`; nothing is read from `data_dir` or written to it."""
+    return replace(GENERATED[name](), title=name + SYNTHETIC)
+
+
+def _fashion_mnist(data_dir: Path) -> Source:
+    folders = data_dir / "fashion-mnist", data_dir / "FashionMNIST" / "raw", data_dir, DEBIAN_FASHION
+
+    def find() -> Source | None:
+        for folder in folders:
+            train, test = find_idx(folder, "train"), find_idx(folder, "t10k")
+            if train and test:
+                read, test_read = read_idx_pair(*train), read_idx_pair(*test)
+                return Source(str(folder), ("h", "w"), read, test=test_read, names=FASHION)
+        return None
+
+    def download() -> None:
+        from torchvision.datasets import FashionMNIST
+
+        FashionMNIST(data_dir, download=True)
+
+    wanted = f"put its four idx files into {folders[0]}, or install Debian's package dataset-fashion-mnist"
+    return _find_or_download("fashion-mnist", find, download, wanted=wanted)
+
+
+@dataclass(frozen=True)
+class _Cifar:
+    """One of the two CIFAR data sets, as https://www.cs.toronto.edu/~kriz/cifar.html offers it."""
+
+    archive: str
+    md5: str
+    binary: str
+    pickled: str
+    parts: tuple[str, ...]  # the last one is the test part
+    label_bytes: int
+    label_key: str
+    names: tuple[str, ...] = ()
+
+    def find(self, data_dir: Path) -> Source | None:
+        """The data in its binary layout, else in its pickled one."""
+        for folder, suffix, read in (
+            (data_dir / self.binary, ".bin", partial(read_cifar_binary, label_bytes=self.label_bytes)),
+            (data_dir / self.pickled, "", partial(read_cifar_pickle, labels=self.label_key)),
+        ):
+            paths = [folder / (part + suffix) for part in self.parts]
+            if all(path.is_file() for path in paths):
+                *train, test = map(read, paths)
+                x, y = np.concatenate([part.x for part in train]), np.concatenate([part.y for part in train])
+                return Source(str(folder), ("h", "w"), Arrays(x, y), test=test, names=self.names)
+        return None
+
+    def download(self, data_dir: Path) -> None:
+        """Fetches and unpacks the binary version."""
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        download_and_extract_archive(self.url, data_dir, md5=self.md5)
+
+    @property
+    def url(self) -> str:
+        """Where the archive of the binary version is."""
+        return f"https://www.cs.toronto.edu/~kriz/{self.archive}"
+
+
+_CIFAR10 = _Cifar(
+    archive="cifar-10-binary.tar.gz",
+    md5="c32a1d4ab5d03f1284b67883e8d87530",
+    binary="cifar-10-batches-bin",
+    pickled="cifar-10-batches-py",
+    parts=("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"),
+    label_bytes=1,
+    label_key="labels",
+    names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+)
+
+
+_CIFAR100 = _Cifar(
+    archive="cifar-100-binary.tar.gz",
+    md5="03b5dce01913d631647c71ecec9e9cb8",
+    binary="cifar-100-binary",
+    pickled="cifar-100-python",
+    parts=("train", "test"),
+    label_bytes=2,
+    label_key="fine_labels",
+)
+
+
+def _cifar(data_dir: Path, *, kind: _Cifar) -> Source:
+    wanted = f"unpack {kind.url} into {data_dir}"
+    find, download = partial(kind.find, data_dir), partial(kind.download, data_dir)
+    return _find_or_download(kind.archive.split("-binary")[0], find, download, wanted=wanted)
+
+
+def _find_or_download(
+    name: str, find: Callable[[], Source | None], download: Callable[[], None], *, wanted: str
+) -> Source:
+    """What is on disk, else what a download puts there; `wanted` says what the user can do without one."""
+    if (source := find()) is not None:
+        return source
+    try:
+        with redirect_stdout(sys.stderr):  # torchvision talks; stdout belongs to tables and JSON
+            download()
+    except Exception as error:  # no torchvision, one of another torch build, no network, a full disk, a wrong md5
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise NasError(f"{name} is not there and cannot be downloaded ({reason}); {wanted}") from error
+    if (source := find()) is None:
+        raise NasError(f"{name} was downloaded, but its files are not complete; {wanted}")
+    return source
+
+
+SOURCES: Mapping[str, Callable[[Path], Source]] = {
+    "digits": _digits,
+    "fashion-mnist": _fashion_mnist,
+    "cifar10": partial(_cifar, kind=_CIFAR10),
+    "cifar100": partial(_cifar, kind=_CIFAR100),
+    **{name: partial(_generated, name=name) for name in GENERATED},
+}
+"""The data sets that are known by name: read from (or downloaded to) a folder, or generated."""

@@ -1,0 +1,192 @@
+"""What every executor does: takes jobs, gives events."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
+from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.result import LARGEST
+
+MakeTrainer = Callable[[int], Trainer]
+"""Makes the trainer of a worker, whose index it is given; called once in each worker process, so it must pickle."""
+
+
+OnRung = Callable[[int, Score], bool]
+"""Called in the driver with a job's number and its score at a rung; False prunes the job."""
+
+
+WORN = 3
+"""So many failures in a row, of different networks and one cause, make a worker's process be replaced."""
+
+
+_DEVICE_FAULT = re.compile(r"(CUDA|HIP|cuDNN|CUDNN|cuBLAS|NCCL) error|AcceleratorError|(CUBLAS|CUDNN)_STATUS_")
+
+
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d.,]*")
+
+
+GUARD = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has made its trainer and takes jobs."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job has ended, one way or another; every job submitted comes back once, as this or as `Unfinished`."""
+
+    number: int
+    outcome: Outcome
+    worker: int
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that the infrastructure kept from its end: no result, so nothing is recorded; it may be submitted again."""
+
+    number: int
+    cause: str
+    worker: int
+
+
+Event = Ready | Done | Unfinished
+
+
+class Executor(Protocol):
+    """Runs jobs and hands back how they ended, in any order.
+
+    >>> from nas.trial import Job, Outcome, Score
+    >>> with Serial(lambda worker: lambda job, report: Outcome("complete", (Score(1, 0.5, 0.9),))) as executor:
+    ...     executor.submit(0, Job({}, "a1", 0.01, 0, 1))
+    ...     executor.wait(lambda number, score: True), executor.wait(lambda number, score: True)[0].outcome.state
+    ([Ready(worker=0)], 'complete')
+    """
+
+    capacity: int
+    """How many jobs run at once. More can be submitted: they wait for their turn, and keep the workers busy."""
+
+    def submit(self, number: int, job: Job) -> None:
+        """Takes a job in, under a number that no unfinished job has; returns at once."""
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        """What has happened, as soon as anything has; empty after `timeout` seconds, a rung, or with no job submitted.
+
+        `on_rung` is called from within; what it raises is raised here, and its job does not come back.
+        Raises NasError when a worker cannot start.
+        """
+
+    def close(self) -> None:
+        """Stops all jobs and worker processes at once; jobs not done are lost."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def run_job(trainer: Trainer, job: Job, report: Report) -> Outcome:
+    """Trains one job; the only place where an exception, a NaN or a worthless answer becomes a failed outcome."""
+    begun = time.perf_counter()
+    scores: list[Score] = []
+
+    def report_finite(score: Score) -> bool:
+        _require_finite(score)
+        scores.append(score)
+        return report(score)
+
+    try:
+        return _sound(trainer(job, report_finite))
+    except Exception as error:
+        return replace(failure(error), scores=tuple(scores), seconds=time.perf_counter() - begun)
+
+
+def failure(error: BaseException) -> Outcome:
+    """The failed outcome of an exception: the reason in one line, the traceback kept.
+
+    >>> failure(MemoryError()).reason, failure(ValueError("a line\\nand another")).reason
+    ('out of memory (MemoryError)', 'ValueError: a line and another')
+    """
+    reason = " ".join("".join(traceback.format_exception_only(error)).split())
+    if is_out_of_memory(error):
+        reason = f"{OUT_OF_MEMORY} ({reason})"
+    return Outcome("failed", reason=reason[:400], traceback="".join(traceback.format_exception(error))[-20_000:])
+
+
+def is_device_fault(outcome: Outcome) -> bool:
+    """Whether a training failed in a way after which its process has no device any more, whoever is to blame."""
+    failed = outcome.state == "failed" and not outcome.reason.startswith(OUT_OF_MEMORY)
+    return failed and _DEVICE_FAULT.search(outcome.reason) is not None
+
+
+class Row:
+    """Failures in a row of one cause, each network counted once; what succeeds ends it.
+
+    >>> row = Row()
+    >>> [row.take(id, Outcome("failed", reason=f"no room for {n} bytes")) for id, n in (("a", 1), ("b", 22), ("b", 3))]
+    [1, 2, 2]
+    """
+
+    def __init__(self) -> None:
+        self.cause, self._ids = "", set[str]()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def take(self, id: str, outcome: Outcome) -> int:
+        """Counts how a training of this network ended; the length of the row then."""
+        found = cause_of(outcome)
+        if found != self.cause:
+            self.cause, self._ids = found, set()
+        if found:
+            self._ids.add(id)
+        return len(self)
+
+
+def cause_of(outcome: Outcome) -> str:
+    """What a training failed of, whatever the numbers were; empty where it did not."""
+    if outcome.state != "failed":
+        return ""
+    return OUT_OF_MEMORY if outcome.reason.startswith(OUT_OF_MEMORY) else _NUMBER.sub("#", outcome.reason) or "#"
+
+
+class DriverError(BaseException):
+    """Carries an error of `on_rung` through a trainer, which is not to blame for it, to the driver."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def cannot_start(worker: int, failed: Outcome) -> NasError:
+    error = NasError(f"worker {worker} could not start: {failed.reason.removeprefix('nas.errors.NasError: ')}")
+    error.add_note(failed.traceback)
+    return error
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """The outcome, if all its figures are sound and it can be a JSON line."""
+    for score in outcome.scores:
+        _require_finite(score)
+    if outcome.test is not None:
+        _require_finite(outcome.test)
+    for epoch, loss in enumerate(outcome.train_loss, 1):
+        if not abs(loss) < LARGEST:
+            raise FloatingPointError(f"training loss is {loss} in epoch {epoch}")
+    json.dumps(outcome.to_line(), allow_nan=False)
+    if not isinstance(outcome.weights, bytes):
+        raise TypeError(f"weights are {type(outcome.weights).__name__}, not bytes")
+    return outcome
+
+
+def _require_finite(score: Score) -> None:
+    if not (abs(score.loss) < LARGEST and 0 <= score.accuracy <= 1):  # false for NaN too
+        raise FloatingPointError(f"loss is {score.loss}, accuracy {score.accuracy} after epoch {score.epoch}")

@@ -1,0 +1,308 @@
+"""Executors: they run jobs, in this process or in worker processes, and know nothing of strategies."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal, Self
+
+from nas.errors import OUT_OF_MEMORY, NasError
+from nas.executors.executor import (
+    GUARD,
+    WORN,
+    Done,
+    Event,
+    MakeTrainer,
+    OnRung,
+    Ready,
+    Row,
+    Unfinished,
+    cannot_start,
+    cause_of,
+    failure,
+    is_device_fault,
+    run_job,
+)
+from nas.executors.packing import sharing_at_first
+from nas.executors.shared import Received, Shared
+from nas.runs.job import Job, Outcome, Score
+
+Method = Literal["forkserver", "spawn"]
+
+
+FROM_OUTSIDE = {f"signal {number:d}" for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+"""What a process dies of that was asked to end, by somebody who shuts this machine down: no job does that to itself.
+
+Others may be the job's own doing: a segmentation fault, and signal 9 where memory was short.
+"""
+
+
+DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
+
+
+@dataclass
+class _Task:
+    number: int
+    job: Job
+    answers: dict[int, bool] = field(default_factory=dict)  # by epoch: a job that runs again is not asked about again
+    deaths: int = 0
+
+
+@dataclass
+class _Worker:
+    index: int
+    process: BaseProcess
+    pipe: connection.Connection
+    ready: bool = False
+    task: _Task | None = None
+    row: Row = field(default_factory=Row)
+
+
+def start_server(preload: Sequence[str]) -> None:
+    """Starts the server that workers are forked from, unless it runs; it imports while this process goes on."""
+    resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
+    with sigint_held():
+        forkserver.ensure_running()
+
+
+class LocalWorkers:
+    """The executor of `workers` processes on this machine, each of which makes its trainer once and then trains.
+
+    The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
+    imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
+    shares a CUDA context, both share the arrays in `make_trainer`. The trainer of a killed worker is made anew and its
+    job run once more. A process whose device is lost, or in which one job after the other fails, is replaced. Worker i
+    trains on device i modulo `devices`: a job for which memory is short is run once more when no other runs on it.
+    """
+
+    def __init__(
+        self,
+        make_trainer: MakeTrainer,
+        workers: int,
+        *,
+        preload: Sequence[str] = (),
+        method: Method = DEFAULT_METHOD,
+        devices: int = 1,
+    ) -> None:
+        self.capacity, self._devices, self._packed = workers, devices, sharing_at_first(workers, devices) > 1
+        self._make_trainer = make_trainer
+        self._shared: Shared | None = None  # what makes the trainers, once there are workers
+        self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
+        self._workers: dict[int, _Worker] = {}
+        self._false_starts = [0] * workers
+        self._tasks: dict[int, _Task] = {}
+        self._queue: deque[_Task] = deque()
+        self._alone: deque[_Task] = deque()  # those that wait for the first device to be free of others
+        self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
+        if method == "forkserver":
+            start_server(preload)
+        resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
+
+    def submit(self, number: int, job: Job) -> None:
+        """See `Executor.submit`."""
+        if number in self._tasks:
+            raise ValueError(f"job {number} is already submitted")
+        self._tasks[number] = _Task(number, replace(job, alone=not self._packed))
+        self._queue.append(self._tasks[number])
+        self._feed()
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        """See `Executor.wait`; the first call also waits until the server has imported `preload`."""
+        if self._tasks and not self._events:
+            for index in range(self.capacity):
+                if index not in self._workers:
+                    self._start(index)
+            self._feed()
+            by_handle: dict[Any, int] = {}
+            for index, worker in self._workers.items():
+                by_handle |= {worker.pipe: index, worker.process.sentinel: index}
+            for index in sorted({by_handle[handle] for handle in connection.wait(list(by_handle), timeout)}):
+                self._serve(self._workers[index], on_rung)
+            self._feed()
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for worker in self._workers.values():
+            if worker.process.is_alive():
+                worker.process.kill()
+        for index in list(self._workers):
+            self._bury(self._workers.pop(index))
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+        self._tasks.clear()
+        self._queue.clear()
+        self._alone.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, index: int) -> None:
+        if self._shared is None:
+            self._shared = Shared(self._make_trainer)
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(self._shared, index, theirs), name=f"nas-worker-{index}", daemon=True
+        )
+        try:
+            with sigint_held():
+                process.start()
+                self._workers[index] = _Worker(index, process, ours)
+        except (OSError, EOFError) as error:
+            raise NasError(f"worker {index} could not start: {error} ({GUARD})") from error
+        finally:
+            theirs.close()
+
+    def _feed(self) -> None:
+        """Gives every idle worker the next job."""
+        for worker in self._workers.values():
+            if worker.ready and worker.task is None and (queue := self._queue_of(worker)):
+                try:
+                    worker.pipe.send(queue[0].job)
+                except OSError:  # it died idle: the next `wait` sees that
+                    continue
+                worker.task = queue.popleft()
+
+    def _queue_of(self, worker: _Worker) -> deque[_Task]:
+        """Where a worker takes its next job from; nowhere, while its device is kept for one alone."""
+        if worker.index % self._devices:
+            return self._queue
+        busy = [other.task for other in self._workers.values() if other.task and not other.index % self._devices]
+        if self._alone:
+            return deque() if busy else self._alone
+        return deque() if any(map(self._is_kept, busy)) else self._queue
+
+    def _serve(self, worker: _Worker, on_rung: OnRung) -> None:
+        """Takes one message from a worker that has sent one; without one, it was its death that called."""
+        message: Any = None
+        try:
+            alive = worker.pipe.poll()
+            if alive:
+                message = worker.pipe.recv()
+        except (EOFError, OSError):
+            alive = False
+        if not alive:
+            self._replace(worker)
+        elif not worker.ready:
+            if isinstance(message, Outcome):
+                raise cannot_start(worker.index, message)
+            worker.ready, self._false_starts[worker.index] = True, 0
+            self._events.append(Ready(worker.index))
+        elif isinstance(message, Score):
+            assert worker.task is not None
+            answers = worker.task.answers
+            if message.epoch not in answers:
+                answers[message.epoch] = on_rung(worker.task.number, message)
+            with contextlib.suppress(OSError):
+                worker.pipe.send(answers[message.epoch])
+        else:
+            self._finish(worker, message)
+
+    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
+        """Takes in how a job went: one for which memory was short beside others is run once more, alone."""
+        task = worker.task
+        assert task is not None
+        if cause_of(outcome) == OUT_OF_MEMORY and not task.job.alone:
+            worker.task, task.job = None, replace(task.job, alone=True)
+            self._alone.append(task)
+            return
+        self._end(worker, outcome)
+        if worker.row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome):
+            worker.process.kill()
+            self._bury(self._workers.pop(worker.index))  # the next `wait` that has something to do starts it anew
+
+    def _end(self, worker: _Worker, outcome: Outcome) -> None:
+        assert worker.task is not None
+        del self._tasks[worker.task.number]
+        self._events.append(Done(worker.task.number, outcome, worker.index))
+        worker.task = None
+
+    def _replace(self, worker: _Worker) -> None:
+        """Starts a dead worker anew; its job is run once more, then failed, or unfinished where others ended it."""
+        cause = self._bury(self._workers.pop(worker.index))
+        if not worker.ready:
+            self._false_starts[worker.index] += 1
+            if self._false_starts[worker.index] > 1:
+                raise NasError(f"worker {worker.index} died twice before it was ready ({cause})")
+        if worker.task is not None:
+            worker.task.deaths += 1
+            if worker.task.deaths > 1 and cause in FROM_OUTSIDE:
+                del self._tasks[worker.task.number]
+                self._events.append(
+                    Unfinished(worker.task.number, f"its worker was ended twice ({cause})", worker.index)
+                )
+            elif worker.task.deaths > 1:
+                self._end(worker, Outcome("failed", reason=f"worker process died twice ({cause})"))
+            else:
+                (self._alone if self._is_kept(worker.task) else self._queue).appendleft(worker.task)
+        self._start(worker.index)
+
+    def _is_kept(self, task: _Task) -> bool:
+        """Whether a device that others share is kept for a task."""
+        return task.job.alone and self._packed
+
+    def _bury(self, worker: _Worker) -> str:
+        """Frees what a dead or dying worker held; says what it died of."""
+        worker.pipe.close()
+        worker.process.join(5)  # one that dumps core takes its time
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        code = worker.process.exitcode
+        worker.process.close()
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+def _work(shared: Received, index: int, pipe: connection.Connection) -> None:
+    """A worker process: makes its trainer, then trains job after job until the driver lets go of the pipe."""
+    threading.Thread(target=_exit_with_driver, daemon=True).start()
+
+    def report(score: Score) -> bool:
+        pipe.send(score)
+        return pipe.recv()
+
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            trainer = shared.value()(index)
+        except Exception as error:
+            pipe.send(failure(error))
+            return
+        pipe.send(None)
+        while True:
+            pipe.send(run_job(trainer, pipe.recv(), report))
+
+
+def _exit_with_driver() -> None:
+    """Ends this worker when its driver has died, even in the midst of a training."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def sigint_held() -> Iterator[None]:
+    """Holds Ctrl-C back; processes started meanwhile inherit that and never see it, not even as they import.
+
+    It is meant for the driver alone, which closes its workers.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

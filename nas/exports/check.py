@@ -1,0 +1,195 @@
+"""An exported module, compared with its network in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from einmix import Architecture, build
+from nas.errors import NasError, one_line
+from nas.exports.preprocessing import Preprocessing
+
+TOLERANCE = 1e-5
+
+
+SECONDS = 300
+
+
+CHECK = '''
+import importlib.util, json, sys
+
+blocked = set(json.loads(sys.argv[1]))
+
+class Clean:
+    """Refuses every installed package but torch, einops and what these need."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in blocked:
+            raise ModuleNotFoundError(f"it may not import {name}")
+
+sys.meta_path.insert(0, Clean())
+answers, sys.stdout = sys.stdout, sys.stderr
+import torch
+
+def read(path):
+    """The tensors of a safetensors file."""
+    data = open(path, "rb").read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        # batch norm counts its batches, and images can be bytes
+        dtype = {"F32": torch.float32, "I64": torch.int64, "U8": torch.uint8}[entry["dtype"]]
+        low, high = entry["data_offsets"]
+        flat = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=dtype)
+        tensors[name] = flat.reshape(entry["shape"])
+    return tensors
+
+def difference(module, weights, case):
+    spec = importlib.util.spec_from_file_location("exported", module)
+    exported = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(exported)
+    net = exported.model().eval()
+    net.load_state_dict(read(weights), strict=True)
+    case = read(case)
+    with torch.no_grad():
+        outputs = net(case["input"])
+    pairs = [(outputs, case["output"])]
+    for name in case:
+        if name.startswith("raw "):
+            pairs.append((exported.preprocess(case[name]), case[name.replace("raw ", "prepared ")]))
+    for given, wanted in pairs:
+        assert given.shape == wanted.shape, f"outputs of shape {list(given.shape)}"
+    return max(float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1)) for given, wanted in pairs)
+
+for files in json.load(sys.stdin):
+    try:
+        answer = difference(*files)
+    except Exception as error:
+        answer = f"{type(error).__name__}: {error}"
+    print(json.dumps(answer), file=answers, flush=True)
+'''
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A module and the weights that it was checked with, those of the trained network where there are any.
+
+    `preprocessing` is what its `preprocess` has to do, where it has one. `difference` is the greatest one between the
+    module's outputs and the built network's, or between what both make of raw inputs, relative to their size.
+    """
+
+    architecture: Architecture
+    module: Path
+    weights: Path | None
+    preprocessing: Preprocessing | None = None
+    difference: float = 0.0
+
+
+def _unfit(architecture: Architecture, weights: Path, error: Exception) -> str:
+    return f"architecture {architecture.id} does not take the weights {weights}: {one_line(str(error))[:300]}"
+
+
+def check(written: Sequence[Exported]) -> list[Exported]:
+    """The same with how far the modules' outputs are from the networks'.
+
+    Raises NasError for a module that does not run by itself, does not take its weights strictly, or gives other
+    outputs than the network that `einmix.build` makes.
+    """
+    checked = []
+    for each, answer in zip(written, compare(written), strict=True):
+        if isinstance(answer, str):
+            raise NasError(f"{each.module} does not run by itself: {one_line(answer)[:300]}")
+        if not answer <= TOLERANCE:
+            raise NasError(f"{each.module} does not give the outputs of its network: they differ by {answer:.1e}")
+        checked.append(replace(each, difference=answer))
+    return checked
+
+
+def compare(written: Sequence[Exported]) -> list[float | str]:
+    """For every module the relative difference of its outputs to the network's, or why it does not run.
+
+    All run in one process that sees torch and einops alone; those without weights get fresh ones. Raises NasError for
+    weights that are not the network's, and when that process ends early.
+    """
+    with TemporaryDirectory(prefix="nas-export-") as folder:
+        return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
+
+
+def _make_case(exported: Exported, stem: Path) -> list[str]:
+    """The files of one check: the module, its weights, and an input with the output that it should give."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save_file
+
+    architecture, weights = exported.architecture, exported.weights
+    try:
+        net = build(architecture).eval()
+        if weights:
+            net.load_state_dict(load_file(weights), strict=True)
+        else:
+            weights = stem.with_suffix(".weights")
+            save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        if exported.weights:
+            raise NasError(_unfit(architecture, exported.weights, error)) from None
+        raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
+    *axes, channels = (size for _, size in architecture.inputs)
+    x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
+    case = stem.with_suffix(".case")
+    raw = exported.preprocessing.examples(x.shape) if exported.preprocessing else {}
+    with torch.no_grad():
+        save_file({"input": x, "output": net(x)} | raw, case)
+    return [str(exported.module.absolute()), str(weights.absolute()), str(case)]
+
+
+def _run_check(files: list[list[str]]) -> list[float | str]:
+    """The answers of the clean process to the cases."""
+    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, json.dumps(sorted(_foreign_modules()))]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(files), capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise NasError(f"the exported modules did not answer within {SECONDS} s") from None
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode or len(answers) < len(files):
+        last = one_line((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+        raise NasError(f"the check of exported modules ended early: {last[:300]}")
+    return answers
+
+
+def _foreign_modules() -> set[str]:
+    """Top-level modules of installed packages that neither torch nor einops needs."""
+    own: set[str] = set()
+    queue = ["torch", "einops"]
+    while queue:
+        name = _normal(queue.pop())
+        if name not in own:
+            own.add(name)
+            try:
+                queue += [_requirement(line) for line in requires(name) or [] if "extra ==" not in line]
+            except PackageNotFoundError:  # of another platform
+                continue
+    return {"nas", "einmix", "search_spaces"} | {
+        module
+        for module, packages in packages_distributions().items()
+        if not any(_normal(package) in own for package in packages)
+    }
+
+
+def _normal(package: str) -> str:
+    return package.lower().replace("_", "-")
+
+
+def _requirement(line: str) -> str:
+    """The name of a package in a line of its dependents' metadata: `sympy` of `sympy>=1.13.3`."""
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]

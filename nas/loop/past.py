@@ -1,0 +1,79 @@
+"""What earlier sessions of a run have left."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection
+
+from einmix import Architecture, PatternError
+from nas.errors import one_line
+from nas.loop.status import Status, Watcher
+from nas.runs.folder import Run
+from nas.runs.job import Job, Key, Kind, Phase
+from nas.runs.result import Result, retriable
+from nas.runs.versions import versions
+
+TRIES = 2
+"""So many times what fails is trained, once in each session."""
+
+
+def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phase: Phase) -> Job:
+    """The job of training an architecture."""
+    return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
+
+
+def of_a_kind(
+    wanted: Collection[Key], run: Run, status: Status, watcher: Watcher, *, tries: float
+) -> dict[Key, Result]:
+    """The results that a run has of those wanted in a phase and that can stand in one mean: of one kind.
+
+    What failed fewer than so many times is none of them.
+    Where one device and precision has them all it is that, else what is trained on now; the watcher is told of others.
+    """
+    by_kind: dict[Kind, dict[Key, Result]] = defaultdict(dict, {status.kind: {}})
+    past = run.results()
+    again = retriable(past, tries)
+    for result in past:
+        left = result.state == "failed" and (result.phase, result.key) in again
+        if result.phase == status.phase and result.key in wanted and not left:
+            by_kind[run.kind_of(result)][result.key] = result
+    mine, *others = by_kind
+    whole = [kind for kind in by_kind if len(by_kind[kind]) == len(set(wanted))]
+    if others and not whole:
+        was = " and ".join(f"{len(by_kind[kind])} on {' in '.join(kind)}" for kind in others)
+        watcher.say(
+            f"{status.phase}: {was} stand apart: a mean is of one device and precision, now {' in '.join(mine)} "
+            "(--device says which)"
+        )
+    return by_kind[(whole or [mine])[0]]
+
+
+def say_changes(run: Run, kind: Kind, watcher: Watcher) -> None:
+    """Tells the watcher what is not as it was when the run was last trained in: packages, device, precision."""
+    past, now = run.results(), versions()
+    was = next((result.versions for result in reversed(past) if result.versions), run.settings.get("versions"))
+    known = {name: one_line(str(version)) for name, version in was.items()} if isinstance(was, dict) else {}
+    changed = [f"{name} {known[name]} (now {now[name]})" for name in now if known.get(name, now[name]) != now[name]]
+    if past and changed:
+        watcher.say(
+            f"trained so far with {', '.join(changed)}: what follows may differ a little; every line has its own"
+        )
+    others = Counter(run.kind_of(result) for result in past if result.phase == "search")
+    others.pop(kind, None)
+    for other, times in others.items():
+        which = "1 candidate was" if times == 1 else f"{times} candidates were"
+        watcher.say(f"{which} trained on {' in '.join(other)}, others are on {' in '.join(kind)}: not quite comparable")
+
+
+def check_result(result: Result) -> None:
+    """Raises ValueError unless a result's architecture is one, with the id and the costs that the line says."""
+    try:
+        architecture = Architecture.from_json(result.architecture)
+    except PatternError as error:
+        raise ValueError(error.summary) from None
+    for name in ("id", "params", "macs"):
+        if getattr(architecture, name) != getattr(result, name):
+            raise ValueError(
+                f"{name!r} is {getattr(result, name)}, its architecture's is {getattr(architecture, name)}"
+            )

@@ -1,0 +1,1 @@
+"""Who is ahead, by how much, how sure."""

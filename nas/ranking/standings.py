@@ -1,0 +1,272 @@
+"""Who is ahead: results gathered by architecture, ranked, and held against the reference points."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from statistics import fmean, stdev
+from typing import Any, Self
+
+from einmix import Architecture, Linear
+from nas.ranking.gains import Gain, paired
+from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
+from nas.runs.folder import Run
+from nas.runs.job import RANKED, Kind, Score
+from nas.runs.result import Result, latest
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One architecture with all that is known of it.
+
+    `search` is its training in the search, `finals` are those at the full budget, over seeds, that reached the end;
+    `failures` are the others; `lacking` are the seeds that others of the run have finals with, and this one has not.
+    `label` is empty but for reference points, `name` but for networks of the zoo that the search began with.
+    `on_front` says of several objectives whether no other is as good in all and better in one; of one it is None.
+    """
+
+    architecture: Architecture
+    label: str = ""
+    search: Result | None = None
+    finals: tuple[Result, ...] = ()
+    failures: tuple[Result, ...] = ()
+    gain: Gain | None = None
+    lacking: tuple[int, ...] = ()
+    name: str = ""
+    on_front: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables: by its label or id, and its name."""
+        return f"{self.label or self.id} ({self.name})" if self.name else self.label or self.id
+
+    @property
+    def id(self) -> str:
+        return self.architecture.id
+
+    @property
+    def is_reference(self) -> bool:
+        return bool(self.label)
+
+    @property
+    def trainings(self) -> tuple[Result, ...]:
+        """Those that the figures are means of: the finals, else the one of the search."""
+        return self.finals or (() if self.search is None else (self.search,)) or self.failures
+
+    @property
+    def state(self) -> str:
+        """`final`, or how the search's training ended."""
+        return "final" if self.finals else self.trainings[0].state
+
+    @property
+    def scores(self) -> list[Score]:
+        """How its trainings ended; empty where they failed."""
+        return [result.score for result in self.trainings if result.score and result.state != "failed"]
+
+    @property
+    def n(self) -> int:
+        """How many trainings the figures are means of."""
+        return len(self.scores)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean over `n` trainings; of one that was pruned, as far as it went."""
+        return fmean(score.accuracy for score in self.scores) if self.scores else None
+
+    @property
+    def std(self) -> float | None:
+        return stdev(score.accuracy for score in self.scores) if self.n > 1 else None
+
+    @property
+    def loss(self) -> float | None:
+        return fmean(score.loss for score in self.scores) if self.scores else None
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of a training."""
+        return fmean(result.seconds for result in self.trainings)
+
+    @property
+    def latency(self) -> float | None:
+        """Mean milliseconds of a forward pass, over the trainings that measured it."""
+        measured = [result.latency for result in self.trainings if result.latency is not None]
+        return fmean(measured) if measured else None
+
+    @property
+    def reason(self) -> str:
+        """Why a training failed, of the search or of the finals."""
+        failed = [result for result in (self.search, *self.failures) if result and result.state == "failed"]
+        return failed[0].reason if failed else ""
+
+
+def search_order(result: Result, by: Quality = "accuracy") -> tuple[float, ...]:
+    """A key that sorts results, the best first: those that got furthest, then by merit; those that failed come last."""
+    if result.score is None or result.state == "failed":
+        return (inf,)
+    first, second = merit(result.score, by)
+    return -result.score.epoch, -first, -second
+
+
+def rank(
+    results: Sequence[Result], sizes_of: Callable[[Architecture], object], by: Quality = "accuracy"
+) -> list[Standing]:
+    """All architectures, the best first: finalists and references by their means, then the rest by the search.
+
+    Those that lack a seed which others have come after those that have them all: their means are of what went well.
+    `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
+    """
+    by_id: dict[str, list[Result]] = {}
+    for result in latest(results):
+        if result.phase in RANKED:
+            by_id.setdefault(result.id, []).append(result)
+    seeds = {result.seed for found in by_id.values() for result in found if result.phase == "final"}
+    standings = [_standing(found, seeds) for found in by_id.values()]
+    ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
+    behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
+    references = [s for s in ahead if s.is_reference]
+    return [_with_gain(s, references, sizes_of) for s in ahead] + behind
+
+
+def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
+    """The same, with several objectives those on the front marked, and before the others of their kind.
+
+    Finalists and references are compared by their means over seeds, if they have them all, the others by the search.
+    """
+    if len(objectives) < 2:
+        return list(standings)
+    finals = {s.id: _means(s.finals, objectives) for s in standings if s.finals and not s.lacking}
+    complete = [s.search for s in standings if s.search and s.search.state == "complete"]
+    front = _on_front(finals), _on_front({result.id: _means([result], objectives) for result in complete})
+    marked = [replace(s, on_front=s.id in front[0 if s.finals else 1]) for s in standings]
+    return sorted(marked, key=lambda s: (not s.finals, len(s.lacking) if s.finals else 0, not s.on_front))
+
+
+def _means(results: Sequence[Result], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+    """Means of results in every objective, the larger the better; None where a figure is not known."""
+    if not all(result.score and objective.known(result) for result in results for objective in objectives):
+        return None
+    points = [figures(result, result.score, objectives) for result in results if result.score]
+    return tuple(map(fmean, zip(*points, strict=True)))
+
+
+def _on_front(points: Mapping[str, tuple[float, ...] | None]) -> set[str]:
+    front = undominated([point for point in points.values() if point is not None])
+    return {id for id, mine in points.items() if mine in front}
+
+
+def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
+    """Every standing with its rank: the finalists found, then the references, which have none, then the others."""
+    standings = list(standings)
+    found = [standing for standing in standings if not standing.is_reference]
+    references = [standing for standing in standings if standing.is_reference]
+    places: list[tuple[int | None, Standing]] = list(enumerate(found, start=1))
+    finals = sum(bool(standing.finals) for standing in found)
+    return [*places[:finals], *((None, reference) for reference in references), *places[finals:]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a search found, the best first, a sequence of standings; its `references` stand apart."""
+
+    found: tuple[Standing, ...]
+    references: tuple[Standing, ...]
+
+    @classmethod
+    def of(cls, standings: Iterable[Standing]) -> Self:
+        """Standings, taken apart."""
+        places = ranked(standings)
+        found, references = ([s for _, s in places if s.is_reference is apart] for apart in (False, True))
+        return cls(tuple(found), tuple(references))
+
+    def __getitem__(self, index: int) -> Standing:
+        return self.found[index]
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All of it as dictionaries, those of `nas top --json`: rank, id, accuracy, params, mixers, …"""
+        from nas.tables import as_json
+
+        return [as_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
+
+
+def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:
+    """The results without those finals that cannot stand in one mean with the others: of another device or precision.
+
+    Those stay of which there are more; of as many, those that came last. One that failed may not say what it was on.
+    """
+    ended = [kind_of(result) for result in results if result.phase == "final" and result.state == "complete"]
+    counts = Counter(reversed(ended))
+    kept = max(counts, key=counts.__getitem__, default=None)
+    return [
+        result
+        for result in results
+        if result.phase != "final"
+        or kept is None
+        or kind_of(result) == kept
+        or (result.state == "failed" and "device" not in result.extra)
+    ]
+
+
+def _standing(found: list[Result], seeds: set[int]) -> Standing:
+    """What the results of one architecture say of it, in a run whose finals are over these seeds."""
+    finals = [result for result in found if result.phase == "final"]
+    lacking = seeds - {result.seed for result in finals if _finished(result)} if finals else set()
+    return Standing(
+        Architecture.from_json(found[0].architecture),
+        label=next((result.label for result in found if result.label), ""),
+        search=next((result for result in found if result.phase == "search"), None),
+        finals=tuple(result for result in finals if _finished(result)),
+        failures=tuple(result for result in finals if not _finished(result)),
+        lacking=tuple(sorted(lacking)),
+    )
+
+
+def _finished(result: Result) -> bool:
+    return result.state == "complete" and result.score is not None
+
+
+def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
+    assert standing.loss is not None and standing.accuracy is not None
+    first, second = merit(Score(0, standing.loss, standing.accuracy), by)
+    return len(standing.lacking), -first, -second
+
+
+def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callable[[Architecture], object]) -> Standing:
+    """The same with its gain; none where one of the two has failed with a seed, for what is left favours it."""
+    mine = sizes_of(standing.architecture)
+    rivals = [r for r in references if sizes_of(r.architecture) == mine and not r.failures]
+    if standing.is_reference or standing.failures or not rivals:
+        return standing
+    return replace(standing, gain=gain(standing, max(rivals, key=lambda r: r.accuracy or 0.0)))
+
+
+def gain(standing: Standing, rival: Standing) -> Gain | None:
+    """The paired difference in accuracy, with the interval of Student's t over the common seeds."""
+    mine, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
+    return paired(mine, theirs, rival.label)
+
+
+def standings_of(
+    results: Sequence[Result], run: Run, objectives: Sequence[Objective], started: Mapping[str, str]
+) -> list[Standing]:
+    """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
+    standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives))
+    named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
+    return along_front(named, objectives)
+
+
+def sizes_of(architecture: Architecture) -> object:
+    """What two networks share that differ in their blocks' mixing only: grids, depths, channel MLPs and norm."""
+    blocks = (part for part in architecture.parts if part.role == "block")
+    leaves = (leaf.node for part in blocks for step in part.steps for leaf in step.leaves())
+    widest = max((node.out for node in leaves if isinstance(node, Linear)), default=0)
+    grids = tuple(tuple(grid.items()) for grid in architecture.grids)
+    return grids, tuple(len(stage.blocks) for stage in architecture.stages), widest, architecture.head

@@ -1,0 +1,1 @@
+"""What is on disk: jobs, results, run folders."""

@@ -1,0 +1,106 @@
+"""What is sent to a worker and what comes back: plain values that cross processes and become JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "pruned", "failed"]
+
+
+Phase = Literal["search", "final", "train", "tune", "compare"]
+"""`tune` finds a learning rate and `compare` is tested: those two are of comparisons, the others of searches."""
+
+
+RANKED: tuple[Phase, ...] = ("search", "final")
+
+
+TESTED: tuple[Phase, ...] = ("train", "compare")
+"""What is trained in these phases meets the test data, once, at its end."""
+
+
+FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
+"""Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
+
+
+Kind = tuple[str, str]
+"""The device and the precision of a training: `("cpu", "float32")`. Figures of different kinds are not averaged."""
+
+
+HALVED = "halved_batch"
+"""Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
+
+
+Key = tuple[str, float, int, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to do: an architecture at a learning rate, a seed and a number of epochs.
+
+    `rungs` are the epochs (ascending, below `epochs`) after which the driver is asked whether to go on;
+    with `weights` the trained weights come back too. One that is `alone` has its device for itself: where memory is
+    short even so, it may be trained with half the batch.
+    """
+
+    architecture: dict[str, Any]
+    id: str
+    lr: float
+    seed: int
+    epochs: int
+    phase: Phase = "search"
+    rungs: tuple[int, ...] = ()
+    label: str = ""
+    weights: bool = False
+    alone: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What makes two trainings the same one; recipe, data and split are fixed by the run."""
+        return self.id, self.lr, self.seed, self.epochs
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation on the validation split (or on test data), after `epoch` epochs."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: its curve, or the reason why it failed (with the traceback kept).
+
+    `weights` are those of a complete one as safetensors, where its job asks for them; they are no part of its line.
+    """
+
+    state: State
+    scores: tuple[Score, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    seconds: float = 0.0
+    test: Score | None = None
+    reason: str = ""
+    traceback: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+    weights: bytes = field(default=b"", repr=False)
+
+    def to_line(self) -> dict[str, Any]:
+        """Its part of the JSON line: all but the weights."""
+        return {name: value for name, value in asdict(self).items() if name != "weights"}  # bytes are not copied
+
+
+Report = Callable[[Score], bool]
+"""Called by a trainer at a rung; False means: stop here, the candidate is pruned."""
+
+
+Trainer = Callable[[Job, Report], Outcome]
+"""Trains one job. It may raise: the executor turns an exception into a failed outcome, and nothing else does."""
+
+
+def record(job: Job, outcome: Outcome, **facts: Any) -> dict[str, Any]:
+    """The JSON line of a finished training."""
+    line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights", "alone")}
+    return line | facts | outcome.to_line()

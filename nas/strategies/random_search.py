@@ -1,0 +1,71 @@
+"""Architectures drawn uniformly, none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from einmix import Architecture
+from nas.runs.result import Result
+from nas.strategies.strategy import LISTABLE, affordable
+from search_spaces import Budget, SearchSpace, SpaceError
+
+REPEATS = 200
+"""So many known architectures drawn in a row make a strategy list what is left of a space that can be listed."""
+
+
+LAST_REPEATS = 2_000
+"""So many, in a space too large to be listed, mean that next to nothing is left of the budget."""
+
+
+class RandomSearch:
+    """Uniform over the architectures within the budget, without repetition: the baseline that others have to beat.
+
+    When the results of an earlier session are told, it proposes what that session would have proposed next.
+    """
+
+    ahead = True
+
+    def __init__(self, space: SearchSpace, budget: Budget, seed: int):
+        space.check(budget)
+        self.space, self.budget, self.rng = space, budget, Random(seed)
+        self._listable = space.count() <= LISTABLE
+        self.known: set[str] = set()  # ids of all that was proposed or told
+        self._replayed: set[str] = set()  # of these, those that an earlier session drew and this one has yet to draw
+        self._rest: Iterator[Architecture] | None = None
+
+    def ask(self) -> Architecture | None:
+        if self._rest is None:
+            if found := self._draw():
+                return found
+            self._rest = affordable(self.space, self.budget) if self._listable else iter(())
+        return next((architecture for architecture in self._rest if self.take(architecture)), None)
+
+    def _draw(self) -> Architecture | None:
+        """A new architecture; None when so many known ones came in a row that drawing leads nowhere."""
+        repeats = 0
+        while repeats < (REPEATS if self._listable else LAST_REPEATS):
+            try:
+                architecture = self.space.sample(self.rng, self.budget)
+            except SpaceError:  # next to nothing is within the budget
+                if self._listable or self.known:
+                    return None
+                raise
+            if self.take(architecture):
+                return architecture
+            repeats = 0 if architecture.id in self._replayed else repeats + 1
+            self._replayed.discard(architecture.id)
+        return None
+
+    def expect(self, architecture: Architecture) -> None:
+        if self.take(architecture):
+            self._replayed.add(architecture.id)
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        self.expect(architecture)
+
+    def take(self, architecture: Architecture) -> bool:
+        """Marks an architecture as known; whether it is new."""
+        new = architecture.id not in self.known
+        self.known.add(architecture.id)
+        return new

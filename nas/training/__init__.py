@@ -1,0 +1,1 @@
+"""One training: recipe, data on a device, fit, checkpoints."""

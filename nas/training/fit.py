@@ -1,0 +1,133 @@
+"""Trains one candidate, with the data on the device and nothing read back inside an epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nas.runs.job import Job, Outcome, Report, Score
+from nas.runs.storage import Storage
+from nas.training.augmentation import augment
+from nas.training.checkpoints import Progress
+from nas.training.examples import Part, kind_on
+from nas.training.optimizer import AdamW
+from nas.training.recipe import Recipe
+
+EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
+
+
+def fit(
+    build: Callable[[], nn.Module],
+    data: tuple[Part, Part],
+    recipe: Recipe,
+    *,
+    job: Job,
+    report: Report,
+    storage: Storage | None = None,
+) -> tuple[nn.Module, Outcome]:
+    """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
+
+    The job's seed fixes the first weights (torch's global generator is seeded before `build` is called), the order
+    and the augmentation. The last batch of an epoch is dropped where it is not full, unless it is the only one.
+    With a storage it is kept there at ends of epochs, and goes on where an earlier try was kept: the scores of rungs
+    that were passed are reported again, and what follows is, on the CPU, bit by bit what it would have been.
+
+    Raises: FloatingPointError when a loss is not finite.
+    """
+    train, validation = data
+    device = train.x.device
+    torch.manual_seed(job.seed)
+    generator = torch.Generator(device).manual_seed(job.seed)
+    model = build().to(device)
+    optimizer = _adamw(model, recipe.weight_decay)
+    batches = max(1, len(train) // recipe.batch)
+    progress = Progress(job, model, optimizer, generator, storage)
+    progress.resume()
+    for score in progress.scores:
+        if not report(score):
+            return model, progress.outcome("pruned", score.epoch)
+    for epoch in range(len(progress.losses) + 1, job.epochs + 1):
+        model.train()
+        total = torch.zeros((), device=device)
+        order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
+        for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
+            for group in optimizer.param_groups:
+                group["lr"] = job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup)
+            x, y = train.batch(index)
+            with _autocast(device):
+                logits = model(augment(x, recipe.augment, generator))
+                loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
+        progress.losses.append(_finite(total.item() / batches, what))
+        if epoch in job.rungs or epoch == job.epochs:
+            score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch))
+            progress.scores.append(score)
+            if epoch < job.epochs and not report(score):
+                return model, progress.outcome("pruned", epoch)
+        if epoch < job.epochs:
+            progress.keep()
+    return model, progress.outcome("complete", job.epochs)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, part: Part, *, epoch: int, batch: int) -> Score:
+    """Mean cross-entropy (without smoothing) and accuracy over a part, `batch` examples at a time."""
+    model.eval()
+    totals = torch.zeros(2, device=part.x.device)
+    for start in range(0, len(part), batch):
+        x, y = part.batch(slice(start, start + batch))
+        with _autocast(x.device):
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), y, reduction="sum")
+        totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
+    loss_sum, correct = totals.tolist()
+    return Score(epoch, _finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
+
+
+def evaluation_batch(device: torch.device, batch: int) -> int:
+    """Examples that are evaluated at once, where so many are a batch of training."""
+    return batch if device.type == "cpu" else EVALUATION * batch
+
+
+def schedule(done: float, warmup: float) -> float:
+    """The share of the learning rate when a share `done` of all steps is done: linear up, then a cosine to zero.
+
+    >>> [round(schedule(done, 0.2), 2) for done in (0, 0.1, 0.2, 0.6, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < warmup:
+        return done / warmup
+    return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
+
+
+def _adamw(model: nn.Module, weight_decay: float) -> AdamW:
+    """AdamW; weight decay is for weights of two axes or more, not for biases (EinMix gives those many axes)."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_weight = parameter.ndim >= 2 and not name.endswith("bias")
+        (decayed if is_weight else others).append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return AdamW([group for group in groups if group["params"]])
+
+
+def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """What `nas.training.examples.kind_on` says of the device."""
+    _, precision = kind_on(device.type)
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
+
+
+def _finite(loss: float, what: str) -> float:
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"{what} is {loss}")
+    return loss

@@ -1,0 +1,95 @@
+"""How a candidate is trained: the few numbers that all trainings of a run share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from nas.errors import NasError, nearest
+
+if TYPE_CHECKING:
+    from nas.data.dataset import Dataset
+
+
+Augment = Literal["none", "shift", "shift+flip"]
+
+
+LARGE = 10_000
+"""From so many training examples on a training takes long, and an epoch holds many steps."""
+
+
+MIRRORED = "cifar10", "cifar100"  # data sets whose classes stay what they are when mirrored
+
+
+_BOUNDS = {
+    "epochs": (1, math.inf),
+    "batch": (1, math.inf),
+    "lr": (1e-8, math.inf),
+    "weight_decay": (0, math.inf),
+    "label_smoothing": (0, 1),
+    "warmup": (0, 1),
+}  # at least, below
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The recipe of AdamW with linear warm-up and cosine decay to zero.
+
+    `warmup` is a share of all steps. `augment`: "shift" crops at random from the image padded by an eighth of its
+    sides, "shift+flip" also mirrors the last spatial axis of every other image.
+
+    >>> Recipe(epochs=5).batch
+    64
+    """
+
+    epochs: int = 20
+    batch: int = 64
+    lr: float = 5e-3
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    warmup: float = 0.1
+    augment: Augment = "none"
+
+    def __post_init__(self) -> None:
+        for name, (least, below) in _BOUNDS.items():
+            value = getattr(self, name)
+            kind = int if name in ("epochs", "batch") else (int, float)
+            if not isinstance(value, kind) or isinstance(value, bool) or not least <= value < below:
+                number = "an integer" if kind is int else "a number"
+                most = f" and below {below:g}" if below < math.inf else ""
+                raise NasError(f"recipe: {name} is {value!r}; expected {number} of at least {least:g}{most}")
+        if self.augment not in get_args(Augment):
+            raise NasError(f"recipe: unknown augment {self.augment!r}; {nearest(str(self.augment), get_args(Augment))}")
+
+    @classmethod
+    def for_dataset(cls, dataset: Dataset, **overrides: Any) -> Recipe:
+        """The recipe that fits the size and the kind of a data set; overrides that are None are left to it."""
+        large = len(dataset.train) >= LARGE
+        fitting = {
+            "epochs": min(20, max(3, round(40_000 / len(dataset.train)))),
+            "batch": 128 if large else 64,
+            "augment": "shift+flip" if dataset.name in MIRRORED else "none",
+        }
+        return cls._of(fitting | {name: value for name, value in overrides.items() if value is not None})
+
+    @classmethod
+    def from_json(cls, values: Any) -> Recipe:
+        """The recipe that `to_json` wrote; every field has to be there, and nothing else."""
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict) or (missing := [name for name in names if name not in values]):
+            found = f"without {missing[0]!r}" if isinstance(values, dict) else f"as {type(values).__name__}"
+            raise NasError(f"recipe: {found}; expected an object with {', '.join(names)}")
+        return cls._of(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> Recipe:
+        names = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise NasError(f"recipe: unknown field {name!r}; {nearest(str(name), names)}")
+        return cls(**values)

@@ -1,0 +1,1 @@
+"""What one block may be, counted by cost."""

@@ -1,0 +1,202 @@
+"""The blocks that a place in a network may hold: counted by kind, listed lazily, drawn uniformly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from random import Random
+
+from einmix import Block, Mix, Node
+from einmix.nodes import steps
+from search_spaces.blocks.fillings import Choice, Fillings, Kind, _filled, _mixers, _products, _within
+from search_spaces.blocks.forms import FORMS, Form
+from search_spaces.blocks.mixers import Ask, Mixers
+from search_spaces.blocks.place import Place
+from search_spaces.bound.networks import Bounds, Counted, combined, either
+
+Cost = tuple[int, int]
+
+
+ORDERS = "tokens first", "channels first"
+
+
+class Blocks:
+    """All blocks of these forms at a place."""
+
+    def __init__(self, place: Place, forms: Sequence[str]):
+        self.place, self.forms = place, forms
+        self.slots: dict[str, list[Mixers]] = {}
+        for name in forms:
+            slots = FORMS[name].slots(place)
+            found = [_mixers(place.grid, width, tuple(patterns.items())) for width, patterns in slots or ()]
+            if slots is not None and all(slot.kinds for slot in found):
+                self.slots[name] = found
+
+    @property
+    def variants(self) -> Iterator[tuple[Form, bool]]:
+        """The forms, each with the orders of its parts."""
+        for name in self.slots:
+            for first in (False, True) if FORMS[name].channels else (False,):
+                yield FORMS[name], first
+
+    @cached_property
+    def kinds(self) -> list[Counted]:
+        """The kinds of blocks, with what each costs and how many there are of it."""
+        found = []
+        for name, fillings in self._fillings.items():
+            orders, base = (2 if FORMS[name].channels else 1), self._bases[name]
+            for covered, params, macs in fillings.totals[-1]:
+                number = orders * fillings.totals[-1][covered, params, macs]
+                kind = name, (covered, params, macs)
+                covers = self._covered(name) | covered
+                found.append(Counted(kind, number, covers, base[0] + params, base[1] + macs))
+        return found
+
+    @cached_property
+    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
+        """How many blocks there are by the axes that they mix, and their bounds: without listing their kinds."""
+        total: dict[frozenset[str], tuple[int, Bounds]] = {}
+        for name, fillings in self._fillings.items():
+            params, macs = self._bases[name]
+            alone = {self._covered(name): (2 if FORMS[name].channels else 1, (params, params, macs, macs))}
+            for covered, each in combined(alone, fillings.extremes).items():
+                total[covered] = either(total.get(covered), each)
+        return total
+
+    @cached_property
+    def ideas(self) -> dict[str, int]:
+        """How many blocks every form has, both orders of its parts counted."""
+        ways = {name: sum(fillings.totals[-1].values()) for name, fillings in self._fillings.items()}
+        return {name: (2 if FORMS[name].channels else 1) * number for name, number in ways.items()}
+
+    def ideas_of(self, kind: Kind) -> list[str]:
+        """The form of a kind of blocks."""
+        return [kind[0]]
+
+    def _covered(self, name: str) -> frozenset[str]:
+        """The axes along which a form moves something, whatever its mixers do."""
+        return frozenset(self.place.long if FORMS[name].covers else ())
+
+    def mixed(self, choice: Choice) -> frozenset[str]:
+        """The spatial axes along which a block moves anything."""
+        return self._covered(choice.form).union(*(mixer.mixed for mixer in choice.mixers)) - {"c"}
+
+    @cached_property
+    def _fillings(self) -> dict[str, Fillings]:
+        """For every form what may fill its slots."""
+        return {name: _filled(name, self.place.width, tuple(slots)) for name, slots in self.slots.items()}
+
+    @cached_property
+    def _bases(self) -> dict[str, Cost]:
+        """What the forms cost beside their mixers, whichever these are."""
+        found = {}
+        for name, slots in self.slots.items():
+            mixers = tuple(slot.first for slot in slots)
+            block = steps(
+                Choice(name, False, mixers).block(self.place), dict(self.place.grid) | {"c": self.place.width}
+            )
+            costs = [step.cost for step in block]
+            inner = [each for mixer in mixers for each in FORMS[name].spread(self.place.width, mixer)]
+            params = sum(params for params, _ in costs) - sum(mixer.params for mixer in inner)
+            found[name] = params, sum(macs for _, macs in costs) - sum(mixer.macs for mixer in inner)
+        return found
+
+    def draw(self, kind: Kind, rng: Random) -> Choice:
+        """One of the blocks of this kind, uniformly."""
+        name, total = kind
+        first = FORMS[name].channels and rng.random() < 0.5
+        return Choice(name, first, self._fillings[name].draw(total, rng))
+
+    def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Choice]:
+        """Every block that moves something along the required axes, once, lazily."""
+        for form, first in self.variants:
+            for found in _products(self.slots[form.name]):
+                choice = Choice(form.name, first, found)
+                if required <= self.mixed(choice):
+                    yield choice
+
+    def __contains__(self, choice: object) -> bool:
+        if not isinstance(choice, Choice) or choice.form not in self.slots:
+            return False
+        slots = self.slots[choice.form]
+        return (
+            (not choice.first or FORMS[choice.form].channels)
+            and len(slots) == len(choice.mixers)
+            and all(mixer in slot for mixer, slot in zip(choice.mixers, slots, strict=True))
+        )
+
+    def read(self, block: Block) -> Choice | None:
+        """The choice that makes this block, if one does."""
+        for name, first in self._skeletons.get(_skeleton(block), ()):
+            for found in product(*(_within(slot, block) for slot in self.slots[name])):
+                choice = Choice(name, first, found)
+                if choice.block(self.place) == block:
+                    return choice
+        return None
+
+    @cached_property
+    def _skeletons(self) -> dict[object, list[tuple[str, bool]]]:
+        """What blocks of a form and an order have in common, but for their mixers."""
+        found: dict[object, list[tuple[str, bool]]] = {}
+        for form, first in self.variants:
+            mixers = tuple(slot.first for slot in self.slots[form.name])
+            block = Choice(form.name, first, mixers).block(self.place)
+            found.setdefault(_skeleton(block), []).append((form.name, first))
+        return found
+
+    def choose(self, name: str, ask: Ask) -> Choice:
+        """A form, the order of its parts, then its mixers factor by factor."""
+        where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
+        form = FORMS[ask(self._form_question(where), list(self.slots))]
+        first = form.channels and ask(f"{where}.{form.name}.order", ORDERS) == ORDERS[1]
+        slots = self.slots[form.name]
+        mixers = (slot.choose(f"{where}.{form.name}{number}", ask) for number, slot in enumerate(slots))
+        return Choice(form.name, first, tuple(mixers))
+
+    def encode(self, name: str, choice: Choice) -> dict[str, str]:
+        """The answers that make a block."""
+        where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
+        answers = {self._form_question(where): choice.form, f"{where}.{choice.form}.order": ORDERS[choice.first]}
+        for number, (slot, mixer) in enumerate(zip(self.slots[choice.form], choice.mixers, strict=True)):
+            answers |= slot.encode(f"{where}.{choice.form}{number}", mixer)
+        return answers
+
+    def _form_question(self, where: str) -> str:
+        return f"{where}.form" if len(self.slots) == len(self.forms) else f"{where}.form@{'/'.join(self.slots)}"
+
+    def moves(self, choice: Choice) -> Iterator[Choice]:
+        """Blocks one step away: a mixer moved, the order turned, or another form with the mixers as far as they fit."""
+        for number, slot in enumerate(self.slots[choice.form]):
+            for moved in slot.moves(choice.mixers[number]):
+                yield replace(choice, mixers=(*choice.mixers[:number], moved, *choice.mixers[number + 1 :]))
+        if FORMS[choice.form].channels:
+            yield replace(choice, first=not choice.first)
+        for name in self.slots:
+            if name != choice.form:
+                yield from self._as(name, choice)
+
+    def refitted(self, choice: Choice, order: int) -> Iterator[Choice]:
+        """The block at this place, its mixers scaled as `Mixers.refitted` does."""
+        if choice.form in self.slots and len(self.slots[choice.form]) == len(choice.mixers):
+            slots = zip(self.slots[choice.form], choice.mixers, strict=True)
+            for found in product(*(slot.refitted(mixer, order) for slot, mixer in slots)):
+                yield replace(choice, mixers=found)
+
+    def _as(self, name: str, choice: Choice) -> Iterator[Choice]:
+        """Another form, its slots filled with the mixers that fit them, and else with the first that does."""
+        found = []
+        for slot in self.slots[name]:
+            fitting = (each for mixer in choice.mixers for each in slot.refitted(mixer, 1) if each in slot)
+            found.append(next(fitting, slot.first))
+        yield Choice(name, choice.first and FORMS[name].channels, tuple(found))
+
+
+def _skeleton(nodes: Iterable[Node]) -> object:
+    """Nodes without their mixers; the order of branches, which the mixers decide in a sum, does not count."""
+    found = []
+    for node in nodes:
+        branches = sorted((_skeleton(branch) for branch in getattr(node, "branches", ())), key=repr)
+        found.append((node.kind, tuple(branches)) if branches or isinstance(node, Mix) else node)
+    return tuple(found)

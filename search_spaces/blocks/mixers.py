@@ -1,0 +1,184 @@
+"""The mixers that a block of given sizes may have: counted by kind, listed lazily, drawn uniformly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from random import Random
+
+from einmix import FactorSet, Mixer
+from einmix.algebra.factor_sets import Profile
+from einmix.algebra.factors import Factors
+from search_spaces.blocks.draws import Urn, draw_factors
+from search_spaces.bound.neighbours import moves, scaled
+from search_spaces.bound.networks import Bounds, Counted, extremes
+
+Ask = Callable[[str, Sequence[str]], str]
+"""Answers a named question with one of its options."""
+
+
+Kind = tuple[frozenset[int], frozenset[str], int, int]
+"""The families that accept a mixer, the spatial axes that it mixes, and the products of its grouped and mixed sizes."""
+
+
+class Mixers:
+    """All mixers of the families on axes of these sizes, the last of them c; `sets` are the axes' factorisations."""
+
+    def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: Sequence[str], *, bias: bool):
+        self.sizes, self.sets, self.names, self.bias = sizes, sets, families, bias
+        self._before: dict[str, tuple[dict[Kind, int], set[frozenset[int]]]] = {}
+        self.counts: dict[Kind, int] = {(frozenset(range(len(families))), frozenset(), 1, 1): 1}
+        """How many mixers there are of each kind."""
+        for axis in reversed(list(sizes)):  # c, the longest, where there is least to combine it with
+            self._before[axis] = self.counts, {families for families, _, _, _ in self.counts}
+            self.counts = self._extended(axis)
+        self._urns: dict[tuple[str, Kind], Urn[tuple[Kind, Profile]]] = {}
+
+    def _extended(self, axis: str) -> dict[Kind, int]:
+        """The kinds on one axis more."""
+        found: dict[Kind, int] = {}
+        profiles = self.sets[axis].profiles(self.sizes[axis])
+        for (families, covered, grouped, mixed), count in self.counts.items():
+            covering = covered | {axis} if axis != "c" else covered
+            for (accepted, more_grouped, more_mixed), ways in profiles.items():
+                if alive := families & accepted:
+                    kind = alive, covering if more_mixed > 1 else covered, grouped * more_grouped, mixed * more_mixed
+                    found[kind] = found.get(kind, 0) + count * ways
+        return found
+
+    def _ways(self, axis: str, kind: Kind) -> dict[tuple[Kind, Profile], int]:
+        """From which kinds, by which profiles of the axis, this kind comes, and how often."""
+        families, covered, grouped, mixed = kind
+        before, accepting = self._before[axis]
+        ways: dict[tuple[Kind, Profile], int] = {}
+        for profile, count in self.sets[axis].profiles(self.sizes[axis]).items():
+            accepted, own_grouped, own_mixed = profile
+            covers = own_mixed > 1 and axis != "c"
+            if grouped % own_grouped or mixed % own_mixed or covers != (axis in covered):
+                continue
+            for alive in accepting:
+                source = alive, covered - {axis}, grouped // own_grouped, mixed // own_mixed
+                if alive & accepted == families and source in before:
+                    ways[source, profile] = before[source] * count
+        return ways
+
+    def cost(self, kind: Kind) -> tuple[int, int]:
+        """Parameters, and multiply-accumulates an image, of one mixer of this kind."""
+        _, _, grouped, mixed = kind
+        return grouped * mixed * (mixed + self.bias), self._elements * mixed
+
+    @cached_property
+    def _elements(self) -> int:
+        return prod(self.sizes.values())
+
+    @cached_property
+    def kinds(self) -> list[Counted]:
+        """The kinds of mixers, with what each costs and how many there are of it."""
+        return [Counted(kind, n, kind[1], *self.cost(kind)) for kind, n in self.counts.items()]
+
+    @cached_property
+    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
+        """How many mixers there are by the spatial axes that they mix, and their bounds."""
+        return extremes(self.kinds)
+
+    @cached_property
+    def ideas(self) -> dict[str, int]:
+        """How many mixers every family has; one of several families counts in each."""
+        found: dict[str, int] = {}
+        for kind, number in self.counts.items():
+            for name in self.ideas_of(kind):
+                found[name] = found.get(name, 0) + number
+        return found
+
+    def ideas_of(self, kind: Kind) -> list[str]:
+        """The families of a kind of mixers."""
+        return [self.names[index] for index in sorted(kind[0])]
+
+    def mixed(self, mixer: Mixer) -> frozenset[str]:
+        """The axes along which a mixer mixes."""
+        return mixer.mixed
+
+    def __contains__(self, mixer: object) -> bool:
+        return isinstance(mixer, Mixer) and bool(self.families(mixer))
+
+    def families(self, mixer: Mixer) -> frozenset[int]:
+        """The indices of the families that the mixer belongs to."""
+        if mixer.bias != self.bias or list(mixer.inputs.items()) != list(self.sizes.items()):
+            return frozenset()
+        return frozenset.intersection(*(self.sets[axis].accepting(factors) for axis, factors in mixer.axes))
+
+    def choose(self, name: str, ask: Ask) -> Mixer:
+        """A family, then every axis factor by factor, outer to inner."""
+        possible = frozenset[int]().union(*(families for families, _, _, _ in self.counts))
+        family = ask(self._family_question(name), [self.names[i] for i in sorted(possible)])
+        axes = []
+        for axis, n in self.sizes.items():
+            factors: Factors = ()
+            while prod(factor.size for factor in factors) < n:
+                options = {str(f): f for f in self.sets[axis].options(n, factors, self.names.index(family))}
+                factors = (*factors, options[ask(_factor_question(name, family, axis, n, factors), list(options))])
+            axes.append((axis, factors))
+        return Mixer(tuple(axes), self.bias)
+
+    def encode(self, name: str, mixer: Mixer) -> dict[str, str]:
+        """The answers that make a mixer; one of several families is said as one of the first."""
+        family = self.names[min(self.families(mixer))]
+        answers = {self._family_question(name): family}
+        for axis, factors in mixer.axes:
+            for i, factor in enumerate(factors):
+                answers[_factor_question(name, family, axis, self.sizes[axis], factors[:i])] = str(factor)
+        return answers
+
+    def _family_question(self, name: str) -> str:
+        return f"{name}.family@{'x'.join(map(str, self.sizes.values()))}"
+
+    def moves(self, mixer: Mixer) -> Iterator[Mixer]:
+        """One axis of the mixer moved; what comes out need not be among these mixers."""
+        for i, (axis, factors) in enumerate(mixer.axes):
+            for moved in moves(factors):
+                yield Mixer((*mixer.axes[:i], (axis, moved), *mixer.axes[i + 1 :]), mixer.bias)
+
+    def refitted(self, mixer: Mixer, order: int) -> Iterator[Mixer]:
+        """The mixer on these axes, scaled in its outermost factors that allow it (order 1) or its innermost (-1)."""
+        if [axis for axis, _ in mixer.axes] == list(self.sizes):
+            yield Mixer(tuple((a, scaled(factors, self.sizes[a], order)) for a, factors in mixer.axes), mixer.bias)
+
+    def draw(self, kind: Kind, rng: Random) -> Mixer:
+        """One of the mixers of this kind, uniformly."""
+        axes = []
+        for axis, n in self.sizes.items():
+            if (axis, kind) not in self._urns:
+                self._urns[axis, kind] = Urn(self._ways(axis, kind))
+            kind, profile = self._urns[axis, kind].draw(rng)
+            axes.append((axis, draw_factors(self.sets[axis], n, profile, rng)))
+        return Mixer(tuple(axes), self.bias)
+
+    @cached_property
+    def first(self) -> Mixer:
+        """The first that `enumerate` lists."""
+        return next(self.enumerate())
+
+    def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Mixer]:
+        """Every mixer that mixes along the required axes, once, lazily."""
+
+        def extend(axes: list[str], families: frozenset[int] | None) -> Iterator[tuple[tuple[str, Factors], ...]]:
+            if not axes:
+                yield ()
+                return
+            axis, *others = axes
+            for factors in self.sets[axis].enumerate(self.sizes[axis]):
+                if axis in required and all(factor.role != "m" for factor in factors):
+                    continue
+                accepted = self.sets[axis].accepting(factors)
+                alive = accepted if families is None else families & accepted
+                if alive:
+                    for rest in extend(others, alive):
+                        yield ((axis, factors), *rest)
+
+        for chosen in extend(list(self.sizes), None):
+            yield Mixer(chosen, self.bias)
+
+
+def _factor_question(name: str, family: str, axis: str, n: int, before: Factors) -> str:
+    return f"{name}.{family}.{axis}={n}.{'.'.join(map(str, before)) or 'first'}"

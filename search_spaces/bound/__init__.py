@@ -1,0 +1,1 @@
+"""A space on data: counted, bounded, drawn, walked."""

@@ -1,0 +1,259 @@
+"""A space over given data: counted by arithmetic, listed lazily, sampled uniformly, walked step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain, product
+from math import log, prod
+from random import Random
+from typing import Any
+
+from einmix import Architecture
+from einmix.algebra.factors import divisors
+from search_spaces.blocks.parts import Patch, merged, sides
+from search_spaces.bound import questions as choices
+from search_spaces.bound.assembly import Grammar
+from search_spaces.bound.budget import Budget
+from search_spaces.bound.neighbours import macro_moves, places_moved
+from search_spaces.bound.networks import Bounds, Letter, Macro, Networks
+from search_spaces.bound.proposals import Proposals
+from search_spaces.bound.questions import Chooser
+from search_spaces.errors import SpaceError
+from search_spaces.space import Space
+
+MAX_TRIES = 100_000
+"""Half a second: a budget that is missed so often is met by next to nothing."""
+
+
+class SearchSpace:
+    """A `Space` on inputs of one shape: what every strategy works with.
+
+    Architectures are distinct; those in which no block mixes along one of the spatial axes are left out.
+    """
+
+    def __init__(self, space: Space, shape: Mapping[str, int], *, channels: int, classes: int):
+        self.space, self.shape, self.channels, self.classes = space, dict(shape), channels, classes
+        self.sizes = space.sizes
+        self._grammar = Grammar(space, self.shape, channels, classes)
+        self._networks: dict[Macro, Networks] = {}
+        self._proposals = lru_cache(maxsize=4)(self._propose)
+
+    @cached_property
+    def macros(self) -> list[Macro]:
+        """The sizes at which the space has networks."""
+        every = (Macro(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
+        return [macro for macro in every if self._grammar.possible(macro) and self.networks(macro).count]
+
+    @property
+    def patches(self) -> list[Patch]:
+        """The patches by how many positions they hold, then by their sides."""
+        each = {patch: tuple(sides(self.shape, patch).values()) for patch in self.sizes["patch"]}
+        return sorted(each, key=lambda patch: (prod(each[patch]), each[patch]))
+
+    def grid(self, macro: Macro) -> dict[str, int]:
+        """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
+        return self._grammar.grid(macro)
+
+    def networks(self, macro: Macro) -> Networks:
+        """What there is at these sizes."""
+        if macro not in self._networks:
+            self._networks[macro] = self._grammar.networks(macro)
+        return self._networks[macro]
+
+    def letters(self, macro: Macro) -> Iterator[Letter]:
+        """Everything that the first block at these sizes may hold (its mixer, or all of it), lazily."""
+        return self.networks(macro).alphabets[0].enumerate()
+
+    def count(self) -> int:
+        """The exact number of architectures, by arithmetic."""
+        return sum(self.networks(macro).count for macro in self.macros)
+
+    def bounds(self) -> Bounds:
+        """The least and most parameters, and the least and most multiply-accumulates, exact.
+
+        Raises SpaceError where the space is empty.
+        """
+        found = [bounds for macro in self.macros if (bounds := self.networks(macro).bounds)]
+        if not found:
+            raise SpaceError(
+                f"space {self.space.name!r} holds no network that mixes along all of {' '.join(self.shape)}"
+            )
+        least, most, fewest, largest = zip(*found, strict=True)
+        return min(least), max(most), min(fewest), max(largest)
+
+    def check(self, budget: Budget | None) -> None:
+        """Raises SpaceError where the space is empty, or none of its sizes can meet the budget."""
+        least, most, fewest, largest = self.bounds()
+        if budget and not self._possible(budget):
+            raise SpaceError(
+                f"no architecture of space {self.space.name!r} has {budget}: "
+                f"they have {least:,} to {most:,} parameters and {fewest:,} to {largest:,} MACs"
+            )
+
+    def _possible(self, budget: Budget) -> list[Networks]:
+        every = map(self.networks, self.macros)
+        return [networks for networks in every if networks.bounds and budget.meets(networks.bounds)]
+
+    def _propose(self, budget: Budget, weighted: bool) -> Proposals:
+        return Proposals(self._possible(budget), budget, self.space.weights if weighted else None)
+
+    def sample(self, rng: Random, budget: Budget | None = None, *, weighted: bool = True) -> Architecture:
+        """One architecture among all, or among those within the budget: by the space's weights, if any, or uniformly.
+
+        Raises SpaceError where nothing, or next to nothing, is within the budget.
+        """
+        proposals = self._proposals(budget or Budget(), weighted=weighted)
+        if not proposals.total:
+            self.check(budget)
+        for _ in range(MAX_TRIES if proposals.total else 0):
+            if proposed := proposals.draw(rng):
+                macro, kinds = proposed
+                alphabets = zip(self.networks(macro).alphabets, kinds, strict=True)
+                return self.assemble(macro, [alphabet.draw(kind, rng) for alphabet, kind in alphabets])
+        raise SpaceError(f"next to no architecture of space {self.space.name!r} has {budget}: widen the budget")
+
+    def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
+        """The estimated share of all architectures that are within the budget."""
+        proposals = self._proposals(budget, weighted=False)
+        hits = sum(proposals.draw(rng) is not None for _ in range(tries if proposals.total else 0))
+        return hits * int(proposals.total) / (tries * max(self.count(), 1))
+
+    def costs(self, rng: Random, number: int) -> list[tuple[int, int]]:
+        """Parameters and multiply-accumulates of so many architectures, drawn uniformly whatever the weights."""
+        proposals = self._proposals(Budget(), weighted=False)
+        return [proposals.costs(rng) for _ in range(number if proposals.total else 0)]
+
+    def primes(self) -> list[str]:
+        """Sizes that are mixed as a whole or not at all, since no patch leaves them a divisor, and what would help.
+
+        >>> from search_spaces import load
+        >>> print(*load("local").on({"t": 31}, channels=1, classes=2, width=(8,)).primes())
+        axis t=31 has no divisors but 1 and itself, so all of it is mixed or nothing: resized to 28 or 32 it has parts
+        """
+        found, reason = [], "has no divisors but 1 and itself, so all of it"
+        for axis, n in self.shape.items():
+            each = [sides(self.shape, patch)[axis] for patch in self.sizes["patch"]]
+            if max(n // side for side in each) > 3 and all(len(divisors(n // side)) <= 2 for side in each):
+                less, more = _multiples(n, 4 * min(each))
+                behind = f" in patches of {min(each)}" * (min(each) > 1)
+                found.append(
+                    f"axis {axis}={n}{behind} {reason} is mixed or nothing: resized to {less}{more} it has parts"
+                )
+        for width in self.sizes["width"]:
+            if width > 3 and len(divisors(width)) == 2:
+                less, more = _multiples(width, 4)
+                found.append(f"width {width} {reason} is grouped or nothing: --width {less}{more} has groups")
+        return found
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every architecture once, lazily."""
+        for macro in self.macros:
+            for chosen in self.networks(macro).enumerate():
+                yield self.assemble(macro, chosen)
+
+    def __contains__(self, arch: Architecture) -> bool:
+        read = self.read(arch)
+        return read is not None and self._holds(*read)
+
+    def _holds(self, macro: Macro, letters: Sequence[Letter]) -> bool:
+        networks = self.networks(macro)
+        alphabets = networks.alphabets
+        return (
+            len(letters) == len(alphabets)
+            and all(letter in alphabet for letter, alphabet in zip(letters, alphabets, strict=True))
+            and networks.covers(alphabet.mixed(letter) for letter, alphabet in zip(letters, alphabets, strict=True))
+        )
+
+    def read(self, arch: Architecture) -> tuple[Macro, Sequence[Letter]] | None:
+        """The sizes of an architecture made as this space makes them, and its letters; None for any other."""
+        return self._grammar.read(arch, self.macros)
+
+    def macro(self, arch: Architecture) -> Macro | None:
+        """The sizes of an architecture made of this space's blocks, whatever their mixers; None for any other."""
+        read = self.read(arch)
+        return read and read[0]
+
+    def neighbours(self, arch: Architecture) -> list[Architecture]:
+        """The architectures of the space one step away, each once.
+
+        A step gives a factor, or a part of one, another role, turns a block into one of another form, or takes the
+        next larger or smaller patch, width, depth or ratio (mixers are carried over as far as they fit).
+        """
+        read = self.read(arch)
+        if read is None or not read[1]:
+            return []
+        macro, letters = read
+        moved = places_moved(self.networks(macro).alphabets, letters)
+        steps = chain(((macro, found) for found in moved), macro_moves(self, macro, letters))
+        found = (self.assemble(*step) for step in steps if self._holds(*step))
+        return list({each.id: each for each in found if each != arch}.values())
+
+    def choose(self, choose: Chooser) -> Architecture:
+        """An architecture from the answers to named questions, each with its options: how samplers see the space.
+
+        A question with one option is not asked. The answers can make a network that the space leaves out because it
+        never mixes along an axis: ask `in`. Raises SpaceError where the space is empty.
+        """
+        self.check(None)
+        return choices.choose(self, choose)
+
+    def encode(self, arch: Architecture) -> dict[str, str]:
+        """The answers that make an architecture; `decode` takes them back. Raises SpaceError outside the space."""
+        read = self.read(arch)
+        if read is None or not self._holds(*read):
+            raise SpaceError(f"architecture {arch.id} is not in space {self.space.name!r}")
+        return choices.encode(self, *read)
+
+    def decode(self, answers: Mapping[str, str]) -> Architecture:
+        """The architecture that `encode` was given. Raises SpaceError where an answer is missing or is no option."""
+
+        def answer(name: str, options: Sequence[str]) -> str:
+            if answers.get(name) not in options:
+                raise SpaceError(f"{name} is one of {', '.join(options)}, not {answers.get(name)!r}")
+            return answers[name]
+
+        return self.choose(answer)
+
+    @property
+    def middle(self) -> Macro:
+        """The sizes that references and default budgets are taken at: nearest to 64 positions, then the middle ones."""
+        patch = min(self.sizes["patch"], key=lambda each: abs(log(prod(merged(self.shape, each).values()) / 64)))
+        middles = {name: _middle(sizes) for name, sizes in self.sizes.items() if name != "patch"}
+        return Macro(patch=patch, **middles)
+
+    def references(self, macro: Macro) -> dict[str, Architecture]:
+        """What a found network has to beat at its own sizes: everything mixed, only channels mixed, small patches.
+
+        The last is missing where no axis has a factor (a prime number of positions).
+        """
+        positions = {axis: n for axis, n in self.grid(macro).items() if axis != "c"}
+        references = {
+            "full token mixing": self._grammar.uniform(macro, lambda n: f"m{n}"),
+            "channels only": self._grammar.uniform(macro, None),
+        }
+        if any(_nearest_root(n) > 1 for n in positions.values()):
+            local = self._grammar.uniform(macro, lambda n: f"s{n // _nearest_root(n)}.m{_nearest_root(n)}")
+            references["shared local"] = local
+        return references
+
+    def assemble(self, macro: Macro, letters: Sequence[Letter]) -> Architecture:
+        """The network of these letters: a mixer for each block, or a block for each place."""
+        return self._grammar.assemble(macro, letters)
+
+
+def _middle(sizes: Sequence[Any]) -> Any:
+    """The middle one of numbers in their order, the first of words."""
+    return sorted(sizes)[(len(sizes) - 1) // 2] if isinstance(sizes[0], int) else sizes[0]
+
+
+def _multiples(n: int, of: int) -> tuple[str, str]:
+    """The multiples of a number around another one, in words; none below the first."""
+    below = n // of * of
+    return f"{below} or " * (below > 0), str(below + of)
+
+
+def _nearest_root(n: int) -> int:
+    """The divisor between 1 and n nearest to the root of n, or 1 for a prime."""
+    inner = divisors(n)[1:-1]
+    return min(inner, key=lambda d: abs(log(d * d / n))) if inner else 1

@@ -1,0 +1,117 @@
+"""The README is true: its Python runs, its commands exist, its mixers read as it says, its file tree is the repo's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from einmix import Mixer
+from nas.cli import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+SHELL = "\n".join(text for language, text in BLOCKS if language == "sh").replace("\\\n", " ").splitlines()
+COMMANDS = [line[line.index("nas ") :].partition("  #")[0] for line in SHELL if re.search(r"(^|&& )nas ", line)]
+MIXERS = re.findall(r"^\| `([^`]+=[^`]+)` \| `([^`]+ -> [^`]+)` \| `([^`]*)` \|", README, re.MULTILINE)
+
+
+def name_of(block: str) -> str:
+    """The file that a block is, by its first line."""
+    found = re.match(r"# (\w+\.py)\n", block)
+    assert found, f"a Python block of the README begins with `# NAME.py`, not {block[:40]!r}"
+    return found[1]
+
+
+def python(*arguments: str, cwd: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the README's Python blocks as files."""
+    folder = tmp_path_factory.mktemp("readme")
+    for block in PYTHON:
+        (folder / name_of(block)).write_text(block, encoding="utf-8")
+    return folder
+
+
+def test_there_is_something_to_test() -> None:
+    assert [name_of(block) for block in PYTHON] == ["use.py", "my_data.py", "my_space.py"]
+    assert len(COMMANDS) > 5
+    assert len(MIXERS) > 5
+
+
+def test_python_prints_what_its_comments_say(folder: Path) -> None:
+    printed = python("use.py", cwd=folder)
+    said = re.findall(r"^print\(.*\)  # (.*)$", PYTHON[0], re.MULTILINE)
+    assert said
+    for text in said:
+        assert text in printed
+    assert printed.splitlines()[-1].startswith("best of 4:")
+
+
+def test_own_data_is_read(folder: Path) -> None:
+    python("my_data.py", cwd=folder)
+    data = next(folder.glob("*.npz")).name
+    assert f"--data {data}" in README
+    assert "subgrid" in python("-m", "nas.cli", "spaces", "--data", data, cwd=folder)
+
+
+def test_own_space_is_searched(folder: Path) -> None:
+    proposed = python("-m", "nas.cli", "search", "--space", "my_space.py", "--trials", "3", "--dry-run", cwd=folder)
+    assert proposed.count("Mix(") >= 6
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_and_their_options_exist(command: str) -> None:
+    name, *arguments = shlex.split(command)[1:]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert name in commands
+    known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+    assert {argument for argument in arguments if argument.startswith("-")} <= known
+
+
+@pytest.mark.parametrize(("text", "pattern", "weight"), MIXERS)
+def test_mixers_read_as_the_table_says(text: str, pattern: str, weight: str) -> None:
+    call = Mixer.parse(text).einmix()
+    assert (call["pattern"], call["weight_shape"]) == (pattern, weight)
+
+
+def test_file_tree_is_the_repo() -> None:
+    tree = next(text for _, text in BLOCKS if text.startswith("einmix/ "))
+    listed, inside = set(), ""
+    for line in tree.splitlines():
+        path, *words = line.split()
+        assert words, f"{path} has no description"
+        inside = "" if not line.startswith(" ") else inside
+        listed.add(inside + path)
+        inside = path if path.endswith("/") else inside
+    assert sorted(path for path in listed if not (ROOT / path).exists()) == []
+    folders = {path for path in listed if path.endswith("/")}
+    present = {
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in (ROOT / folder).iterdir()
+        if path.suffix in (".py", ".md") or path.name in ("run", "py.typed")
+    }
+    assert sorted(present - listed) == []

@@ -1,0 +1,120 @@
+"""Searches of tiny spaces with stub trainings, which note when they start and end and do what they are told by id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from stubs import train
+
+from einmix import Architecture
+from nas.executors.executor import Executor
+from nas.loop.loop import Search
+from nas.loop.past import make_job
+from nas.loop.plan import Plan
+from nas.loop.status import Watcher
+from nas.progress import Quiet
+from nas.runs.folder import Run
+from nas.runs.job import Job, Key, Outcome, Report, Score, State, Trainer, record
+from nas.runs.result import Result
+from nas.runs.storage import Storage
+from nas.strategies.random_search import RandomSearch
+from nas.strategies.strategy import Strategy
+from search_spaces import Budget, SearchSpace, load
+
+
+def tiny(name: str = "local", shape: Mapping[str, int] | None = None, **sizes: tuple[int, ...]) -> SearchSpace:
+    """A shipped space on 8 x 8 grey images, with one small size of everything unless told otherwise."""
+    defaults: dict[str, tuple[int, ...]] = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
+    return load(name).on(shape or {"h": 8, "w": 8}, channels=1, classes=10, **defaults | sizes)
+
+
+def plan(**changes: Any) -> Plan:
+    """A plan of 6 candidates of 3 epochs without rungs, then 2 finalists over 2 seeds."""
+    return Plan(**{"trials": 6, "epochs": 3, "lr": 0.01, "top": 2, "seeds": 2} | changes)
+
+
+def result_of(
+    architecture: Architecture, accuracy: float | None, state: State = "complete", *, loss: float = 0.5, **job: Any
+) -> Result:
+    """The result of a training that came to this accuracy, or to no score at all; `job` changes what the job was."""
+    wanted = replace(make_job(architecture, 0.01, 0, 3, "search"), **job)
+    epoch = 1 if state == "pruned" else wanted.epochs
+    scores = () if accuracy is None else (Score(epoch, loss, accuracy),)
+    outcome = Outcome(state, scores, seconds=1.0, reason="ValueError: no luck" if state == "failed" else "")
+    return Result.from_line(record(wanted, outcome, params=architecture.params, macs=architecture.macs, number=0))
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Makes the stub trainer, with every start and end as a line in a file.
+
+    `does` says by id, or by id and seed as in "a1 3", what is not to learn.
+    """
+
+    log: Path
+    does: Mapping[str, str] = field(default_factory=dict)
+    ms: float = 0.0
+    deaths: int = 2
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, worker: int) -> Trainer:
+        return self.train
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        self._note("start", job)
+        do = self.does.get(f"{job.id} {job.seed}") or self.does.get(job.id, "learn")
+        todo = {"do": do, "ms": self.ms, "times": self.deaths}
+        todo["flag"] = f"{self.log}.{job.id}"
+        outcome = train(replace(job, architecture=todo), report)
+        outcome = replace(outcome, extra=outcome.extra | dict(self.extra))
+        if job.weights:
+            outcome = replace(outcome, weights=b"of " + job.id.encode())
+        self._note("end", job)
+        return outcome
+
+    def _note(self, what: str, job: Job) -> None:
+        line = f"{what} {job.id} {job.lr!r} {job.seed} {job.epochs} {os.getpid()}\n"
+        file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, line.encode())
+        os.close(file)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of that file."""
+
+    what: str
+    key: Key
+    pid: int
+
+
+def notes(log: Path, what: str = "") -> list[Note]:
+    """The lines noted, of one kind or of both; a line that is being written is left out."""
+    lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
+    found = []
+    for line in lines:
+        kind, id, lr, seed, epochs, pid = line.decode().split()
+        found.append(Note(kind, (id, float(lr), int(seed), int(epochs)), int(pid)))
+    return [note for note in found if what in ("", note.what)]
+
+
+def search_in(
+    run: Run,
+    executor: Executor,
+    plan: Plan,
+    *,
+    space: SearchSpace | None = None,
+    strategy: Strategy | None = None,
+    watcher: Watcher | None = None,
+    storage: Storage | None = None,
+) -> Search:
+    """Runs a search with its finals, in a tiny space at random unless told otherwise."""
+    space = space or tiny(depth=(1, 2))
+    search = Search(space, strategy or RandomSearch(space, Budget(), plan.seed), executor, run, plan, storage=storage)
+    search.explore(watcher or Quiet())
+    search.finals(watcher or Quiet())
+    return search

@@ -1,0 +1,514 @@
+"""Comparisons: equal sizes, each network at its own learning rate, tested once, and nothing trained twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from statistics import fmean
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from searches import Noting, notes, result_of, tiny
+from stubs import accuracy
+from torch import nn
+
+from einmix import Architecture
+from nas.api.compare import AGAINST, Compared, Comparing, Comparison
+from nas.api.run import OpenRun
+from nas.api.search import search
+from nas.errors import NasError
+from nas.executors.serial import Serial
+from nas.loop.status import Status
+from nas.progress import Quiet
+from nas.ranking.gains import Gain
+from nas.runs.folder import Run
+from nas.runs.job import Job, Outcome, Report, Score
+from nas.tables import comparison_json, comparison_notes, verdict
+from nas.training.latency import Conditions, latencies, measure
+from nas.training.recipe import Recipe
+from search_spaces import SPACES, SpaceError, load
+from search_spaces.sizing.resizing import patch_of, resized
+from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, scaled_anywhere, scaled_found, scaled_member
+from search_spaces.zoo import ZOO, Inputs
+
+DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
+FASHION = Inputs({"h": 28, "w": 28}, 1, 10)
+
+
+@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("budget", [100_000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("inputs", "patch"), [(DIGITS, 2), (FASHION, 4)], ids=["digits", "fashion"])
+def test_every_network_of_the_zoo_is_scaled_to_within_a_twentieth(name, budget, inputs, patch):
+    target = Target("params", budget)
+    found = scaled_member(name, inputs, target, patch=patch, depth=4)
+    assert target.off(found) <= NEAR
+    assert 2 <= depth_of(found) <= 12 and patch_of(found) == patch and found.grids[0]["c"] >= 8
+
+
+@pytest.mark.parametrize("name", AGAINST)
+@pytest.mark.parametrize("inputs", [DIGITS, Inputs({"t": 40}, 1, 10), Inputs({"d": 8, "h": 8, "w": 8}, 1, 8)])
+def test_multiply_accumulates_are_matched_on_all_axes(name, inputs):
+    target = Target("macs", 2_000_000)
+    assert target.off(scaled_member(name, inputs, target, patch=2, depth=4)) <= NEAR
+
+
+def test_another_patch_is_taken_where_one_has_no_such_size():
+    target = Target("params", 60_000)  # resmlp mixes 196 positions by 38,416 weights a block
+    with pytest.raises(NasError, match=r"resmlp has no size within 5% of 60,000 parameters: .* at a patch of 2 and"):
+        scaled_member("resmlp", FASHION, target, patch=2, depth=4)
+    found = scaled_anywhere("resmlp", FASHION, target, patch=2, depth=4)
+    assert (patch_of(found), target.off(found) <= NEAR) == (4, True)
+    assert patch_of(scaled_anywhere("mixer", FASHION, target, patch=2, depth=4)) == 2
+    with pytest.raises(NasError, match=r"of 300 parameters: [0-9,]+ are the nearest that it has at a patch of 2 and"):
+        scaled_anywhere("mixer", DIGITS, Target("params", 300), patch=2, depth=4)
+
+
+def test_a_network_that_cannot_be_built_says_why():
+    with pytest.raises(NasError, match="mixer cannot be built here: a patch of 3 does not divide axis h=8"):
+        scaled_member("mixer", DIGITS, Target("params", 20_000), patch=3, depth=4)
+    with pytest.raises(NasError, match=r"mixer has no size within 5% of 300 parameters: [0-9,]+ are the nearest"):
+        scaled_member("mixer", DIGITS, Target("params", 300), patch=2, depth=4)
+    with pytest.raises(SpaceError, match="no network 'mixr' in the zoo: did you mean 'mixer'"):
+        scaled_member("mixr", DIGITS, Target("params", 300), patch=2, depth=4)
+
+
+def sampled(name: str, count: int) -> list[Architecture]:
+    space = load(name).on(DIGITS.shape, channels=1, classes=10)
+    rng = Random(0)
+    return [space.sample(rng) for _ in range(count)]
+
+
+def sizes(architecture: Architecture) -> dict[str, int]:
+    grid = architecture.grids[0]
+    return {"patch": patch_of(architecture), "width": grid["c"], "depth": depth_of(architecture)}
+
+
+def over_channels(architecture: Architecture) -> list[str]:
+    """The factors of c, sorted: branches of a sum stand in an order that the other axes have a say in."""
+    return sorted(str(dict(mixer.axes)["c"]) for mixer in architecture.mixers)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_network_at_its_own_sizes_is_itself_and_at_others_has_those(name):
+    for architecture in sampled(name, 20):
+        own = sizes(architecture)
+        assert resized(architecture, DIGITS, **own) == architecture
+        wide = resized(architecture, DIGITS, **own | {"width": 2 * own["width"]})
+        assert sizes(wide) == own | {"width": 2 * own["width"]} and wide.params > architecture.params
+        assert sizes(resized(architecture, DIGITS, **own | {"depth": 2 * own["depth"]}))["depth"] == 2 * own["depth"]
+        large = resized(architecture, Inputs({"h": 16, "w": 16}, 3, 7), **own)
+        assert large.inputs == (("h", 16), ("w", 16), ("c", 3)) and large.classes == 7 and sizes(large) == own
+        assert over_channels(large) == over_channels(architecture)
+
+
+def test_a_mixer_that_cannot_be_carried_is_refused_with_what_can():
+    architecture = load("local").on(DIGITS.shape, channels=1, classes=10, patch=(2,), width=(32,), depth=(2,))
+    local = architecture.references(architecture.middle)["shared local"]
+    assert moved(local, FASHION, patch=7).mixers == local.mixers
+    with pytest.raises(NasError, match=r"h=s2.m2 cannot be carried to 7 positions: --patch 1 or 2 or 7 goes"):
+        moved(local, FASHION, patch=4)
+    with pytest.raises(NasError, match="is for axes h w, not t"):
+        moved(local, Inputs({"t": 40}, 1, 10), patch=None)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_found_network_is_scaled_or_its_nearest_size_is_named(name):
+    for architecture in sampled(name, 5):
+        target = Target("params", 60_000)
+        patch = patch_of(architecture)
+        try:
+            found = scaled_found(architecture, DIGITS, target, patch=patch)
+        except NasError as error:
+            target = Target("params", int(str(error).split("--budget ")[1].split()[0]))
+            found = scaled_found(architecture, DIGITS, target, patch=patch)
+        assert target.off(found) <= NEAR
+
+
+@dataclass(frozen=True)
+class Trainer(Noting):
+    """The stub trainer with a validation accuracy for every learning rate, a test one for every seed; `stop` of them.
+
+    Raises KeyboardInterrupt at the end of the training after so many, before it is kept.
+    """
+
+    stop: int = 10**6
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        outcome = Noting.train(self, job, report)
+        if len(notes(self.log, "end")) > self.stop:
+            raise KeyboardInterrupt
+        if outcome.state != "complete":
+            return outcome
+        scores = (Score(job.epochs, 0.5, accuracy(f"{job.id} {job.lr}", job.seed)),)
+        test = Score(job.epochs, 0.5, accuracy(job.id, job.seed)) if job.phase == "compare" else None
+        return replace(outcome, scores=scores, test=test)
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """A run in a folder, and a function that compares its best network with stub trainings."""
+    monkeypatch.setattr("nas.api.resources.local_executor", lambda *_: Serial(Noting(tmp_path / "search")))
+    monkeypatch.setattr("nas.training.latency.measure", lambda networks, _: {each.id: 2.0 for each in networks})
+    asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 4, "top": 1, "seeds": 2, "device": "cpu"}
+    search(**asked, patch=(2,), width=(32,), depth=(3,), run="x", runs_dir=tmp_path)
+
+    def compare(trainer: Trainer | None = None, **changes) -> tuple[Comparison, list[Compared]]:
+        executor = Serial(trainer or Trainer(tmp_path / "log"))
+        monkeypatch.setattr("nas.compare.local_executor", lambda *_: executor)
+        defaults = {"against": ("mixer", "convmixer"), "seeds": 2, "device": "cpu"}
+        comparison = Comparison(OpenRun.open(tmp_path, "x"), Comparing(**defaults | changes))
+        with comparison.open_run() as run:
+            return comparison, comparison.compare(Quiet(), run)
+
+    return compare
+
+
+def test_each_network_is_tested_once_at_its_own_best_learning_rate(prepared, tmp_path):
+    comparison, compared = prepared(lrs=(0.01, 0.002, 0.005))
+    assert [each.name for each in compared] == [comparison.standing.id, "mixer", "convmixer"]
+    assert comparison.lrs == (0.002, 0.005, 0.01)
+    for each in compared:
+        id = each.architecture.id
+        assert Target("params", compared[0].architecture.params).off(each.architecture) <= NEAR
+        choose = {lr: accuracy(f"{id} {lr}", 1000) for lr in comparison.lrs}
+        assert each.lr == max(choose, key=choose.__getitem__)
+        assert {result.lr: result.score.accuracy for result in each.tuned} == choose
+        assert not any(result.test for result in each.tuned)
+        assert each.accuracies == {seed: accuracy(id, seed) for seed in (1001, 1002)}
+        assert {result.lr for result in each.tested} == {each.lr}
+        assert {result.epochs for result in (*each.tuned, *each.tested)} == {3}
+    keys = [note.key for note in notes(tmp_path / "log", "start")]
+    assert len(keys) == len(set(keys)) == 3 * (3 + 2)
+    found, mixer, _ = compared
+    differences = [found.accuracies[seed] - mixer.accuracies[seed] for seed in (1001, 1002)]
+    assert mixer.difference and mixer.difference.mean == pytest.approx(fmean(differences))
+    assert (found.difference, mixer.difference.n, mixer.ms) == (None, 2, 2.0)
+
+
+def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
+    _, compared = prepared()
+    for each in compared:
+        rates = sorted(result.lr for result in each.tuned)
+        assert {0.005, 0.015} <= set(rates) and 3 <= len(rates) <= 5
+        assert all(2.8 < after / before < 3.2 for before, after in pairwise(rates))
+        assert len(rates) == 5 or not each.at_edge
+        best = max(each.tuned, key=lambda result: result.score.accuracy)
+        assert each.lr == best.lr
+
+
+@dataclass(frozen=True)
+class Sloping(Trainer):
+    """The larger the learning rate the better, or the worse; the fewer parameters the longer it takes."""
+
+    up: bool = True
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        outcome, better = Trainer.train(self, job, report), job.lr / (1 + job.lr)
+        score = Score(job.epochs, 0.5, better if self.up else 1 - better)
+        return replace(outcome, scores=(score,), seconds=1e6 / Architecture.from_json(job.architecture).params)
+
+
+@pytest.mark.parametrize(
+    ("up", "rates"), [(True, [0.005, 0.015, 0.045, 0.14, 0.42]), (False, [0.00019, 0.00057, 0.0017, 0.005, 0.015])]
+)
+def test_five_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up, rates, prepared, tmp_path):
+    _, compared = prepared(Sloping(tmp_path / "log", up=up))
+    assert [sorted(result.lr for result in each.tuned) for each in compared] == [rates] * 3
+    assert [(each.lr, each.at_edge) for each in compared] == [(rates[-1] if up else rates[0], True)] * 3
+    by_size = [each.architecture.id for each in sorted(compared, key=lambda each: each.architecture.params)]
+    assert [note.key[0] for note in notes(tmp_path / "log", "start")][-6:] == 2 * by_size
+
+
+@dataclass(frozen=True)
+class Diverging(Sloping):
+    """Fails at all learning rates but small ones."""
+
+    def train(self, job: Job, report: Report) -> Outcome:
+        if job.lr > 0.002:
+            raise FloatingPointError("loss is nan")
+        return Sloping.train(self, job, report)
+
+
+def test_where_all_learning_rates_failed_lower_ones_are_tried(prepared, tmp_path):
+    _, compared = prepared(Diverging(tmp_path / "log"))
+    assert [sorted(result.lr for result in each.tuned) for each in compared] == [[0.00057, 0.0017, 0.005, 0.015]] * 3
+    assert [(each.lr, each.at_edge, len(each.accuracies)) for each in compared] == [(0.0017, False, 2)] * 3
+
+
+def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
+    for module in ("nas.api.compare", "nas.api.search"):
+        monkeypatch.setattr(f"{module}.LARGE", 1_000)
+    begun: list[Status] = []
+    monkeypatch.setattr("nas.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1])
+    comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01))
+    assert [(each.phase, each.later) for each in begun] == [("tune", 3 * 2 * 6 / 2), ("compare", 0.0)]
+    comparison.device = "mps"
+    assert comparison.conditions == Conditions("mps")
+    assert (comparison.tuning_epochs, len(comparison.seeds)) == (2, 2)
+    assert [{result.epochs for result in each.tuned} for each in compared] == [{2}] * 3
+    assert len(Comparison(comparison.opened, Comparing(against=("convmixer",), device="cpu")).seeds) == 3
+
+
+def test_one_learning_rate_is_not_tried(prepared, tmp_path):
+    _, compared = prepared(lrs=(0.005,))
+    assert [(each.lr, each.tuned, len(each.tested)) for each in compared] == [(0.005, (), 2)] * 3
+    assert len(notes(tmp_path / "log", "start")) == 6
+
+
+@pytest.mark.parametrize("stop", [0, 4, 9, 12])
+def test_what_was_stopped_goes_on_and_trains_nothing_twice(stop, prepared, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        prepared(Trainer(tmp_path / "log", stop=stop))
+    _, compared = prepared()
+    keys = [note.key for note in notes(tmp_path / "log", "start")]
+    assert len(keys) == len(set(keys)) + 1  # the one that was under way
+    assert [len(each.tested) for each in compared] == [2, 2, 2]
+    _, again = prepared()
+    assert len(notes(tmp_path / "log", "start")) == len(keys)
+    assert again == compared
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({"seeds": 4}, 3 * 2),
+        ({"against": ("mixer", "convmixer", "fnet")}, 2 + 2),
+        ({"against": ("mixer",), "workers": 1}, 0),
+        ({"lrs": (0.005,)}, 3 * 2),  # another comparison
+        ({"epochs": 1}, 3 * 4),
+        ({"images": 500}, 3 * 4),
+        ({"match": "macs"}, 3 * 4),
+    ],
+)
+def test_more_of_the_same_trains_what_is_missing(changes, more, prepared, tmp_path):
+    first, _ = prepared(lrs=(0.005, 0.01))
+    second, compared = prepared(**{"lrs": (0.005, 0.01)} | changes)
+    assert len(notes(tmp_path / "log", "start")) == 12 + more
+    assert (first.name == second.name) == (not changes.keys() & {"lrs", "epochs", "images", "match"})
+    assert all(len(each.tested) == len(second.seeds) for each in compared)
+
+
+def test_what_is_tested_on_another_device_is_tested_anew(prepared, tmp_path, monkeypatch):
+    """Unless nothing is missing."""
+    prepared(lrs=(0.005,))
+    monkeypatch.setattr("nas.compare.kind_on", lambda _: ("cuda", "bfloat16"))
+    elsewhere = Trainer(tmp_path / "log", extra={"device": "cuda", "precision": "bfloat16"})
+    for seeds, devices in ((2, {None}), (3, {"cuda"})):
+        _, compared = prepared(elsewhere, lrs=(0.005,), seeds=seeds)
+        assert [len(each.tested) for each in compared] == [seeds] * 3
+        assert {result.extra.get("device") for each in compared for result in each.tested} == devices
+
+
+def test_a_budget_scales_all_of_them(prepared):
+    comparison, compared = prepared(budget=30_000)
+    assert all(Target("params", 30_000).off(each.architecture) <= NEAR for each in compared)
+    assert compared[0].architecture.id != comparison.standing.id == compared[0].name
+    assert "the found network was carried to this size" in " ".join(comparison_notes(comparison, compared))
+    near = round(1.03 * comparison.standing.architecture.params)
+    assert prepared(budget=near)[0].found == comparison.standing.architecture, "it is within a twentieth already"
+
+
+def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path, monkeypatch):
+    x = np.random.default_rng(0).random((60, 16, 16), np.float32)
+    np.savez(tmp_path / "larger.npz", x=x, y=np.arange(60) % 3)
+    comparison, compared = prepared(data=str(tmp_path / "larger.npz"), patch=4)
+    found = compared[0].architecture
+    assert found.inputs == (("h", 16), ("w", 16), ("c", 1)) and found.classes == 3
+    assert found.mixers == comparison.standing.architecture.mixers  # on the same 4 x 4 patches
+    assert "chosen on digits, other data" in " ".join(comparison_notes(comparison, compared))
+    fitting = Recipe.for_dataset(comparison.dataset)
+    assert comparison.recipe.epochs == fitting.epochs == 20 and comparison.recipe.lr == 5e-3
+    monkeypatch.setattr(
+        Recipe, "for_dataset", lambda dataset: Recipe(11, 17, lr=1.0, weight_decay=1.0, augment="shift")
+    )
+    own = comparison.opened.recipe
+    elsewhere = Comparison(comparison.opened, comparison.comparing).recipe  # what is chosen stays, what fits is fitted
+    assert elsewhere == replace(own, epochs=11, batch=17, augment="shift") != own
+    with pytest.raises(NasError, match="is for axes h w, not t"):
+        prepared(data="mnist1d")
+    _, compared = prepared(data="digits")  # its own
+    assert compared[0].name == compared[0].architecture.id
+
+
+def test_failed_trainings_are_told(prepared, tmp_path):
+    comparison, compared = prepared()
+    found, mixer, _ = compared
+    raising = Trainer(tmp_path / "log2", {mixer.architecture.id: "raise"})
+    comparison, compared = prepared(raising, epochs=1)
+    assert (compared[1].lr, compared[1].accuracies, compared[1].ms) == (None, {}, None)
+    assert "mixer failed: ValueError: the sizes do not divide" in comparison_notes(comparison, compared)
+    assert verdict("a", compared[1]) == "a is not compared with mixer: no seed was tested of both"
+    row = comparison_json(compared[1], compared[0])
+    assert (row["lr"], row["test"]["n"], row["ratio"], row["difference"]) == (None, 0, None, None)
+    failing = Trainer(tmp_path / "log3", {found.architecture.id: "raise"})
+    _, compared = prepared(failing, epochs=2)
+    assert [each.difference for each in compared] == [None] * 3
+    json.dumps([comparison_json(each, compared[0]) for each in compared], allow_nan=False)
+
+
+def test_nobody_is_compared_with_the_survivors_among_its_seeds(prepared, tmp_path):
+    """What failed may be the worst; the same command tries it again."""
+    _, (found, mixer, _) = prepared(lrs=(0.005,))
+    mixer_id = mixer.architecture.id
+    _, compared = prepared(Trainer(tmp_path / "log2", {f"{mixer_id} 1003": "raise"}), lrs=(0.005,), seeds=4)
+    assert [each.difference and each.difference.n for each in compared] == [None, None, 4]
+    assert [len(each.accuracies) for each in compared] == [4, 3, 4]
+    assert verdict("a", compared[1]) == (
+        "a is not compared with mixer: mixer was tested with 3 of 4 seeds, and the same command tries the others again"
+    )
+    assert comparison_json(compared[1], compared[0])["difference"] is None
+    failing = Trainer(tmp_path / "log3", {f"{found.architecture.id} 1005": "raise"})
+    _, compared = prepared(failing, lrs=(0.005,), seeds=5)
+    assert [note.key for note in notes(tmp_path / "log3", "start")].count((mixer_id, 0.005, 1003, 3)) == 1
+    assert [each.difference for each in compared] == [None] * 3  # though the mixer has all of its seeds now
+    assert f"{found.name} was tested with 4 of 5 seeds" in verdict("a", compared[2])
+    _, compared = prepared(lrs=(0.005,), seeds=5)
+    assert [each.difference and each.difference.n for each in compared] == [None, 5, 5]
+
+
+REFUSED = [
+    ({"match": "parms"}, "no --match 'parms': did you mean 'params'"),
+    ({"against": ()}, "--against names nobody"),
+    ({"against": ("mixr",)}, "no network 'mixr' in the zoo: did you mean 'mixer'"),
+    ({"seeds": 0}, "--seeds is 0; 1 to 1000 is expected"),
+    ({"budget": 0}, "--budget is 0"),
+    ({"depth": 65}, "--depth is 65"),
+    ({"patch": 3}, "mixer cannot be built here: a patch of 3 does not divide axis h=8; nor has convmixer"),
+    ({"patch": 8, "against": ("mixer", "convmixer", "fnet"), "budget": 1_000}, "network .* has no size|cannot be"),
+    ({"lrs": (0.0,)}, "recipe: lr is 0.0; expected"),
+    ({"epochs": 0}, "--epochs is 0"),
+    ({"id": "zzzz"}, "no architecture 'zzzz' in run 'x'"),
+    ({"data": "digit"}, "unknown data 'digit'; did you mean 'digits'"),
+    ({"device": "gpu"}, "no device 'gpu'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "pattern"), REFUSED)
+def test_what_cannot_be_is_refused_before_anything_is_written(changes, pattern, prepared, tmp_path):
+    with pytest.raises((NasError, SpaceError), match=pattern):
+        prepared(**changes)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["x"]
+
+
+def test_a_run_without_a_training_has_nothing_to_compare(tmp_path, prepared):
+    (tmp_path / "x" / "results.jsonl").write_text("")
+    with pytest.raises(NasError, match="run 'x' has no finished training yet: go on with its search"):
+        prepared()
+
+
+VERDICTS = [
+    (Gain("b", 0.0124, 0.0041, 3), "a is ahead of b: +1.2 ± 0.4 points"),
+    (Gain("b", -0.008, 0.005, 3), "a is behind b: -0.8 ± 0.5 points"),
+    (Gain("b", 0.002, 0.009, 3), "a cannot be told from b: +0.2 ± 0.9 points"),
+    (Gain("b", -0.002, 0.009, 3), "a cannot be told from b: -0.2 ± 0.9 points"),
+    (Gain("b", 0.0, 0.0, 3), "a cannot be told from b: +0.0 ± 0.0 points"),
+    (Gain("b", 0.02, None, 1), "a and b: +2.0 points on one seed, which says little (--seeds)"),
+    (None, "a is not compared with b: nobody knows why"),
+]
+
+
+@pytest.mark.parametrize(("gain", "words"), VERDICTS)
+def test_a_difference_is_told_in_plain_words(gain, words):
+    space = tiny()
+    network = space.sample(Random(0))
+    assert (
+        verdict("a", Compared("b", network, False, (), (), 0.01, difference=gain, undecided="nobody knows why"))
+        == words
+    )
+
+
+def test_a_best_learning_rate_at_the_end_is_known_as_such():
+    network = tiny().sample(Random(0))
+    tuned = tuple(result_of(network, 0.5, lr=lr, phase="tune") for lr in (0.001, 0.003, 0.01))
+    ends = [Compared("b", network, False, tuned, (), lr).at_edge for lr in (0.001, 0.003, 0.01)]
+    assert ends == [True, False, True]
+    assert not Compared("b", network, False, tuned[:1], (), 0.001).at_edge
+
+
+class Passing(nn.Module):
+    """A network whose forward passes take the seconds that it is told, by a clock of its own."""
+
+    def __init__(self, clock: list[float], seconds: list[float], seen: list[tuple[object, ...]]):
+        super().__init__()
+        self.clock, self.seconds, self.seen = clock, iter(seconds), seen
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.clock[0] += next(self.seconds)
+        self.seen.append((id(self), tuple(x.shape), self.training, torch.is_grad_enabled(), torch.get_num_threads()))
+        return x.flatten(1)
+
+
+def test_a_latency_is_the_median_of_passes_taken_in_turns_by_networks_as_they_are_used(monkeypatch):
+    first, second = (tiny(shape={"h": 8, "w": 4}).sample(Random(seed)) for seed in (0, 1))
+    clock, seen = [0.0], []
+    seconds = {first.id: [9.0, 9.0, 0.5, 0.1, 0.2], second.id: [9.0, 9.0, 0.3, 0.4, 8.0]}
+    nets = {id: Passing(clock, each, seen) for id, each in seconds.items()}
+    monkeypatch.setattr("nas.latency.build", lambda architecture: nets[architecture.id].train())
+    monkeypatch.setattr("nas.latency.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = measure([first, second], Conditions("cpu", batch=5, repeats=3, threads=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == pytest.approx({first.id: 200.0, second.id: 400.0})  # milliseconds; the first two passes are none
+    one, other = (id(nets[each.id]) for each in (first, second))
+    assert [each[0] for each in seen] == [one, one, other, other] + 3 * [one, other]
+    assert {each[1:] for each in seen} == {((5, 1, 8, 4), False, False, 1)}
+
+
+def test_of_latencies_that_are_kept_all_have_to_be_there(tmp_path, monkeypatch):
+    """Those of one time are not set beside those of another."""
+    networks = list(tiny("mixed").enumerate())[:3]
+    asked = []
+    monkeypatch.setattr(
+        "nas.training.latency.measure", lambda each, _: asked.append(len(each)) or {a.id: len(asked) for a in each}
+    )
+    conditions = Conditions("cpu", batch=4, repeats=3)
+    with Run.create_or_open(tmp_path, "x", {}) as run:
+        assert latencies(run, networks[:2], conditions) == {each.id: 1 for each in networks[:2]}
+        assert latencies(run, networks, conditions) == {each.id: 2 for each in networks}
+        assert latencies(run, networks[1:2], conditions) == {networks[1].id: 2}
+        assert asked == [2, 3]
+        assert latencies(run, networks[1:], replace(conditions, threads=2)).keys() == {each.id for each in networks[1:]}
+        assert asked == [2, 3, 2]
+
+
+def test_latencies_are_measured_once_and_again_where_they_cannot_be_read(tmp_path, monkeypatch):
+    networks = [tiny().sample(Random(seed)) for seed in (0, 1)]
+    conditions = Conditions("cpu", batch=4, repeats=3)
+    measured = measure(networks, conditions)
+    assert measured.keys() == {each.id for each in networks} and all(0 < ms < 1000 for ms in measured.values())
+    calls = []
+    monkeypatch.setattr(
+        "nas.training.latency.measure", lambda *_: calls.append(1) or {each.id: 1.5 for each in networks}
+    )
+    with Run.create_or_open(tmp_path, "x", {}) as run:
+        for spoil in (None, None, "{", "[]", '{"conditions": {}, "ms": {}}', '{"conditions": 3}', '{"ms": {"a": 1}}'):
+            if spoil:
+                (run.path / "latency.json").write_text(spoil)
+            assert latencies(run, networks, conditions) == {each.id: 1.5 for each in networks}
+        assert len(calls) == 1 + 5
+        latencies(run, networks, replace(conditions, batch=8))
+        text = json.loads((run.path / "latency.json").read_text())
+        text["ms"][networks[0].id] = -1
+        (run.path / "latency.json").write_text(json.dumps(text))
+        latencies(run, networks, replace(conditions, batch=8))
+        assert len(calls) == 1 + 5 + 2
+
+
+def test_a_file_that_leads_elsewhere_is_not_followed(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("{}")
+    with Run.create_or_open(tmp_path, "x", {}) as run:
+        (Path(run.path) / "latency.json").symlink_to(other)
+        assert run.kept("latency") is None
+        run.keep("latency", {"ms": {}})
+        assert run.kept("latency") == {"ms": {}}
+    assert other.read_text() == "{}"
