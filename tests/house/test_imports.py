@@ -31,52 +31,52 @@ class Plan:
     """File of more than LONG lines -> why it is one file."""
 
 
-BELOW_LOOP = "nas.strategies nas.executors nas.ranking nas.runs"
-BELOW_API = f"nas.loop {BELOW_LOOP} nas.options nas.data nas.training nas.executors.cluster nas.loggers nas.exports"
+BELOW_LOOP = "nas/strategies nas/executors nas/ranking nas/runs"
+BELOW_API = f"nas/loop {BELOW_LOOP} nas/options nas/data nas/training nas/executors/cluster nas/loggers nas/exports"
 HOUSE = Plan(
     may={
-        "einmix": "einmix.networks einmix.kinds einmix.nodes einmix.algebra",
-        "einmix.algebra": "",
-        "einmix.nodes": "einmix.algebra",
-        "einmix.kinds": "einmix.nodes einmix.algebra",
-        "einmix.networks": "einmix.kinds einmix.nodes einmix.algebra",
-        "einmix.layers": "einmix.algebra",
-        "search_spaces": "search_spaces.bound search_spaces.blocks einmix",
-        "search_spaces.blocks.filled": "einmix",
-        "search_spaces.bound": "search_spaces.blocks einmix",
-        "search_spaces.zoo": "search_spaces.blocks einmix",
-        "search_spaces.sizing": "search_spaces.zoo search_spaces.blocks einmix",
-        "nas": "nas.api nas.cli",
-        "nas.options": "",
-        "nas.runs.folder": "einmix",
-        "nas.data.known": "",
-        "nas.ranking.standings": "nas.runs einmix",
-        "nas.training.fit": "nas.runs nas.data search_spaces einmix",
-        "nas.strategies": "nas.ranking nas.runs search_spaces einmix",
-        "nas.executors.processes": "nas.runs.folder",
-        "nas.executors.cluster": "nas.executors nas.runs",
-        "nas.loggers.feed": "nas.runs einmix",
-        "nas.exports": "nas.runs einmix",
-        "nas.loop": f"{BELOW_LOOP} search_spaces einmix",
-        "nas.api": f"{BELOW_API} search_spaces einmix",
-        "nas.cli": f"nas.api {BELOW_API} search_spaces einmix",
+        "einmix": "einmix/networks einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/algebra": "",
+        "einmix/nodes": "einmix/algebra",
+        "einmix/kinds": "einmix/nodes einmix/algebra",
+        "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/layers": "einmix/algebra",
+        "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
+        "search_spaces/blocks": "einmix",
+        "search_spaces/bound": "search_spaces/blocks einmix",
+        "search_spaces/zoo": "search_spaces/blocks einmix",
+        "search_spaces/sizing": "search_spaces/zoo search_spaces/blocks einmix",
+        "nas": "nas/api nas/cli",
+        "nas/options": "",
+        "nas/runs": "einmix",
+        "nas/data": "",
+        "nas/ranking": "nas/runs einmix",
+        "nas/training": "nas/runs nas/data search_spaces einmix",
+        "nas/strategies": "nas/ranking nas/runs search_spaces einmix",
+        "nas/executors": "nas/runs",
+        "nas/executors/cluster": "nas/executors nas/runs",
+        "nas/loggers": "nas/runs einmix",
+        "nas/exports": "nas/runs einmix",
+        "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
+        "nas/api": f"{BELOW_API} search_spaces einmix",
+        "nas/cli": f"nas/api {BELOW_API} search_spaces einmix",
     },
     lists={
-        "einmix.kinds": "",
+        "einmix/kinds": "",
         "search_spaces": "space",
-        "search_spaces.zoo": "member pyramids",
-        "nas.options": "option",
-        "nas.strategies": "strategy started",
-        "nas.loggers.feed": "feed trials",
-        "nas.exports": "check",
-        "nas.cli": "main typed terminal progress tables",
+        "search_spaces/zoo": "member pyramids",
+        "nas/options": "option",
+        "nas/strategies": "strategy started",
+        "nas/loggers": "feed trials",
+        "nas/exports": "check preprocessing",
+        "nas/cli": "main typed terminal progress tables",
     },
     outside={
-        "torch": "einmix.layers nas.training nas.exports nas.executors.cluster nas.api.resources",
-        "optuna": "nas.strategies.tpe",
-        "ray": "nas.executors.cluster nas.loggers",
-        "typer": "nas.cli",
-        "rich": "nas.cli",
+        "torch": "einmix/layers nas/training nas/exports nas/executors/cluster nas/api/resources",
+        "optuna": "nas/strategies/tpe",
+        "ray": "nas/executors/cluster nas/loggers",
+        "typer": "nas/cli",
+        "rich": "nas/cli",
         "matplotlib": "",
     },
     long={},
@@ -90,7 +90,7 @@ ASKED_EVERYWHERE = {"Mix", "Residual"}
 
 @dataclass(frozen=True)
 class House:
-    """Packages as they lie there. A module that is a folder stands for its `__init__`."""
+    """Packages as they lie there. A file is its path without `.py`, and a folder stands for its `__init__`."""
 
     folders: frozenset[str]
     text: Mapping[str, str]
@@ -106,12 +106,17 @@ class House:
             assert spec and spec.origin
             top = Path(spec.origin).parent
             for path in sorted(top.rglob("*.py")):
-                module = ".".join((package, *path.relative_to(top).with_suffix("").parts))
+                module = "/".join((package, *path.relative_to(top).with_suffix("").parts))
                 if path.name == "__init__.py":
-                    module = module.removesuffix(".__init__")
+                    module = module.removesuffix("/__init__")
                     folders.add(module)
                 text[module] = path.read_text(encoding="utf-8")
-        imports = {module: frozenset(graph.find_modules_directly_imported_by(module)) for module in text}
+        imports = {
+            module: frozenset(
+                name.replace(".", "/") for name in graph.find_modules_directly_imported_by(module.replace("/", "."))
+            )
+            for module in text
+        }
         return cls(frozenset(folders), text, imports)
 
     def inside(self) -> Iterator[tuple[str, str]]:
@@ -120,7 +125,7 @@ class House:
 
     def files(self, folder: str) -> list[str]:
         """The names of the files of a folder, without those that every folder has and `errors`."""
-        names = (module.rpartition(".") for module in self.text if module not in self.folders)
+        names = (module.rpartition("/") for module in self.text if module not in self.folders)
         return [name for above, _, name in names if above == folder and name not in ("__main__", "errors")]
 
     def tree(self, module: str) -> ast.Module:
@@ -129,12 +134,12 @@ class House:
 
 def is_in(module: str, places: str) -> bool:
     """Whether a module is one of some rooms, packages or files, or lies in one."""
-    return any(f"{module}.".startswith(f"{place}.") for place in places.split())
+    return any(f"{module}/".startswith(f"{place}/") for place in places.split())
 
 
 def room_of(module: str, plan: Plan) -> str:
     """The room in which a module lies; the `errors` of a package, which all of its rooms may import, are one."""
-    above, _, name = module.rpartition(".")
+    above, _, name = module.rpartition("/")
     if name == "errors":
         return module
     return max((room for room in plan.may if is_in(module, room)), key=len, default=above or module)
@@ -161,8 +166,8 @@ def circles(links: Iterator[tuple[str, str]]) -> set[str]:
 
 def no_room(house: House, plan: Plan) -> set[str]:
     """Every folder is a room of the plan and the other way round; at the top of a package lies no file without one."""
-    tops = {folder for folder in house.folders if "." not in folder and folder not in plan.lists}
-    return set(house.folders ^ set(plan.may)) | {f"{top}.{name}" for top in tops for name in house.files(top)}
+    tops = {folder for folder in house.folders if "/" not in folder and folder not in plan.lists}
+    return set(house.folders ^ set(plan.may)) | {f"{top}/{name}" for top in tops for name in house.files(top)}
 
 
 def not_allowed(house: House, plan: Plan) -> set[str]:
@@ -170,7 +175,7 @@ def not_allowed(house: House, plan: Plan) -> set[str]:
     found = set()
     for module, other in house.inside():
         start, end = room_of(module, plan), room_of(other, plan)
-        own = (start, f"{module.partition('.')[0]}.errors")
+        own = (start, f"{module.partition('/')[0]}/errors")
         if end not in own and not is_in(end, plan.may.get(start, "")):
             found.add(f"{module} -> {other}")
     return found
@@ -210,7 +215,7 @@ def not_in_its_list(house: House, plan: Plan) -> set[str]:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 listed.add(node.value)
         files = set(house.files(room))
-        found |= {f"{room}.{name}" for name in (files - listed) | (set(machinery.split()) - files)}
+        found |= {f"{room}/{name}" for name in (files - listed) | (set(machinery.split()) - files)}
     return found
 
 
@@ -234,7 +239,7 @@ def kinds_asked(house: House, plan: Plan) -> set[str]:
     }
     found = set()
     for module in house.text:
-        if ".kinds." not in module:
+        if "/kinds/" not in module:
             asked = {name for node in ast.walk(house.tree(module)) for name in classes_asked(node)}
             found |= {f"{module}: {name}" for name in asked & kinds - ASKED_EVERYWHERE}
     return found
@@ -269,10 +274,10 @@ def names_in(node: ast.AST) -> set[str]:
 def hidden(house: House, plan: Plan) -> set[str]:
     """A module of a package with the name of what the package offers: once imported, it is there in its place."""
     found = set()
-    for package in (folder for folder in house.folders if "." not in folder):
+    for package in (folder for folder in house.folders if "/" not in folder):
         text = next((ast.unparse(line) for line in house.tree(package).body if is_offer(line)), "")
         offered = set(re.findall(r"'(\w+)'", text))
-        found |= {f"{package}.{name}" for name in offered if f"{package}.{name}" in house.text}
+        found |= {f"{package}/{name}" for name in offered if f"{package}/{name}" in house.text}
     return found
 
 
@@ -283,7 +288,7 @@ def is_offer(line: ast.stmt) -> bool:
 
 def more_than_a_docstring(house: House, plan: Plan) -> set[str]:
     """The `__init__` of a room that is no list says the room's job in a line, and no more."""
-    rooms = {folder for folder in house.folders if "." in folder} - set(plan.lists)
+    rooms = {folder for folder in house.folders if "/" in folder} - set(plan.lists)
     return {room for room in rooms if not re.fullmatch(r'"""[^\n]+"""\n', house.text[room])}
 
 
@@ -308,298 +313,137 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
 # What does not hold yet, by rule: a text a breach, in lines.
 BREACHES: dict[str, str] = {
     "no_room": """
-einmix.algebra
-einmix.architecture
-einmix.calls
-einmix.emit
-einmix.factors
-einmix.flow
-einmix.helpers
-einmix.kinds
-einmix.layers
-einmix.mixer
-einmix.networks
-einmix.nodes
-einmix.notation
-einmix.order
-einmix.pattern
-einmix.reach
-einmix.source
-einmix.words
-nas.api
-nas.checkpoints
-nas.cli
-nas.cluster
-nas.compare
-nas.data
-nas.executors
-nas.executors.cluster
-nas.export
-nas.exports
-nas.fast_tpe
-nas.files
-nas.formats
-nas.generated
-nas.grid
-nas.latency
-nas.loggers
-nas.loop
-nas.objectives
-nas.optimizer
-nas.options
-nas.packing
-nas.preprocessing
-nas.progress
-nas.ranking
-nas.recipe
-nas.results
-nas.resuming
-nas.runs
-nas.scaling
-nas.search
-nas.session
-nas.shared
-nas.storage
-nas.strategies
-nas.tables
-nas.terminal
-nas.training
-nas.training_runs
-nas.trainings
-nas.trial
-nas.versions
-nas.worker
-nas.zoo_commands
-search_spaces.blocks
-search_spaces.bound
-search_spaces.sizing
+einmix/calls
+einmix/emit
+einmix/flow
+einmix/helpers
+einmix/kinds
+einmix/layers
+einmix/nodes
+einmix/notation
+nas/cli
+nas/cluster
+nas/grid
+nas/options
+nas/progress
+nas/resuming
+nas/tables
+nas/terminal
+nas/zoo_commands
 """,
     "not_allowed": """
-einmix.layers -> einmix.pattern
-einmix.nodes -> einmix.factors
-einmix.nodes -> einmix.mixer
-nas.cli -> nas.__main__
-nas.cli -> nas.compare
-nas.cli -> nas.export
-nas.cli -> nas.grid
-nas.cli -> nas.objectives
-nas.cli -> nas.progress
-nas.cli -> nas.results
-nas.cli -> nas.resuming
-nas.cli -> nas.session
-nas.cli -> nas.tables
-nas.cli -> nas.terminal
-nas.cli -> nas.training_runs
-nas.cli -> nas.versions
-nas.cli -> nas.worker
-nas.cli -> nas.zoo_commands
-nas.cluster.conductor -> nas.executors
-nas.cluster.desk -> nas.executors
-nas.cluster.lane -> nas.executors
-nas.cluster.process -> nas.executors
-nas.cluster.workers -> nas.executors
-nas.compare -> einmix
-nas.compare -> nas.data
-nas.compare -> nas.executors
-nas.compare -> nas.loggers
-nas.compare -> nas.options
-nas.compare -> nas.ranking
-nas.compare -> nas.runs
-nas.compare -> search_spaces.resizing
-nas.compare -> search_spaces.zoo
-nas.compare -> search_spaces.zoo.parts
-nas.data -> nas.formats
-nas.data -> nas.generated
-nas.executors -> nas.packing
-nas.executors -> nas.results
-nas.executors -> nas.shared
-nas.executors -> nas.trial
-nas.export -> einmix
-nas.export -> einmix.source
-nas.export -> nas.data
-nas.export -> nas.ranking
-nas.fast_tpe -> einmix
-nas.fast_tpe -> nas.strategies
-nas.fast_tpe -> search_spaces
-nas.latency -> einmix
-nas.latency -> nas.runs
-nas.loggers -> nas.files
-nas.loggers -> nas.results
-nas.loggers -> nas.tables
-nas.preprocessing -> einmix
-nas.preprocessing -> nas.data
-nas.ranking -> nas.objectives
-nas.ranking -> nas.results
-nas.ranking -> nas.tables
-nas.ranking -> nas.trial
-nas.recipe -> nas.data
-nas.resuming -> nas.data
-nas.resuming -> nas.options
-nas.resuming -> nas.runs
-nas.resuming -> search_spaces.space
-nas.runs -> nas.files
-nas.runs -> nas.results
-nas.runs -> nas.storage
-nas.runs -> nas.trial
-nas.scaling -> einmix
-nas.scaling -> einmix.factors
-nas.scaling -> search_spaces
-nas.scaling -> search_spaces.resizing
-nas.scaling -> search_spaces.space
-nas.scaling -> search_spaces.zoo
-nas.scaling -> search_spaces.zoo.member
-nas.scaling -> search_spaces.zoo.parts
-nas.search -> einmix
-nas.search -> nas.executors
-nas.search -> nas.ranking
-nas.search -> nas.runs
-nas.search -> nas.strategies
-nas.search -> search_spaces
-nas.session -> einmix
-nas.session -> nas.data
-nas.session -> nas.executors
-nas.session -> nas.loggers
-nas.session -> nas.options
-nas.session -> nas.ranking
-nas.session -> nas.runs
-nas.session -> nas.strategies
-nas.session -> search_spaces
-nas.session -> search_spaces.zoo
-nas.session -> search_spaces.zoo.member
-nas.strategies -> nas.fast_tpe
-nas.strategies -> nas.objectives
-nas.strategies -> nas.results
-nas.tables -> einmix
-nas.tables -> einmix.nodes
-nas.tables -> nas.ranking
-nas.tables -> search_spaces.zoo.parts
-nas.terminal -> nas.data
-nas.terminal -> search_spaces.zoo.parts
-nas.training -> nas.checkpoints
-nas.training -> nas.executors
-nas.training -> nas.formats
-nas.training -> nas.latency
-nas.training -> nas.optimizer
-nas.training -> nas.recipe
-nas.training -> nas.storage
-nas.training -> nas.trial
-nas.training -> nas.versions
-nas.training -> nas.worker
-nas.training_runs -> einmix
-nas.training_runs -> nas.executors
-nas.training_runs -> nas.loggers
-nas.training_runs -> nas.options
-nas.training_runs -> nas.ranking
-nas.training_runs -> nas.runs
-nas.trainings -> einmix
-nas.trainings -> nas.executors
-nas.trainings -> nas.runs
-nas.worker -> nas.data
-nas.worker -> nas.executors
-nas.worker -> nas.training
-nas.zoo_commands -> einmix
-nas.zoo_commands -> einmix.factors
-nas.zoo_commands -> einmix.source
-nas.zoo_commands -> nas.options
-nas.zoo_commands -> search_spaces.space
-nas.zoo_commands -> search_spaces.zoo
-nas.zoo_commands -> search_spaces.zoo.member
-nas.zoo_commands -> search_spaces.zoo.parts
-search_spaces.blocks -> search_spaces.draws
-search_spaces.blocks -> search_spaces.forms
-search_spaces.blocks -> search_spaces.mixers
-search_spaces.blocks -> search_spaces.networks
-search_spaces.forms -> search_spaces.zoo.parts
-search_spaces.grammar -> search_spaces.zoo.parts
-search_spaces.networks -> search_spaces.zoo.parts
-search_spaces.resizing -> search_spaces.zoo.member
-search_spaces.resizing -> search_spaces.zoo.parts
-search_spaces.search_space -> search_spaces.zoo.parts
-search_spaces.space -> search_spaces.zoo.parts
+einmix/algebra/reading -> einmix
+einmix/algebra/reading -> einmix/nodes
+einmix/algebra/words -> einmix/nodes
+einmix/networks/architecture -> einmix/flow
+einmix/networks/architecture -> einmix/notation
+einmix/networks/source -> einmix/calls
+einmix/networks/source -> einmix/emit
+einmix/networks/source -> einmix/helpers
+nas/api/search -> nas/progress
+nas/api/search -> nas/resuming
+nas/api/search -> nas/terminal
+nas/cli -> nas/__main__
+nas/cli -> nas/grid
+nas/cli -> nas/progress
+nas/cli -> nas/resuming
+nas/cli -> nas/tables
+nas/cli -> nas/terminal
+nas/cli -> nas/zoo_commands
+nas/exports/module -> nas/api/run
+nas/exports/module -> nas/data/dataset
+nas/exports/module -> nas/ranking/standings
+nas/exports/module -> nas/tables
+nas/exports/preprocessing -> nas/data/dataset
+nas/loggers/feed -> nas/tables
+nas/progress -> nas/loop/status
+nas/progress -> nas/runs/result
+nas/ranking/standings -> nas/tables
+nas/resuming -> nas/data/known
+nas/resuming -> nas/options
+nas/resuming -> nas/ranking/objectives
+nas/resuming -> nas/runs/folder
+nas/resuming -> search_spaces/space
+nas/tables -> einmix
+nas/tables -> einmix/nodes
+nas/tables -> nas/ranking/gains
+nas/tables -> nas/ranking/objectives
+nas/tables -> nas/ranking/standings
+nas/tables -> nas/runs/job
+nas/tables -> nas/runs/result
+nas/tables -> nas/training/latency
+nas/tables -> search_spaces/blocks/parts
+nas/tables -> search_spaces/sizing/scaling
+nas/terminal -> nas/data/known
+nas/terminal -> search_spaces/blocks/parts
+nas/zoo_commands -> einmix
+nas/zoo_commands -> einmix/algebra/factors
+nas/zoo_commands -> nas/data/npz
+nas/zoo_commands -> nas/exports/module
+nas/zoo_commands -> nas/options
+nas/zoo_commands -> search_spaces/blocks/parts
+nas/zoo_commands -> search_spaces/space
+nas/zoo_commands -> search_spaces/zoo
+nas/zoo_commands -> search_spaces/zoo/member
+search_spaces/blocks/filled -> search_spaces/bound/networks
+search_spaces/blocks/fillings -> search_spaces/bound/networks
+search_spaces/blocks/mixers -> search_spaces/bound/neighbours
+search_spaces/blocks/mixers -> search_spaces/bound/networks
+search_spaces/bound/assembly -> search_spaces/space
+search_spaces/bound/space -> search_spaces/space
+search_spaces/sizing/resizing -> search_spaces/bound/neighbours
+search_spaces/sizing/scaling -> nas/errors
+search_spaces/sizing/scaling -> search_spaces
+search_spaces/sizing/scaling -> search_spaces/space
 """,
     "circles_of_files": """
-einmix.mixer <-> einmix.nodes <-> einmix.order <-> einmix.pattern <-> einmix.reach
-nas.__main__ <-> nas.cli
-nas.compare <-> nas.loggers <-> nas.progress <-> nas.ranking <-> nas.resuming <-> nas.search <-> nas.session <-> nas.tables <-> nas.training_runs
-nas.fast_tpe <-> nas.strategies
-nas.training <-> nas.worker
-search_spaces.blocks <-> search_spaces.choices <-> search_spaces.grammar <-> search_spaces.mixers <-> search_spaces.moves <-> search_spaces.search_space <-> search_spaces.space
+einmix <-> einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/words <-> einmix/algebra/writing <-> einmix/calls <-> einmix/emit <-> einmix/flow <-> einmix/networks/architecture <-> einmix/networks/source <-> einmix/nodes <-> einmix/notation
+nas/__main__ <-> nas/cli
+nas/api/compare <-> nas/api/run <-> nas/loggers/feed <-> nas/ranking/standings <-> nas/tables
+nas/api/search <-> nas/resuming
+search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/blocks/mixers <-> search_spaces/bound/assembly <-> search_spaces/bound/neighbours <-> search_spaces/bound/questions <-> search_spaces/bound/space <-> search_spaces/space
 """,  # noqa: E501
     "circles_of_rooms": """
-einmix <-> einmix.nodes
-nas <-> nas.cli <-> nas.data <-> nas.executors <-> nas.loggers <-> nas.ranking <-> nas.runs <-> nas.strategies <-> nas.training
-search_spaces <-> search_spaces.blocks
-""",  # noqa: E501
+einmix <-> einmix/algebra <-> einmix/networks <-> einmix/nodes
+nas <-> nas/api <-> nas/cli <-> nas/exports <-> nas/loggers <-> nas/loop <-> nas/ranking <-> nas/strategies
+search_spaces <-> search_spaces/blocks <-> search_spaces/bound
+""",
     "outside_packages": """
-nas.api.resources -> no torch
-nas.checkpoints -> torch
-nas.cli -> no rich
-nas.cluster.conductor -> ray
-nas.cluster.lane -> ray
-nas.cluster.lane -> torch
-nas.executors.cluster -> no ray
-nas.executors.cluster -> no torch
-nas.export -> torch
-nas.exports -> no torch
-nas.grid -> rich
-nas.latency -> torch
-nas.optimizer -> torch
-nas.preprocessing -> torch
-nas.progress -> rich
-nas.strategies -> optuna
-nas.strategies.tpe -> no optuna
-nas.terminal -> rich
-nas.terminal -> typer
-nas.worker -> torch
-nas.zoo_commands -> typer
+nas/cli -> no rich
+nas/grid -> rich
+nas/progress -> rich
+nas/terminal -> rich
+nas/terminal -> typer
+nas/zoo_commands -> typer
 """,
     "not_in_its_list": """
-search_spaces.blocks
-search_spaces.choices
-search_spaces.draws
-search_spaces.forms
-search_spaces.grammar
-search_spaces.mixers
-search_spaces.moves
-search_spaces.resizing
-search_spaces.zoo.parts
-""",
-    "too_many_files": """
-einmix
-nas
+nas/exports/module
+nas/loggers/trials
 """,
     "too_long": """
-einmix.nodes
-einmix.pattern
-nas.cli
-nas.compare
-nas.data
-nas.executors
-nas.formats
-nas.loggers
-nas.runs
-nas.search
-nas.session
-nas.tables
+einmix/algebra/reading
+einmix/nodes
+nas/api/compare
+nas/cli
+nas/loggers/feed
+nas/runs/folder
+nas/tables
 """,
     "kinds_asked": """
-einmix.architecture: Linear
-einmix.emit: Gate
-einmix.emit: Reweight
-einmix.flow: Conv
-einmix.source: Conv
-einmix.source: Unfold
-einmix.words: Activation
-nas.session: Linear
-nas.tables: Activation
-nas.tables: Linear
-nas.tables: Norm
-search_spaces.resizing: Conv
-search_spaces.resizing: Gate
-search_spaces.resizing: Linear
-""",
-    "hidden": """
-einmix.source
+einmix/algebra/words: Activation
+einmix/emit: Gate
+einmix/emit: Reweight
+einmix/flow: Conv
+einmix/networks/architecture: Linear
+einmix/networks/source: Conv
+einmix/networks/source: Unfold
+nas/ranking/standings: Linear
+nas/tables: Activation
+nas/tables: Linear
+nas/tables: Norm
+search_spaces/sizing/resizing: Conv
+search_spaces/sizing/resizing: Gate
+search_spaces/sizing/resizing: Linear
 """,
 }
 
@@ -618,9 +462,9 @@ def test_the_house_is_as_planned(rule: str, house: House) -> None:
 
 
 MADE_UP = Plan(
-    may={"low": "low.kinds low.tools", "low.tools": "", "low.kinds": "low.tools"},
-    lists={"low.kinds": "base"},
-    outside={"torch": "low.tools.parse"},
+    may={"low": "low/kinds low/tools", "low/tools": "", "low/kinds": "low/tools"},
+    lists={"low/kinds": "base"},
+    outside={"torch": "low/tools/parse"},
     long={},
 )
 CLEAN = {
@@ -649,28 +493,28 @@ from low.kinds.mix import Mix, Norm
 def asks(node): return isinstance(node, (Mix, kinds.mix.Norm))
 """
 CASES = [
-    ("no_room", {"cellar/__init__": '"""Dark."""\n'}, {"low.cellar"}),
-    ("no_room", {"loose": ""}, {"low.loose"}),
-    ("not_allowed", {"tools/up": "from low.kinds.mix import Mix"}, {"low.tools.up -> low.kinds.mix"}),
-    ("not_allowed", {"tools/up": "def late():\n    from low.kinds import mix"}, {"low.tools.up -> low.kinds.mix"}),
-    ("not_allowed", {"tools/up": "import low"}, {"low.tools.up -> low"}),
+    ("no_room", {"cellar/__init__": '"""Dark."""\n'}, {"low/cellar"}),
+    ("no_room", {"loose": ""}, {"low/loose"}),
+    ("not_allowed", {"tools/up": "from low.kinds.mix import Mix"}, {"low/tools/up -> low/kinds/mix"}),
+    ("not_allowed", {"tools/up": "def late():\n    from low.kinds import mix"}, {"low/tools/up -> low/kinds/mix"}),
+    ("not_allowed", {"tools/up": "import low"}, {"low/tools/up -> low"}),
     (
         "circles_of_files",
         {"tools/more": LATER, "tools/parse": "import low.tools.more"},
-        {"low.tools.more <-> low.tools.parse"},
+        {"low/tools/more <-> low/tools/parse"},
     ),
-    ("circles_of_rooms", {"tools/up": "from low.kinds import base"}, {"low.kinds <-> low.tools"}),
-    ("outside_packages", {"kinds/mix": "def build():\n    import torch.nn"}, {"low.kinds.mix -> torch"}),
-    ("outside_packages", {"tools/parse": ""}, {"low.tools.parse -> no torch"}),
-    ("not_in_its_list", {"kinds/wrap": ""}, {"low.kinds.wrap"}),
-    ("too_many_files", {f"tools/file{i}": "" for i in range(9)}, {"low.tools"}),
-    ("too_long", {"tools/parse": "import torch\n" * 351}, {"low.tools.parse"}),
-    ("kinds_asked", {"tools/ask": ASKS}, {"low.tools.ask: Norm"}),
-    ("kinds_asked", {"tools/ask": "match node:\n    case Norm(): ..."}, {"low.tools.ask: Norm"}),
-    ("kinds_asked", {"tools/ask": "same = type(node) is Norm"}, {"low.tools.ask: Norm"}),
-    ("hidden", {"KINDS": ""}, {"low.KINDS"}),
-    ("more_than_a_docstring", {"tools/__init__": '"""Reads."""\nfrom low.tools import parse\n'}, {"low.tools"}),
-    ("more_than_a_docstring", {"tools/__init__": ""}, {"low.tools"}),
+    ("circles_of_rooms", {"tools/up": "from low.kinds import base"}, {"low/kinds <-> low/tools"}),
+    ("outside_packages", {"kinds/mix": "def build():\n    import torch.nn"}, {"low/kinds/mix -> torch"}),
+    ("outside_packages", {"tools/parse": ""}, {"low/tools/parse -> no torch"}),
+    ("not_in_its_list", {"kinds/wrap": ""}, {"low/kinds/wrap"}),
+    ("too_many_files", {f"tools/file{i}": "" for i in range(9)}, {"low/tools"}),
+    ("too_long", {"tools/parse": "import torch\n" * 351}, {"low/tools/parse"}),
+    ("kinds_asked", {"tools/ask": ASKS}, {"low/tools/ask: Norm"}),
+    ("kinds_asked", {"tools/ask": "match node:\n    case Norm(): ..."}, {"low/tools/ask: Norm"}),
+    ("kinds_asked", {"tools/ask": "same = type(node) is Norm"}, {"low/tools/ask: Norm"}),
+    ("hidden", {"KINDS": ""}, {"low/KINDS"}),
+    ("more_than_a_docstring", {"tools/__init__": '"""Reads."""\nfrom low.tools import parse\n'}, {"low/tools"}),
+    ("more_than_a_docstring", {"tools/__init__": ""}, {"low/tools"}),
 ]
 
 
