@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from math import gcd, log, prod
 from typing import TYPE_CHECKING, Any
 
-from einmix.mixer import MAX_SIZE
-
 from einmix import FactorSet, PatternError
 from einmix.algebra.factor_sets import count_factorizations
-from einmix.algebra.factors import divisors
+from einmix.algebra.factors import MAX_SIZE, divisors
 from search_spaces.blocks.forms import FORMS
 from search_spaces.blocks.parts import Patch, Sides, merged, patch_from, sides
 from search_spaces.blocks.place import MOST_AXES

@@ -9,11 +9,10 @@ from itertools import chain, pairwise
 from keyword import iskeyword
 from math import prod
 
-from einmix.algebra.factors import Factor
+from einmix.algebra.factors import MAX_SIZE, Factor
 from einmix.algebra.mixer import RESERVED, Layout, Mixer
 from einmix.algebra.writing import MAX_NAMES, _fresh
 from einmix.errors import PatternError
-from einmix.mixer import MAX_SIZE
 from einmix.nodes import Mix, Sequence, Shuffle
 
 _CHANNELS_LAST = {"t": 0, "d": 1, "h": 2, "w": 3, "c": 99}

@@ -12,13 +12,12 @@ import algebra
 import numpy as np
 import pytest
 import torch
-from einmix.mixer import MAX_SIZE
 from einops.layers.torch import EinMix
 from hypothesis import given
 from hypothesis import strategies as st
 
 from einmix import Factor, FactorSet, Mixer, PatternError, describe, enumerate_mixers, redundant, sample_mixer
-from einmix.algebra.factors import divisors
+from einmix.algebra.factors import MAX_SIZE, divisors
 from einmix.algebra.words import title
 
 
