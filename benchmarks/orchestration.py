@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from nas.session import Options
 from stub_trainer import make_stub
 
 from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
 from nas.loop.loop import Search
+from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.result import Result
 from nas.strategies.strategy import Strategy

@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from nas.session import Options
-
 from einmix import Architecture
 from nas.api.search import Session
 from nas.loop.past import make_job
+from nas.options import Options
 from nas.runs.job import Outcome, Score, record
 from nas.runs.result import Result
 from search_spaces import SearchSpace

@@ -22,13 +22,13 @@ from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nas.session import Options
 from rich.console import Console
 from rich.table import Table
 from simulated import Cluster, Simulated, utilisation
 
 from nas.api.search import Session
 from nas.loop.loop import Search
+from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.folder import Run
 from nas.runs.job import Job

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nas.session import Options
 from simulation import recorded, replay
 from stub_trainer import train
 
@@ -23,6 +22,7 @@ from nas.api.search import Session
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.cluster.workers import RayWorkers
 from nas.loop.loop import Search
+from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.job import Job, Outcome, Report, Score, Trainer
 

@@ -18,12 +18,12 @@ from statistics import fmean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from nas.session import Options
 
 from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
 from nas.loop.loop import Search
+from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.result import Result
 from nas.training.worker import PRELOAD, MakeTrainer

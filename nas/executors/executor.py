@@ -66,7 +66,7 @@ Event = Ready | Done | Unfinished
 class Executor(Protocol):
     """Runs jobs and hands back how they ended, in any order.
 
-    >>> from nas.trial import Job, Outcome, Score
+    >>> from nas.runs.job import Job, Outcome, Score
     >>> with Serial(lambda worker: lambda job, report: Outcome("complete", (Score(1, 0.5, 0.9),))) as executor:
     ...     executor.submit(0, Job({}, "a1", 0.01, 0, 1))
     ...     executor.wait(lambda number, score: True), executor.wait(lambda number, score: True)[0].outcome.state

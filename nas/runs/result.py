@@ -30,7 +30,7 @@ class Result:
 
     `params` and `macs` (per image) are the architecture's costs, `number` its place in the order of submission.
 
-    >>> from nas.trial import Job, Outcome, record
+    >>> from nas.runs.job import Job, Outcome, record
     >>> job, outcome = Job({}, "a1", lr=0.01, seed=0, epochs=2), Outcome("complete", (Score(2, 0.5, 0.9),))
     >>> Result.from_line(record(job, outcome, params=8, macs=16, number=0)).score
     Score(epoch=2, loss=0.5, accuracy=0.9)

@@ -41,7 +41,7 @@ def loaded_by(program: str, folder: Path = ROOT) -> set[str]:
 
 @pytest.mark.parametrize(
     "program",
-    ["import einmix", "import search_spaces", "import nas.storage", HELP],
+    ["import einmix", "import search_spaces", "import nas.runs.storage", HELP],
     ids=["einmix", "search_spaces", "nas.runs.storage", "nas --help"],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
@@ -52,13 +52,15 @@ TRAINING = """
 import sys
 from pathlib import Path
 from torch import nn
-from nas import data, training, worker
+from nas.data.known import load
+from nas.training import worker
+from nas.training.trainer import ArchitectureTrainer
 from nas.training.recipe import Recipe
 from nas.runs.job import Job
 
-digits = data.load("digits", data_dir=Path("none"), seed=0, limit=100)
+digits = load("digits", data_dir=Path("none"), seed=0, limit=100)
 recipe = Recipe.for_dataset(digits, epochs=1)
-trainer = training.ArchitectureTrainer(digits, recipe, build=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+trainer = ArchitectureTrainer(digits, recipe, build=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
 assert trainer(Job({}, "a", 0.01, 0, 1), lambda score: True).state == "complete"
 print(*sorted({"torch._dynamo", "sympy", "sklearn", "scipy", "optuna"} & set(sys.modules)), end=".")
 """

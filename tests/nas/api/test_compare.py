@@ -152,14 +152,14 @@ class Trainer(Noting):
 @pytest.fixture
 def prepared(tmp_path, monkeypatch):
     """A run in a folder, and a function that compares its best network with stub trainings."""
-    monkeypatch.setattr("nas.api.resources.local_executor", lambda *_: Serial(Noting(tmp_path / "search")))
+    monkeypatch.setattr("nas.api.search.local_executor", lambda *_: Serial(Noting(tmp_path / "search")))
     monkeypatch.setattr("nas.training.latency.measure", lambda networks, _: {each.id: 2.0 for each in networks})
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 4, "top": 1, "seeds": 2, "device": "cpu"}
     search(**asked, patch=(2,), width=(32,), depth=(3,), run="x", runs_dir=tmp_path)
 
     def compare(trainer: Trainer | None = None, **changes) -> tuple[Comparison, list[Compared]]:
         executor = Serial(trainer or Trainer(tmp_path / "log"))
-        monkeypatch.setattr("nas.compare.local_executor", lambda *_: executor)
+        monkeypatch.setattr("nas.api.compare.local_executor", lambda *_: executor)
         defaults = {"against": ("mixer", "convmixer"), "seeds": 2, "device": "cpu"}
         comparison = Comparison(OpenRun.open(tmp_path, "x"), Comparing(**defaults | changes))
         with comparison.open_run() as run:
@@ -241,10 +241,12 @@ def test_where_all_learning_rates_failed_lower_ones_are_tried(prepared, tmp_path
 
 
 def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
-    for module in ("nas.api.compare", "nas.api.search"):
+    for module in ("nas.api.compare", "nas.api.defaults"):
         monkeypatch.setattr(f"{module}.LARGE", 1_000)
     begun: list[Status] = []
-    monkeypatch.setattr("nas.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1])
+    monkeypatch.setattr(
+        "nas.api.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1]
+    )
     comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01))
     assert [(each.phase, each.later) for each in begun] == [("tune", 3 * 2 * 6 / 2), ("compare", 0.0)]
     comparison.device = "mps"
@@ -296,7 +298,7 @@ def test_more_of_the_same_trains_what_is_missing(changes, more, prepared, tmp_pa
 def test_what_is_tested_on_another_device_is_tested_anew(prepared, tmp_path, monkeypatch):
     """Unless nothing is missing."""
     prepared(lrs=(0.005,))
-    monkeypatch.setattr("nas.compare.kind_on", lambda _: ("cuda", "bfloat16"))
+    monkeypatch.setattr("nas.api.compare.kind_on", lambda _: ("cuda", "bfloat16"))
     elsewhere = Trainer(tmp_path / "log", extra={"device": "cuda", "precision": "bfloat16"})
     for seeds, devices in ((2, {None}), (3, {"cuda"})):
         _, compared = prepared(elsewhere, lrs=(0.005,), seeds=seeds)
@@ -448,8 +450,8 @@ def test_a_latency_is_the_median_of_passes_taken_in_turns_by_networks_as_they_ar
     clock, seen = [0.0], []
     seconds = {first.id: [9.0, 9.0, 0.5, 0.1, 0.2], second.id: [9.0, 9.0, 0.3, 0.4, 8.0]}
     nets = {id: Passing(clock, each, seen) for id, each in seconds.items()}
-    monkeypatch.setattr("nas.latency.build", lambda architecture: nets[architecture.id].train())
-    monkeypatch.setattr("nas.latency.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr("nas.training.latency.build", lambda architecture: nets[architecture.id].train())
+    monkeypatch.setattr("nas.training.latency.time", SimpleNamespace(perf_counter=lambda: clock[0]))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

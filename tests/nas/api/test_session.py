@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from nas.api import defaults, resources
+from nas.api import run as runs
 from nas.api import search as sessions
 from nas.api.defaults import CPU_IMAGES, budget_band, default_seeds, load_data, starting
 from nas.api.resources import find_device, worker_count
@@ -35,7 +37,7 @@ PLAIN = Options(space="mixed", strategy="random", device="cpu", width=(8, 16), d
 def one_load() -> Any:
     """Digits are read once for each seed and limit."""
     known: dict[str, Any] = {}
-    original = sessions.load
+    original = defaults.load
 
     def remembered(name: str, **given: Any) -> Any:
         key = repr((name, given))
@@ -44,7 +46,8 @@ def one_load() -> Any:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "load", remembered)
+        for module in (defaults, runs):
+            patch.setattr(module, "load", remembered)
         yield
 
 
@@ -152,7 +155,7 @@ def test_a_band_that_would_be_empty_gives_way_below():
 )
 def test_on_a_cpu_alone_large_data_is_cut_unless_a_number_is_asked_for(device, images, limit, monkeypatch):
     given: list[dict[str, Any]] = []
-    monkeypatch.setattr(sessions, "load", lambda name, **options: given.append({"name": name} | options))
+    monkeypatch.setattr(defaults, "load", lambda name, **options: given.append({"name": name} | options))
     load_data("mnist", Path("there"), 5, images, device)
     assert given == [{"name": "mnist", "data_dir": Path("there"), "seed": 5, "limit": limit}]
 
@@ -163,7 +166,8 @@ def test_large_data_is_trained_on_with_fewer_seeds():
 
 
 def test_there_is_a_worker_a_gpu_or_a_core_unless_a_number_is_asked_for(monkeypatch):
-    monkeypatch.setattr(sessions, "cores", lambda: 6)
+    for module in (resources, sessions):
+        monkeypatch.setattr(module, "cores", lambda: 6)
     assert [worker_count(None, "cpu", 1), worker_count(None, "cuda", 4), worker_count(None, "mps", 1)] == [6, 4, 1]
     assert [worker_count(0, "cpu", 1), worker_count(3, "cuda", 4)] == [0, 3]
 
@@ -251,10 +255,11 @@ def test_a_search_trains_on_its_data_by_its_recipe_where_it_keeps_what_is_under_
 
 
 def test_without_workers_this_process_has_all_cores(monkeypatch):
-    monkeypatch.setattr(sessions, "cores", lambda: 6)
+    for module in (resources, sessions):
+        monkeypatch.setattr(module, "cores", lambda: 6)
     made: list[Any] = []
-    monkeypatch.setattr(sessions, "Serial", lambda make: made.append(make))
-    sessions.local_executor(MakeTrainer(None, Recipe(), "cpu"), 0)  # type: ignore[arg-type]
+    monkeypatch.setattr(resources, "Serial", lambda make: made.append(make))
+    resources.local_executor(MakeTrainer(None, Recipe(), "cpu"), 0)  # type: ignore[arg-type]
     assert made[0].threads == 6
 
 
@@ -369,7 +374,8 @@ def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):
         "nas.executors.cluster.workers.RayWorkers", lambda make, settings, **rest: given.append((make, settings))
     )
     monkeypatch.setattr(sessions, "ray_device", lambda options: ("cuda", 4))
-    monkeypatch.setattr(sessions, "cores", lambda: 6)
+    for module in (resources, sessions):
+        monkeypatch.setattr(module, "cores", lambda: 6)
     asked = replace(PLAIN, ray="10.0.0.1:6379", workers=9, batch=48)
     for options in (asked, replace(asked, gpus_per_trial=0.25), replace(asked, ray="local")):
         session = Session(options)

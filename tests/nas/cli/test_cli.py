@@ -79,10 +79,10 @@ def nas(tmp_path, monkeypatch, capsys) -> Callable[[str], Done]:
 def stubbed(monkeypatch, tmp_path) -> Path:
     """Makes searches train with the stub, which learns at once and notes it in the file returned."""
     log = tmp_path / "log"
-    modules = [importlib.import_module(f"nas.{name}") for name in ("session", "compare", "training_runs")]
+    modules = [importlib.import_module(f"nas.{name}") for name in ("api.search", "api.compare", "api.train")]
     for module in modules:  # all are imported before the first one is changed, from which others have what it has
         monkeypatch.setattr(module, "local_executor", lambda *_: Serial(Noting(log)))
-    monkeypatch.setattr("nas.worker.start_server", lambda preload: None)
+    monkeypatch.setattr("nas.api.resources.start_server", lambda preload: None)
     return log
 
 
@@ -482,7 +482,7 @@ def test_a_damaged_run_json_is_told(text, nas, stubbed, tmp_path):
 def test_a_failing_candidate_is_told_with_its_reason(nas, monkeypatch, tmp_path):
     rows = nas(f"{SEARCH} --dry-run --json").rows
     does = {rows[1]["id"]: "raise", rows[2]["id"]: "nan", rows[3]["id"]: "out of memory"}
-    monkeypatch.setattr("nas.api.resources.local_executor", lambda *_: Serial(Noting(tmp_path / "log", does)))
+    monkeypatch.setattr("nas.api.search.local_executor", lambda *_: Serial(Noting(tmp_path / "log", does)))
     done = nas(SEARCH)
     assert done.status == 0
     for reason in ("ValueError: the sizes do not divide", "FloatingPointError: training loss is nan", "out of memory"):
@@ -582,7 +582,7 @@ def training_on(monkeypatch, tmp_path) -> Callable[..., None]:
         log = tmp_path / "log"
         monkeypatch.setattr(session, "find_device", lambda _: (device, 1))
         monkeypatch.setattr(session, "kind_on", lambda _: (device, precision), raising=False)
-        monkeypatch.setattr("nas.search.versions", lambda: found, raising=False)
+        monkeypatch.setattr("nas.loop.past.versions", lambda: found)
         monkeypatch.setattr(session, "versions", lambda: found)
         monkeypatch.setattr(session, "local_executor", lambda *_: Serial(Noting(log, extra=extra)))
 
@@ -1256,8 +1256,8 @@ def test_local_workers_are_prepared_while_the_data_is_read(options, expected, na
 
         return noting
 
-    monkeypatch.setattr("nas.worker.start_server", note("server"))
-    monkeypatch.setattr("nas.api.defaults.load_data", note("data"))
+    monkeypatch.setattr("nas.api.resources.start_server", note("server"))
+    monkeypatch.setattr("nas.api.search.load_data", note("data"))
     monkeypatch.setattr("nas.executors.cluster.workers.require_ray", lambda: None)
     assert nas(f"{SEARCH} {options}").status == 2
     assert begun == expected

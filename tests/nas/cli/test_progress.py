@@ -97,7 +97,7 @@ def test_texts_of_a_foreign_run_do_nothing_to_a_terminal():
 
 
 def test_a_search_from_python_shows_itself_unless_told_not_to(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("nas.api.resources.local_executor", lambda *_: Serial(Noting(tmp_path / "log")))
+    monkeypatch.setattr("nas.api.search.local_executor", lambda *_: Serial(Noting(tmp_path / "log")))
     one = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,), "device": "cpu", "runs_dir": tmp_path}
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 3, "top": 1, "seeds": 1} | one
     search(**asked, run="loud")

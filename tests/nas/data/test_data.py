@@ -20,8 +20,12 @@ from sklearn.datasets import load_digits
 
 from nas.data import known as data
 from nas.data import sources as formats
-from nas.data.dataset import Dataset
+from nas.data.binary import read_cifar_binary, read_cifar_pickle, read_idx
+from nas.data.dataset import Dataset, _fingerprint
+from nas.data.images import read_folder
 from nas.data.known import load
+from nas.data.npz import NPZ_AXES
+from nas.data.sources import Arrays
 from nas.errors import NasError
 
 
@@ -40,7 +44,7 @@ def load_npz(tmp_path: Path, seed: int = 0, limit: int | None = None, **found: o
     return load(save(tmp_path / "mine.npz", **found), data_dir=tmp_path, seed=seed, limit=limit)
 
 
-def parts(dataset: Dataset) -> list[formats.Arrays]:
+def parts(dataset: Dataset) -> list[Arrays]:
     return [dataset.train, dataset.validation, dataset.test]
 
 
@@ -83,18 +87,18 @@ def test_every_class_keeps_its_share(tmp_path: Path) -> None:
 def test_a_fingerprint_is_that_of_the_parts_and_of_the_split() -> None:
     """One number, one label, one type, another order of the parts, or another seed: another data set."""
     x, y = np.arange(24, dtype=np.uint8).reshape(4, 1, 2, 3), np.arange(4)
-    same = [formats.Arrays(x + k, y) for k in range(3)]
+    same = [Arrays(x + k, y) for k in range(3)]
     others = []
     for k in range(3):
         changed, labels = x.copy(), y.copy()
         changed[-1, -1, -1, -1] += 100
         labels[-1] = 0
         for other in ((changed, y), (x, labels), (x.astype(np.float32), y), (x.reshape(4, 1, 3, 2), y)):
-            others.append([*same[:k], formats.Arrays(other[0] + other[0].dtype.type(k), other[1]), *same[k + 1 :]])
+            others.append([*same[:k], Arrays(other[0] + other[0].dtype.type(k), other[1]), *same[k + 1 :]])
     others += [same[::-1], [same[1], same[0], same[2]]]
-    prints = [data._fingerprint(each, 0) for each in (same, *others)] + [data._fingerprint(same, 1)]
+    prints = [_fingerprint(each, 0) for each in (same, *others)] + [_fingerprint(same, 1)]
     assert len(set(prints)) == len(prints) == 16
-    assert data._fingerprint([formats.Arrays(np.asfortranarray(each.x), each.y) for each in same], 0) == prints[0]
+    assert _fingerprint([Arrays(np.asfortranarray(each.x), each.y) for each in same], 0) == prints[0]
 
 
 def test_the_seed_moves_validation_but_never_test_data() -> None:
@@ -151,7 +155,7 @@ def test_a_constant_channel_has_std_1(tmp_path: Path) -> None:
 
 def test_loading_digits_does_not_import_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from nas.data import load; import nas.recipe;"
+        "import sys; from pathlib import Path; from nas.data.known import load; import nas.training.recipe;"
         "load('digits', data_dir=Path(), seed=0); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -200,7 +204,7 @@ def test_npz_layouts(shape: tuple[int, ...], axes: str | None, expected: object,
     found = arrays(shape)
     loaded = load_npz(tmp_path, **found, **({"axes": axes} if axes else {}))
     assert (loaded.channels, loaded.shape) == expected
-    names = (axes or formats.NPZ_AXES[len(shape)]).split()
+    names = (axes or NPZ_AXES[len(shape)]).split()
     order = [names.index(axis) for axis in ("n", "c", *loaded.axes) if axis in names]
     first = found["x"].transpose(order).reshape(len(found["x"]), loaded.channels, *loaded.shape.values())
     assert all((first == example).all(axis=tuple(range(1, first.ndim))).any() for example in loaded.train.x[:3])
@@ -386,7 +390,7 @@ def test_idx_that_is_damaged(raw: bytes, message: str, name: str, tmp_path: Path
     path = tmp_path / name
     path.write_bytes(gzip.compress(raw) if path.suffix else raw)
     with pytest.raises(NasError, match=message):
-        formats.read_idx(path)
+        read_idx(path)
 
 
 # CIFAR
@@ -462,16 +466,16 @@ def test_cifar_pickled_again_by_python_3(protocol: int, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(found, protocol))
     if protocol == 2:  # writes bytes as a call of _codecs.encode
         with pytest.raises(NasError, match=r"it asks for _codecs\.encode, which no image data needs"):
-            formats.read_cifar_pickle(path, "labels")
+            read_cifar_pickle(path, "labels")
     else:
-        np.testing.assert_array_equal(formats.read_cifar_pickle(path, "labels").x.reshape(60, -1), x)
+        np.testing.assert_array_equal(read_cifar_pickle(path, "labels").x.reshape(60, -1), x)
 
 
 def test_a_cut_cifar_file(tmp_path: Path) -> None:
     path = tmp_path / "test_batch.bin"
     path.write_bytes(bytes(3073 * 2 - 1))
     with pytest.raises(NasError, match=r"test_batch\.bin: 6145 bytes; expected records of 3073"):
-        formats.read_cifar_binary(path, 1)
+        read_cifar_binary(path, 1)
 
 
 X, LABELS = batch()
@@ -504,7 +508,7 @@ def test_a_pickle_runs_nothing(raw: bytes, message: str, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     Path("batch").write_bytes(raw)
     with pytest.raises(NasError, match=message):
-        formats.read_cifar_pickle(Path("batch"), "labels")
+        read_cifar_pickle(Path("batch"), "labels")
     assert not Path("owned").exists()
 
 
@@ -569,7 +573,7 @@ def test_what_is_converted_is_said(modes, channels, notes, tmp_path):
             folder = tmp_path / "train" / "ab"[number % 2]
             folder.mkdir(parents=True, exist_ok=True)
             Image.new(mode, (6, 4), 1).save(folder / f"{mode}{number}.png")
-    found = formats.read_folder(tmp_path)
+    found = read_folder(tmp_path)
     total = sum(modes.values())
     assert found.train.x.shape[1] == channels
     wanted = [note.replace(f"of {total} ", f"of {total + 1} ") for note in notes]  # that in val/ is counted too
@@ -604,7 +608,7 @@ def test_pixels_and_labels_are_those_of_the_files(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
     write_images(tmp_path / "test", {"b": 1})
-    train = formats.read_folder(tmp_path).train
+    train = read_folder(tmp_path).train
     assert train.x[:, :, 1, 1].tolist() == [[n, 100 + n, 200 + n] for n in (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)]
     assert (train.x[:, :, 0, 5] == 7).all()
     assert train.y.tolist() == [0] * 5 + [1] * 5
@@ -733,8 +737,8 @@ def test_fuzzed_npz(scratch: Path, raw: bytes) -> None:
 @settings(max_examples=100, deadline=None)
 @given(raw=st.one_of(mutated(idx(SMALL["x"])), mutated(gzip.compress(idx(SMALL["x"])))))
 def test_fuzzed_idx(scratch: Path, raw: bytes) -> None:
-    accept_or_refuse(scratch / "idx", raw, formats.read_idx)
-    accept_or_refuse(scratch / "idx.gz", raw, formats.read_idx)
+    accept_or_refuse(scratch / "idx", raw, read_idx)
+    accept_or_refuse(scratch / "idx.gz", raw, read_idx)
 
 
 HEAD, TAIL = GOOD[:90], GOOD[-120:]  # the opcodes around the pixels
@@ -744,7 +748,7 @@ HEAD, TAIL = GOOD[:90], GOOD[-120:]  # the opcodes around the pixels
 @given(raw=st.one_of(mutated(GOOD), mutated(HEAD), mutated(HEAD).map(lambda head: head + GOOD[90:])))
 @pytest.mark.filterwarnings("ignore")
 def test_fuzzed_pickle(scratch: Path, raw: bytes) -> None:
-    accept_or_refuse(scratch / "batch", raw, lambda path: formats.read_cifar_pickle(path, "labels"))
+    accept_or_refuse(scratch / "batch", raw, lambda path: read_cifar_pickle(path, "labels"))
 
 
 @settings(max_examples=100, deadline=None)
@@ -752,4 +756,4 @@ def test_fuzzed_pickle(scratch: Path, raw: bytes) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_fuzzed_image(scratch: Path, raw: bytes) -> None:
     (scratch / "images" / "a").mkdir(parents=True, exist_ok=True)
-    accept_or_refuse(scratch / "images" / "a" / "0.png", raw, lambda path: formats.read_folder(path.parents[1]))
+    accept_or_refuse(scratch / "images" / "a" / "0.png", raw, lambda path: read_folder(path.parents[1]))

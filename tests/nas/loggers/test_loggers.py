@@ -355,10 +355,11 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from searches import Noting
-from nas import cli, session
+from nas import cli
+from nas.api import search
 from nas.executors.serial import Serial
 
-session.local_executor = lambda *_: Serial(Noting(Path("log")))
+search.local_executor = lambda *_: Serial(Noting(Path("log")))
 sys.argv = ["nas", *sys.argv[1:]]
 cli.main()
 """

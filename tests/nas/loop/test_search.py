@@ -416,7 +416,7 @@ def test_minutes_end_the_search_and_leave_the_finals(searching, tmp_path, monkey
         def __init__(self) -> None:
             self.monotonic = functools.partial(next, itertools.count(0, 10))
 
-    monkeypatch.setattr("nas.search.time", Clock())
+    monkeypatch.setattr("nas.loop.loop.time", Clock())
     search = searching(plan(trials=500, minutes=1))
     assert 3 <= len(results(tmp_path, "search")) < 12
     assert len({result.id for result in results(tmp_path, "final") if not result.label}) == 2

@@ -139,7 +139,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from stubs import make_stub, stub_job
-from nas.executors import Done, Serial
+from nas.executors.executor import Done
+from nas.executors.serial import Serial
 from nas.runs.folder import Run
 from nas.runs.job import record
 

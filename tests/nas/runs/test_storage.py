@@ -195,7 +195,7 @@ def test_a_training_is_kept_every_so_many_seconds_with_all_that_it_took(digits, 
         )
         return trainer(replace(JOB, epochs=10, rungs=()), go_on)
 
-    monkeypatch.setattr("nas.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("nas.training.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
     with pytest.raises(KeyboardInterrupt):
         trained()
     now[0] = 1000.0  # of another process

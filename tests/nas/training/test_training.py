@@ -27,10 +27,11 @@ from nas.errors import NasError
 from nas.runs.job import HALVED, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
-from nas.training import fit as training
+from nas.training import trainer as trainers
 from nas.training.augmentation import augment, flip, shift
+from nas.training.checkpoints import Progress
 from nas.training.examples import Part
-from nas.training.fit import evaluate, fit, schedule
+from nas.training.fit import _adamw, evaluate, evaluation_batch, fit, schedule
 from nas.training.latency import Conditions
 from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe
@@ -93,7 +94,7 @@ def test_a_latency_is_measured_as_for_a_comparison_and_is_no_time_of_training(de
     assert outcome.extra["latency_ms"] == 1.25
     assert asked == [([architecture], Conditions(device))]
     assert trainer(replace(work, epochs=2, rungs=(1,)), lambda score: False).state == "pruned" and len(asked) == 1
-    monkeypatch.setattr(training, "fit", lambda *_, **__: (None, Outcome("complete")))
+    monkeypatch.setattr(trainers, "fit", lambda *_, **__: (None, Outcome("complete")))
     monkeypatch.setattr(time, "perf_counter", iter(range(100)).__next__)
     assert trainer(work, go_on).seconds == 1  # a tick of that clock, not the one of the measurement
 
@@ -312,13 +313,13 @@ def test_candidates_are_trained_with_the_fast_layer_and_evaluated_in_batches_tha
     trainer = ArchitectureTrainer(None, Recipe())  # type: ignore[arg-type]
     layers = list(trainer.build(json.loads(architecture.to_json())).modules())
     assert sum(isinstance(layer, FastMix) for layer in layers) == sum(isinstance(layer, EinMix) for layer in layers) > 1
-    sizes = [training.evaluation_batch(torch.device(device), 60) for device in ("cpu", "cuda")]
+    sizes = [evaluation_batch(torch.device(device), 60) for device in ("cpu", "cuda")]
     assert sizes == [60, 240]
 
 
 def test_seconds_are_of_all_tries(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier try's count, too; none of a training that was not cut off."""
-    monkeypatch.setattr(training.Progress, "outcome", lambda self, state, epoch: Outcome(state, seconds=1000.0))
+    monkeypatch.setattr(Progress, "outcome", lambda self, state, epoch: Outcome(state, seconds=1000.0))
     assert train(digits, epochs=1).seconds > 1000
 
 
@@ -363,7 +364,7 @@ def test_a_validation_loss_that_is_not_finite_is_an_error(digits: Dataset) -> No
 def test_weight_decay_is_for_weights_only() -> None:
     model = build({})
     model.register_parameter("bias", nn.Parameter(torch.zeros(1, 4, 4)))  # EinMix's shape of a bias
-    decayed, others = training._adamw(model, 0.3).param_groups
+    decayed, others = _adamw(model, 0.3).param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert [names[id(parameter)] for parameter in decayed["params"]] == ["1.weight", "4.weight"]
     assert sorted(names[id(parameter)] for parameter in others["params"]) == [
