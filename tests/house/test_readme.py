@@ -1,7 +1,8 @@
-"""The README is true: its Python runs, its commands exist, its mixers read as it says, its file tree is the repo's."""
+"""The README is true: its Python runs, its commands exist, its mixers read as it says, its rooms are the folders."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -97,21 +98,29 @@ def test_mixers_read_as_the_table_says(text: str, pattern: str, weight: str) -> 
     assert (call["pattern"], call["weight_shape"]) == (pattern, weight)
 
 
-def test_file_tree_is_the_repo() -> None:
-    tree = next(text for _, text in BLOCKS if text.startswith("einmix/ "))
-    listed, inside = set(), ""
-    for line in tree.splitlines():
-        path, *words = line.split()
-        assert words, f"{path} has no description"
-        inside = "" if not line.startswith(" ") else inside
-        listed.add(inside + path)
-        inside = path if path.endswith("/") else inside
-    assert sorted(path for path in listed if not (ROOT / path).exists()) == []
-    folders = {path for path in listed if path.endswith("/")}
-    present = {
-        str(path.relative_to(ROOT))
-        for folder in folders
-        for path in (ROOT / folder).iterdir()
-        if path.suffix in (".py", ".md") or path.name in ("run", "py.typed")
-    }
-    assert sorted(present - listed) == []
+PACKAGES = ("einmix", "search_spaces", "nas")
+_TREE = next(text for _, text in BLOCKS if text.startswith("einmix/ ")).splitlines()
+ROOMS = {path: words.strip() for path, _, words in (line.partition(" ") for line in _TREE)}
+"""Folder -> what the README says of it."""
+
+
+def test_every_room_has_its_line() -> None:
+    """Of a room the README says what the room says of itself, or how that begins."""
+    wrong = {}
+    for file in (file for package in PACKAGES for file in (ROOT / package).rglob("__init__.py")):
+        room = f"{file.parent.relative_to(ROOT)}/"
+        said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        if not said.lower().startswith(ROOMS.get(room, "no line").lower()):
+            wrong[room] = said.partition("\n")[0]
+    assert wrong == {}
+
+
+def test_every_line_is_a_folder_and_what_is_beside_the_packages_has_one() -> None:
+    assert [room for room in ROOMS if not room.endswith("/") or not ROOMS[room] or not (ROOT / room).is_dir()] == []
+    beside = {"tests/", "benchmarks/", "docs/", "runs/", ".ci/"}
+    for folder in ("tests", "docs"):  # tests of a room lie in a folder of the same name
+        below = (
+            path for path in (ROOT / folder).iterdir() if path.is_dir() and path.name not in (*PACKAGES, "__pycache__")
+        )
+        beside |= {f"{folder}/{path.name}/" for path in below}
+    assert beside - set(ROOMS) == set()
