@@ -105,7 +105,7 @@ def check(written: Sequence[Exported]) -> list[Exported]:
     outputs than the network that `einmix.build` makes.
     """
     checked = []
-    for each, answer in zip(written, compare(written), strict=True):
+    for each, answer in zip(written, differences(written), strict=True):
         if isinstance(answer, str):
             raise NasError(f"{each.module} does not run by itself: {one_line(answer)[:300]}")
         if not answer <= TOLERANCE:
@@ -114,7 +114,7 @@ def check(written: Sequence[Exported]) -> list[Exported]:
     return checked
 
 
-def compare(written: Sequence[Exported]) -> list[float | str]:
+def differences(written: Sequence[Exported]) -> list[float | str]:
     """For every module the relative difference of its outputs to the network's, or why it does not run.
 
     All run in one process that sees torch and einops alone; those without weights get fresh ones. Raises NasError for

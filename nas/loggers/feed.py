@@ -62,7 +62,7 @@ Say = Callable[[str], object]
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class LoggedTrial:
     """A training as Tune's callbacks see it: what they read of a `ray.tune.experiment.Trial`, no more."""
 
     trial_id: str
@@ -106,7 +106,7 @@ def _mlflow(run: Run, folder: Path) -> Iterator[Any]:
     own, order = f"tags.run_created = '{run.created}'", ["attributes.start_time DESC"]
 
     class Anew(MLflowLoggerCallback):  # type: ignore[misc]
-        def log_trial_start(self, trial: Trial) -> None:
+        def log_trial_start(self, trial: LoggedTrial) -> None:
             if f"{trial.name} {FAILED}" in _noted(folder, "mlflow"):
                 for earlier in client.search_runs(experiments, f"{own} and tags.trial_name = '{trial.name}'"):
                     client.delete_run(earlier.info.run_id)
@@ -136,7 +136,7 @@ def _wandb(run: Run, folder: Path) -> Iterator[Any]:
     from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
 
     class InThisThread(WandbLoggerCallback):  # type: ignore[misc]
-        def _start_logging_actor(self, trial: Trial, exclude_results: list[str], **init: Any) -> None:
+        def _start_logging_actor(self, trial: LoggedTrial, exclude_results: list[str], **init: Any) -> None:
             for half in (folder / "wandb").glob(f"*run-*-{trial.trial_id}"):  # as above
                 shutil.rmtree(half)
             queue: SimpleQueue[Any] = SimpleQueue()
@@ -364,7 +364,7 @@ def trial_name(result: Result) -> str:
     return f"{result.phase}/{Path(file_name(result.key)).stem}"
 
 
-def trial_of(result: Result, run: Run, folder: Path) -> Trial:
+def trial_of(result: Result, run: Run, folder: Path) -> LoggedTrial:
     """A training as a trial: its name, what is listed of it, its own folder in `folder`."""
     name = trial_name(result)
     unique = hashlib.sha256(f"{run.name} {run.created} {name}".encode()).hexdigest()[:8]
@@ -372,7 +372,7 @@ def trial_of(result: Result, run: Run, folder: Path) -> Trial:
     facts |= {"label": one_line(result.label), "reason": one_line(result.reason)}
     facts |= {"mixers": mixers(Architecture.from_json(result.architecture))}
     config = {fact: value for fact, value in facts.items() if value != ""}
-    return Trial(f"{result.id}-{unique}", name, config, run.name, str(folder / name))
+    return LoggedTrial(f"{result.id}-{unique}", name, config, run.name, str(folder / name))
 
 
 FACTS = ("id", "phase", "lr", "seed", "epochs", "params", "macs", "state")

@@ -20,7 +20,7 @@ _VERSION = 1
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """All that the further course of a training depends on, after as many epochs as there are `losses`.
 
     `generator` draws order and augmentation, dropout draws from torch's own. Without a storage nothing is kept; with

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `warm_up` comes before all that takes time
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Examples:
     """Examples `x` (`n c *axes`, uint8 where the source is) and labels `y` (`n`), on a device."""
 
     x: Tensor
@@ -26,7 +26,7 @@ class Part:
     std: Tensor
 
     @classmethod
-    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Part:
+    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Examples:
         """Puts one part of a data set on a device, with the moments of the training part."""
         shape = dataset.channels, *[1] * len(dataset.axes)
         moments = [torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std)]

@@ -14,8 +14,8 @@ from torch import nn
 from nas.runs.job import Job, Outcome, Report, Score
 from nas.runs.storage import Storage
 from nas.training.augmentation import augment
-from nas.training.checkpoints import Progress
-from nas.training.examples import Part, kind_on
+from nas.training.checkpoints import TrainingState
+from nas.training.examples import Examples, kind_on
 from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe
 
@@ -24,7 +24,7 @@ EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a ba
 
 def fit(
     build: Callable[[], nn.Module],
-    data: tuple[Part, Part],
+    data: tuple[Examples, Examples],
     recipe: Recipe,
     *,
     job: Job,
@@ -47,12 +47,12 @@ def fit(
     model = build().to(device)
     optimizer = _adamw(model, recipe.weight_decay)
     batches = max(1, len(train) // recipe.batch)
-    progress = Progress(job, model, optimizer, generator, storage)
-    progress.resume()
-    for score in progress.scores:
+    state = TrainingState(job, model, optimizer, generator, storage)
+    state.resume()
+    for score in state.scores:
         if not report(score):
-            return model, progress.outcome("pruned", score.epoch)
-    for epoch in range(len(progress.losses) + 1, job.epochs + 1):
+            return model, state.outcome("pruned", score.epoch)
+    for epoch in range(len(state.losses) + 1, job.epochs + 1):
         model.train()
         total = torch.zeros((), device=device)
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
@@ -68,19 +68,19 @@ def fit(
             optimizer.step()
             total += loss.detach()
         what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
-        progress.losses.append(_finite(total.item() / batches, what))
+        state.losses.append(_finite(total.item() / batches, what))
         if epoch in job.rungs or epoch == job.epochs:
             score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch))
-            progress.scores.append(score)
+            state.scores.append(score)
             if epoch < job.epochs and not report(score):
-                return model, progress.outcome("pruned", epoch)
+                return model, state.outcome("pruned", epoch)
         if epoch < job.epochs:
-            progress.keep()
-    return model, progress.outcome("complete", job.epochs)
+            state.keep()
+    return model, state.outcome("complete", job.epochs)
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, part: Part, *, epoch: int, batch: int) -> Score:
+def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Score:
     """Mean cross-entropy (without smoothing) and accuracy over a part, `batch` examples at a time."""
     model.eval()
     totals = torch.zeros(2, device=part.x.device)

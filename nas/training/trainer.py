@@ -18,7 +18,7 @@ from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, Job, Outcome, Report
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
-from nas.training.examples import Part, kind_on
+from nas.training.examples import Examples, kind_on
 from nas.training.fit import evaluate, evaluation_batch, fit
 from nas.training.recipe import Recipe
 
@@ -62,10 +62,10 @@ class ArchitectureTrainer:
         self.data  # noqa: B018 - computed here, not within the first job
 
     @cached_property
-    def data(self) -> tuple[Part, Part]:
+    def data(self) -> tuple[Examples, Examples]:
         """Training and validation part on the device."""
         parts = self.dataset.train, self.dataset.validation
-        train, validation = (Part.of(part, self.dataset, self.device) for part in parts)
+        train, validation = (Examples.of(part, self.dataset, self.device) for part in parts)
         return train, validation
 
     @cached_property
@@ -105,7 +105,7 @@ class ArchitectureTrainer:
         build, storage = partial(self.build, job.architecture), self.storage if usual else None
         model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage)
         if outcome.state == "complete" and job.phase in TESTED:
-            test = Part.of(self.dataset.test, self.dataset, self.device)
+            test = Examples.of(self.dataset.test, self.dataset, self.device)
             batch = evaluation_batch(test.x.device, recipe.batch)
             outcome = replace(outcome, test=evaluate(model, test, epoch=job.epochs, batch=batch))
         if outcome.state == "complete" and job.weights:

@@ -26,7 +26,7 @@ from nas.api.run import OpenRun
 from nas.api.search import Session, search
 from nas.data.known import load
 from nas.errors import NasError
-from nas.exports.check import Exported, check, compare
+from nas.exports.check import Exported, check, differences
 from nas.exports.module import best_trained, export
 from nas.exports.preprocessing import Preprocessing, ranges
 from nas.options import Options
@@ -224,7 +224,7 @@ def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_pat
     for number, text in enumerate([*BROKEN, 'print("0.0")\n' + source(BEST), source(BEST)]):
         (tmp_path / str(number)).mkdir()
         modules.append(written(tmp_path / str(number), BEST, text))
-    *broken, printing, sound = compare(modules)
+    *broken, printing, sound = differences(modules)
     for answer, message in zip(broken, BROKEN.values(), strict=True):
         assert answer.startswith(message)
     assert max(printing, sound) <= 1e-5  # what a module prints is not taken for an answer
@@ -508,12 +508,12 @@ def test_no_number_is_no_output_and_what_is_done_in_training_alone_is_not_compar
     weights.write_bytes(weights_of(trained))
     fresh = written(tmp_path, architecture)
     no_number = written(tmp_path, BEST, source(BEST) + OTHER_OUTPUTS.replace("CHANGE", " * float('nan')"))
-    untrained, kept, nan = compare([fresh, replace(fresh, weights=weights), no_number])
+    untrained, kept, nan = differences([fresh, replace(fresh, weights=weights), no_number])
     assert untrained <= 1e-5 and kept <= 1e-5 and nan != nan
 
 
 @pytest.mark.parametrize("answer", [float("nan"), float("inf"), 2e-5])
 def test_any_difference_but_a_small_one_is_refused(answer, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.exports.check.compare", lambda written: [answer] * len(written))
+    monkeypatch.setattr("nas.exports.check.differences", lambda written: [answer] * len(written))
     with pytest.raises(NasError, match=r"does not give the outputs of its network: they differ by (nan|inf|2.0e-05)"):
         check([written(tmp_path, BEST)])

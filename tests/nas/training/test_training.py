@@ -29,8 +29,8 @@ from nas.runs.storage import Storage
 from nas.runs.versions import versions
 from nas.training import trainer as trainers
 from nas.training.augmentation import augment, flip, shift
-from nas.training.checkpoints import Progress
-from nas.training.examples import Part
+from nas.training.checkpoints import TrainingState
+from nas.training.examples import Examples
 from nas.training.fit import _adamw, evaluate, evaluation_batch, fit, schedule
 from nas.training.latency import Conditions
 from nas.training.optimizer import AdamW
@@ -100,7 +100,7 @@ def test_a_latency_is_measured_as_for_a_comparison_and_is_no_time_of_training(de
 
 
 def fitted(
-    model: nn.Module, data: tuple[Part, Part], recipe: Recipe | None = None, **changes: Any
+    model: nn.Module, data: tuple[Examples, Examples], recipe: Recipe | None = None, **changes: Any
 ) -> tuple[nn.Module, Outcome]:
     return fit(lambda: model, data, recipe or Recipe(), job=job(**changes), report=go_on)
 
@@ -209,8 +209,8 @@ class Watch(nn.Module):
         return self.linear(x.flatten(1))
 
 
-def placed(dataset: Dataset) -> tuple[Part, Part]:
-    return Part.of(dataset.train, dataset, "cpu"), Part.of(dataset.validation, dataset, "cpu")
+def placed(dataset: Dataset) -> tuple[Examples, Examples]:
+    return Examples.of(dataset.train, dataset, "cpu"), Examples.of(dataset.validation, dataset, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_test_figures_are_those_of_the_weights_on_the_test_part(digits: Dataset)
     outcome = train(digits, phase="train", epochs=2, weights=True)
     model = build({})
     model.load_state_dict(load_weights(outcome.weights))
-    there = evaluate(model, Part.of(digits.test, digits, "cpu"), epoch=2, batch=100)
+    there = evaluate(model, Examples.of(digits.test, digits, "cpu"), epoch=2, batch=100)
     assert outcome.test is not None and outcome.test.epoch == 2
     assert outcome.test.accuracy == pytest.approx(there.accuracy)
     assert outcome.test.loss == pytest.approx(there.loss, rel=1e-5) != outcome.scores[-1].loss
@@ -319,7 +319,7 @@ def test_candidates_are_trained_with_the_fast_layer_and_evaluated_in_batches_tha
 
 def test_seconds_are_of_all_tries(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier try's count, too; none of a training that was not cut off."""
-    monkeypatch.setattr(Progress, "outcome", lambda self, state, epoch: Outcome(state, seconds=1000.0))
+    monkeypatch.setattr(TrainingState, "outcome", lambda self, state, epoch: Outcome(state, seconds=1000.0))
     assert train(digits, epochs=1).seconds > 1000
 
 
@@ -439,7 +439,7 @@ def test_channels_have_their_own_moments_in_any_number_of_axes(axes: str, tmp_pa
     x[:, 1] = 100 + 10 * x[:, 1]
     np.savez(tmp_path / "mine.npz", x=x, y=np.arange(40) % 4, axes=axes)
     dataset = load(str(tmp_path / "mine.npz"), data_dir=tmp_path, seed=0)
-    normalised, _ = Part.of(dataset.train, dataset, "cpu").batch(slice(None))
+    normalised, _ = Examples.of(dataset.train, dataset, "cpu").batch(slice(None))
     by_channel = normalised.transpose(0, 1).flatten(1)
     torch.testing.assert_close(by_channel.mean(1), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(by_channel.std(1), torch.ones(2), atol=1e-2, rtol=0)
