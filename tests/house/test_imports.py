@@ -322,7 +322,6 @@ einmix/layers
 einmix/nodes
 einmix/notation
 nas/cli
-nas/cluster
 nas/grid
 nas/options
 nas/progress
@@ -332,7 +331,6 @@ nas/terminal
 nas/zoo_commands
 """,
     "not_allowed": """
-einmix/algebra/reading -> einmix
 einmix/algebra/reading -> einmix/nodes
 einmix/algebra/words -> einmix/nodes
 einmix/networks/architecture -> einmix/flow
@@ -397,14 +395,15 @@ search_spaces/sizing/scaling -> search_spaces
 search_spaces/sizing/scaling -> search_spaces/space
 """,
     "circles_of_files": """
-einmix <-> einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/words <-> einmix/algebra/writing <-> einmix/calls <-> einmix/emit <-> einmix/flow <-> einmix/networks/architecture <-> einmix/networks/source <-> einmix/nodes <-> einmix/notation
+einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/writing <-> einmix/nodes
 nas/__main__ <-> nas/cli
 nas/api/compare <-> nas/api/run <-> nas/loggers/feed <-> nas/ranking/standings <-> nas/tables
 nas/api/search <-> nas/resuming
 search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/blocks/mixers <-> search_spaces/bound/assembly <-> search_spaces/bound/neighbours <-> search_spaces/bound/questions <-> search_spaces/bound/space <-> search_spaces/space
 """,  # noqa: E501
     "circles_of_rooms": """
-einmix <-> einmix/algebra <-> einmix/networks <-> einmix/nodes
+einmix <-> einmix/networks
+einmix/algebra <-> einmix/nodes
 nas <-> nas/api <-> nas/cli <-> nas/exports <-> nas/loggers <-> nas/loop <-> nas/ranking <-> nas/strategies
 search_spaces <-> search_spaces/blocks <-> search_spaces/bound
 """,
