@@ -275,7 +275,7 @@ def kill_at_random(root: Path, rounds: int, seed: int) -> Counter[str]:
 @needs_proc
 @pytest.mark.slow
 def test_fifty_random_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    """By hand, with other rounds: python tests/test_cluster.py 50."""
+    """By hand, with other rounds: python tests/nas/executors/cluster/test_cluster.py 50."""
     killed = kill_at_random(tmp_path, 50, seed=0)
     assert len(killed) == 3
     assert min(killed.values()) > 5
