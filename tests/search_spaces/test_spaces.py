@@ -19,7 +19,7 @@ import pytest
 import torch
 from walks import bands, looks_uniform, walk
 
-from einmix import Architecture, Factor, Mix, Mixer, Residual, Stage, build, enumerate_mixers, source
+from einmix import Architecture, Factor, FactorSet, Mix, Mixer, Residual, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
 from nas.tables import sizes
 from search_spaces import SPACES, Budget, Family, Macro, SearchSpace, Space, SpaceError, load
@@ -52,6 +52,9 @@ def belongs(space: str, mixer: Mixer) -> bool:
         columns = words["h"] in ("", "s") and words["w"] in ("", "s", "m", "sm")
         whole = spatial == [[("m", 4)], [("m", 4)]]
         return ((rows or whole) and words["c"] in ("", "g")) or (columns and words["c"] in ("", "g", "s"))
+    if space not in WORDS:
+        patterns = [{axis: FactorSet(family.pattern(axis)) for axis in words} for family in SPACES[space].families]
+        return any(all(axes[axis].accepting(factors) for axis, factors in mixer.axes) for axes in patterns)
     positions, channels = WORDS[space]
     return all(re.fullmatch(channels if axis == "c" else positions, word) for axis, word in words.items())
 
@@ -103,6 +106,11 @@ CASES: dict[str, tuple[str, dict[str, int], dict[str, tuple[int, ...]]]] = {
     "subgrid, three axes": ("subgrid", {"d": 4, "h": 2, "w": 2}, {"width": (2,), "depth": (2,), "patch": (2, 1)}),
     "patches of several sides": ("local", {"h": 4, "w": 6}, {**SMALL, "patch": ((2, 3), 1, (1, 3)), "depth": (1,)}),
     "user": ("user", SQUARE, {"patch": (1, 2)}),
+}
+CASES |= {
+    name: (name, SQUARE, {**SMALL, "patch": (1, 2)})
+    for name, space in SPACES.items()
+    if not space.forms and name not in [case[0] for case in CASES.values()]
 }
 
 
