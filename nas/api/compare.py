@@ -31,9 +31,8 @@ from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
 from nas.runs.result import Result
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
-from nas.training.examples import kind_on
 from nas.training.latency import Conditions, latencies
-from nas.training.recipe import LARGE, Recipe
+from nas.training.recipe import LARGE, Recipe, kind_on
 from nas.training.worker import MakeTrainer
 from search_spaces.blocks.parts import Patch
 from search_spaces.sizing.resizing import patch_of

@@ -49,8 +49,7 @@ from nas.runs.versions import versions
 from nas.strategies import make_strategy
 from nas.strategies.started import Started
 from nas.strategies.strategy import Strategy
-from nas.training.examples import kind_on
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
 from search_spaces import SpaceError
 from search_spaces import load as load_space

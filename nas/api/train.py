@@ -20,7 +20,7 @@ from nas.runs.folder import Run
 from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
 from nas.runs.storage import Storage
-from nas.training.examples import kind_on
+from nas.training.recipe import kind_on
 from nas.training.worker import MakeTrainer
 
 LONGER = 3

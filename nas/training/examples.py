@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from nas.data.dataset import Dataset
 from nas.data.sources import Arrays
-from nas.runs.job import Kind
-
-if TYPE_CHECKING:  # `warm_up` comes before all that takes time
-    from nas.data.dataset import Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +33,3 @@ class Examples:
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Normalised examples and their labels; by batch, so that uint8 takes a quarter of the memory at no cost."""
         return (self.x[index] - self.mean) / self.std, self.y[index]
-
-
-def kind_on(device: str) -> Kind:
-    """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
-    if device != "cuda":
-        return device, "float32"
-    import torch
-
-    return device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"

@@ -15,9 +15,9 @@ from nas.runs.job import Job, Outcome, Report, Score
 from nas.runs.storage import Storage
 from nas.training.augmentation import augment
 from nas.training.checkpoints import TrainingState
-from nas.training.examples import Examples, kind_on
+from nas.training.examples import Examples
 from nas.training.optimizer import AdamW
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, kind_on
 
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
 
@@ -122,7 +122,7 @@ def _adamw(model: nn.Module, weight_decay: float) -> AdamW:
 
 
 def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """What `nas.training.examples.kind_on` says of the device."""
+    """What `nas.training.recipe.kind_on` says of the device."""
     _, precision = kind_on(device.type)
     return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
 

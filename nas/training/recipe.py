@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nas.errors import NasError, nearest
+from nas.runs.job import Kind
 
 if TYPE_CHECKING:
     from nas.data.dataset import Dataset
@@ -93,3 +94,12 @@ class Recipe:
             if name not in names:
                 raise NasError(f"recipe: unknown field {name!r}; {nearest(str(name), names)}")
         return cls(**values)
+
+
+def kind_on(device: str) -> Kind:
+    """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
+    if device != "cuda":
+        return device, "float32"
+    import torch
+
+    return device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"

@@ -18,9 +18,9 @@ from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, Job, Outcome, Report
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
-from nas.training.examples import Examples, kind_on
+from nas.training.examples import Examples
 from nas.training.fit import evaluate, evaluation_batch, fit
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, kind_on
 
 
 def weights_of(model: nn.Module) -> bytes:
