@@ -95,7 +95,7 @@ class House:
     folders: frozenset[str]
     text: Mapping[str, str]
     imports: Mapping[str, frozenset[str]]
-    """Module -> what it imports anywhere: also in a function, under TYPE_CHECKING, and outside of the packages."""
+    """Module -> what it imports anywhere: in a function, under TYPE_CHECKING, by its name in a text, from outside."""
 
     @classmethod
     def read(cls, *packages: str) -> House:
@@ -111,12 +111,11 @@ class House:
                     module = module.removesuffix("/__init__")
                     folders.add(module)
                 text[module] = path.read_text(encoding="utf-8")
-        imports = {
-            module: frozenset(
-                name.replace(".", "/") for name in graph.find_modules_directly_imported_by(module.replace("/", "."))
-            )
-            for module in text
-        }
+        imports = {}
+        for module, source in text.items():
+            found = graph.find_modules_directly_imported_by(module.replace("/", "."))
+            known = {name.replace(".", "/") for name in found | texts_in(source)}
+            imports[module] = frozenset(known - {module})
         return cls(frozenset(folders), text, imports)
 
     def inside(self) -> Iterator[tuple[str, str]]:
@@ -128,8 +127,19 @@ class House:
         names = (module.rpartition("/") for module in self.text if module not in self.folders)
         return [name for above, _, name in names if above == folder and name not in ("__main__", "errors")]
 
-    def tree(self, module: str) -> ast.Module:
-        return ast.parse(self.text[module])
+    def nodes(self, module: str) -> tuple[ast.AST, ...]:
+        return nodes(self.text[module])
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
+def texts_in(source: str) -> set[str]:
+    """The names with a point in them that stand as a text, as in `import_module("nas.training.fit")`."""
+    values = (node.value for node in nodes(source) if isinstance(node, ast.Constant))
+    return {value for value in values if isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)}
 
 
 def is_in(module: str, places: str) -> bool:
@@ -208,7 +218,7 @@ def not_in_its_list(house: House, plan: Plan) -> set[str]:
         if room not in house.folders:
             continue
         listed = set(machinery.split())
-        for node in ast.walk(house.tree(room)):
+        for node in house.nodes(room):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 listed |= {name for alias in node.names for name in alias.name.split(".")}
                 listed |= set((getattr(node, "module", None) or "").split("."))
@@ -234,13 +244,13 @@ def kinds_asked(house: House, plan: Plan) -> set[str]:
     kinds = {
         node.name
         for module in house.text
-        for node in ast.walk(house.tree(module))
+        for node in house.nodes(module)
         if isinstance(node, ast.ClassDef) and is_kind(node)
     }
     found = set()
     for module in house.text:
         if "/kinds/" not in module:
-            asked = {name for node in ast.walk(house.tree(module)) for name in classes_asked(node)}
+            asked = {name for node in house.nodes(module) for name in classes_asked(node)}
             found |= {f"{module}: {name}" for name in asked & kinds - ASKED_EVERYWHERE}
     return found
 
@@ -275,13 +285,13 @@ def hidden(house: House, plan: Plan) -> set[str]:
     """A module of a package with the name of what the package offers: once imported, it is there in its place."""
     found = set()
     for package in (folder for folder in house.folders if "/" not in folder):
-        text = next((ast.unparse(line) for line in house.tree(package).body if is_offer(line)), "")
+        text = next((ast.unparse(line) for line in house.nodes(package) if is_offer(line)), "")
         offered = set(re.findall(r"'(\w+)'", text))
         found |= {f"{package}/{name}" for name in offered if f"{package}/{name}" in house.text}
     return found
 
 
-def is_offer(line: ast.stmt) -> bool:
+def is_offer(line: ast.AST) -> bool:
     """Whether a line is `__all__ = …`."""
     return isinstance(line, ast.Assign) and any(getattr(target, "id", "") == "__all__" for target in line.targets)
 
@@ -496,6 +506,7 @@ CASES = [
     ("no_room", {"loose": ""}, {"low/loose"}),
     ("not_allowed", {"tools/up": "from low.kinds.mix import Mix"}, {"low/tools/up -> low/kinds/mix"}),
     ("not_allowed", {"tools/up": "def late():\n    from low.kinds import mix"}, {"low/tools/up -> low/kinds/mix"}),
+    ("not_allowed", {"tools/up": "import_module('low.kinds.mix')"}, {"low/tools/up -> low/kinds/mix"}),
     ("not_allowed", {"tools/up": "import low"}, {"low/tools/up -> low"}),
     (
         "circles_of_files",
