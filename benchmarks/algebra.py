@@ -12,7 +12,7 @@ from statistics import median
 from time import perf_counter
 
 from einmix import enumerate_mixers
-from search_spaces import SPACES, Budget, SearchSpace, load
+from search_spaces import SPACES, BoundSpace, Budget, load
 
 MIXERS = 50_000
 GRIDS = {
@@ -36,7 +36,7 @@ def report(name: str, figures: list[float], unit: str, target: str = "") -> None
     print(f"{name:44} {median(figures):12,.2f} {unit:12} n={len(figures):<5} {spread:28} {target}")
 
 
-def bind(name: str, grid: str) -> SearchSpace:
+def bind(name: str, grid: str) -> BoundSpace:
     """A fresh space: nothing is kept from earlier runs but divisors."""
     shape, sizes = GRIDS[grid]
     return load(name).on(shape, channels=3, classes=10, **sizes)

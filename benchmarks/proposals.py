@@ -2,7 +2,7 @@
 
     python benchmarks/proposals.py --strategies tpe random --trials 200 --seeds 10
 
-Every answer to a question of the space (`SearchSpace.encode`) has a merit of its own, fixed by a hash of both and the
+Every answer to a question of the space (`BoundSpace.encode`) has a merit of its own, fixed by a hash of both and the
 landscape's number; a network's accuracy is the mean merit of its answers. With `--interact` it is the mean over pairs
 of neighbouring answers, so that no answer counts by itself. One landscape a seed; all strategies see the same ones.
 """
@@ -23,12 +23,12 @@ from nas.loop.past import make_job
 from nas.options import Options
 from nas.runs.job import Outcome, Score, record
 from nas.runs.result import Result
-from search_spaces import SearchSpace
+from search_spaces import BoundSpace
 
 SHOWN = (32, 64, 100, 200, 500, 1000)  # trials after which the best so far is shown
 
 
-def merit(space: SearchSpace, architecture: Architecture, landscape: int, interact: bool) -> float:
+def merit(space: BoundSpace, architecture: Architecture, landscape: int, interact: bool) -> float:
     """The accuracy of a network on a landscape."""
     answers = [f"{name}={answer}" for name, answer in space.encode(architecture).items()]
     terms = pairwise(answers) if interact else zip(answers)

@@ -83,12 +83,12 @@ def write_inputs(folder: Path, candidates: int, epochs: int) -> None:
     session, architectures = prepare(candidates, epochs)
     plain = []
     for architecture in architectures:
-        macro = session.space.macro(architecture)
-        assert macro is not None
+        skeleton = session.space.skeleton(architecture)
+        assert skeleton is not None
         embed = architecture.stages[0].embed[0].mixer.einmix()
         embed["pattern"] = embed["pattern"].replace(" ci ->", " ->").replace("b ", "b ci ", 1)  # channels first
         mixers = [mixer.einmix() for mixer in architecture.mixers]
-        plain.append({"width": macro.width, "ratio": macro.ratio, "embed": embed, "mixers": mixers})
+        plain.append({"width": skeleton.width, "ratio": skeleton.ratio, "embed": embed, "mixers": mixers})
     recipe = session.recipe.to_json() | {"classes": session.dataset.classes}
     (folder / "candidates.json").write_text(json.dumps({"candidates": plain, "recipe": recipe}))
     arrays = {}

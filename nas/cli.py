@@ -32,7 +32,7 @@ from nas.terminal import (
     typed,
 )
 from nas.zoo_commands import app as zoo
-from search_spaces import SPACES, SearchSpace, SpaceError
+from search_spaces import SPACES, BoundSpace, SpaceError
 from search_spaces import load as load_space
 from search_spaces.blocks.parts import Patch
 
@@ -291,7 +291,7 @@ def _introduce(session: Session, as_json: bool) -> None:
     least, most, _, _ = session.space.bounds()
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     say(
-        f"space {session.space.space.name}: {count(session.space.count())} architectures of {least:,} to {most:,} "
+        f"space {session.space.name}: {count(session.space.count())} architectures of {least:,} to {most:,} "
         f"parameters; about {100 * session.share():.3g}% of them have {session.budget}"
     )
     if wider := session.widening:
@@ -363,7 +363,7 @@ def spaces(
         _print_spaces(found, detailed=name is not None)
 
 
-def _list(space: SearchSpace, n: int | None, as_json: bool) -> None:
+def _list(space: BoundSpace, n: int | None, as_json: bool) -> None:
     """Lazily: the first lines of the largest space come at once."""
     from nas.tables import architecture_json, count, einmix_line
 
@@ -378,7 +378,7 @@ def _list(space: SearchSpace, n: int | None, as_json: bool) -> None:
             print_json({"kind": "architecture"} | architecture_json(architecture))
         return
     grid = " ".join(f"{axis}={size}" for axis, size in space.grid(space.middle).items())
-    print(f"blocks on {grid}: form, mixers" if space.space.forms else f"mixers on {grid}: text, costs, EinMix")
+    print(f"blocks on {grid}: form, mixers" if space.facts()["forms"] else f"mixers on {grid}: text, costs, EinMix")
     for letter in islice(space.letters(space.middle), n):
         if isinstance(letter, Mixer):
             print(f"  {letter!s:36} {letter.params:9,} {letter.macs:11,}  {einmix_line(letter)}")
@@ -401,44 +401,39 @@ def _print_blocks(architecture: Architecture) -> None:
             print(f"      {line}")
 
 
-def _space_json(space: SearchSpace) -> dict[str, Any]:
-    from nas.api.defaults import families
-
+def _space_json(space: BoundSpace) -> dict[str, Any]:
     least, most, fewest, largest = space.bounds()
-    return {
-        "name": space.space.name,
-        "summary": space.space.summary,
-        "architectures": space.count(),
-        "params": [least, most],
-        "macs": [fewest, largest],
-        "families": families(space),
-        "forms": list(space.space.forms),
-        "weights": dict(space.space.weights),
-        "sizes": {name: list(sizes) for name, sizes in space.sizes.items()},
-    }
+    costs = {"architectures": space.count(), "params": [least, most], "macs": [fewest, largest]}
+    facts = space.facts()
+    return (
+        {name: facts[name] for name in ("name", "summary")}
+        | costs
+        | {name: facts[name] for name in ("families", "forms", "weights", "sizes")}
+    )
 
 
-def _print_spaces(found: list[SearchSpace], *, detailed: bool) -> None:
-    from nas.api.defaults import families
+def _print_spaces(found: list[BoundSpace], *, detailed: bool) -> None:
     from nas.grid import Column, Grid
     from nas.tables import count, short
 
     bounds = [space.bounds() for space in found]
     columns = [
-        Column("space", [space.space.name for space in found], left=True),
+        Column("space", [space.name for space in found], left=True),
         Column("architectures", [count(space.count()) for space in found]),
         Column("params", [f"{short(least)} – {short(most)}" for least, most, _, _ in bounds], goes=2),
         Column("MACs", [f"{short(fewest)} – {short(largest)}" for _, _, fewest, largest in bounds], goes=1),
-        Column("what a block may do", [one_line(space.space.summary) for space in found], words=True),
+        Column("what a block may do", [one_line(space.facts()["summary"]) for space in found], words=True),
     ]
     console_for().print(Grid(columns))
     for space in found if detailed else ():
-        for family, patterns in families(space).items():
+        facts = space.facts()
+        for family, patterns in facts["families"].items():
             print(f"family {family}: {' '.join(f'{axis}={pattern}' for axis, pattern in patterns.items())}")
-        if space.space.forms:
-            print(f"forms: {', '.join(space.space.forms)}")
-        if weights := space.space.weights:
-            print(f"weights: {', '.join(f'{name} {weights.get(name, 1)}' for name in space.space.ideas)}")
+        if facts["forms"]:
+            print(f"forms: {', '.join(facts['forms'])}")
+        if weights := facts["weights"]:
+            ideas = facts["forms"] or facts["families"]
+            print(f"weights: {', '.join(f'{name} {weights.get(name, 1)}' for name in ideas)}")
         for size, choices in space.sizes.items():
             print(f"{size}: {', '.join(map(str, choices))}")
         for note in space.primes():

@@ -17,7 +17,7 @@ from einmix.algebra.factors import divisors
 from nas.errors import NasError, nearest
 from nas.options import Options, check_range
 from nas.terminal import AsJson, DataDir, console_for, patch_of_text, print_json, shape_of, typed
-from search_spaces.blocks.parts import Patch, merged
+from search_spaces.blocks.parts import Patch, patch_grid
 from search_spaces.space import axis_patches
 from search_spaces.zoo import ZOO, Inputs, Member, member
 
@@ -255,7 +255,7 @@ def default_patch(shape: Mapping[str, int]) -> Patch:
 
 def _far(shape: Mapping[str, int], patch: Patch) -> float:
     """How many times more or fewer patches than 64 there are, as a logarithm."""
-    return abs(log(prod(merged(shape, patch).values()) / 64))
+    return abs(log(prod(patch_grid(shape, patch).values()) / 64))
 
 
 def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:

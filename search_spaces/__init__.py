@@ -17,8 +17,8 @@ from pathlib import Path
 
 from search_spaces import grouped, local, macro, mixed, per_channel, roles, subgrid
 from search_spaces.bound.budget import Budget
-from search_spaces.bound.networks import Macro
-from search_spaces.bound.space import SearchSpace
+from search_spaces.bound.networks import Skeleton
+from search_spaces.bound.space import BoundSpace
 from search_spaces.errors import SpaceError
 from search_spaces.space import Family, Space
 
@@ -59,4 +59,4 @@ def _from_file(path: Path) -> Space:
     return space
 
 
-__all__ = ["SPACES", "Budget", "Family", "Macro", "SearchSpace", "Space", "SpaceError", "load"]
+__all__ = ["SPACES", "BoundSpace", "Budget", "Family", "Skeleton", "Space", "SpaceError", "load"]

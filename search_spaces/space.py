@@ -12,12 +12,12 @@ from einmix import FactorSet, PatternError
 from einmix.algebra.factor_sets import count_factorizations
 from einmix.algebra.factors import MAX_SIZE, divisors
 from search_spaces.blocks.forms import FORMS
-from search_spaces.blocks.parts import Patch, Sides, merged, patch_from, sides
+from search_spaces.blocks.parts import Patch, Sides, patch_from, patch_grid, sides
 from search_spaces.blocks.place import MOST_AXES
 from search_spaces.errors import SpaceError
 
 if TYPE_CHECKING:
-    from search_spaces.bound.space import SearchSpace
+    from search_spaces.bound.space import BoundSpace
 
 POSITIONS = (16, 256)
 """How many positions the patch sizes of a space that names none leave: 4 x 4 to 16 x 16."""
@@ -158,13 +158,13 @@ class Space:
         width: Sequence[int] = (),
         depth: Sequence[int] = (),
         ratio: Sequence[int] = (),
-    ) -> SearchSpace:
+    ) -> BoundSpace:
         """The space over inputs of this shape (spatial axes by name); sizes given here replace those declared.
 
         A patch is a size for all axes, or a tuple with one for each. Raises SpaceError where one that is asked for does
         not divide an axis.
         """
-        from search_spaces.bound.space import SearchSpace
+        from search_spaces.bound.space import BoundSpace
 
         _check_shape(shape, channels, classes)
         norm = tuple(word for word in self.norm if word != "batch" or len(shape) <= MOST_AXES)
@@ -191,7 +191,7 @@ class Space:
         if patch or not fitting:
             for size in found:
                 _check_patch(size, shape)
-        return SearchSpace(
+        return BoundSpace(
             replace(bound, patch=fitting or default_patches(shape)), shape, channels=channels, classes=classes
         )
 
@@ -213,7 +213,7 @@ def default_patches(shape: Mapping[str, int]) -> tuple[Patch, ...]:
         several = [p for p in every if _positions(shape, p) > 1] or [1]
         fitting = [min(several, key=lambda p: abs(log(_positions(shape, p) / 64)))]
     able = [axis for axis, n in shape.items() if count_factorizations(n) > 3]
-    rich = [p for p in fitting if all(count_factorizations(merged(shape, p)[axis]) > 3 for axis in able)]
+    rich = [p for p in fitting if all(count_factorizations(patch_grid(shape, p)[axis]) > 3 for axis in able)]
     return tuple(rich or fitting)
 
 
@@ -231,12 +231,12 @@ def _fitting(shape: Mapping[str, int], patches: Sequence[Patch]) -> list[Patch]:
         patch
         for patch in patches
         if POSITIONS[0] <= _positions(shape, patch) <= POSITIONS[1]
-        and all(left > 1 or shape[axis] == 1 for axis, left in merged(shape, patch).items())
+        and all(left > 1 or shape[axis] == 1 for axis, left in patch_grid(shape, patch).items())
     ]
 
 
 def _positions(shape: Mapping[str, int], patch: Patch) -> int:
-    return prod(merged(shape, patch).values())
+    return prod(patch_grid(shape, patch).values())
 
 
 def _all(values: tuple[object, ...], kind: type) -> bool:

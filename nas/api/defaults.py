@@ -15,7 +15,7 @@ from nas.data.known import place_of as place_of_data
 from nas.exports.preprocessing import Preprocessing, ranges
 from nas.options import Options
 from nas.training.recipe import LARGE
-from search_spaces import Budget, SearchSpace, Space, SpaceError
+from search_spaces import BoundSpace, Budget, Space, SpaceError
 from search_spaces.sizing.scaling import NEAR, Target, nearest_member
 from search_spaces.zoo import Inputs, member
 
@@ -46,7 +46,7 @@ WIDER = (
 """Options that widen a budget together, in the order in which they are tried."""
 
 
-def starting(name: str, space: SearchSpace, budget: Budget) -> Architecture:
+def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     """A network of the zoo to start with: the largest that is in the space and the budget, or one of about its size.
 
     Raises SpaceError for an unknown name, NasError where it cannot be built on the data.
@@ -87,7 +87,7 @@ def path_text(data: str) -> str | None:
     return None if place is None else str(place)
 
 
-def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:
+def bind(declared: Space, options: Options, dataset: Dataset) -> BoundSpace:
     """The space on the shape of the data, with the sizes that were asked for."""
     if options.draw is not None:
         declared = declared.drawn(options.draw)
@@ -102,7 +102,7 @@ def bind(declared: Space, options: Options, dataset: Dataset) -> SearchSpace:
     )
 
 
-def budget_band(space: SearchSpace, options: Options) -> Budget:
+def budget_band(space: BoundSpace, options: Options) -> Budget:
     """One band of sizes: from half the largest parameter count to all of it.
 
     The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
@@ -115,7 +115,7 @@ def budget_band(space: SearchSpace, options: Options) -> Budget:
     return budget
 
 
-def _band(space: SearchSpace, options: Options) -> Budget:
+def _band(space: BoundSpace, options: Options) -> Budget:
     """The band, be it empty or not."""
     reference = space.references(space.middle)["full token mixing"]
     least, most, fewest, _ = space.bounds()
@@ -130,13 +130,7 @@ def _band(space: SearchSpace, options: Options) -> Budget:
     return Budget(min_params, max_params, max_macs)
 
 
-def families(space: SearchSpace) -> dict[str, dict[str, str]]:
-    """What a block may be: the pattern of every axis, by family."""
-    axes = (*space.shape, "c")
-    return {family.name: {axis: family.pattern(axis) for axis in axes} for family in space.space.families}
-
-
-def _possible(space: SearchSpace, budget: Budget) -> bool:
+def _possible(space: BoundSpace, budget: Budget) -> bool:
     try:
         space.sample(Random(0), budget)
     except SpaceError:

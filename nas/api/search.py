@@ -19,7 +19,6 @@ from nas.api.defaults import (
     bind,
     budget_band,
     default_seeds,
-    families,
     load_data,
     path_text,
     preprocessing,
@@ -124,12 +123,11 @@ class Session:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What run.json keeps: everything needed to repeat the run."""
-        options, space = self.options, self.space
+        options, space = self.options, self.space.facts()
         return {
-            "space": {"name": space.space.name, "bias": space.space.bias, "families": families(space)}
-            | {name: list(sizes) for name, sizes in space.sizes.items()}
-            | ({"forms": list(space.space.forms)} if space.space.forms else {})
-            | ({"weights": dict(space.space.weights)} if space.space.weights else {}),
+            "space": {name: space[name] for name in ("name", "bias", "families")}
+            | space["sizes"]
+            | {name: space[name] for name in ("forms", "weights") if space[name]},
             "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
@@ -164,7 +162,7 @@ class Session:
         """
         if self.options.run:
             return self.options.run
-        space, place = self.space.space.name, place_of_data(self.options.data) or Path(self.options.data)
+        space, place = self.space.name, place_of_data(self.options.data) or Path(self.options.data)
         data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
         name = f"{space}-{data}-{digest(self.settings, MAY_DIFFER)}"
         root = self.options.runs_dir
@@ -253,7 +251,7 @@ class Session:
             search = Search(self.space, self.strategy, executor, run, self.plan, storage=storage)
             search.explore(watcher)
             if search.exhausted:
-                watcher.say(f"every architecture of space {self.space.space.name!r} within the budget has been tried")
+                watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
             self._say_finalists(search, watcher)
             search.finals(watcher)
             self.complaint = search.trainings.complaint

@@ -25,7 +25,7 @@ from nas.runs.job import FIRST_SEEDS, RANKED, Key, Phase
 from nas.runs.result import Result, latest, retriable, take
 from nas.runs.storage import Storage
 from nas.strategies.strategy import Strategy
-from search_spaces import SearchSpace
+from search_spaces import BoundSpace
 
 PROPOSED = "proposed"
 """The notes of a run (`Run.note`) with the architectures that were proposed: a line each, in their order."""
@@ -45,7 +45,7 @@ class Search:
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: BoundSpace,
         strategy: Strategy,
         executor: Executor,
         run: Run,
@@ -127,10 +127,10 @@ class Search:
             if len(chosen) == self.plan.top:
                 break
             architecture = Architecture.from_json(result.architecture)
-            macro = self.space.macro(architecture)
-            if macro is None and architecture.id not in self.plan.start:  # of another version of the space
+            skeleton = self.space.skeleton(architecture)
+            if skeleton is None and architecture.id not in self.plan.start:  # of another version of the space
                 continue
-            found = self.space.references(macro) if macro else {}
+            found = self.space.references(skeleton) if skeleton else {}
             own = {reference.id: (label, reference) for label, reference in found.items()}
             references |= own
             if architecture.id not in own:

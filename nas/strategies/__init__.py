@@ -8,13 +8,13 @@ from nas.strategies.exhaustive import Exhaustive
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.strategy import Strategy
 from nas.strategies.tpe import Tpe
-from search_spaces import Budget, SearchSpace
+from search_spaces import BoundSpace, Budget
 
 STRATEGIES = ("tpe", "fast-tpe", "random", "exhaustive")
 
 
 def make_strategy(
-    name: str, space: SearchSpace, budget: Budget, *, seed: int, objectives: tuple[Objective, ...]
+    name: str, space: BoundSpace, budget: Budget, *, seed: int, objectives: tuple[Objective, ...]
 ) -> Strategy:
     """A strategy by its name. Raises NasError for an unknown one."""
     if name == "tpe":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from einmix import Architecture
 from nas.runs.result import Result
 from nas.strategies.strategy import affordable
-from search_spaces import Budget, SearchSpace
+from search_spaces import BoundSpace, Budget
 
 
 class Exhaustive:
@@ -13,7 +13,7 @@ class Exhaustive:
 
     ahead = True
 
-    def __init__(self, space: SearchSpace, budget: Budget, seed: int):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int):
         space.check(budget)
         self._rest = affordable(space, budget)
         self._known: set[str] = set()

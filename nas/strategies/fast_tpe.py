@@ -15,7 +15,7 @@ from einmix import Architecture
 from nas.ranking.objectives import Objective, dominates, figures, teaches
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
-from search_spaces import Budget, SearchSpace, SpaceError
+from search_spaces import BoundSpace, Budget, SpaceError
 
 Answers = dict[str, str]
 """What a network answers to the questions of its space."""
@@ -47,7 +47,7 @@ class FastTpe:
     share, most = 0.1, 25  # Optuna's defaults
     prior = 1.0  # weight, in results, of all answers being equally likely
 
-    def __init__(self, space: SearchSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
         self.space, self.budget, self.objectives = space, budget, objectives
         self.uniform = RandomSearch(space, budget, seed)
         self._rng = Random(seed)

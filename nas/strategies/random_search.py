@@ -8,7 +8,7 @@ from random import Random
 from einmix import Architecture
 from nas.runs.result import Result
 from nas.strategies.strategy import LISTABLE, affordable
-from search_spaces import Budget, SearchSpace, SpaceError
+from search_spaces import BoundSpace, Budget, SpaceError
 
 REPEATS = 200
 """So many known architectures drawn in a row make a strategy list what is left of a space that can be listed."""
@@ -26,7 +26,7 @@ class RandomSearch:
 
     ahead = True
 
-    def __init__(self, space: SearchSpace, budget: Budget, seed: int):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int):
         space.check(budget)
         self.space, self.budget, self.rng = space, budget, Random(seed)
         self._listable = space.count() <= LISTABLE

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from einmix import Architecture
 from nas.runs.result import Result
-from search_spaces import Budget, SearchSpace
+from search_spaces import BoundSpace, Budget
 
 LISTABLE = 2_000_000
 """Spaces up to this size are searched to the last architecture; in larger ones nobody gets there."""
@@ -29,6 +29,6 @@ class Strategy(Protocol):
         """How a training ended; of one that was asked for, or of an earlier session."""
 
 
-def affordable(space: SearchSpace, budget: Budget) -> Iterator[Architecture]:
+def affordable(space: BoundSpace, budget: Budget) -> Iterator[Architecture]:
     """Every architecture within the budget, lazily."""
     return (architecture for architecture in space.enumerate() if budget.admits(architecture.params, architecture.macs))

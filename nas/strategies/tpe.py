@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from einmix import Architecture
 from nas.ranking.objectives import Objective, dominates, teaches
 from nas.runs.result import Result
-from search_spaces import Budget, SearchSpace, SpaceError
+from search_spaces import BoundSpace, Budget, SpaceError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,7 +32,7 @@ class Tpe:
     attempts = 20
     best, latest = 25, 75  # Optuna's good results are 25 at most
 
-    def __init__(self, space: SearchSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -10,7 +10,7 @@ from random import Random
 
 from einmix import Block, Mix, Node
 from einmix.nodes import steps
-from search_spaces.blocks.fillings import Choice, Fillings, Kind, _filled, _mixers, _products, _within
+from search_spaces.blocks.fillings import Filled, Fillings, Kind, _filled, _mixers, _products, _within
 from search_spaces.blocks.forms import FORMS, Form
 from search_spaces.blocks.mixers import Ask, Mixers
 from search_spaces.blocks.place import Place
@@ -22,7 +22,7 @@ Cost = tuple[int, int]
 ORDERS = "tokens first", "channels first"
 
 
-class Blocks:
+class FilledForms:
     """All blocks of these forms at a place."""
 
     def __init__(self, place: Place, forms: Sequence[str]):
@@ -79,9 +79,9 @@ class Blocks:
         """The axes along which a form moves something, whatever its mixers do."""
         return frozenset(self.place.long if FORMS[name].covers else ())
 
-    def mixed(self, choice: Choice) -> frozenset[str]:
+    def mixed(self, filled: Filled) -> frozenset[str]:
         """The spatial axes along which a block moves anything."""
-        return self._covered(choice.form).union(*(mixer.mixed for mixer in choice.mixers)) - {"c"}
+        return self._covered(filled.form).union(*(mixer.mixed for mixer in filled.mixers)) - {"c"}
 
     @cached_property
     def _fillings(self) -> dict[str, Fillings]:
@@ -95,7 +95,7 @@ class Blocks:
         for name, slots in self.slots.items():
             mixers = tuple(slot.first for slot in slots)
             block = steps(
-                Choice(name, False, mixers).block(self.place), dict(self.place.grid) | {"c": self.place.width}
+                Filled(name, False, mixers).block(self.place), dict(self.place.grid) | {"c": self.place.width}
             )
             costs = [step.cost for step in block]
             inner = [each for mixer in mixers for each in FORMS[name].spread(self.place.width, mixer)]
@@ -103,100 +103,100 @@ class Blocks:
             found[name] = params, sum(macs for _, macs in costs) - sum(mixer.macs for mixer in inner)
         return found
 
-    def draw(self, kind: Kind, rng: Random) -> Choice:
+    def draw(self, kind: Kind, rng: Random) -> Filled:
         """One of the blocks of this kind, uniformly."""
         name, total = kind
         first = FORMS[name].channels and rng.random() < 0.5
-        return Choice(name, first, self._fillings[name].draw(total, rng))
+        return Filled(name, first, self._fillings[name].draw(total, rng))
 
-    def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Choice]:
+    def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Filled]:
         """Every block that moves something along the required axes, once, lazily."""
         for form, first in self.variants:
             for found in _products(self.slots[form.name]):
-                choice = Choice(form.name, first, found)
-                if required <= self.mixed(choice):
-                    yield choice
+                filled = Filled(form.name, first, found)
+                if required <= self.mixed(filled):
+                    yield filled
 
-    def __contains__(self, choice: object) -> bool:
-        if not isinstance(choice, Choice) or choice.form not in self.slots:
+    def __contains__(self, filled: object) -> bool:
+        if not isinstance(filled, Filled) or filled.form not in self.slots:
             return False
-        slots = self.slots[choice.form]
+        slots = self.slots[filled.form]
         return (
-            (not choice.first or FORMS[choice.form].channels)
-            and len(slots) == len(choice.mixers)
-            and all(mixer in slot for mixer, slot in zip(choice.mixers, slots, strict=True))
+            (not filled.first or FORMS[filled.form].channels)
+            and len(slots) == len(filled.mixers)
+            and all(mixer in slot for mixer, slot in zip(filled.mixers, slots, strict=True))
         )
 
-    def read(self, block: Block) -> Choice | None:
+    def read(self, block: Block) -> Filled | None:
         """The choice that makes this block, if one does."""
-        for name, first in self._skeletons.get(_skeleton(block), ()):
+        for name, first in self._outlines.get(_outline(block), ()):
             for found in product(*(_within(slot, block) for slot in self.slots[name])):
-                choice = Choice(name, first, found)
-                if choice.block(self.place) == block:
-                    return choice
+                filled = Filled(name, first, found)
+                if filled.block(self.place) == block:
+                    return filled
         return None
 
     @cached_property
-    def _skeletons(self) -> dict[object, list[tuple[str, bool]]]:
+    def _outlines(self) -> dict[object, list[tuple[str, bool]]]:
         """What blocks of a form and an order have in common, but for their mixers."""
         found: dict[object, list[tuple[str, bool]]] = {}
         for form, first in self.variants:
             mixers = tuple(slot.first for slot in self.slots[form.name])
-            block = Choice(form.name, first, mixers).block(self.place)
-            found.setdefault(_skeleton(block), []).append((form.name, first))
+            block = Filled(form.name, first, mixers).block(self.place)
+            found.setdefault(_outline(block), []).append((form.name, first))
         return found
 
-    def choose(self, name: str, ask: Ask) -> Choice:
+    def choose(self, name: str, ask: Ask) -> Filled:
         """A form, the order of its parts, then its mixers factor by factor."""
         where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
         form = FORMS[ask(self._form_question(where), list(self.slots))]
         first = form.channels and ask(f"{where}.{form.name}.order", ORDERS) == ORDERS[1]
         slots = self.slots[form.name]
         mixers = (slot.choose(f"{where}.{form.name}{number}", ask) for number, slot in enumerate(slots))
-        return Choice(form.name, first, tuple(mixers))
+        return Filled(form.name, first, tuple(mixers))
 
-    def encode(self, name: str, choice: Choice) -> dict[str, str]:
+    def encode(self, name: str, filled: Filled) -> dict[str, str]:
         """The answers that make a block."""
         where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
-        answers = {self._form_question(where): choice.form, f"{where}.{choice.form}.order": ORDERS[choice.first]}
-        for number, (slot, mixer) in enumerate(zip(self.slots[choice.form], choice.mixers, strict=True)):
-            answers |= slot.encode(f"{where}.{choice.form}{number}", mixer)
+        answers = {self._form_question(where): filled.form, f"{where}.{filled.form}.order": ORDERS[filled.first]}
+        for number, (slot, mixer) in enumerate(zip(self.slots[filled.form], filled.mixers, strict=True)):
+            answers |= slot.encode(f"{where}.{filled.form}{number}", mixer)
         return answers
 
     def _form_question(self, where: str) -> str:
         return f"{where}.form" if len(self.slots) == len(self.forms) else f"{where}.form@{'/'.join(self.slots)}"
 
-    def moves(self, choice: Choice) -> Iterator[Choice]:
+    def moves(self, filled: Filled) -> Iterator[Filled]:
         """Blocks one step away: a mixer moved, the order turned, or another form with the mixers as far as they fit."""
-        for number, slot in enumerate(self.slots[choice.form]):
-            for moved in slot.moves(choice.mixers[number]):
-                yield replace(choice, mixers=(*choice.mixers[:number], moved, *choice.mixers[number + 1 :]))
-        if FORMS[choice.form].channels:
-            yield replace(choice, first=not choice.first)
+        for number, slot in enumerate(self.slots[filled.form]):
+            for moved in slot.moves(filled.mixers[number]):
+                yield replace(filled, mixers=(*filled.mixers[:number], moved, *filled.mixers[number + 1 :]))
+        if FORMS[filled.form].channels:
+            yield replace(filled, first=not filled.first)
         for name in self.slots:
-            if name != choice.form:
-                yield from self._as(name, choice)
+            if name != filled.form:
+                yield from self._as(name, filled)
 
-    def refitted(self, choice: Choice, order: int) -> Iterator[Choice]:
+    def refitted(self, filled: Filled, order: int) -> Iterator[Filled]:
         """The block at this place, its mixers scaled as `Mixers.refitted` does."""
-        if choice.form in self.slots and len(self.slots[choice.form]) == len(choice.mixers):
-            slots = zip(self.slots[choice.form], choice.mixers, strict=True)
+        if filled.form in self.slots and len(self.slots[filled.form]) == len(filled.mixers):
+            slots = zip(self.slots[filled.form], filled.mixers, strict=True)
             for found in product(*(slot.refitted(mixer, order) for slot, mixer in slots)):
-                yield replace(choice, mixers=found)
+                yield replace(filled, mixers=found)
 
-    def _as(self, name: str, choice: Choice) -> Iterator[Choice]:
+    def _as(self, name: str, filled: Filled) -> Iterator[Filled]:
         """Another form, its slots filled with the mixers that fit them, and else with the first that does."""
         found = []
         for slot in self.slots[name]:
-            fitting = (each for mixer in choice.mixers for each in slot.refitted(mixer, 1) if each in slot)
+            fitting = (each for mixer in filled.mixers for each in slot.refitted(mixer, 1) if each in slot)
             found.append(next(fitting, slot.first))
-        yield Choice(name, choice.first and FORMS[name].channels, tuple(found))
+        yield Filled(name, filled.first and FORMS[name].channels, tuple(found))
 
 
-def _skeleton(nodes: Iterable[Node]) -> object:
+def _outline(nodes: Iterable[Node]) -> object:
     """Nodes without their mixers; the order of branches, which the mixers decide in a sum, does not count."""
     found = []
     for node in nodes:
-        branches = sorted((_skeleton(branch) for branch in getattr(node, "branches", ())), key=repr)
+        branches = sorted((_outline(branch) for branch in getattr(node, "branches", ())), key=repr)
         found.append((node.kind, tuple(branches)) if branches or isinstance(node, Mix) else node)
     return tuple(found)

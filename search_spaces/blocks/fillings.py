@@ -17,7 +17,7 @@ from search_spaces.bound.networks import Bounds, Counted, combined, extremes
 
 
 @dataclass(frozen=True)
-class Choice:
+class Filled:
     """What stands in one block: a form, whether the MLP over channels comes first, and the mixers of the form."""
 
     form: str

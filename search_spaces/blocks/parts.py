@@ -58,7 +58,7 @@ def mixer(grid: Mapping[str, int], channels: str, axes: Mapping[str, str] | None
 def patches(grid: Mapping[str, int], patch: Patch, before: int, width: int, *, bias: bool = True) -> Mix:
     """Non-overlapping patches of `patch` positions an axis, embedded in `width` channels; merges patches as well."""
     each = sides(grid, patch)
-    cut = {axis: f"s{n}.m{each[axis]}:1" for axis, n in merged(grid, patch).items()}
+    cut = {axis: f"s{n}.m{each[axis]}:1" for axis, n in patch_grid(grid, patch).items()}
     return Mix(mixer(grid, f"m{before}:{width}", cut, bias=bias))
 
 
@@ -67,7 +67,7 @@ def stem(inputs: Inputs, patch: Patch, width: int, *after: Node) -> tuple[Node, 
     return (patches(inputs.shape, patch, inputs.channels, width), *after)
 
 
-def merged(grid: Mapping[str, int], patch: Patch) -> Grid:
+def patch_grid(grid: Mapping[str, int], patch: Patch) -> Grid:
     """The grid of patches. Raises SpaceError where an axis does not divide into them."""
     each = sides(grid, patch)
     for axis, n in grid.items():

@@ -9,10 +9,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from einmix.algebra.factors import ROLES, Factor, Factors, canonical, divisors
-from search_spaces.bound.networks import Alphabet, Letter, Macro
+from search_spaces.bound.networks import Alphabet, Letter, Skeleton
 
 if TYPE_CHECKING:
-    from search_spaces.bound.space import SearchSpace
+    from search_spaces.bound.space import BoundSpace
 
 
 def moves(factors: Factors) -> list[Factors]:
@@ -40,19 +40,19 @@ def places_moved(alphabets: Sequence[Alphabet], letters: Sequence[Letter]) -> It
             yield (*letters[:place], moved, *letters[place + 1 :])
 
 
-Network = tuple[Macro, Sequence[Letter]]
+Network = tuple[Skeleton, Sequence[Letter]]
 
 
-def macro_moves(space: SearchSpace, macro: Macro, letters: Sequence[Letter]) -> Iterator[Network]:
+def skeleton_moves(space: BoundSpace, skeleton: Skeleton, letters: Sequence[Letter]) -> Iterator[Network]:
     """The next smaller or larger of one size, with what stands in the blocks carried over as far as it fits."""
     for name, sizes in space.sizes.items():
         ordered: list[Any] = space.patches if name == "patch" else list(sizes)
         if name != "patch" and isinstance(sizes[0], int):
             ordered.sort()
-        at = ordered.index(getattr(macro, name))
+        at = ordered.index(getattr(skeleton, name))
         for size in ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]:
-            moved = replace(macro, **{name: size})
-            alphabets = space.networks(moved).alphabets if moved in space.macros else ()
+            moved = replace(skeleton, **{name: size})
+            alphabets = space.networks(moved).alphabets if moved in space.skeletons else ()
             for chosen in _deeper(letters, size) if name == "depth" else [letters]:
                 for order in (1, -1) if alphabets else ():
                     yield from ((moved, found) for found in refitted(alphabets, chosen, order))

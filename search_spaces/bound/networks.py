@@ -65,7 +65,7 @@ class Alphabet(Protocol):
 
 
 @dataclass(frozen=True)
-class Macro:
+class Skeleton:
     """The sizes of a network, and what is alike in all its blocks, without what stands in each of them."""
 
     patch: Patch
@@ -81,9 +81,9 @@ class Networks:
     """Every sequence of letters, one from each alphabet, that together mix along all of `axes`."""
 
     def __init__(
-        self, macro: Macro, alphabets: Sequence[Alphabet], axes: frozenset[str], base: tuple[int, int] = (0, 0)
+        self, skeleton: Skeleton, alphabets: Sequence[Alphabet], axes: frozenset[str], base: tuple[int, int] = (0, 0)
     ):
-        self.macro, self.alphabets, self.axes, self.base = macro, alphabets, axes, base
+        self.skeleton, self.alphabets, self.axes, self.base = skeleton, alphabets, axes, base
         """`base` is what all of them cost without their letters, in parameters and in multiply-accumulates."""
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 from search_spaces.blocks.draws import Urn
 from search_spaces.bound.budget import Budget
-from search_spaces.bound.networks import Alphabet, Bounds, Counted, Macro, Networks, wider
+from search_spaces.bound.networks import Alphabet, Bounds, Counted, Networks, Skeleton, wider
 
 
 class Proposals:
@@ -26,37 +26,37 @@ class Proposals:
 
     def __init__(self, networks: Iterable[Networks], budget: Budget, weights: Mapping[str, int] | None = None):
         self._budget, self._weights = budget, weights or {}
-        self._networks = {each.macro: each for each in networks}
-        self._sequences: dict[Macro, _Sequences] = {}
-        self._macros = Urn({macro: self._total(each) for macro, each in self._networks.items()})
-        self.total = self._macros.total
+        self._networks = {each.skeleton: each for each in networks}
+        self._sequences: dict[Skeleton, _Sequences] = {}
+        self._skeletons = Urn({skeleton: self._total(each) for skeleton, each in self._networks.items()})
+        self.total = self._skeletons.total
 
     def _total(self, networks: Networks) -> int | Fraction:
         """How many networks remain, or their weight; where all do, there is no need to look at their kinds yet."""
         within = not self._weights and networks.bounds and self._budget.holds(networks.bounds)
-        return networks.count if within else self._of(networks.macro).total
+        return networks.count if within else self._of(networks.skeleton).total
 
-    def _of(self, macro: Macro) -> _Sequences:
-        if macro not in self._sequences:
-            self._sequences[macro] = _Sequences(self._networks[macro], self._budget, self._weights)
-        return self._sequences[macro]
+    def _of(self, skeleton: Skeleton) -> _Sequences:
+        if skeleton not in self._sequences:
+            self._sequences[skeleton] = _Sequences(self._networks[skeleton], self._budget, self._weights)
+        return self._sequences[skeleton]
 
-    def draw(self, rng: Random) -> tuple[Macro, list[Any]] | None:
+    def draw(self, rng: Random) -> tuple[Skeleton, list[Any]] | None:
         """A network within the budget; None stands for one that was rejected."""
-        macro, kinds, costs = self._any(rng)
-        return (macro, kinds) if self._budget.admits(*costs) else None
+        skeleton, kinds, costs = self._any(rng)
+        return (skeleton, kinds) if self._budget.admits(*costs) else None
 
     def costs(self, rng: Random) -> tuple[int, int]:
         """Parameters and multiply-accumulates of a network, be it within the budget or not."""
         return self._any(rng)[-1]
 
-    def _any(self, rng: Random) -> tuple[Macro, list[Any], tuple[int, int]]:
-        macro = self._macros.draw(rng)
-        chosen = self._of(macro).draw(rng)
-        params, macs = self._networks[macro].base
+    def _any(self, rng: Random) -> tuple[Skeleton, list[Any], tuple[int, int]]:
+        skeleton = self._skeletons.draw(rng)
+        chosen = self._of(skeleton).draw(rng)
+        params, macs = self._networks[skeleton].base
         for each in chosen:
             params, macs = params + each.params, macs + each.macs
-        return macro, [each.kind for each in chosen], (params, macs)
+        return skeleton, [each.kind for each in chosen], (params, macs)
 
 
 class _Sequences:

@@ -11,14 +11,14 @@ from typing import Any
 
 from einmix import Architecture
 from einmix.algebra.factors import divisors
-from search_spaces.blocks.parts import Patch, merged, sides
-from search_spaces.bound import questions as choices
-from search_spaces.bound.assembly import Grammar
+from search_spaces.blocks.parts import Patch, patch_grid, sides
+from search_spaces.bound import questions
+from search_spaces.bound.assembly import Assembly
 from search_spaces.bound.budget import Budget
-from search_spaces.bound.neighbours import macro_moves, places_moved
-from search_spaces.bound.networks import Bounds, Letter, Macro, Networks
+from search_spaces.bound.neighbours import places_moved, skeleton_moves
+from search_spaces.bound.networks import Bounds, Letter, Networks, Skeleton
 from search_spaces.bound.proposals import Proposals
-from search_spaces.bound.questions import Chooser
+from search_spaces.bound.questions import Ask
 from search_spaces.errors import SpaceError
 from search_spaces.space import Space
 
@@ -26,7 +26,7 @@ MAX_TRIES = 100_000
 """Half a second: a budget that is missed so often is met by next to nothing."""
 
 
-class SearchSpace:
+class BoundSpace:
     """A `Space` on inputs of one shape: what every strategy works with.
 
     Architectures are distinct; those in which no block mixes along one of the spatial axes are left out.
@@ -34,16 +34,29 @@ class SearchSpace:
 
     def __init__(self, space: Space, shape: Mapping[str, int], *, channels: int, classes: int):
         self.space, self.shape, self.channels, self.classes = space, dict(shape), channels, classes
-        self.sizes = space.sizes
-        self._grammar = Grammar(space, self.shape, channels, classes)
-        self._networks: dict[Macro, Networks] = {}
+        self.name, self.sizes = space.name, space.sizes
+        self._assembly = Assembly(space, self.shape, channels, classes)
+        self._networks: dict[Skeleton, Networks] = {}
         self._proposals = lru_cache(maxsize=4)(self._propose)
 
+    def facts(self) -> dict[str, Any]:
+        """What was declared, as JSON can hold it: name, summary, bias, families, forms, weights and sizes."""
+        space, axes = self.space, (*self.shape, "c")
+        return {
+            "name": space.name,
+            "summary": space.summary,
+            "bias": space.bias,
+            "families": {family.name: {axis: family.pattern(axis) for axis in axes} for family in space.families},
+            "forms": list(space.forms),
+            "weights": dict(space.weights),
+            "sizes": {name: list(sizes) for name, sizes in space.sizes.items()},
+        }
+
     @cached_property
-    def macros(self) -> list[Macro]:
+    def skeletons(self) -> list[Skeleton]:
         """The sizes at which the space has networks."""
-        every = (Macro(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
-        return [macro for macro in every if self._grammar.possible(macro) and self.networks(macro).count]
+        every = (Skeleton(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
+        return [skeleton for skeleton in every if self._assembly.possible(skeleton) and self.networks(skeleton).count]
 
     @property
     def patches(self) -> list[Patch]:
@@ -51,34 +64,32 @@ class SearchSpace:
         each = {patch: tuple(sides(self.shape, patch).values()) for patch in self.sizes["patch"]}
         return sorted(each, key=lambda patch: (prod(each[patch]), each[patch]))
 
-    def grid(self, macro: Macro) -> dict[str, int]:
+    def grid(self, skeleton: Skeleton) -> dict[str, int]:
         """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
-        return self._grammar.grid(macro)
+        return self._assembly.grid(skeleton)
 
-    def networks(self, macro: Macro) -> Networks:
+    def networks(self, skeleton: Skeleton) -> Networks:
         """What there is at these sizes."""
-        if macro not in self._networks:
-            self._networks[macro] = self._grammar.networks(macro)
-        return self._networks[macro]
+        if skeleton not in self._networks:
+            self._networks[skeleton] = self._assembly.networks(skeleton)
+        return self._networks[skeleton]
 
-    def letters(self, macro: Macro) -> Iterator[Letter]:
+    def letters(self, skeleton: Skeleton) -> Iterator[Letter]:
         """Everything that the first block at these sizes may hold (its mixer, or all of it), lazily."""
-        return self.networks(macro).alphabets[0].enumerate()
+        return self.networks(skeleton).alphabets[0].enumerate()
 
     def count(self) -> int:
         """The exact number of architectures, by arithmetic."""
-        return sum(self.networks(macro).count for macro in self.macros)
+        return sum(self.networks(skeleton).count for skeleton in self.skeletons)
 
     def bounds(self) -> Bounds:
         """The least and most parameters, and the least and most multiply-accumulates, exact.
 
         Raises SpaceError where the space is empty.
         """
-        found = [bounds for macro in self.macros if (bounds := self.networks(macro).bounds)]
+        found = [bounds for skeleton in self.skeletons if (bounds := self.networks(skeleton).bounds)]
         if not found:
-            raise SpaceError(
-                f"space {self.space.name!r} holds no network that mixes along all of {' '.join(self.shape)}"
-            )
+            raise SpaceError(f"space {self.name!r} holds no network that mixes along all of {' '.join(self.shape)}")
         least, most, fewest, largest = zip(*found, strict=True)
         return min(least), max(most), min(fewest), max(largest)
 
@@ -87,12 +98,12 @@ class SearchSpace:
         least, most, fewest, largest = self.bounds()
         if budget and not self._possible(budget):
             raise SpaceError(
-                f"no architecture of space {self.space.name!r} has {budget}: "
+                f"no architecture of space {self.name!r} has {budget}: "
                 f"they have {least:,} to {most:,} parameters and {fewest:,} to {largest:,} MACs"
             )
 
     def _possible(self, budget: Budget) -> list[Networks]:
-        every = map(self.networks, self.macros)
+        every = map(self.networks, self.skeletons)
         return [networks for networks in every if networks.bounds and budget.meets(networks.bounds)]
 
     def _propose(self, budget: Budget, weighted: bool) -> Proposals:
@@ -108,10 +119,10 @@ class SearchSpace:
             self.check(budget)
         for _ in range(MAX_TRIES if proposals.total else 0):
             if proposed := proposals.draw(rng):
-                macro, kinds = proposed
-                alphabets = zip(self.networks(macro).alphabets, kinds, strict=True)
-                return self.assemble(macro, [alphabet.draw(kind, rng) for alphabet, kind in alphabets])
-        raise SpaceError(f"next to no architecture of space {self.space.name!r} has {budget}: widen the budget")
+                skeleton, kinds = proposed
+                alphabets = zip(self.networks(skeleton).alphabets, kinds, strict=True)
+                return self.assemble(skeleton, [alphabet.draw(kind, rng) for alphabet, kind in alphabets])
+        raise SpaceError(f"next to no architecture of space {self.name!r} has {budget}: widen the budget")
 
     def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
         """The estimated share of all architectures that are within the budget."""
@@ -148,16 +159,16 @@ class SearchSpace:
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture once, lazily."""
-        for macro in self.macros:
-            for chosen in self.networks(macro).enumerate():
-                yield self.assemble(macro, chosen)
+        for skeleton in self.skeletons:
+            for chosen in self.networks(skeleton).enumerate():
+                yield self.assemble(skeleton, chosen)
 
     def __contains__(self, arch: Architecture) -> bool:
         read = self.read(arch)
         return read is not None and self._holds(*read)
 
-    def _holds(self, macro: Macro, letters: Sequence[Letter]) -> bool:
-        networks = self.networks(macro)
+    def _holds(self, skeleton: Skeleton, letters: Sequence[Letter]) -> bool:
+        networks = self.networks(skeleton)
         alphabets = networks.alphabets
         return (
             len(letters) == len(alphabets)
@@ -165,11 +176,11 @@ class SearchSpace:
             and networks.covers(alphabet.mixed(letter) for letter, alphabet in zip(letters, alphabets, strict=True))
         )
 
-    def read(self, arch: Architecture) -> tuple[Macro, Sequence[Letter]] | None:
+    def read(self, arch: Architecture) -> tuple[Skeleton, Sequence[Letter]] | None:
         """The sizes of an architecture made as this space makes them, and its letters; None for any other."""
-        return self._grammar.read(arch, self.macros)
+        return self._assembly.read(arch, self.skeletons)
 
-    def macro(self, arch: Architecture) -> Macro | None:
+    def skeleton(self, arch: Architecture) -> Skeleton | None:
         """The sizes of an architecture made of this space's blocks, whatever their mixers; None for any other."""
         read = self.read(arch)
         return read and read[0]
@@ -183,27 +194,27 @@ class SearchSpace:
         read = self.read(arch)
         if read is None or not read[1]:
             return []
-        macro, letters = read
-        moved = places_moved(self.networks(macro).alphabets, letters)
-        steps = chain(((macro, found) for found in moved), macro_moves(self, macro, letters))
+        skeleton, letters = read
+        moved = places_moved(self.networks(skeleton).alphabets, letters)
+        steps = chain(((skeleton, found) for found in moved), skeleton_moves(self, skeleton, letters))
         found = (self.assemble(*step) for step in steps if self._holds(*step))
         return list({each.id: each for each in found if each != arch}.values())
 
-    def choose(self, choose: Chooser) -> Architecture:
+    def choose(self, choose: Ask) -> Architecture:
         """An architecture from the answers to named questions, each with its options: how samplers see the space.
 
         A question with one option is not asked. The answers can make a network that the space leaves out because it
         never mixes along an axis: ask `in`. Raises SpaceError where the space is empty.
         """
         self.check(None)
-        return choices.choose(self, choose)
+        return questions.choose(self, choose)
 
     def encode(self, arch: Architecture) -> dict[str, str]:
         """The answers that make an architecture; `decode` takes them back. Raises SpaceError outside the space."""
         read = self.read(arch)
         if read is None or not self._holds(*read):
-            raise SpaceError(f"architecture {arch.id} is not in space {self.space.name!r}")
-        return choices.encode(self, *read)
+            raise SpaceError(f"architecture {arch.id} is not in space {self.name!r}")
+        return questions.encode(self, *read)
 
     def decode(self, answers: Mapping[str, str]) -> Architecture:
         """The architecture that `encode` was given. Raises SpaceError where an answer is missing or is no option."""
@@ -216,30 +227,30 @@ class SearchSpace:
         return self.choose(answer)
 
     @property
-    def middle(self) -> Macro:
+    def middle(self) -> Skeleton:
         """The sizes that references and default budgets are taken at: nearest to 64 positions, then the middle ones."""
-        patch = min(self.sizes["patch"], key=lambda each: abs(log(prod(merged(self.shape, each).values()) / 64)))
+        patch = min(self.sizes["patch"], key=lambda each: abs(log(prod(patch_grid(self.shape, each).values()) / 64)))
         middles = {name: _middle(sizes) for name, sizes in self.sizes.items() if name != "patch"}
-        return Macro(patch=patch, **middles)
+        return Skeleton(patch=patch, **middles)
 
-    def references(self, macro: Macro) -> dict[str, Architecture]:
+    def references(self, skeleton: Skeleton) -> dict[str, Architecture]:
         """What a found network has to beat at its own sizes: everything mixed, only channels mixed, small patches.
 
         The last is missing where no axis has a factor (a prime number of positions).
         """
-        positions = {axis: n for axis, n in self.grid(macro).items() if axis != "c"}
+        positions = {axis: n for axis, n in self.grid(skeleton).items() if axis != "c"}
         references = {
-            "full token mixing": self._grammar.uniform(macro, lambda n: f"m{n}"),
-            "channels only": self._grammar.uniform(macro, None),
+            "full token mixing": self._assembly.uniform(skeleton, lambda n: f"m{n}"),
+            "channels only": self._assembly.uniform(skeleton, None),
         }
         if any(_nearest_root(n) > 1 for n in positions.values()):
-            local = self._grammar.uniform(macro, lambda n: f"s{n // _nearest_root(n)}.m{_nearest_root(n)}")
+            local = self._assembly.uniform(skeleton, lambda n: f"s{n // _nearest_root(n)}.m{_nearest_root(n)}")
             references["shared local"] = local
         return references
 
-    def assemble(self, macro: Macro, letters: Sequence[Letter]) -> Architecture:
+    def assemble(self, skeleton: Skeleton, letters: Sequence[Letter]) -> Architecture:
         """The network of these letters: a mixer for each block, or a block for each place."""
-        return self._grammar.assemble(macro, letters)
+        return self._assembly.assemble(skeleton, letters)
 
 
 def _middle(sizes: Sequence[Any]) -> Any:

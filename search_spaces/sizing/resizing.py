@@ -33,7 +33,7 @@ from einmix import (
 from einmix.algebra.factors import Factors
 from einmix.networks.architecture import Part
 from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, missing, steps
-from search_spaces.blocks.parts import Inputs, Patch, merged, patch_from, patches
+from search_spaces.blocks.parts import Inputs, Patch, patch_from, patch_grid, patches
 from search_spaces.bound.neighbours import stretches
 from search_spaces.errors import SpaceError
 
@@ -114,7 +114,7 @@ class _Resizing:
             raise SpaceError(
                 f"network {self.arch.id} has no plain patches: its patch of {old} cannot become {self.patch}"
             )
-        merged(self.inputs.shape, self.patch)
+        patch_grid(self.inputs.shape, self.patch)
         return self._sequence(part.steps, sizes)
 
     def _block(self, part: Part, sizes: Sizes) -> Block:

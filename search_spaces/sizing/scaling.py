@@ -104,10 +104,10 @@ def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: Patch, d
     def make(width: int, depth: int) -> Architecture:
         return found.at(inputs, patch=patch, width=width, depth=depth)
 
-    best = nearest(name, make, target, step=found.step, depth=depth)
+    best = nearest_size(name, make, target, step=found.step, depth=depth)
     for step in reversed(divisors(found.step)[:-1]):
         if target.off(best) > NEAR:
-            best = min(best, nearest(name, make, target, step=step, depth=depth), key=target.off)
+            best = min(best, nearest_size(name, make, target, step=step, depth=depth), key=target.off)
     return best
 
 
@@ -122,7 +122,7 @@ def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, 
         return resized(architecture, inputs, patch=patch, width=width, depth=depth)
 
     step = next((step for step in divisors(width) if _can(partial(make, width + step, depth))), width)
-    best = nearest(name, make, target, step=step, depth=depth)
+    best = nearest_size(name, make, target, step=step, depth=depth)
     if target.off(best) > NEAR:
         words = _nearest_words(name, best, target, f"about {depth} blocks with its mixers carried over")
         raise NasError(f"{words}: --budget {getattr(best, target.cost)} is a size that it has")
@@ -148,7 +148,7 @@ def moved(architecture: Architecture, inputs: Inputs, *, patch: Patch | None) ->
         raise NasError(f"{error}{hint}") from None
 
 
-def nearest(name: str, make: Make, target: Target, *, step: int, depth: int) -> Architecture:
+def nearest_size(name: str, make: Make, target: Target, *, step: int, depth: int) -> Architecture:
     """Of networks of about this depth, and of widths that are multiples of `step`, the nearest to the target.
 
     Depths are taken in turn until one has a network of the target's size: this one to its double, and where none of

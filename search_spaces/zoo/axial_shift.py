@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einmix import Activation, Architecture, Block, Linear, Norm, Residual, Sequence, Shift, Sum, Unfold
 from einmix.nodes import Sizes
-from search_spaces.blocks.parts import Grid, Inputs, Patch, merged, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, mlp, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
@@ -27,7 +27,7 @@ def as_mlp(inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage
 
 def _embed(before: Sizes, level: Level) -> Sequence:
     """Patches; of those of a stage before, a norm over all their channels comes first."""
-    merged(positions(before), level.patch)
+    patch_grid(positions(before), level.patch)
     if level.stage == 0:
         return cut(before, level), NORM
     return Unfold(level.side, level.side), NORM, Linear(level.width, bias=False)

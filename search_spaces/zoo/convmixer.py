@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Conv, Linear, Norm, Residual, Stage
-from search_spaces.blocks.parts import Inputs, Patch, merged, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
@@ -11,7 +11,7 @@ def convmixer(
     inputs: Inputs, *, patch: Patch, width: int, depth: int, kernel: int = 0, activation: str = "gelu"
 ) -> Architecture:
     """`kernel` is odd; by default 9, as published most, or as many positions as reach across a smaller grid."""
-    reach = kernel or min(9, 2 * max(merged(inputs.shape, patch).values()) - 1)
+    reach = kernel or min(9, 2 * max(patch_grid(inputs.shape, patch).values()) - 1)
     after = (Activation(activation), Norm("batch"))
     block = (Residual((Conv(reach, pad=reach // 2), *after)), Linear(width), *after)
     return network(inputs, Stage(stem(inputs, patch, width, *after), (block,) * depth), head=())

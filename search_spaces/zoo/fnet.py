@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from einmix import Architecture, Mix, Norm, Residual, Stage, Sum
-from search_spaces.blocks.parts import Grid, Inputs, Patch, everywhere, merged, mixer, mlp, network, stem
+from search_spaces.blocks.parts import Grid, Inputs, Patch, everywhere, mixer, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
 def fnet(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4) -> Architecture:
     """The transform goes over every axis of the grid, not over positions in a row, and is orthonormal: no weights."""
-    grid = merged(inputs.shape, patch)
+    grid = patch_grid(inputs.shape, patch)
     block = (Residual((Norm(), _real_transform(grid, width))), mlp((Norm(),), width, ratio))
     return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth))
 

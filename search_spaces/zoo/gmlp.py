@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Gate, Linear, Mix, Norm, Residual, Stage
-from search_spaces.blocks.parts import Inputs, Patch, everywhere, merged, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, everywhere, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
@@ -13,7 +13,7 @@ def gmlp(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 6
     `eps` is that of the norms but for the one in the gate.
     """
     norm = Norm(eps=eps)
-    mix = Mix(everywhere(merged(inputs.shape, patch), f"s{ratio * width // 2}"), start="gate")
+    mix = Mix(everywhere(patch_grid(inputs.shape, patch), f"s{ratio * width // 2}"), start="gate")
     gated = (Linear(ratio * width), Activation(), Gate((Norm(), mix)), Linear(width))
     block = (Residual((norm, *gated)),)
     return network(inputs, Stage(stem(inputs, patch, width), (block,) * depth), head=(norm,))

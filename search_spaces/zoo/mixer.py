@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Mix, Norm, Residual, Stage
-from search_spaces.blocks.parts import Inputs, Patch, merged, mixer, mlp, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, mixer, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
@@ -11,7 +11,7 @@ def mlp_mixer(
     inputs: Inputs, *, patch: Patch, width: int, depth: int, tokens: int = 0, eps: float = 1e-5
 ) -> Architecture:
     """`tokens` are the hidden positions, by default half as many as channels, as published; `eps` is of the norms."""
-    grid, norm = merged(inputs.shape, patch), Norm(eps=eps)
+    grid, norm = patch_grid(inputs.shape, patch), Norm(eps=eps)
     hidden = tokens or max(1, width // 2)
     first, *others = grid
     inner = {first: hidden} | dict.fromkeys(others, 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import isqrt
 
 from einmix import Activation, Architecture, Mix, Mixer, Norm, Residual, Stage
-from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, merged, mixer, network, stem
+from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
 def monarch(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:
     """`blocks` over channels; over positions a layer for each axis, or two where there is one axis."""
-    grid, hidden = merged(inputs.shape, patch), ratio * width
+    grid, hidden = patch_grid(inputs.shape, patch), ratio * width
     tokens = tuple(map(Mix, _over_positions(grid, width)))
     there = map(Mix, _over_channels(grid, width, hidden, blocks))
     back = map(Mix, _over_channels(grid, hidden, width, blocks))

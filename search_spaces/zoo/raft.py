@@ -6,7 +6,7 @@ from functools import reduce
 
 from einmix import Activation, Architecture, Block, Concat, Linear, Mix, Norm, Residual, Sequence, Unfold
 from einmix.nodes import Sizes
-from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, merged, mixer, mlp
+from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 
@@ -30,7 +30,7 @@ def raft_mlp(
 
 def _embed(before: Sizes, level: Level) -> Sequence:
     """Windows of one and of two patches side by side; of several stages the last one has plain patches."""
-    merged(positions(before), level.patch)
+    patch_grid(positions(before), level.patch)
     if not isinstance(level.patch, int) or level.patch % 2 or (level.last and not level.alone):
         return (cut(before, level),)
     one, two = Unfold(level.patch, level.patch), Unfold(2 * level.patch, level.patch, level.patch // 2)

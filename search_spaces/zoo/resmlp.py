@@ -6,7 +6,7 @@ from functools import partial
 
 from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
 from einmix.nodes import number
-from search_spaces.blocks.parts import Inputs, Patch, affine, everywhere, merged, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, affine, everywhere, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
@@ -14,7 +14,7 @@ def resmlp(
     inputs: Inputs, *, patch: Patch, width: int, depth: int, scale: float = 0.1, scale_first: bool = False
 ) -> Architecture:
     """LayerScale starts at `scale` and ends a branch, which an affine begins; with `scale_first` they change places."""
-    grid = merged(inputs.shape, patch)
+    grid = patch_grid(inputs.shape, patch)
     shift = affine(grid, width)
     layer_scale = affine(grid, width, bias=False, start="" if scale == 1 else number(scale))
     before, after = (layer_scale, shift) if scale_first else (shift, layer_scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from einmix import Activation, Architecture, Linear, Norm, Residual, Shift, Stage
-from search_spaces.blocks.parts import Inputs, Patch, merged, mlp, network, stem
+from search_spaces.blocks.parts import Inputs, Patch, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 
 
@@ -11,7 +11,7 @@ def s2mlp(
     inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, prenorm: bool = False
 ) -> Architecture:
     """The norm of a branch stands at its end, or at its beginning: readings of the paper differ."""
-    axes = reversed([axis for axis, n in merged(inputs.shape, patch).items() if n > 1])
+    axes = reversed([axis for axis, n in patch_grid(inputs.shape, patch).items() if n > 1])
     shift = Shift(tuple((axis, by) for axis in axes for by in (1, -1)), edge="keep")
     first, last = ((Norm(),), ()) if prenorm else ((), (Norm(),))
     block = (

@@ -23,10 +23,10 @@ from nas.runs.result import Result
 from nas.runs.storage import Storage
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.strategy import Strategy
-from search_spaces import Budget, SearchSpace, load
+from search_spaces import BoundSpace, Budget, load
 
 
-def tiny(name: str = "local", shape: Mapping[str, int] | None = None, **sizes: tuple[int, ...]) -> SearchSpace:
+def tiny(name: str = "local", shape: Mapping[str, int] | None = None, **sizes: tuple[int, ...]) -> BoundSpace:
     """A shipped space on 8 x 8 grey images, with one small size of everything unless told otherwise."""
     defaults: dict[str, tuple[int, ...]] = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
     return load(name).on(shape or {"h": 8, "w": 8}, channels=1, classes=10, **defaults | sizes)
@@ -107,7 +107,7 @@ def search_in(
     executor: Executor,
     plan: Plan,
     *,
-    space: SearchSpace | None = None,
+    space: BoundSpace | None = None,
     strategy: Strategy | None = None,
     watcher: Watcher | None = None,
     storage: Storage | None = None,

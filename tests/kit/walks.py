@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from einmix import Architecture
-from search_spaces import Budget, SearchSpace, Space
+from search_spaces import BoundSpace, Budget, Space
 from search_spaces.blocks.forms import FORMS
 
 
@@ -31,7 +31,7 @@ def bands(listed: Sequence[Architecture]) -> Iterator[Budget]:
     yield Budget(params[middle], None, macs[middle])
 
 
-def walk(space: SearchSpace, rng: Random) -> tuple[Architecture, dict[str, tuple[str, ...]]]:
+def walk(space: BoundSpace, rng: Random) -> tuple[Architecture, dict[str, tuple[str, ...]]]:
     """The architecture of random answers, and the questions with their options."""
     asked: dict[str, tuple[str, ...]] = {}
 
@@ -43,7 +43,7 @@ def walk(space: SearchSpace, rng: Random) -> tuple[Architecture, dict[str, tuple
     return space.choose(answer), asked
 
 
-def tiny(shape: dict[str, int], **declared: Any) -> SearchSpace:
+def tiny(shape: dict[str, int], **declared: Any) -> BoundSpace:
     """A space of forms of one patch, width and depth where no others are asked for."""
     sizes = {"patch": (1,), "width": (4,), "depth": (1,), "ratio": (2,), "forms": tuple(FORMS)} | declared
     return Space("tiny", "", families=(), **sizes).on(shape, channels=2, classes=3)

@@ -141,7 +141,7 @@ def test_no_family_of_maps_is_in_a_space_twice(name: str, grid: dict[str, int]) 
     shape = {axis: size for axis, size in grid.items() if axis != "c"}
     space = load(name).on(shape, channels=1, classes=2, patch=(1,), width=(grid["c"],), depth=(1,))
     seen, count = set(), 0
-    for mixer in space.letters(space.macros[0]):
+    for mixer in space.letters(space.skeletons[0]):
         labels = algebra.labels(mixer).ravel()
         _, first, numbers = np.unique(labels, return_index=True, return_inverse=True)
         ranks = np.argsort(np.argsort(first))[numbers.ravel()]

@@ -22,7 +22,7 @@ from walks import bands, looks_uniform, walk
 from einmix import Architecture, Factor, FactorSet, Mix, Mixer, Residual, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
 from nas.tables import sizes
-from search_spaces import SPACES, Budget, Family, Macro, SearchSpace, Space, SpaceError, load
+from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
 from search_spaces.bound.neighbours import moves, places_moved, scaled
 from search_spaces.space import default_patches
 
@@ -115,7 +115,7 @@ CASES |= {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def space(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SearchSpace:
+def space(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BoundSpace:
     name, shape, sizes = CASES[request.param]
     if name == "user":
         name = str(tmp_path_factory.mktemp("user") / "my_space.py")
@@ -124,11 +124,11 @@ def space(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def listed(space: SearchSpace) -> list[Architecture]:
+def listed(space: BoundSpace) -> list[Architecture]:
     return list(space.enumerate())
 
 
-def test_every_architecture_is_listed_once_and_counted(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_every_architecture_is_listed_once_and_counted(space: BoundSpace, listed: list[Architecture]) -> None:
     assert space.count() == len(listed) == len({arch.id for arch in listed}) == len(set(listed)) > 10
     assert all(arch in space for arch in listed)
 
@@ -137,38 +137,38 @@ def test_architectures_mix_along_every_axis(listed: list[Architecture]) -> None:
     assert not any(arch.untouched() for arch in listed)
 
 
-def test_sequences_of_brute_force_mixers_are_the_space(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_sequences_of_brute_force_mixers_are_the_space(space: BoundSpace, listed: list[Architecture]) -> None:
     every = {
-        space.assemble(macro, chosen)
-        for macro in (Macro(*sizes) for sizes in product(*space.sizes.values()))
-        for chosen in product(brute_mixers(space.space.name, space.grid(macro)), repeat=macro.depth)
-        if touches_all(chosen, space.grid(macro))
+        space.assemble(skeleton, chosen)
+        for skeleton in (Skeleton(*sizes) for sizes in product(*space.sizes.values()))
+        for chosen in product(brute_mixers(space.space.name, space.grid(skeleton)), repeat=skeleton.depth)
+        if touches_all(chosen, space.grid(skeleton))
     }
     assert set(listed) == every
 
 
-def test_bounds_are_exact(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_bounds_are_exact(space: BoundSpace, listed: list[Architecture]) -> None:
     params, macs = [arch.params for arch in listed], [arch.macs for arch in listed]
     assert space.bounds() == (min(params), max(params), min(macs), max(macs))
 
 
-def test_macro_reads_the_sizes_back(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_macro_reads_the_sizes_back(space: BoundSpace, listed: list[Architecture]) -> None:
     for arch in listed[:: len(listed) // 50 + 1]:
-        macro = space.macro(arch)
-        assert macro is not None and space.assemble(macro, arch.mixers) == arch
-        assert arch.grids[0] == space.grid(macro)
-        assert len(arch.stages[0].blocks) == macro.depth
-    assert {space.macro(arch) for arch in listed} == set(space.macros)
+        skeleton = space.skeleton(arch)
+        assert skeleton is not None and space.assemble(skeleton, arch.mixers) == arch
+        assert arch.grids[0] == space.grid(skeleton)
+        assert len(arch.stages[0].blocks) == skeleton.depth
+    assert {space.skeleton(arch) for arch in listed} == set(space.skeletons)
 
 
-def test_sampling_is_uniform(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_sampling_is_uniform(space: BoundSpace, listed: list[Architecture]) -> None:
     rng = Random(0)
     found = Counter(space.sample(rng).id for _ in range(10 * len(listed)))
     assert set(found) <= {arch.id for arch in listed}
     assert looks_uniform(found, len(listed))
 
 
-def test_sampling_within_a_budget_is_uniform(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_sampling_within_a_budget_is_uniform(space: BoundSpace, listed: list[Architecture]) -> None:
     checked = 0
     for budget in bands(listed):
         within = {arch.id for arch in listed if budget.admits(arch.params, arch.macs)}
@@ -192,7 +192,7 @@ def test_the_uniformity_test_notices_a_lopsided_sample(listed: list[Architecture
     assert looks_uniform(fair, len(ids)) and not looks_uniform(lopsided, len(ids))
 
 
-def test_share_is_near_the_exact_share(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_share_is_near_the_exact_share(space: BoundSpace, listed: list[Architecture]) -> None:
     for budget in bands(listed):
         exact = sum(budget.admits(arch.params, arch.macs) for arch in listed) / len(listed)
         assert space.share(budget, Random(0), tries=10_000) == pytest.approx(exact, rel=0.15, abs=0.001), budget
@@ -200,29 +200,29 @@ def test_share_is_near_the_exact_share(space: SearchSpace, listed: list[Architec
     assert space.share(Budget(max_params=1), Random(0)) == 0
 
 
-def test_encode_and_decode_are_each_others_reverse(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_encode_and_decode_are_each_others_reverse(space: BoundSpace, listed: list[Architecture]) -> None:
     for arch in listed[:: len(listed) // 300 + 1]:
         answers = space.encode(arch)
         assert space.decode(answers) == arch
         assert space.encode(space.decode(answers)) == answers
 
 
-def test_random_answers_make_members_or_miss_an_axis(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_random_answers_make_members_or_miss_an_axis(space: BoundSpace, listed: list[Architecture]) -> None:
     rng = Random(0)
     outcomes: Counter[bool] = Counter()
     options: dict[str, tuple[str, ...]] = {}
     for _ in range(400):
         arch, asked = walk(space, rng)
-        macro = space.macro(arch)
-        assert macro is not None
-        assert (arch in space) == touches_all(arch.mixers, space.grid(macro))
+        skeleton = space.skeleton(arch)
+        assert skeleton is not None
+        assert (arch in space) == touches_all(arch.mixers, space.grid(skeleton))
         outcomes[arch in space] += 1
         for name, seen in asked.items():
             assert options.setdefault(name, seen) == seen, "a question came with other options than before"
     assert outcomes[True] > 50
 
 
-def test_every_architecture_can_be_chosen(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_every_architecture_can_be_chosen(space: BoundSpace, listed: list[Architecture]) -> None:
     """All combinations of answers, depth first."""
 
     class OpenQuestion(Exception):
@@ -244,7 +244,7 @@ def test_every_architecture_can_be_chosen(space: SearchSpace, listed: list[Archi
     assert {arch for arch in outcomes({}) if arch in space} == set(listed)
 
 
-def test_neighbours_are_other_members(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_neighbours_are_other_members(space: BoundSpace, listed: list[Architecture]) -> None:
     members = set(listed)
     for arch in Random(0).sample(listed, 15):
         found = space.neighbours(arch)
@@ -252,13 +252,13 @@ def test_neighbours_are_other_members(space: SearchSpace, listed: list[Architect
         assert set(found) <= members
 
 
-def test_moves_of_mixers_go_both_ways(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_moves_of_mixers_go_both_ways(space: BoundSpace, listed: list[Architecture]) -> None:
     seen = 0
     for arch in Random(1).sample(listed, 8):
-        macro = space.macro(arch)
-        assert macro is not None
+        skeleton = space.skeleton(arch)
+        assert skeleton is not None
         for moved in {
-            space.assemble(macro, mixers) for mixers in places_moved(space.networks(macro).alphabets, arch.mixers)
+            space.assemble(skeleton, mixers) for mixers in places_moved(space.networks(skeleton).alphabets, arch.mixers)
         } & set(space.neighbours(arch)):
             assert arch in space.neighbours(moved)
             seen += 1
@@ -279,11 +279,11 @@ def test_neighbours_connect_the_space(name: str) -> None:
     assert len(seen) == space.count()
 
 
-def test_references_have_the_sizes_asked_for(space: SearchSpace) -> None:
-    for macro in space.macros:
-        references = space.references(macro)
-        grid = space.grid(macro)
-        assert all(space.macro(arch) == macro for arch in references.values())
+def test_references_have_the_sizes_asked_for(space: BoundSpace) -> None:
+    for skeleton in space.skeletons:
+        references = space.references(skeleton)
+        grid = space.grid(skeleton)
+        assert all(space.skeleton(arch) == skeleton for arch in references.values())
         assert all(mixer.bias == space.space.bias for arch in references.values() for mixer in arch.mixers)
         assert list(references)[:2] == ["full token mixing", "channels only"]
         full, without = references["full token mixing"], references["channels only"]
@@ -294,7 +294,7 @@ def test_references_have_the_sizes_asked_for(space: SearchSpace) -> None:
         assert without.params < full.params
 
 
-def test_all_of_a_walk_is_deterministic(space: SearchSpace) -> None:
+def test_all_of_a_walk_is_deterministic(space: BoundSpace) -> None:
     budget = Budget(max_params=sum(space.bounds()[:2]) // 2)
     for limits in (None, budget):
         first, second = ([space.sample(rng, limits).id for _ in range(5)] for rng in (Random(7), Random(7)))
@@ -331,7 +331,7 @@ def check_counts(name: str, grids: Iterable[tuple[dict[str, int], int]], *, pair
         expected = brute_mixers(name, {**positions, "c": width})
         sizes = {"patch": (1,), "width": (width,), "depth": (1, 2)}
         space = load(name).on(positions, channels=1, classes=2, **sizes)
-        one, two = Macro(1, width, 1, 2), Macro(1, width, 2, 2)
+        one, two = Skeleton(1, width, 1, 2), Skeleton(1, width, 2, 2)
         mixers = list(space.letters(one))
         assert len(mixers) == len(expected) and set(mixers) == set(expected), (name, positions, width)
         assert sum(kind.number for kind in space.networks(one).alphabets[0].kinds) == len(expected)
@@ -485,14 +485,14 @@ def test_every_move_has_its_reverse_and_all_are_connected(n: int) -> None:
     assert seen == every
 
 
-def mixer_texts(found: Iterable[Architecture], macro: Macro, space: SearchSpace) -> set[tuple[str, ...]]:
-    return {tuple(map(str, arch.mixers)) for arch in found if space.macro(arch) == macro}
+def mixer_texts(found: Iterable[Architecture], skeleton: Skeleton, space: BoundSpace) -> set[tuple[str, ...]]:
+    return {tuple(map(str, arch.mixers)) for arch in found if space.skeleton(arch) == skeleton}
 
 
 def test_depth_changes_by_repeated_or_left_out_blocks() -> None:
     space = load("local").on({"t": 8}, channels=1, classes=2, patch=(1,), width=(4,), depth=(1, 2, 3, 5), ratio=(2,))
     a, b, c = (f"t={term} c=s4 +b" for term in ("m8", "s2.m4", "s4.m2"))
-    two, three, five = (Macro(1, 4, depth, 2) for depth in (2, 3, 5))
+    two, three, five = (Skeleton(1, 4, depth, 2) for depth in (2, 3, 5))
     found = space.neighbours(space.assemble(three, [Mixer.parse(text) for text in (a, b, c)]))
     assert mixer_texts(found, two, space) == {(a, b), (a, c), (b, c)}
     assert mixer_texts(found, five, space) == {(a, a, a, b, c), (a, b, b, b, c), (a, b, c, c, c)}
@@ -502,11 +502,12 @@ def test_depth_changes_by_repeated_or_left_out_blocks() -> None:
 def test_the_next_size_is_the_next_in_size_however_they_are_declared() -> None:
     sizes = {"patch": (2, 1), "width": (4, 16, 8), "depth": (3, 1, 2)}
     space = load("local").on({"t": 8}, channels=1, classes=2, **sizes, ratio=(2,))
-    for macro in space.macros:
-        arch = space.assemble(macro, [Mixer.parse(f"t=m{8 // macro.patch} c=s{macro.width} +b")] * macro.depth)
-        found = {space.macro(each) for each in space.neighbours(arch)}
+    for skeleton in space.skeletons:
+        mixer = Mixer.parse(f"t=m{8 // skeleton.patch} c=s{skeleton.width} +b")
+        arch = space.assemble(skeleton, [mixer] * skeleton.depth)
+        found = {space.skeleton(each) for each in space.neighbours(arch)}
         for name, known in sizes.items():
-            ordered, own = sorted(known), getattr(macro, name)
+            ordered, own = sorted(known), getattr(skeleton, name)
             beside = {n for n in ordered if abs(ordered.index(n) - ordered.index(own)) == 1}
             assert {getattr(other, name) for other in found if other} - {own} == beside
 
@@ -514,8 +515,9 @@ def test_the_next_size_is_the_next_in_size_however_they_are_declared() -> None:
 def test_deep_networks_have_few_neighbours_of_another_depth() -> None:
     """Of the 2,704,156 ways to leave 12 blocks of 24 out, the 13 that leave out a run."""
     space = load("roles").on({"t": 8}, channels=1, classes=2, patch=(1,), width=(4,), depth=(12, 24))
-    macro = space.macros[-1]
-    deep = space.assemble(macro, list(islice((mixer for mixer in space.letters(macro) if "t" in mixer.mixed), 24)))
+    skeleton = space.skeletons[-1]
+    mixing = (mixer for mixer in space.letters(skeleton) if "t" in mixer.mixed)
+    deep = space.assemble(skeleton, list(islice(mixing, 24)))
     start = process_time()
     assert sum(len(arch.mixers) == 12 for arch in space.neighbours(deep)) == 13
     assert process_time() - start < 10
@@ -525,7 +527,7 @@ def test_mixers_are_carried_over_to_other_sizes() -> None:
     space = load("mixed").on(
         {"h": 8, "w": 8}, channels=1, classes=2, patch=(1, 2), width=(4, 6), depth=(1,), ratio=(2,)
     )
-    here, coarser, wider = Macro(1, 4, 1, 2), Macro(2, 4, 1, 2), Macro(1, 6, 1, 2)
+    here, coarser, wider = Skeleton(1, 4, 1, 2), Skeleton(2, 4, 1, 2), Skeleton(1, 6, 1, 2)
     found = space.neighbours(space.assemble(here, [Mixer.parse("h=s2.m4 w=s2.m4 c=g2.s2 +b")]))
     assert mixer_texts(found, coarser, space) == {("h=m4 w=m4 c=g2.s2 +b",), ("h=s2.m2 w=s2.m2 c=g2.s2 +b",)}
     assert mixer_texts(found, wider, space) == {("h=s2.m4 w=s2.m4 c=g3.s2 +b",), ("h=s2.m4 w=s2.m4 c=g2.s3 +b",)}
@@ -536,34 +538,34 @@ def test_mixers_are_carried_over_to_other_sizes() -> None:
 
 def test_an_axis_that_no_factor_fits_keeps_its_largest_role() -> None:
     space = load("roles").on({"t": 4}, channels=1, classes=2, patch=(1,), width=(4, 9), depth=(1,), ratio=(2,))
-    found = space.neighbours(space.assemble(Macro(1, 4, 1, 2), [Mixer.parse("t=m4 c=g2.s2 +b")]))
-    assert mixer_texts(found, Macro(1, 9, 1, 2), space) == {("t=m4 c=g9 +b",)}
+    found = space.neighbours(space.assemble(Skeleton(1, 4, 1, 2), [Mixer.parse("t=m4 c=g2.s2 +b")]))
+    assert mixer_texts(found, Skeleton(1, 9, 1, 2), space) == {("t=m4 c=g9 +b",)}
 
 
 def test_a_single_position_leaves_nothing_to_mix_but_channels() -> None:
     space = load("roles").on({"h": 8, "w": 8}, channels=1, classes=2, patch=(8,), width=(4,), depth=(2,))
     assert space.count() == 9**2 == len(set(space.enumerate()))
     assert space.sample(Random(0)) in space
-    assert space.references(space.macros[0])["channels only"] not in space
+    assert space.references(space.skeletons[0])["channels only"] not in space
 
 
-def mixed_space() -> SearchSpace:
+def mixed_space() -> BoundSpace:
     return load("mixed").on({"h": 8, "w": 8}, channels=1, classes=10, patch=(1, 2), width=(8, 16), depth=(2,))
 
 
 def test_what_a_space_does_not_hold() -> None:
     space = mixed_space()
     arch = space.sample(Random(0))
-    macro = space.macro(arch)
-    assert macro is not None
-    stage, other = arch.stages[0], "h=m2.s2.m2 w=m8 c=s8 +b" if macro.patch == 1 else "h=m4 w=g4 c=s8 +b"
-    grid = space.grid(macro)
-    foreign = Mixer.parse(other.replace("s8 +b", f"s{macro.width} +b"))
-    full = space.references(macro)["full token mixing"].mixers[0]
+    skeleton = space.skeleton(arch)
+    assert skeleton is not None
+    stage, other = arch.stages[0], "h=m2.s2.m2 w=m8 c=s8 +b" if skeleton.patch == 1 else "h=m4 w=g4 c=s8 +b"
+    grid = space.grid(skeleton)
+    foreign = Mixer.parse(other.replace("s8 +b", f"s{skeleton.width} +b"))
+    full = space.references(skeleton)["full token mixing"].mixers[0]
     unbiased = Mixer(full.axes)
     there, back = (
         Mixer.parse(" ".join(f"{axis}=s{n}" for axis, n in grid.items() if axis != "c") + f" c=m{sizes}")
-        for sizes in (f"{macro.width}:3", f"3:{macro.width}")
+        for sizes in (f"{skeleton.width}:3", f"3:{skeleton.width}")
     )
     expanding = Residual((Mix(there), Mix(back))), stage.blocks[0][1]
     outside = [
@@ -577,13 +579,13 @@ def test_what_a_space_does_not_hold() -> None:
             (stage, Stage((Mix(Mixer(tuple((a, (Factor("s", n, n),)) for a, n in grid.items()))),), ())),
             10,
         ),
-        space.assemble(macro, [foreign, foreign]),
-        space.assemble(macro, [unbiased, unbiased]),
-        space.references(macro)["channels only"],
+        space.assemble(skeleton, [foreign, foreign]),
+        space.assemble(skeleton, [unbiased, unbiased]),
+        space.references(skeleton)["channels only"],
         load("mixed").on({"w": 8, "h": 8}, channels=1, classes=10).sample(Random(0)),
         load("mixed").on({"t": 8}, channels=1, classes=10).sample(Random(0)),
     ]
-    assert arch in space and foreign.inputs == grid and space.assemble(macro, [full, full]) in space
+    assert arch in space and foreign.inputs == grid and space.assemble(skeleton, [full, full]) in space
     for each in outside:
         assert each not in space
         assert set(space.neighbours(each)) <= {n for n in space.neighbours(each) if n in space}
@@ -593,7 +595,7 @@ def test_what_a_space_does_not_hold() -> None:
 
 def test_neighbours_of_a_network_outside_lead_in() -> None:
     space = load("roles").on({"h": 4, "w": 4}, channels=1, classes=2, patch=(1,), width=(4,), depth=(1,))
-    still = space.assemble(space.macros[0], [Mixer.parse("h=s4 w=m4 c=s4 +b")])
+    still = space.assemble(space.skeletons[0], [Mixer.parse("h=s4 w=m4 c=s4 +b")])
     assert still not in space
     assert space.neighbours(still) and all(arch in space for arch in space.neighbours(still))
 
@@ -645,7 +647,7 @@ def test_default_patches(shape: dict[str, int], patches: tuple[int, ...]) -> Non
     assert default_patches(shape) == patches
     space = load("subgrid").on(shape, channels=3, classes=10)
     assert space.sizes["patch"] == patches
-    assert space.middle in [Macro(*sizes) for sizes in product(*space.sizes.values())]
+    assert space.middle in [Skeleton(*sizes) for sizes in product(*space.sizes.values())]
 
 
 @pytest.mark.parametrize("axes", ["t", "hw", "dhw", "tdhw"])
@@ -676,12 +678,12 @@ def test_patches_have_a_side_for_every_axis_in_all_that_is_said_of_a_network() -
     space = load("subgrid").on(shape, channels=1, classes=3, patch=((1, 4, 4), (5, 8, 8), (1, 8, 8)), width=(8,))
     assert space.middle.patch == (1, 8, 8) and space.grid(space.middle) == {"t": 5, "h": 4, "w": 4, "c": 8}
     for name, arch in space.references(space.middle).items():
-        assert space.macro(arch) == space.middle and arch.grids[0] == space.grid(space.middle), name
+        assert space.skeleton(arch) == space.middle and arch.grids[0] == space.grid(space.middle), name
         assert sizes(arch) == "p1x8x8 w8 d3" and "patches of 1 x 8 x 8" in source(arch)
-    arch = next(a for a in map(space.sample, map(Random, range(99))) if space.macro(a).patch == (1, 8, 8))
+    arch = next(a for a in map(space.sample, map(Random, range(99))) if space.skeleton(a).patch == (1, 8, 8))
     answers = space.encode(arch)
     assert answers["patch"] == "1x8x8" and space.decode(answers) == arch == Architecture.from_json(arch.to_json())
-    patches = {space.macro(each).patch for each in space.neighbours(arch)}
+    patches = {space.skeleton(each).patch for each in space.neighbours(arch)}
     assert (1, 4, 4) in patches, "the next smaller patch"
     assert build(arch)(torch.rand(2, 1, 5, 32, 32)).shape == (2, 3)
 
@@ -718,7 +720,7 @@ def test_patches_that_do_not_fit_the_axes(patch: int | tuple[int, ...], message:
 
 def test_the_middle_has_about_64_positions() -> None:
     space = load("local").on({"h": 32, "w": 32}, channels=3, classes=10)
-    assert space.middle == Macro(patch=4, width=32, depth=3, ratio=2)
+    assert space.middle == Skeleton(patch=4, width=32, depth=3, ratio=2)
 
 
 def test_declared_patches_that_do_not_divide_are_left_out() -> None:
@@ -740,7 +742,7 @@ def test_sizes_at_which_there_is_nothing_are_not_offered() -> None:
     space = Space("mine", "", families, patch=(1, 2), depth=(1, 2), width=(4,)).on(
         {"h": 6, "w": 6}, channels=1, classes=2
     )
-    assert [(macro.patch, macro.depth) for macro in space.macros] == [(1, 1), (1, 2)]
+    assert [(skeleton.patch, skeleton.depth) for skeleton in space.skeletons] == [(1, 1), (1, 2)]
     assert space.count() == len(set(space.enumerate())) == 1 + 3
     for seed in range(30):
         arch, asked = walk(space, Random(seed))
@@ -1008,6 +1010,6 @@ def test_a_mixer_of_several_families_is_said_as_one_of_the_first() -> None:
     space = load("mixed").on({"h": 4, "w": 2}, channels=1, classes=2, patch=(1,), width=(8,), depth=(1,), ratio=(2,))
     names = [family.name for family in space.space.families]
     for text, first in (("h=m4 w=m2 c=g8", 0), ("h=s2.m2 w=m2 c=g8", 1), ("h=m2.s2 w=m2 c=g8", 2)):
-        arch = space.assemble(space.macros[0], [Mixer.parse(f"{text} +b")])
+        arch = space.assemble(space.skeletons[0], [Mixer.parse(f"{text} +b")])
         (family,) = (answer for question, answer in space.encode(arch).items() if ".family" in question)
         assert family == names[first] and space.decode(space.encode(arch)) == arch

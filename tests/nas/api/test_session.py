@@ -27,7 +27,7 @@ from nas.runs.folder import Run
 from nas.runs.storage import Storage
 from nas.training.recipe import LARGE, Recipe
 from nas.training.worker import MakeTrainer
-from search_spaces import Budget, SearchSpace, SpaceError, load
+from search_spaces import BoundSpace, Budget, SpaceError, load
 from search_spaces.zoo import Inputs, member
 
 PLAIN = Options(space="mixed", strategy="random", device="cpu", width=(8, 16), depth=(1, 2), patch=(1, 2), seed=3)
@@ -114,7 +114,7 @@ def test_proposals_are_within_the_budget_and_those_of_the_seed():
     assert proposed() == proposed() != proposed(seed=4)
 
 
-def space_on(name: str = "mixed", **sizes: tuple[int, ...]) -> SearchSpace:
+def space_on(name: str = "mixed", **sizes: tuple[int, ...]) -> BoundSpace:
     given = {"patch": (2,), "width": (8, 16, 32), "depth": (1, 2)} | sizes
     return load(name).on({"h": 8, "w": 4}, channels=1, classes=10, **given)
 
@@ -193,10 +193,10 @@ def test_a_network_to_start_with_that_is_not_in_the_space_is_nearly_as_large_as_
 def test_networks_are_of_one_size_when_they_differ_in_their_mixing_alone():
     space = load("macro").on({"h": 8, "w": 4}, channels=1, classes=10, patch=(1, 2), width=(8,), depth=(2, 4))
     seen: dict[str, set[object]] = {}
-    for macro in (each for each in space.macros if each.ratio in (2, 3)):
-        references = list(space.references(macro).values())
+    for skeleton in (each for each in space.skeletons if each.ratio in (2, 3)):
+        references = list(space.references(skeleton).values())
         assert len({repr(sizes_of(each)) for each in references}) == 1
-        key = macro.patch, macro.width, macro.depth, macro.ratio, macro.stages, macro.norm
+        key = skeleton.patch, skeleton.width, skeleton.depth, skeleton.ratio, skeleton.stages, skeleton.norm
         seen.setdefault(repr(sizes_of(references[0])), set()).add(key)
     assert all(len(keys) == 1 for keys in seen.values())
     assert len(seen) == 2 * 2 * 2 * 2 * 3  # LayerScale, which a norm's branch ends with, makes no other size

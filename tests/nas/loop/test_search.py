@@ -42,7 +42,7 @@ from nas.runs.result import Result
 from nas.strategies import STRATEGIES, make_strategy
 from nas.strategies.exhaustive import Exhaustive
 from nas.strategies.random_search import RandomSearch
-from search_spaces import Budget, SearchSpace
+from search_spaces import BoundSpace, Budget
 
 SPACE = tiny(depth=(1, 2))
 SETTINGS = {"objective": "accuracy"}
@@ -50,7 +50,7 @@ SETTINGS = {"objective": "accuracy"}
 Searching = Callable[..., Search]
 
 
-def first_ids(n: int, space: SearchSpace = SPACE, seed: int = 0) -> list[str]:
+def first_ids(n: int, space: BoundSpace = SPACE, seed: int = 0) -> list[str]:
     """The ids that a random search proposes first."""
     strategy = RandomSearch(space, Budget(), seed)
     return [strategy.ask().id for _ in range(n)]  # type: ignore[union-attr]
@@ -99,9 +99,9 @@ def test_finals_hold_the_references_at_the_sizes_of_each_finalist(searching, tmp
     searching(plan(trials=20, top=3), space=space)
     finals = results(tmp_path, "final")
     by_id = {arch.id: arch for arch in space.enumerate()}
-    macros = {space.macro(by_id[result.id]) for result in finals if not result.label}
-    assert len(macros) > 1
-    expected = {(label, arch.id) for macro in macros for label, arch in space.references(macro).items()}
+    skeletons = {space.skeleton(by_id[result.id]) for result in finals if not result.label}
+    assert len(skeletons) > 1
+    expected = {(label, arch.id) for skeleton in skeletons for label, arch in space.references(skeleton).items()}
     assert {(result.label, result.id) for result in finals if result.label} == expected
     assert {label for label, _ in expected} == {"full token mixing", "channels only", "shared local"}
 
@@ -484,7 +484,7 @@ def test_the_time_left_counts_the_finals(rungs, searching, tmp_path):
     assert timing.last["search"] == (13, pytest.approx(5 * 3 / len(more[0].train_loss)))
 
 
-def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: SearchSpace = SPACE) -> Search:
+def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: BoundSpace = SPACE) -> Search:
     """A search that finds these results in its run."""
     with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
         for result in found:
@@ -512,7 +512,7 @@ def test_several_objectives_send_their_front_to_the_finals(tmp_path):
 
 def test_few_finals_of_several_objectives_are_spread_along_the_front(tmp_path):
     space = tiny("per_channel", width=(8, 16, 24), depth=(1,))
-    references = {arch.id for macro in space.macros for arch in space.references(macro).values()}
+    references = {arch.id for skeleton in space.skeletons for arch in space.references(skeleton).values()}
     by_macs = {arch.macs: arch for arch in space.enumerate() if arch.id not in references}
     front = [by_macs[macs] for macs in sorted(by_macs)][:7]
     found = [result_of(arch, 0.6 + 0.01 * i) for i, arch in enumerate(front)]

@@ -28,7 +28,7 @@ from nas.runs.folder import Run
 from nas.runs.job import Job, Outcome, Report, Trainer
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
-from search_spaces import Budget, SearchSpace
+from search_spaces import BoundSpace, Budget
 
 SPACE = tiny("mixed", depth=(1, 2))
 SETTINGS = {"objective": "accuracy"}
@@ -204,7 +204,7 @@ class Breaking:
         return broken
 
 
-def first(space: SearchSpace, n: int) -> Iterator[Architecture]:
+def first(space: BoundSpace, n: int) -> Iterator[Architecture]:
     """What a random search proposes."""
     strategy = RandomSearch(space, Budget(), 0)
     return (architecture for _ in range(n) if (architecture := strategy.ask()))

@@ -24,7 +24,7 @@ from nas.runs.job import Score
 from nas.runs.result import Result, latest
 
 SPACE = tiny("local", depth=(1, 2))
-FLAT, DEEP = (SPACE.references(macro) for macro in SPACE.macros)
+FLAT, DEEP = (SPACE.references(skeleton) for skeleton in SPACE.skeletons)
 FULL, CHANNELS, DEEPER = FLAT["full token mixing"], FLAT["channels only"], DEEP["full token mixing"]
 A, B, C, D, E, F = [arch for arch in SPACE.enumerate() if arch not in FLAT.values()][:6]
 

@@ -23,12 +23,12 @@ from nas.strategies import STRATEGIES, make_strategy
 from nas.strategies.started import Started
 from nas.strategies.strategy import LISTABLE, Strategy
 from nas.strategies.tpe import Tpe
-from search_spaces import Budget, SearchSpace, SpaceError
+from search_spaces import BoundSpace, Budget, SpaceError
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_tpe = pytest.mark.parametrize("tpe", ["tpe", "fast-tpe"])
 
-SPACES: dict[str, tuple[SearchSpace, Budget]] = {
+SPACES: dict[str, tuple[BoundSpace, Budget]] = {
     "local": (tiny("local", depth=(2,)), Budget()),
     "mixed in a budget": (tiny("mixed", patch=(1, 2), width=(4, 8), depth=(1, 2)), Budget(300, 900, 20_000)),
     "roles on a sequence": (tiny("roles", {"t": 12}, patch=(1, 3)), Budget(max_macs=2_000)),
@@ -44,7 +44,7 @@ every_space = pytest.mark.parametrize("where", SPACES)
 every_small_space = pytest.mark.parametrize("where", SMALL)
 
 
-def make(name: str, space: SearchSpace, budget: Budget | None = None, seed: int = 0, by: str = "accuracy") -> Strategy:
+def make(name: str, space: BoundSpace, budget: Budget | None = None, seed: int = 0, by: str = "accuracy") -> Strategy:
     return make_strategy(name, space, budget or Budget(), seed=seed, objectives=parse_objectives(by))
 
 
@@ -71,7 +71,7 @@ def ids(architectures: list[Architecture]) -> list[str]:
     return [architecture.id for architecture in architectures]
 
 
-def feasible(space: SearchSpace, budget: Budget) -> set[str]:
+def feasible(space: BoundSpace, budget: Budget) -> set[str]:
     return {arch.id for arch in space.enumerate() if budget.admits(arch.params, arch.macs)}
 
 
@@ -86,7 +86,7 @@ def test_so_they_are_in_a_space_that_nobody_can_list(name):
     check_proposals(name, *HUGE)
 
 
-def check_proposals(name: str, space: SearchSpace, budget: Budget) -> None:
+def check_proposals(name: str, space: BoundSpace, budget: Budget) -> None:
     asked = drive(make(name, space, budget), 20)
     assert len(set(ids(asked))) == 20
     for architecture in asked:
@@ -383,8 +383,8 @@ def beats(one: tuple[float, ...], other: tuple[float, ...], single: bool) -> boo
 def test_a_proposal_of_fast_tpe_draws_no_more_after_many_results(monkeypatch):
     space = tiny("roles", width=(16,), depth=(2,))
     strategy, drawn = make("fast-tpe", space), []
-    choose = SearchSpace.choose
-    monkeypatch.setattr(SearchSpace, "choose", lambda self, chooser: drawn.append(1) or choose(self, chooser))
+    choose = BoundSpace.choose
+    monkeypatch.setattr(BoundSpace, "choose", lambda self, chooser: drawn.append(1) or choose(self, chooser))
     for _ in range(300):
         drive(strategy, 1)
         assert len(drawn) <= strategy.attempts
@@ -410,9 +410,9 @@ def test_fast_tpe_proposes_the_most_promising_of_its_draws(seed, monkeypatch):
         return (asked.count(answer) + 1 / options) / (len(asked) + 1)
 
     drawn: dict[str, float] = {}
-    choose = SearchSpace.choose
+    choose = BoundSpace.choose
 
-    def noted(self: SearchSpace, chooser: Any) -> Architecture:
+    def noted(self: BoundSpace, chooser: Any) -> Architecture:
         ratios = []
 
         def answer(question: str, options: Any) -> str:
@@ -426,7 +426,7 @@ def test_fast_tpe_proposes_the_most_promising_of_its_draws(seed, monkeypatch):
         return architecture
 
     known = set(strategy.uniform.known)
-    monkeypatch.setattr(SearchSpace, "choose", noted)
+    monkeypatch.setattr(BoundSpace, "choose", noted)
     proposed = strategy.ask()
     assert len(set(drawn.values())) == strategy.candidates > 1
     assert drawn[proposed.id] == max(drawn.values())

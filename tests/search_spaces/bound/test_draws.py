@@ -21,9 +21,9 @@ from nas.ranking.objectives import parse_objectives
 from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.tpe import Tpe
-from search_spaces import SPACES, Budget, Family, SearchSpace, Space, SpaceError, load
+from search_spaces import SPACES, BoundSpace, Budget, Family, Space, SpaceError, load
 from search_spaces.blocks.draws import Urn
-from search_spaces.blocks.fillings import Choice
+from search_spaces.blocks.fillings import Filled
 from search_spaces.blocks.forms import FORMS
 
 FAMILIES: dict[str, Callable[[Mixer], bool]] = {
@@ -46,12 +46,12 @@ def word(mixer: Mixer, axis: str) -> str:
     return "".join(factor.role for factor in dict(mixer.axes)[axis])
 
 
-def families(weights: dict[str, int], **sizes: tuple[int, ...]) -> SearchSpace:
+def families(weights: dict[str, int], **sizes: tuple[int, ...]) -> BoundSpace:
     sizes = {"patch": (1, 2), "width": (2, 3), "depth": (1, 2)} | sizes
     return Space("three", "", DECLARED, weights=weights, **sizes).on({"h": 4, "w": 2}, channels=1, classes=2)
 
 
-CASES: dict[str, SearchSpace] = {
+CASES: dict[str, BoundSpace] = {
     "families": families({"rows": 5}),
     "families alike": families(dict.fromkeys(FAMILIES, 1), depth=(1,)),
     "forms": tiny({"h": 2, "w": 2}, forms=("linear", "shift", "gate"), depth=(1, 2), width=(2,), weights={"gate": 3}),
@@ -63,36 +63,36 @@ CASES: dict[str, SearchSpace] = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def space(request: pytest.FixtureRequest) -> SearchSpace:
+def space(request: pytest.FixtureRequest) -> BoundSpace:
     return CASES[request.param]
 
 
 @pytest.fixture(scope="module")
-def listed(space: SearchSpace) -> list[Architecture]:
+def listed(space: BoundSpace) -> list[Architecture]:
     return list(space.enumerate())
 
 
 def ideas_of(letter: Any) -> list[str]:
     """The form of a block, or the families of a mixer."""
-    return [letter.form] if isinstance(letter, Choice) else [name for name, holds in FAMILIES.items() if holds(letter)]
+    return [letter.form] if isinstance(letter, Filled) else [name for name, holds in FAMILIES.items() if holds(letter)]
 
 
-def defined(space: SearchSpace) -> Iterator[tuple[Architecture, Fraction, Hashable]]:
+def defined(space: BoundSpace) -> Iterator[tuple[Architecture, Fraction, Hashable]]:
     """Every network with its chance before any is refused, and the ideas of its blocks.
 
     Sizes uniformly, then for each block an idea by its weight among those that have any letter, then a letter.
     """
-    for macro in space.macros:
-        places = [list(alphabet.enumerate()) for alphabet in space.networks(macro).alphabets]
+    for skeleton in space.skeletons:
+        places = [list(alphabet.enumerate()) for alphabet in space.networks(skeleton).alphabets]
         numbers = [Counter(name for letter in letters for name in ideas_of(letter)) for letters in places]
         weights = [{name: space.space.weights.get(name, 1) for name in number} for number in numbers]
         for letters in product(*places):
-            arch = space.assemble(macro, letters)
-            chance = Fraction(1, len(space.macros))
+            arch = space.assemble(skeleton, letters)
+            chance = Fraction(1, len(space.skeletons))
             for letter, number, weight in zip(letters, numbers, weights, strict=True):
                 chance *= sum(Fraction(weight[name], sum(weight.values()) * number[name]) for name in ideas_of(letter))
             if arch in space:
-                yield arch, chance, (macro, tuple(tuple(ideas_of(letter)) for letter in letters))
+                yield arch, chance, (skeleton, tuple(tuple(ideas_of(letter)) for letter in letters))
 
 
 def odds(urn: Urn[Any]) -> dict[Any, Fraction]:
@@ -100,12 +100,12 @@ def odds(urn: Urn[Any]) -> dict[Any, Fraction]:
     return {key: Fraction(b - a, urn.sum) for key, (a, b) in zip(urn._keys, pairwise(cumulative), strict=True) if b > a}
 
 
-def proposed(space: SearchSpace, budget: Budget) -> dict[Hashable, Fraction]:
+def proposed(space: BoundSpace, budget: Budget) -> dict[Hashable, Fraction]:
     """How likely every draw is: its sizes, the ideas of its blocks, its cost; those within the budget together 1."""
     proposals = space._proposals(budget, weighted=True)
     found: dict[Hashable, Fraction] = defaultdict(Fraction)
-    for macro, first in odds(proposals._macros).items():
-        sequences, networks = proposals._of(macro), space.networks(macro)
+    for skeleton, first in odds(proposals._skeletons).items():
+        sequences, networks = proposals._of(skeleton), space.networks(skeleton)
         ways = [(first, frozenset[str](), (), *networks.base)]
         for step, kinds, alphabet in zip(sequences._steps, sequences._kinds, networks.alphabets, strict=True):
             ways = [
@@ -122,12 +122,12 @@ def proposed(space: SearchSpace, budget: Budget) -> dict[Hashable, Fraction]:
             ]
         for chance, _, ideas, params, macs in ways:
             if budget.admits(params, macs):
-                found[macro, ideas, params, macs] += chance
+                found[skeleton, ideas, params, macs] += chance
     total = sum(found.values())
     return {key: chance / total for key, chance in found.items()}
 
 
-def test_draws_are_as_likely_as_the_weights_say(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_draws_are_as_likely_as_the_weights_say(space: BoundSpace, listed: list[Architecture]) -> None:
     """To the last digit: by sizes, ideas and cost, whatever the budget."""
     every, checked = list(defined(space)), 0
     assert {arch for arch, _, _ in every} == set(listed)
@@ -144,7 +144,7 @@ def test_draws_are_as_likely_as_the_weights_say(space: SearchSpace, listed: list
     assert checked >= 3
 
 
-def test_samples_follow_the_weights(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_samples_follow_the_weights(space: BoundSpace, listed: list[Architecture]) -> None:
     """Network by network: chi-square against the definition, and far from it against uniform draws."""
     budget = next(bands(listed))
     within = {a.id: chance for a, chance, _ in defined(space) if budget.admits(a.params, a.macs)}
@@ -162,7 +162,7 @@ def test_samples_follow_the_weights(space: SearchSpace, listed: list[Architectur
     assert distance(chances) < 4 < distance(dict.fromkeys(chances, 1 / len(chances)))
 
 
-def test_counts_do_not_depend_on_weights(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_counts_do_not_depend_on_weights(space: BoundSpace, listed: list[Architecture]) -> None:
     plain = space.space.drawn("networks").on(space.shape, channels=space.channels, classes=space.classes)
     assert not plain.space.weights and plain.count() == space.count() == len(listed)
     assert plain.bounds() == space.bounds() and list(plain.enumerate()) == listed

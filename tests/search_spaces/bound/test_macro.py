@@ -16,14 +16,14 @@ import torch
 from walks import bands, looks_uniform, tiny, walk
 
 from einmix import Architecture, Mixer, Stage, build, enumerate_mixers
-from search_spaces import SPACES, Budget, SearchSpace, SpaceError, load
-from search_spaces.blocks.filled import ORDERS, Blocks
-from search_spaces.blocks.fillings import Choice
+from search_spaces import SPACES, BoundSpace, Budget, SpaceError, load
+from search_spaces.blocks.filled import ORDERS, FilledForms
+from search_spaces.blocks.fillings import Filled
 from search_spaces.blocks.forms import FORMS
 from search_spaces.blocks.place import Place
 from search_spaces.zoo import ZOO, Inputs
 
-CASES: dict[str, SearchSpace] = {
+CASES: dict[str, BoundSpace] = {
     "all forms, one axis": tiny({"t": 4}, norm=("layer", "affine")),
     "all forms, two axes": tiny({"h": 2, "w": 2}, scale=("none", "0.1")),
     "all forms, three axes": tiny({"d": 2, "h": 2, "w": 2}, ratio=(3,)),
@@ -44,12 +44,12 @@ CASES: dict[str, SearchSpace] = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def space(request: pytest.FixtureRequest) -> SearchSpace:
+def space(request: pytest.FixtureRequest) -> BoundSpace:
     return CASES[request.param]
 
 
 @pytest.fixture(scope="module")
-def listed(space: SearchSpace) -> list[Architecture]:
+def listed(space: BoundSpace) -> list[Architecture]:
     return list(space.enumerate())
 
 
@@ -100,34 +100,34 @@ def shifts_all(axes: int, width: int) -> bool:
     return runs > 2 * (axes - 1)
 
 
-def brute_choices(space: SearchSpace, grid: dict[str, int], ratio: int) -> list[Choice]:
+def brute_choices(space: BoundSpace, grid: dict[str, int], ratio: int) -> list[Filled]:
     *_, width = grid.values()
     positions = {axis: n for axis, n in grid.items() if axis != "c"}
     found = []
     for form in space.space.forms:
         slots = brute_slots(form, positions, width, ratio)
         for first in (False, True) if form != "gate" else (False,):
-            found += [Choice(form, first, mixers) for mixers in product(*slots)] if slots is not None else []
+            found += [Filled(form, first, mixers) for mixers in product(*slots)] if slots is not None else []
     return found
 
 
-def brute(space: SearchSpace) -> Iterator[Architecture]:
+def brute(space: BoundSpace) -> Iterator[Architecture]:
     """Every sequence of blocks at every size, but for those that leave an axis alone."""
-    for macro in (space.networks(macro).macro for macro in space.macros):
+    for skeleton in (space.networks(skeleton).skeleton for skeleton in space.skeletons):
         places = []
-        for stage in range(macro.stages):
-            each = (macro.patch,) * len(space.shape) if isinstance(macro.patch, int) else macro.patch
+        for stage in range(skeleton.stages):
+            each = (skeleton.patch,) * len(space.shape) if isinstance(skeleton.patch, int) else skeleton.patch
             grid = {a: n // p // 2**stage for (a, n), p in zip(space.shape.items(), each, strict=True)}
-            grid |= {"c": macro.width * 2**stage}
-            depth = macro.depth // macro.stages + (stage >= macro.stages - macro.depth % macro.stages)
-            places += [brute_choices(space, grid, macro.ratio)] * depth
+            grid |= {"c": skeleton.width * 2**stage}
+            depth = skeleton.depth // skeleton.stages + (stage >= skeleton.stages - skeleton.depth % skeleton.stages)
+            places += [brute_choices(space, grid, skeleton.ratio)] * depth
         for letters in product(*places):
-            arch = space.assemble(macro, letters)
+            arch = space.assemble(skeleton, letters)
             if not missed(space, arch):
                 yield arch
 
 
-def missed(space: SearchSpace, arch: Architecture) -> set[str]:
+def missed(space: BoundSpace, arch: Architecture) -> set[str]:
     """The axes along which no block moves anything."""
     blocks = [step for part in arch.parts if part.role == "block" for step in part.steps]
     return {axis for axis, n in space.shape.items() if n > 1}.difference(*(step.touched for step in blocks))
@@ -136,13 +136,13 @@ def missed(space: SearchSpace, arch: Architecture) -> set[str]:
 # ------------------------------------------------------------------------------------------ the contract
 
 
-def test_every_architecture_is_listed_once_and_counted(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_every_architecture_is_listed_once_and_counted(space: BoundSpace, listed: list[Architecture]) -> None:
     assert space.count() == len(listed) == len({arch.id for arch in listed}) == len(set(listed)) > 50
     assert all(arch in space for arch in listed)
     assert not any(arch.untouched() for arch in listed if len(arch.stages) == 1)
 
 
-def test_the_space_is_what_its_forms_say(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_the_space_is_what_its_forms_say(space: BoundSpace, listed: list[Architecture]) -> None:
     assert set(listed) == set(brute(space))
 
 
@@ -163,19 +163,19 @@ def test_a_space_of_nothing_but_batch_norms_is_refused_on_four_axes() -> None:
         tiny(dict.fromkeys("tdhw", 2), forms=("conv",)).bounds()
 
 
-def test_bounds_are_exact(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_bounds_are_exact(space: BoundSpace, listed: list[Architecture]) -> None:
     params, macs = [arch.params for arch in listed], [arch.macs for arch in listed]
     assert space.bounds() == (min(params), max(params), min(macs), max(macs))
 
 
-def test_sampling_is_uniform(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_sampling_is_uniform(space: BoundSpace, listed: list[Architecture]) -> None:
     rng = Random(0)
     found = Counter(space.sample(rng).id for _ in range(5 * len(listed)))
     assert set(found) <= {arch.id for arch in listed} and looks_uniform(found, len(listed))
 
 
 @pytest.mark.slow
-def test_sampling_within_a_budget_is_uniform(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_sampling_within_a_budget_is_uniform(space: BoundSpace, listed: list[Architecture]) -> None:
     checked = 0
     for budget in bands(listed):
         within = {arch.id for arch in listed if budget.admits(arch.params, arch.macs)}
@@ -192,13 +192,13 @@ def test_sampling_within_a_budget_is_uniform(space: SearchSpace, listed: list[Ar
     assert checked >= 2
 
 
-def test_encode_and_decode_are_each_others_reverse(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_encode_and_decode_are_each_others_reverse(space: BoundSpace, listed: list[Architecture]) -> None:
     for arch in listed[:: len(listed) // 60 + 1]:
         answers = space.encode(arch)
         assert space.decode(answers) == arch and space.encode(space.decode(answers)) == answers
 
 
-def test_random_answers_make_members_or_miss_an_axis(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_random_answers_make_members_or_miss_an_axis(space: BoundSpace, listed: list[Architecture]) -> None:
     rng, members = Random(0), set(listed)
     options: dict[str, Sequence[str]] = {}
     inside = 0
@@ -213,30 +213,30 @@ def test_random_answers_make_members_or_miss_an_axis(space: SearchSpace, listed:
     assert inside > 50
     forms = {option for name, seen in options.items() if ".form" in name for option in seen}
     forms |= {choice.form for arch in listed[::20] for choice in parts_of(space, arch)[1]}
-    assert forms == {name for macro in space.macros for name in blocks_of(space, macro).slots}
+    assert forms == {name for skeleton in space.skeletons for name in blocks_of(space, skeleton).slots}
     assert all(seen == ORDERS for name, seen in options.items() if name.endswith(".order"))
 
 
-def blocks_of(space: SearchSpace, macro: Any) -> Blocks:
-    alphabet = space.networks(macro).alphabets[0]
-    assert isinstance(alphabet, Blocks)
+def blocks_of(space: BoundSpace, skeleton: Any) -> FilledForms:
+    alphabet = space.networks(skeleton).alphabets[0]
+    assert isinstance(alphabet, FilledForms)
     return alphabet
 
 
-def test_neighbours_are_other_members(space: SearchSpace, listed: list[Architecture]) -> None:
+def test_neighbours_are_other_members(space: BoundSpace, listed: list[Architecture]) -> None:
     members = set(listed)
     for arch in Random(0).sample(listed, 6):
         found = space.neighbours(arch)
         assert len(set(found)) == len(found) > 0 and arch not in found and set(found) <= members
 
 
-def test_references_are_members(space: SearchSpace) -> None:
+def test_references_are_members(space: BoundSpace) -> None:
     if "linear" not in space.space.forms:
         pytest.skip("they are made of linear blocks")
-    for macro in space.macros:
-        references = space.references(macro)
+    for skeleton in space.skeletons:
+        references = space.references(skeleton)
         assert list(references)[:2] == ["full token mixing", "channels only"]
-        assert all(space.macro(arch) == macro for arch in references.values())
+        assert all(space.skeleton(arch) == skeleton for arch in references.values())
         for name, arch in references.items():
             moves = name == "full token mixing" or (name == "shared local" and not missed(space, arch))
             assert (arch in space) == moves
@@ -245,7 +245,7 @@ def test_references_are_members(space: SearchSpace) -> None:
 # ------------------------------------------------------------------------------------------ steps
 
 
-def parts_of(space: SearchSpace, arch: Architecture) -> tuple[Any, tuple[Choice, ...]]:
+def parts_of(space: BoundSpace, arch: Architecture) -> tuple[Any, tuple[Filled, ...]]:
     read = space.read(arch)
     assert read is not None
     return read[0], tuple(read[1])
@@ -264,14 +264,14 @@ def test_neighbours_by_example() -> None:
         norm=("layer", "batch"),
         scale=("none", "0.1"),
     )
-    macro = next(m for m in space.macros if (m.patch, m.width, m.depth, m.ratio, m.stages) == (1, 4, 2, 2, 1))
+    skeleton = next(m for m in space.skeletons if (m.patch, m.width, m.depth, m.ratio, m.stages) == (1, 4, 2, 2, 1))
     first, second = (Mixer.parse(f"h={h} w={w} c={c} +b") for h, w, c in (("m4", "m4", "s4"), ("m2.s2", "s4", "g4")))
-    letters = Choice("linear", False, (first,)), Choice("linear", True, (second,))
-    arch = space.assemble(macro, letters)
+    letters = Filled("linear", False, (first,)), Filled("linear", True, (second,))
+    arch = space.assemble(skeleton, letters)
     found = [parts_of(space, each) for each in space.neighbours(arch)]
-    same = [moved for other, moved in found if other == macro]
+    same = [moved for other, moved in found if other == skeleton]
     assert all(sum(a != b for a, b in zip(moved, letters, strict=True)) == 1 for moved in same)
-    turned = {(Choice("linear", True, (first,)), letters[1]), (letters[0], Choice("linear", False, (second,)))}
+    turned = {(Filled("linear", True, (first,)), letters[1]), (letters[0], Filled("linear", False, (second,)))}
     assert turned <= set(same)
     assert {moved[0].form for moved in same} == {"linear", "mlp", "serial"}
     mixers = {str(each) for moved in same for choice in moved if choice.form == "linear" for each in choice.mixers}
@@ -280,7 +280,7 @@ def test_neighbours_by_example() -> None:
     sizes = {(name, getattr(other, name)) for other, _ in found for name in space.sizes}
     steps = {("width", 8), ("depth", 4), ("ratio", 3), ("patch", 2), ("stages", 2), ("norm", "batch"), ("scale", "0.1")}
     assert steps <= sizes
-    assert all(sum(getattr(other, n) != getattr(macro, n) for n in space.sizes) <= 1 for other, _ in found)
+    assert all(sum(getattr(other, n) != getattr(skeleton, n) for n in space.sizes) <= 1 for other, _ in found)
     wider = next(moved for other, moved in found if other.width == 8)
     assert str(wider[0].mixers[0]) == "h=m4 w=m4 c=s8 +b"
     deeper = {moved for other, moved in found if other.depth == 4}
@@ -291,12 +291,12 @@ def test_neighbours_by_example() -> None:
 def test_from_a_block_in_either_order_every_other_form_is_a_step(first: bool) -> None:
     """Also those without parts that could be turned."""
     space = CASES["two blocks"]
-    macro = next(m for m in space.macros if (m.depth, m.width) == (1, 2))
-    alphabet = blocks_of(space, macro)
+    skeleton = next(m for m in space.skeletons if (m.depth, m.width) == (1, 2))
+    alphabet = blocks_of(space, skeleton)
     every = alphabet.enumerate(frozenset({"h", "w"}))
     letter = next(letter for letter in every if (letter.form, letter.first) == ("linear", first))
-    found = (parts_of(space, each) for each in space.neighbours(space.assemble(macro, (letter,))))
-    reached = {letter.form for other, letters in found if other == macro for letter in letters}
+    found = (parts_of(space, each) for each in space.neighbours(space.assemble(skeleton, (letter,))))
+    reached = {letter.form for other, letters in found if other == skeleton for letter in letters}
     assert reached == set(alphabet.slots) >= {"linear", "gate"}
 
 
@@ -305,11 +305,11 @@ def test_steps_that_have_a_reverse_go_both_ways() -> None:
     space, rng, seen = CASES["two blocks"], Random(0), 0
     for _ in range(12):
         arch = space.sample(rng)
-        macro, letters = parts_of(space, arch)
+        skeleton, letters = parts_of(space, arch)
         for each in space.neighbours(arch):
             other, moved = parts_of(space, each)
             same_forms = [a.form for a in letters] == [b.form for b in moved]
-            if other == macro and same_forms:
+            if other == skeleton and same_forms:
                 assert arch in space.neighbours(each)
                 seen += 1
     assert seen > 30
@@ -356,15 +356,16 @@ def test_a_second_stage_halves_the_axes_and_doubles_the_channels() -> None:
     space = tiny({"h": 16, "w": 8}, patch=(2,), width=(6,), depth=(3, 4), stages=(1, 2))
     for seed in range(10):
         arch = space.sample(Random(seed))
-        macro = space.macro(arch)
-        assert macro is not None
-        sizes = [{"h": 8, "w": 4, "c": 6}, {"h": 4, "w": 2, "c": 12}][: macro.stages]
+        skeleton = space.skeleton(arch)
+        assert skeleton is not None
+        sizes = [{"h": 8, "w": 4, "c": 6}, {"h": 4, "w": 2, "c": 12}][: skeleton.stages]
         assert list(arch.grids) == sizes
-        depths = {(3, 1): [3], (4, 1): [4], (3, 2): [1, 2], (4, 2): [2, 2]}[macro.depth, macro.stages]
+        depths = {(3, 1): [3], (4, 1): [4], (3, 2): [1, 2], (4, 2): [2, 2]}[skeleton.depth, skeleton.stages]
         assert [len(stage.blocks) for stage in arch.stages] == depths
-    assert {macro.stages for macro in space.macros} == {1, 2}
+    assert {skeleton.stages for skeleton in space.skeletons} == {1, 2}
     odd = tiny({"h": 6, "w": 6}, patch=(1, 2), stages=(1, 2, 3), depth=(1, 2))
-    assert {(m.patch, m.stages, m.depth) for m in odd.macros} == {(1, 1, 1), (1, 1, 2), (2, 1, 1), (2, 1, 2), (1, 2, 2)}
+    found = {(each.patch, each.stages, each.depth) for each in odd.skeletons}
+    assert found == {(1, 1, 1), (1, 1, 2), (2, 1, 1), (2, 1, 2), (1, 2, 2)}
 
 
 # ------------------------------------------------------------------------------------------ every form
@@ -384,14 +385,14 @@ PLACES = {
 }
 
 
-def drawn(blocks: Blocks, form: str, count: int, seed: int = 0) -> list[Choice]:
+def drawn(blocks: FilledForms, form: str, count: int, seed: int = 0) -> list[Filled]:
     """Choices of a form, drawn evenly over its kinds."""
     rng = Random(seed)
     kinds = [each.kind for each in blocks.kinds if each.kind[0] == form]
     return [blocks.draw(rng.choice(kinds), rng) for _ in range(count)]
 
 
-def as_network(choice: Choice, place: Place) -> Architecture:
+def as_network(choice: Filled, place: Place) -> Architecture:
     shape = [f"{axis}=s{n}" for axis, n in place.grid]
     embed = algebra.nodes(" ".join([*shape, f"c=m2:{place.width}"]))
     inputs = (*place.grid, ("c", 2))
@@ -402,7 +403,7 @@ def as_network(choice: Choice, place: Place) -> Architecture:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_runs_costs_what_it_says_and_is_read_back(form: str, where: str) -> None:
     place = PLACES[where]
-    blocks = Blocks(place, (form,))
+    blocks = FilledForms(place, (form,))
     if form not in blocks.slots:
         assert (form, place.width, len(place.long)) == ("shift", 8, 3), "two channels a run leave the last axis out"
         return
@@ -425,11 +426,11 @@ def test_every_form_runs_costs_what_it_says_and_is_read_back(form: str, where: s
 def test_blocks_are_read_among_all_forms(where: str) -> None:
     """Each block is of one form alone, in one order, with one choice of mixers."""
     place = PLACES[where]
-    blocks = Blocks(place, tuple(FORMS))
+    blocks = FilledForms(place, tuple(FORMS))
     for form in blocks.slots:
         for choice in drawn(blocks, form, 12, seed=1):
             assert blocks.read(choice.block(place)) == choice
-    other = Blocks(Place(place.grid, place.width, place.ratio + 1, place.norm, place.scale), tuple(FORMS))
+    other = FilledForms(Place(place.grid, place.width, place.ratio + 1, place.norm, place.scale), tuple(FORMS))
     for form in blocks.slots:
         (choice,) = drawn(blocks, form, 1)
         assert other.read(choice.block(place)) is None
@@ -438,7 +439,7 @@ def test_blocks_are_read_among_all_forms(where: str) -> None:
 
 @pytest.mark.parametrize("form", ["rafts", "sum", "multi_axis", "gate"])
 def test_draws_within_a_form_are_uniform(form: str) -> None:
-    blocks = Blocks(Place((("h", 4), ("w", 2)), 4, 2), (form,))
+    blocks = FilledForms(Place((("h", 4), ("w", 2)), 4, 2), (form,))
     rng, every = Random(0), list(blocks.enumerate())
     weights = [each.number for each in blocks.kinds]
     kinds = rng.choices([each.kind for each in blocks.kinds], weights, k=20 * len(every))
@@ -482,7 +483,7 @@ def along(*axes: str) -> np.ndarray:
 
 
 def block_of(form: str, *mixers: str, first: bool = False) -> Architecture:
-    return as_network(Choice(form, first, tuple(Mixer.parse(f"{mixer} +b") for mixer in mixers)), AT)
+    return as_network(Filled(form, first, tuple(Mixer.parse(f"{mixer} +b") for mixer in mixers)), AT)
 
 
 ROWS = "h=m4 w=s6 c=s2.m4", "h=s4 w=m6 c=s8"
@@ -513,7 +514,7 @@ def test_what_is_weighed_depends_on_everything() -> None:
 
 
 def test_gates_mix_as_their_mixer() -> None:
-    arch = as_network(Choice("gate", False, (Mixer.parse("h=s4 w=m6 c=g8 +b"),)), AT)
+    arch = as_network(Filled("gate", False, (Mixer.parse("h=s4 w=m6 c=g8 +b"),)), AT)
     assert np.array_equal(derivatives(arch), along("w"))
     assert np.array_equal(derivatives(block_of("linear", "h=m4 w=s6 c=g2.s4"), 0), along("h"))
     assert np.array_equal(derivatives(block_of("mlp", "h=m4 w=m2.s3 c=s8"), 0), apart(IMAGE)["w"] % 3 == 0)
@@ -575,7 +576,7 @@ OTHERS: dict[str, str] = {
 AT_64 = load("macro").on({"h": 8, "w": 8}, channels=1, classes=10, patch=(1,), width=(32,), depth=(2,))
 
 
-def at_64(name: str, **options: Any) -> tuple[Architecture, SearchSpace]:
+def at_64(name: str, **options: Any) -> tuple[Architecture, BoundSpace]:
     return ZOO[name].make(Inputs(AT_64.shape, 1, 10), patch=1, width=32, depth=2, **options), AT_64
 
 
@@ -643,8 +644,8 @@ def test_all_sizes_and_words_are_found_by_sampling() -> None:
     space = load("macro").on({"h": 8, "w": 8}, channels=3, classes=10)
     rng, found = Random(0), Counter[tuple[str, Any]]()
     for arch in (space.sample(rng, Budget(max_params=60_000)) for _ in range(100)):
-        macro, letters = parts_of(space, arch)
-        found.update((name, getattr(macro, name)) for name in ("norm", "scale", "ratio"))
+        skeleton, letters = parts_of(space, arch)
+        found.update((name, getattr(skeleton, name)) for name in ("norm", "scale", "ratio"))
         found.update(("form", letter.form) for letter in letters)
     assert all(("norm", word) in found for word in space.space.norm)
     assert all(("scale", word) in found for word in space.space.scale)
@@ -654,8 +655,8 @@ def test_all_sizes_and_words_are_found_by_sampling() -> None:
 @pytest.mark.parametrize(("depth", "lengths"), [(2, [1, 1]), (3, [1, 2]), (4, [2, 2]), (5, [2, 3])])
 def test_later_stages_have_the_more_blocks_at_half_the_grid_and_twice_the_width(depth: int, lengths: list[int]) -> None:
     space = load("macro").on({"h": 16, "w": 8}, channels=1, classes=2, patch=(2,), width=(8,), depth=(depth,))
-    macro = next(macro for macro in space.macros if macro.stages == 2)
-    drawn = space.assemble(macro, next(space.networks(macro).enumerate()))
-    for network in (*space.references(macro).values(), drawn):
+    skeleton = next(skeleton for skeleton in space.skeletons if skeleton.stages == 2)
+    drawn = space.assemble(skeleton, next(space.networks(skeleton).enumerate()))
+    for network in (*space.references(skeleton).values(), drawn):
         assert [len(stage.blocks) for stage in network.stages] == lengths
         assert list(network.grids) == [{"h": 8, "w": 4, "c": 8}, {"h": 4, "w": 2, "c": 16}]

@@ -16,7 +16,7 @@ from nas.errors import NasError
 from search_spaces import Space, SpaceError, load
 from search_spaces.blocks.parts import patch_from
 from search_spaces.sizing.resizing import patch_of, resized
-from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, nearest, scaled_anywhere, scaled_found
+from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, nearest_size, scaled_anywhere, scaled_found
 from search_spaces.zoo import ZOO, Inputs
 
 DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
@@ -26,7 +26,7 @@ SUBGRID = "h=m2.s4 w=m4.s2 c=s8"
 
 
 def network(*mixers: str) -> Architecture:
-    return SPACE.assemble(SPACE.macros[0], [Mixer.parse(f"{mixer} +b") for mixer in mixers])
+    return SPACE.assemble(SPACE.skeletons[0], [Mixer.parse(f"{mixer} +b") for mixer in mixers])
 
 
 def at(arch: Architecture, depth: int, *, patch: int = 1, width: int = 8) -> Architecture:
@@ -188,7 +188,7 @@ def sized(depths: dict[int, int]) -> Architecture:
             raise SpaceError("no such depth")
         return SimpleNamespace(params=width * depths[depth], depth=depth)
 
-    return nearest("x", make, Target("params", 100_000), step=1, depth=2)
+    return nearest_size("x", make, Target("params", 100_000), step=1, depth=2)
 
 
 @pytest.mark.parametrize(
