@@ -3,7 +3,7 @@
     python benchmarks/orchestration.py
 
 A candidate's overhead is (wall time of the search x workers - time inside training) / candidates. The trainer is a
-stub, everything else is what `nas search` runs: Session, Search, LocalWorkers and a run directory with its fsyncs.
+stub, everything else is what `nas search` runs: Session, Loop, LocalWorkers and a run directory with its fsyncs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stub_trainer import make_stub
 from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.result import Result
@@ -68,7 +68,7 @@ def measure(strategy: str, candidates: int) -> tuple[float, Timed]:
         timed = Timed(session.strategy)
         begun = time.perf_counter()
         with session.open_run() as run, LocalWorkers(make_stub, WORKERS) as executor:
-            results = Search(session.space, timed, executor, run, session.plan).explore(Quiet())
+            results = Loop(session.space, timed, executor, run, session.plan).explore(Quiet())
             inside = sum(result.seconds for result in results)
         wall = time.perf_counter() - begun
     assert len(results) == candidates, f"{len(results)} of {candidates} candidates"

@@ -2,7 +2,7 @@
 
     python benchmarks/simulation.py --candidates 10000 --workers 500 --strategy random
 
-Search, strategy, space, rungs and the run directory with its fsyncs are the real ones. Simulated are the workers: a
+Loop, strategy, space, rungs and the run directory with its fsyncs are the real ones. Simulated are the workers: a
 network takes the seconds of a training of a recorded search, which one is fixed by a hash of its id; its accuracy is
 another hash. The driver's real seconds pass on the virtual clock too: all of them, or with `--charge cpu` those of the
 processor, and of the disk where results are appended, as if nothing else ran on this machine; with `--charge nothing`
@@ -27,10 +27,10 @@ from rich.table import Table
 from simulated import Cluster, Simulated, utilisation
 
 from nas.api.search import Session
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.options import Options
 from nas.progress import Quiet
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job
 from nas.strategies import STRATEGIES
 
@@ -103,7 +103,7 @@ def recorded(run: Path | None) -> list[float]:
     if run is None:
         lines = RECORD.read_text(encoding="utf-8").splitlines()
         return [float(word) for line in lines if not line.startswith("#") for word in line.split()]
-    results = [result for result in Run(run).results() if result.phase == "search" and result.score]
+    results = [result for result in RunFolder(run).results() if result.phase == "search" and result.score]
     if not results:
         sys.exit(f"{run} holds no candidate that was trained")
     return [result.seconds * result.epochs / result.scores[-1].epoch for result in results]
@@ -114,7 +114,7 @@ def replay(seconds: Sequence[float]) -> Callable[[Job], float]:
     return lambda job: seconds[int(hashlib.sha256(f"seconds {job.id}".encode()).hexdigest()[:8], 16) % len(seconds)]
 
 
-def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[Simulated, Search, Meter]:
+def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[Simulated, Loop, Meter]:
     """One search over simulated workers, without its finals."""
     cluster = Cluster(
         arguments.workers,
@@ -136,7 +136,7 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
         with session.open_run() as run:
             meter = Meter()
             executor = Simulated(cluster, replay(seconds), lambda: meter.look()[arguments.charge])
-            search = Search(session.space, strategy, executor, run, session.plan)
+            search = Loop(session.space, strategy, executor, run, session.plan)
             wait = executor.wait
             executor.wait = meter.timed(  # type: ignore[method-assign]
                 SIMULATION, lambda on_rung, timeout=None: wait(meter.timed("rungs", on_rung), timeout)

@@ -2,7 +2,7 @@
 
     python benchmarks/sleepers.py --workers 32 --candidates 640
 
-Everything is real but the trainings: Session, Search, the run directory, the driver's pipe, Tune, the desk, a process a
+Everything is real but the trainings: Session, Loop, the run directory, the driver's pipe, Tune, the desk, a process a
 worker. So many workers on few cores take a while to open, since each imports Ray; busy is counted from when all have.
 """
 
@@ -21,10 +21,10 @@ from stub_trainer import train
 from nas.api.search import Session
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.cluster.workers import RayWorkers
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.options import Options
 from nas.progress import Quiet
-from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Sleepers:
     def __call__(self, worker: int) -> Trainer:
         return self.train
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         """What the stub trainer learns, with the time of a training before every answer and before the end."""
         begun, epoch = time.time(), self.scale * replay(self.seconds)(job) / job.epochs
 
@@ -66,7 +66,7 @@ def main() -> None:
         session = Session(options)
         settings = Settings(LOCAL, workers=arguments.workers, cpus=arguments.workers)
         with session.open_run() as run, RayWorkers(sleepers, settings, say=print) as executor:
-            search = Search(session.space, session.strategy, executor, run, session.plan)
+            search = Loop(session.space, session.strategy, executor, run, session.plan)
             search.explore(Quiet())
             results = run.results()
     spans = [tuple(result.extra[fact] for fact in ("pid", "begun", "ended")) for result in results]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 
 
 def make_stub(worker: int) -> Trainer:
@@ -18,7 +18,7 @@ def accuracy(id: str, seed: int) -> float:
     return int(hashlib.sha256(f"{id} {seed}".encode()).hexdigest()[:8], 16) / 2**32
 
 
-def train(job: Job, report: Report) -> Outcome:
+def train(job: Job, report: GoOn) -> Outcome:
     """Asks at every rung whether to go on, as a training does; `seconds` leaves out the wait for the answers."""
     begun, waited = time.perf_counter(), 0.0
     reached = accuracy(job.id, job.seed)

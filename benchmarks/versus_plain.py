@@ -22,7 +22,7 @@ import numpy as np
 from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.options import Options
 from nas.progress import Quiet
 from nas.runs.result import Result
@@ -73,7 +73,7 @@ def run_nas(candidates: int, epochs: int) -> list[list[float]]:
     session, architectures = prepare(candidates, epochs)
     make = MakeTrainer(session.dataset, session.recipe, "cpu")
     with session.open_run() as run, LocalWorkers(make, WORKERS, preload=PRELOAD) as executor:
-        results = Search(session.space, Fixed(architectures), executor, run, session.plan).explore(Quiet())
+        results = Loop(session.space, Fixed(architectures), executor, run, session.plan).explore(Quiet())
     by_id = {result.id: result for result in results}
     return [[by_id[a.id].score.accuracy, by_id[a.id].params] for a in architectures]  # type: ignore[union-attr]
 

@@ -38,11 +38,11 @@ from search_spaces.blocks.parts import Patch
 
 if TYPE_CHECKING:
     from nas.api.compare import Compared, Comparison
-    from nas.api.run import OpenRun
+    from nas.api.run import Run
     from nas.api.search import Session
     from nas.ranking.objectives import Objective
     from nas.ranking.standings import Standing
-    from nas.runs.folder import Run
+    from nas.runs.folder import RunFolder
     from nas.runs.result import Result
 
 app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -253,7 +253,7 @@ def _search(session: Session, as_json: bool) -> None:
         _introduce(session, as_json)
         _warn(run)
         with watcher(console_for(stderr=True)) as watching:
-            standings = session.search(watching, run)
+            standings = session.run(watching, run)
     _print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
     if not as_json:
         _print_next(run.name, standings, session.options.runs_dir)
@@ -470,7 +470,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = Opti
         _print_standing(standing, trainings)
 
 
-def _standing_json(opened: OpenRun, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
+def _standing_json(opened: Run, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
     from nas.ranking.standings import ranked
     from nas.tables import architecture_json, as_json
 
@@ -723,16 +723,16 @@ def _print_trainings(results: list[Result]) -> None:
         print(f"test accuracy {fmean(tested):.1%} ± {100 * stdev(tested):.1f}% (mean ± std, n={len(tested)})")
 
 
-def _open(runs_dir: Path, name: str) -> OpenRun:
+def _open(runs_dir: Path, name: str) -> Run:
     """A run to read; what is amiss with it and can be passed over is told."""
-    from nas.api.run import OpenRun
+    from nas.api.run import Run
 
-    opened = OpenRun.open(runs_dir, name)
+    opened = Run.open(runs_dir, name)
     _warn(opened.run)
     return opened
 
 
-def _warn(run: Run) -> None:
+def _warn(run: RunFolder) -> None:
     for warning in run.warnings:
         _say(f"warning: {warning}")
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.api.defaults import rungs
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import MAY_DIFFER, Session
 from nas.data.known import load
 from nas.errors import NasError
 from nas.options import Options
 from nas.ranking.objectives import parse_objectives
-from nas.runs.folder import LAST, Run
+from nas.runs.folder import LAST, RunFolder
 from search_spaces.space import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
@@ -28,13 +28,13 @@ def ready(given: Mapping[str, Any]) -> Session:
     Raises NasError where the run is another one with them; it names those that were given.
     """
     root, name = given.get("runs_dir", Options.runs_dir), given.get("run")
-    if name is None or not Run.exists(root, name):
+    if name is None or not RunFolder.exists(root, name):
         return Session(Options(**given))
-    run = Run.open(root, name)
+    run = RunFolder.open(root, name)
     if "comparison" in run.settings:
         raise NasError(f"run {name!r} holds a comparison, not a search: choose another --run")
     run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in MAY_DIFFER}
-    opened = OpenRun(run, [])
+    opened = Run(run, [])
     made = options_of(opened)
     if "patch" in given:  # 2x2 is 2 on two axes
         axes = opened.setting("data.shape", "an object")
@@ -54,7 +54,7 @@ def ready(given: Mapping[str, Any]) -> Session:
     return Session(Options(**dict(given) | kept | {"data": place}), dataset)
 
 
-def options_of(opened: OpenRun) -> dict[str, Any]:
+def options_of(opened: Run) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
     has, may, recipe = opened.setting, opened.optional, opened.recipe
     ray, workers = may("ray", "a text"), may("workers", "a count")

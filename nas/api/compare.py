@@ -12,7 +12,7 @@ from typing import Any, get_args
 from einmix import Architecture
 from nas.api.defaults import default_seeds, load_data, path_text
 from nas.api.resources import find_device, local_executor, worker_count
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.data.dataset import SYNTHETIC, Dataset
 from nas.data.known import place_of
 from nas.errors import NasError, nearest
@@ -26,7 +26,7 @@ from nas.options import check_range
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
-from nas.runs.folder import Run, digest
+from nas.runs.folder import RunFolder, digest
 from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
 from nas.runs.result import Result
 from nas.runs.storage import Storage
@@ -158,7 +158,7 @@ class Compared:
 class Comparison:
     """A comparison made ready: all networks have their sizes before anything is trained or written."""
 
-    def __init__(self, opened: OpenRun, comparing: Comparing):
+    def __init__(self, opened: Run, comparing: Comparing):
         self.opened, self.comparing = opened, comparing
         self.device, self.devices = find_device(comparing.device)
         self.settings  # noqa: B018 - all is checked on the way
@@ -317,7 +317,7 @@ class Comparison:
         if (root / name).exists():
             return name
         alike = rf"{re.escape(self.opened.run.name[:80])}-compare-[0-9a-f]{{6}}"
-        return Run.made_with(root, alike, self.settings, MAY_DIFFER) or name
+        return RunFolder.made_with(root, alike, self.settings, MAY_DIFFER) or name
 
     @property
     def workers(self) -> int:
@@ -328,12 +328,12 @@ class Comparison:
         """How latencies are measured."""
         return Conditions(self.device)
 
-    def open_run(self) -> Run:
+    def open_run(self) -> RunFolder:
         """The comparison's run directory, locked."""
         root = self.opened.run.path.resolve().parent
-        return Run.create_or_open(root, self.name, self.settings, may_differ=MAY_DIFFER)
+        return RunFolder.create_or_open(root, self.name, self.settings, may_differ=MAY_DIFFER)
 
-    def compare(self, watcher: Watcher, run: Run) -> list[Compared]:
+    def compare(self, watcher: Watcher, run: RunFolder) -> list[Compared]:
         """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
@@ -355,7 +355,7 @@ class Comparison:
         compared[0] = replace(compared[0], start=self.standing.name)
         return self._measured(run, compared)
 
-    def _tuned(self, watcher: Watcher, run: Run) -> dict[str, tuple[Result, ...]]:
+    def _tuned(self, watcher: Watcher, run: RunFolder) -> dict[str, tuple[Result, ...]]:
         """Of every network its trainings at several learning rates; none where there is one rate only."""
         missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
         missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
@@ -407,7 +407,7 @@ class Comparison:
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
         return local_executor(make, min(self.workers, count))
 
-    def _measured(self, run: Run, compared: list[Compared]) -> list[Compared]:
+    def _measured(self, run: RunFolder, compared: list[Compared]) -> list[Compared]:
         """The same with latencies and differences."""
         alive = [each.architecture for each in compared if each.accuracies]
         ms = latencies(run, alive, self.conditions) if alive else {}

@@ -16,7 +16,7 @@ from nas.exports.preprocessing import Preprocessing
 from nas.loop.past import check_result
 from nas.ranking.objectives import Objective, parse_objectives
 from nas.ranking.standings import Standing, ranked, standings_of
-from nas.runs.folder import LAST, Run
+from nas.runs.folder import LAST, RunFolder
 from nas.runs.result import Result, take
 from nas.training.recipe import Recipe
 
@@ -25,16 +25,16 @@ SHORTEST = 4
 
 
 @dataclass(frozen=True)
-class OpenRun:
+class Run:
     """A run that exists, with what its settings say, for commands that read it or train in it."""
 
-    run: Run
+    run: RunFolder
     results: list[Result]
 
     @classmethod
-    def open(cls, runs_dir: Path, name: str) -> OpenRun:
+    def open(cls, runs_dir: Path, name: str) -> Run:
         """Raises NasError for an unknown or damaged run, or one that is a comparison."""
-        run = Run.open(runs_dir, name)
+        run = RunFolder.open(runs_dir, name)
         if "comparison" in run.settings:
             raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
         return cls(run, run.results(validate=check_result))

@@ -34,14 +34,14 @@ from nas.executors.executor import Executor
 from nas.executors.packing import sharing_at_first
 from nas.loggers.feed import check as check_loggers
 from nas.loggers.feed import logging_to
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.loop.past import say_changes
 from nas.loop.plan import Plan
 from nas.loop.status import Watcher
 from nas.options import Options
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import Ranking, Standing, standings_of
-from nas.runs.folder import LAST, Run, digest
+from nas.runs.folder import LAST, RunFolder, digest
 from nas.runs.job import Kind
 from nas.runs.storage import Storage, place_of
 from nas.runs.versions import versions
@@ -168,7 +168,7 @@ class Session:
         root = self.options.runs_dir
         if (root / name).exists():
             return name
-        return Run.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, MAY_DIFFER) or name
+        return RunFolder.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, MAY_DIFFER) or name
 
     @property
     def workers(self) -> int:
@@ -184,7 +184,7 @@ class Session:
             return "cuda", "bfloat16"
         return kind_on(self.device)
 
-    def executor(self, run: Run, storage: Storage | None, watcher: Watcher) -> Executor:
+    def executor(self, run: RunFolder, storage: Storage | None, watcher: Watcher) -> Executor:
         """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
         latency = any(objective.name == "latency" for objective in self.objectives)
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency)
@@ -227,15 +227,15 @@ class Session:
                         best += f" leaves about {100 * share:.2g}%"
         return best
 
-    def open_run(self) -> Run:
+    def open_run(self) -> RunFolder:
         """The run directory, locked for this search."""
-        run = Run.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
+        run = RunFolder.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
         own = {name: value for name, value in self.settings.items() if name in MAY_DIFFER}
         own = {name: value for name, value in own.items() if name not in ("command", "versions", "inputs")}
         run.keep(LAST, own | {"workers": self.options.workers})
         return run
 
-    def search(self, watcher: Watcher, run: Run) -> list[Standing]:
+    def run(self, watcher: Watcher, run: RunFolder) -> list[Standing]:
         """Runs the search and its finals, or what is left of them, and ranks all that the run holds.
 
         Raises NasError where latencies would be compared that were measured on different devices.
@@ -248,7 +248,7 @@ class Session:
         if storage is not None and self.place is not None:
             storage.check()
         with logging_to(self.options.log, run, watcher.say), self.executor(run, storage, watcher) as executor:
-            search = Search(self.space, self.strategy, executor, run, self.plan, storage=storage)
+            search = Loop(self.space, self.strategy, executor, run, self.plan, storage=storage)
             search.explore(watcher)
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
@@ -261,14 +261,14 @@ class Session:
             storage.tidy(self.plan.epochs)
         return standings_of(run.results(), run, self.objectives, self.started)
 
-    def _say_finalists(self, search: Search, watcher: Watcher) -> None:
+    def _say_finalists(self, search: Loop, watcher: Watcher) -> None:
         """Says how many there are, where they are fewer than was asked for."""
         chosen = sum(not label for label, _ in search.entries())
         if chosen < self.plan.top:
             why = "the front has no more" if len(self.objectives) > 1 else "no more have come to their end"
             watcher.say(f"finals: {counted(chosen, 'network')}, not {self.plan.top}: {why} that are no references")
 
-    def _check_latencies(self, run: Run) -> None:
+    def _check_latencies(self, run: RunFolder) -> None:
         measured = {run.kind_of(result)[0] for result in run.results() if result.latency is not None}
         if measured - {self.device} and any(objective.name == "latency" for objective in self.objectives):
             (other, *_) = sorted(measured - {self.device})
@@ -300,4 +300,4 @@ def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: An
     with session.open_run() as run, shown as watching:
         for note in session.dataset.notes:
             watching.say(note)
-        return Ranking.of(session.search(watching, run))
+        return Ranking.of(session.run(watching, run))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.api.resources import find_device, local_executor, worker_count
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import MAY_DIFFER
 from nas.executors.executor import Executor
 from nas.loggers.feed import check as check_loggers
@@ -16,7 +16,7 @@ from nas.loop.past import make_job, say_changes
 from nas.loop.status import Status, Watcher
 from nas.options import check_range
 from nas.ranking.standings import Standing
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
 from nas.runs.storage import Storage
@@ -46,7 +46,7 @@ class Longer:
         check_range("workers", self.workers, 0, 2**12)
 
 
-def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: Watcher) -> list[Result]:
+def train_longer(opened: Run, standing: Standing, longer: Longer, watcher: Watcher) -> list[Result]:
     """Trains it over seeds that nothing else in the run has; what has a line of this phase already is not repeated.
 
     Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
@@ -66,7 +66,7 @@ def train_longer(opened: OpenRun, standing: Standing, longer: Longer, watcher: W
         return local_executor(MakeTrainer(dataset, recipe, device, devices, storage=storage), workers)
 
     path = opened.run.path.resolve()
-    with Run.create_or_open(path.parent, path.name, opened.run.settings, may_differ=MAY_DIFFER) as run:
+    with RunFolder.create_or_open(path.parent, path.name, opened.run.settings, may_differ=MAY_DIFFER) as run:
         first = opened.setting("seed", "a count") + FIRST_SEEDS["train"]
         seeds = range(first, first + longer.seeds)
         jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]

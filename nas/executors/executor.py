@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
-from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 from nas.runs.result import LARGEST
 
 MakeTrainer = Callable[[int], Trainer]
@@ -94,7 +94,7 @@ class Executor(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def run_job(trainer: Trainer, job: Job, report: Report) -> Outcome:
+def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:
     """Trains one job; the only place where an exception, a NaN or a worthless answer becomes a failed outcome."""
     begun = time.perf_counter()
     scores: list[Score] = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from einmix import Architecture, source
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.data.dataset import NOUNS
 from nas.errors import NasError, counted
 from nas.exports.check import Exported, _unfit, check
@@ -15,7 +15,7 @@ from nas.runs.result import Result
 from nas.tables import accuracy, gain_verdict, mixers
 
 
-def export(opened: OpenRun, standings: Sequence[Standing], folder: Path, command: str) -> list[Exported]:
+def export(opened: Run, standings: Sequence[Standing], folder: Path, command: str) -> list[Exported]:
     """Writes `SPACE_ID.py`, and `SPACE_ID.safetensors` where the network was trained in the finals or by `nas train`.
 
     Raises NasError when a written module does not give the trained network's outputs.
@@ -23,7 +23,7 @@ def export(opened: OpenRun, standings: Sequence[Standing], folder: Path, command
     return check([_write(opened, standing, folder, command) for standing in standings])
 
 
-def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
+def best_trained(opened: Run, standing: Standing) -> Result | None:
     """Of the trainings whose weights are kept, the one with the most epochs, then the best validation accuracy.
 
     Of a training that was done twice, on another device, the weights are those of the last time.
@@ -37,7 +37,7 @@ def best_trained(opened: OpenRun, standing: Standing) -> Result | None:
     return max(kept)[-1] if kept else None
 
 
-def _write(opened: OpenRun, standing: Standing, folder: Path, command: str) -> Exported:
+def _write(opened: Run, standing: Standing, folder: Path, command: str) -> Exported:
     """Writes a module, and a copy of its weights."""
     trained, architecture = best_trained(opened, standing), standing.architecture
     kept = opened.run.kept_weights(trained) if trained else None
@@ -79,7 +79,7 @@ def _write_text(module: Path, text: str) -> None:
         raise NasError(f"cannot write {error.filename or module}: {error.strerror}") from None
 
 
-def facts(opened: OpenRun, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
+def facts(opened: Run, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
     """The header of an exported module: what was found, on which data, with which score, and how to repeat it."""
     recipe, name = opened.recipe, opened.space_name
     data, train, validation = (

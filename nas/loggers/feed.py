@@ -22,7 +22,7 @@ from typing import Any
 from einmix import Architecture
 from nas.errors import NasError, counted, nearest, one_line
 from nas.runs.files import open_plain, read_plain
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.result import Result, file_name, latest
 from nas.tables import mixers
 
@@ -85,14 +85,14 @@ class LoggedTrial:
 
 
 @contextmanager
-def _tensorboard(run: Run, folder: Path) -> Iterator[Any]:
+def _tensorboard(run: RunFolder, folder: Path) -> Iterator[Any]:
     from ray.tune.logger import TBXLoggerCallback
 
     yield TBXLoggerCallback()
 
 
 @contextmanager
-def _mlflow(run: Run, folder: Path) -> Iterator[Any]:
+def _mlflow(run: RunFolder, folder: Path) -> Iterator[Any]:
     """An experiment of the run's name where MLFLOW_TRACKING_URI says, else in a SQLite file of the run.
 
     mlflow 3 has given up plain files. A process has one tracking URI, which is put back.
@@ -126,7 +126,7 @@ def _mlflow(run: Run, folder: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _wandb(run: Run, folder: Path) -> Iterator[Any]:
+def _wandb(run: RunFolder, folder: Path) -> Iterator[Any]:
     """A group of the run's name in project WANDB_PROJECT, else `einmix-nas`.
 
     Tune logs every trial from a Ray actor of its own, since its trials run side by side. Here a trial has ended before
@@ -176,7 +176,7 @@ class _Kind:
     """A logger: what it needs to be imported, and its callback, ready to log trials, while it is open."""
 
     modules: tuple[str, ...]
-    open: Callable[[Run, Path], AbstractContextManager[Any]]
+    open: Callable[[RunFolder, Path], AbstractContextManager[Any]]
 
 
 LOGGERS = {
@@ -222,7 +222,7 @@ def _check_wandb_key() -> None:
 
 
 @contextmanager
-def logging_to(names: Sequence[str], run: Run, say: Say) -> Iterator[None]:
+def logging_to(names: Sequence[str], run: RunFolder, say: Say) -> Iterator[None]:
     """Meanwhile every training that is kept in a run is logged, and those of before that were not.
 
     A logger that fails is given up with one line; what it has not logged is logged by the next session that asks for
@@ -260,7 +260,7 @@ def logging_to(names: Sequence[str], run: Run, say: Say) -> Iterator[None]:
 class _Feed:
     """A logger at work: takes results from its queue, and notes in `logs/NAME.logged` which trainings are logged."""
 
-    def __init__(self, name: str, run: Run, say: Say):
+    def __init__(self, name: str, run: RunFolder, say: Say):
         self.name, self.run, self.say = name, run, say
         self.folder = run.path.absolute() / "logs"
         self._queue: SimpleQueue[Result | None] = SimpleQueue()
@@ -364,7 +364,7 @@ def trial_name(result: Result) -> str:
     return f"{result.phase}/{Path(file_name(result.key)).stem}"
 
 
-def trial_of(result: Result, run: Run, folder: Path) -> LoggedTrial:
+def trial_of(result: Result, run: RunFolder, folder: Path) -> LoggedTrial:
     """A training as a trial: its name, what is listed of it, its own folder in `folder`."""
     name = trial_name(result)
     unique = hashlib.sha256(f"{run.name} {run.created} {name}".encode()).hexdigest()[:8]

@@ -10,7 +10,7 @@ from nas.executors.executor import Executor
 from nas.loop.past import TRIES, of_a_kind
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key
 from nas.runs.result import Result
 from nas.runs.storage import Storage
@@ -18,7 +18,7 @@ from nas.runs.storage import Storage
 
 def train_missing(
     wanted: Sequence[tuple[Job, Architecture]],
-    run: Run,
+    run: RunFolder,
     executor: Callable[[int, Storage], Executor],
     watcher: Watcher,
     status: Status,

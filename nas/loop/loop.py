@@ -20,7 +20,7 @@ from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings
 from nas.ranking.objectives import pareto_front, spread
 from nas.ranking.standings import search_order
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, RANKED, Key, Phase
 from nas.runs.result import Result, latest, retriable, take
 from nas.runs.storage import Storage
@@ -28,14 +28,14 @@ from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace
 
 PROPOSED = "proposed"
-"""The notes of a run (`Run.note`) with the architectures that were proposed: a line each, in their order."""
+"""The notes of a run (`RunFolder.note`) with the architectures that were proposed: a line each, in their order."""
 
 
 POLL = 1.0
 """Seconds after which a waiting search looks up, so that a live display moves."""
 
 
-class Search:
+class Loop:
     """One search over a run directory, which may hold the results of earlier sessions.
 
     Everything that is known is rebuilt from results.jsonl; a training whose line is there is not repeated, unless it
@@ -48,7 +48,7 @@ class Search:
         space: BoundSpace,
         strategy: Strategy,
         executor: Executor,
-        run: Run,
+        run: RunFolder,
         plan: Plan,
         *,
         storage: Storage | None = None,

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from einmix import Architecture, PatternError
 from nas.errors import one_line
 from nas.loop.status import Status, Watcher
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Kind, Phase
 from nas.runs.result import Result, retriable
 from nas.runs.versions import versions
@@ -24,7 +24,7 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
 
 
 def of_a_kind(
-    wanted: Collection[Key], run: Run, status: Status, watcher: Watcher, *, tries: float
+    wanted: Collection[Key], run: RunFolder, status: Status, watcher: Watcher, *, tries: float
 ) -> dict[Key, Result]:
     """The results that a run has of those wanted in a phase and that can stand in one mean: of one kind.
 
@@ -49,7 +49,7 @@ def of_a_kind(
     return by_kind[(whole or [mine])[0]]
 
 
-def say_changes(run: Run, kind: Kind, watcher: Watcher) -> None:
+def say_changes(run: RunFolder, kind: Kind, watcher: Watcher) -> None:
     """Tells the watcher what is not as it was when the run was last trained in: packages, device, precision."""
     past, now = run.results(), versions()
     was = next((result.versions for result in reversed(past) if result.versions), run.settings.get("versions"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from einmix import Architecture
 from nas.errors import NasError
 from nas.executors.executor import WORN, Done, Executor, OnRung, Row, Unfinished, cause_of, is_device_fault
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score, record
 from nas.runs.result import Result
 from nas.runs.storage import Storage
@@ -32,7 +32,7 @@ class Trainings:
     `unfinished` are those that the infrastructure kept from their end: of them nothing is kept.
     """
 
-    def __init__(self, executor: Executor, run: Run, past: Sequence[Result], storage: Storage | None = None):
+    def __init__(self, executor: Executor, run: RunFolder, past: Sequence[Result], storage: Storage | None = None):
         self._executor, self._run, self._storage = executor, run, storage
         self._jobs: dict[int, tuple[Job, Architecture]] = {}
         self._number = max((result.number for result in past), default=-1) + 1
@@ -147,7 +147,7 @@ class Trainings:
         return f"{of} could not be brought to an end ({why}): nothing is recorded, the same command goes on with it"
 
 
-def keep(run: Run, job: Job, architecture: Architecture, done: Done, storage: Storage | None = None) -> Result:
+def keep(run: RunFolder, job: Job, architecture: Architecture, done: Done, storage: Storage | None = None) -> Result:
     """Puts a finished training on disk, its weights before its line: from here on it is not repeated."""
     if job.weights and done.outcome.weights:
         run.save_weights(job, done.outcome.weights)

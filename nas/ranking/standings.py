@@ -12,7 +12,7 @@ from typing import Any, Self
 from einmix import Architecture, Linear
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import RANKED, Kind, Score
 from nas.runs.result import Result, latest
 
@@ -255,7 +255,7 @@ def gain(standing: Standing, rival: Standing) -> Gain | None:
 
 
 def standings_of(
-    results: Sequence[Result], run: Run, objectives: Sequence[Objective], started: Mapping[str, str]
+    results: Sequence[Result], run: RunFolder, objectives: Sequence[Objective], started: Mapping[str, str]
 ) -> list[Standing]:
     """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
     standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives))

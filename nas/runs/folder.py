@@ -26,7 +26,7 @@ _FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-class Run:
+class RunFolder:
     """A run directory, open to read or, as the one writer, to append.
 
     `settings` is everything needed to repeat the run, `created` the UTC time of its making in ISO format,
@@ -34,7 +34,7 @@ class Run:
     has been added, after it is on disk.
 
     >>> import tempfile
-    >>> with Run.create_or_open(Path(tempfile.mkdtemp()), "demo", {"space": "local"}) as run:
+    >>> with RunFolder.create_or_open(Path(tempfile.mkdtemp()), "demo", {"space": "local"}) as run:
     ...     run.name, run.settings, run.results()
     ('demo', {'space': 'local'}, [])
     """

@@ -92,11 +92,11 @@ class Outcome:
         return {name: value for name, value in asdict(self).items() if name != "weights"}  # bytes are not copied
 
 
-Report = Callable[[Score], bool]
+GoOn = Callable[[Score], bool]
 """Called by a trainer at a rung; False means: stop here, the candidate is pruned."""
 
 
-Trainer = Callable[[Job, Report], Outcome]
+Trainer = Callable[[Job, GoOn], Outcome]
 """Trains one job. It may raise: the executor turns an exception into a failed outcome, and nothing else does."""
 
 

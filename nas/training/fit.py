@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nas.runs.job import Job, Outcome, Report, Score
+from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.augmentation import augment
 from nas.training.checkpoints import TrainingState
@@ -28,7 +28,7 @@ def fit(
     recipe: Recipe,
     *,
     job: Job,
-    report: Report,
+    report: GoOn,
     storage: Storage | None = None,
 ) -> tuple[nn.Module, Outcome]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from einmix import Architecture, build
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.result import take
 
 FILE = "latency"
@@ -25,7 +25,7 @@ class Conditions:
     threads: int = 1
 
 
-def latencies(run: Run, architectures: Sequence[Architecture], conditions: Conditions) -> dict[str, float]:
+def latencies(run: RunFolder, architectures: Sequence[Architecture], conditions: Conditions) -> dict[str, float]:
     """Milliseconds a batch by id: those that the run keeps, or all measured side by side and kept."""
     ids = {architecture.id for architecture in architectures}
     known = _kept(run, conditions)
@@ -79,7 +79,7 @@ def _timed(step: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _kept(run: Run, conditions: Conditions) -> dict[str, float]:
+def _kept(run: RunFolder, conditions: Conditions) -> dict[str, float]:
     """What the run keeps of these conditions; nothing where that cannot be read."""
     value: dict[str, Any] = run.kept(FILE) or {}
     try:

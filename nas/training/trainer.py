@@ -15,7 +15,7 @@ from torch import nn
 
 from nas.data.dataset import Dataset
 from nas.errors import is_out_of_memory
-from nas.runs.job import HALVED, TESTED, Job, Outcome, Report
+from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
 from nas.training.examples import Examples
@@ -78,7 +78,7 @@ class ArchitectureTrainer:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("data", "origin")}
 
-    def __call__(self, job: Job, report: Report) -> Outcome:
+    def __call__(self, job: Job, report: GoOn) -> Outcome:
         """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is.
 
         With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
@@ -95,7 +95,7 @@ class ArchitectureTrainer:
                 raise
         return self._train(job, report, replace(self.recipe, batch=self.recipe.batch // 2))
 
-    def _train(self, job: Job, report: Report, recipe: Recipe) -> Outcome:
+    def _train(self, job: Job, report: GoOn, recipe: Recipe) -> Outcome:
         """One try; with another batch than the run's it says so, and is not kept for a restart, which has the run's."""
         start = time.perf_counter()
         on_gpu = self.device.startswith("cuda")

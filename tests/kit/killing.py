@@ -11,13 +11,13 @@ from searches import Noting, plan, search_in, tiny
 
 from nas.executors.executor import Executor
 from nas.loop.past import check_result
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.result import Result
 
 SETTINGS = {"objective": "accuracy"}
 
 
-def search(run: Run, executor: Executor, trials: int = 150) -> None:
+def search(run: RunFolder, executor: Executor, trials: int = 150) -> None:
     """So many candidates and their finals; without rungs, at which a result depends on those that came before it."""
     search_in(run, executor, plan(trials=trials), space=tiny("mixed", depth=(1, 2)))
 
@@ -35,7 +35,7 @@ def results(root: Path, name: str = "x") -> list[Result]:
     """What is on disk of the run, every line checked; no line is torn."""
     if not (root / name / "run.json").exists():
         return []
-    run = Run.open(root, name)
+    run = RunFolder.open(root, name)
     found = run.results(validate=check_result)
     assert run.warnings == []
     return found

@@ -12,13 +12,13 @@ from stubs import train
 
 from einmix import Architecture
 from nas.executors.executor import Executor
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.loop.past import make_job
 from nas.loop.plan import Plan
 from nas.loop.status import Watcher
 from nas.progress import Quiet
-from nas.runs.folder import Run
-from nas.runs.job import Job, Key, Outcome, Report, Score, State, Trainer, record
+from nas.runs.folder import RunFolder
+from nas.runs.job import GoOn, Job, Key, Outcome, Score, State, Trainer, record
 from nas.runs.result import Result
 from nas.runs.storage import Storage
 from nas.strategies.random_search import RandomSearch
@@ -64,7 +64,7 @@ class Noting:
     def __call__(self, worker: int) -> Trainer:
         return self.train
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         self._note("start", job)
         do = self.does.get(f"{job.id} {job.seed}") or self.does.get(job.id, "learn")
         todo = {"do": do, "ms": self.ms, "times": self.deaths}
@@ -103,7 +103,7 @@ def notes(log: Path, what: str = "") -> list[Note]:
 
 
 def search_in(
-    run: Run,
+    run: RunFolder,
     executor: Executor,
     plan: Plan,
     *,
@@ -111,10 +111,10 @@ def search_in(
     strategy: Strategy | None = None,
     watcher: Watcher | None = None,
     storage: Storage | None = None,
-) -> Search:
+) -> Loop:
     """Runs a search with its finals, in a tiny space at random unless told otherwise."""
     space = space or tiny(depth=(1, 2))
-    search = Search(space, strategy or RandomSearch(space, Budget(), plan.seed), executor, run, plan, storage=storage)
+    search = Loop(space, strategy or RandomSearch(space, Budget(), plan.seed), executor, run, plan, storage=storage)
     search.explore(watcher or Quiet())
     search.finals(watcher or Quiet())
     return search

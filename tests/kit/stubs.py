@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 
 
 def stub_job(id: str, do: str = "learn", *, ms: float = 0.0, **facts: Any) -> Job:
@@ -39,7 +39,7 @@ class Holding:
     def __call__(self, worker: int) -> Trainer:
         return self.train
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         extra = {"first": int(self.array[0]), "sum": int(self.array[1:].sum()), "pid": os.getpid()}
         extra["lies in"] = mapped_at(self.array.ctypes.data)
         self.array[0] = os.getpid()
@@ -67,7 +67,7 @@ def make_dying(flag: Path, times: int, worker: int) -> Trainer:
     return train
 
 
-def train(job: Job, report: Report) -> Outcome:
+def train(job: Job, report: GoOn) -> Outcome:
     """Does what the architecture says, sleeps `ms` an epoch, and learns the same curve whenever it is asked."""
     begun, todo = time.perf_counter(), job.architecture
     if todo["do"] == "raise":

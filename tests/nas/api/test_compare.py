@@ -19,15 +19,15 @@ from torch import nn
 
 from einmix import Architecture
 from nas.api.compare import AGAINST, Compared, Comparing, Comparison
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import search
 from nas.errors import NasError
 from nas.executors.serial import Serial
 from nas.loop.status import Status
 from nas.progress import Quiet
 from nas.ranking.gains import Gain
-from nas.runs.folder import Run
-from nas.runs.job import Job, Outcome, Report, Score
+from nas.runs.folder import RunFolder
+from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.tables import comparison_json, comparison_notes, verdict
 from nas.training.latency import Conditions, latencies, measure
 from nas.training.recipe import Recipe
@@ -138,7 +138,7 @@ class Trainer(Noting):
 
     stop: int = 10**6
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         outcome = Noting.train(self, job, report)
         if len(notes(self.log, "end")) > self.stop:
             raise KeyboardInterrupt
@@ -161,7 +161,7 @@ def prepared(tmp_path, monkeypatch):
         executor = Serial(trainer or Trainer(tmp_path / "log"))
         monkeypatch.setattr("nas.api.compare.local_executor", lambda *_: executor)
         defaults = {"against": ("mixer", "convmixer"), "seeds": 2, "device": "cpu"}
-        comparison = Comparison(OpenRun.open(tmp_path, "x"), Comparing(**defaults | changes))
+        comparison = Comparison(Run.open(tmp_path, "x"), Comparing(**defaults | changes))
         with comparison.open_run() as run:
             return comparison, comparison.compare(Quiet(), run)
 
@@ -207,7 +207,7 @@ class Sloping(Trainer):
 
     up: bool = True
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         outcome, better = Trainer.train(self, job, report), job.lr / (1 + job.lr)
         score = Score(job.epochs, 0.5, better if self.up else 1 - better)
         return replace(outcome, scores=(score,), seconds=1e6 / Architecture.from_json(job.architecture).params)
@@ -228,7 +228,7 @@ def test_five_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up
 class Diverging(Sloping):
     """Fails at all learning rates but small ones."""
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         if job.lr > 0.002:
             raise FloatingPointError("loss is nan")
         return Sloping.train(self, job, report)
@@ -473,7 +473,7 @@ def test_of_latencies_that_are_kept_all_have_to_be_there(tmp_path, monkeypatch):
         "nas.training.latency.measure", lambda each, _: asked.append(len(each)) or {a.id: len(asked) for a in each}
     )
     conditions = Conditions("cpu", batch=4, repeats=3)
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         assert latencies(run, networks[:2], conditions) == {each.id: 1 for each in networks[:2]}
         assert latencies(run, networks, conditions) == {each.id: 2 for each in networks}
         assert latencies(run, networks[1:2], conditions) == {networks[1].id: 2}
@@ -491,7 +491,7 @@ def test_latencies_are_measured_once_and_again_where_they_cannot_be_read(tmp_pat
     monkeypatch.setattr(
         "nas.training.latency.measure", lambda *_: calls.append(1) or {each.id: 1.5 for each in networks}
     )
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         for spoil in (None, None, "{", "[]", '{"conditions": {}, "ms": {}}', '{"conditions": 3}', '{"ms": {"a": 1}}'):
             if spoil:
                 (run.path / "latency.json").write_text(spoil)
@@ -508,7 +508,7 @@ def test_latencies_are_measured_once_and_again_where_they_cannot_be_read(tmp_pat
 def test_a_file_that_leads_elsewhere_is_not_followed(tmp_path):
     other = tmp_path / "other"
     other.write_text("{}")
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         (Path(run.path) / "latency.json").symlink_to(other)
         assert run.kept("latency") is None
         run.keep("latency", {"ms": {}})

@@ -17,13 +17,13 @@ from nas.api import run as runs
 from nas.api import search as sessions
 from nas.api.defaults import CPU_IMAGES, budget_band, default_seeds, load_data, starting
 from nas.api.resources import find_device, worker_count
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import MAY_DIFFER, Session
 from nas.errors import NasError
 from nas.options import Options
 from nas.ranking.standings import sizes_of
 from nas.resuming import IDENTITY, options_of, ready
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.storage import Storage
 from nas.training.recipe import LARGE, Recipe
 from nas.training.worker import MakeTrainer
@@ -267,7 +267,7 @@ def test_a_run_that_is_opened_has_the_data_of_its_search(tmp_path):
     """The same images, in the same parts, by its seed and its number of them."""
     session = Session(replace(PLAIN, seed=3, images=700, runs_dir=tmp_path, run="x"))
     session.open_run().close()
-    found = OpenRun.open(tmp_path, "x").dataset()
+    found = Run.open(tmp_path, "x").dataset()
     assert found.fingerprint == session.dataset.fingerprint
     assert (found.seed, len(found.train)) == (3, 700)
     assert found.fingerprint != Session(replace(PLAIN, seed=4, images=700)).dataset.fingerprint
@@ -325,7 +325,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_option_is_read_back_or_belongs_to_a_session(root):
-    options = options_of(OpenRun(Run.open(root, "x"), []))
+    options = options_of(Run(RunFolder.open(root, "x"), []))
     own = {"run", "runs_dir", "command", "retry_failed", "data"}
     assert options.keys() == Options.__dataclass_fields__.keys() - own
     assert set(IDENTITY) | {"images"} == OTHERS.keys()
@@ -354,7 +354,7 @@ def test_a_changed_option_is_called_as_it_was_given(option, root):
 def test_what_may_change_is_what_is_given(option, root):
     session = ready({"run": "x", "runs_dir": root, option: AGAIN[option]})
     assert getattr(session.options, option) == AGAIN[option]
-    assert not Run.open(root, "x").differing(json.loads(json.dumps(session.settings)), MAY_DIFFER)
+    assert not RunFolder.open(root, "x").differing(json.loads(json.dumps(session.settings)), MAY_DIFFER)
 
 
 def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):

@@ -37,7 +37,7 @@ from nas.executors.executor import Event, Unfinished
 from nas.executors.serial import Serial
 from nas.options import MOST, Options
 from nas.ranking.standings import rank, sizes_of
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS
 
 COMMANDS = ("search", "spaces", "top", "show", "export", "train", "compare", "zoo")
@@ -382,7 +382,7 @@ def test_searches_and_longer_trainings_are_logged(nas, stubbed, tmp_path):
     assert nas(f"train x {done.rows[0]['id']} --epochs 2 --log tensorboard").status == 0
     logged = {path.parent.relative_to(tmp_path / "runs" / "x" / "logs") for path in tmp_path.rglob("events*")}
     phases = Counter(path.parts[1] for path in logged)
-    assert phases == Counter(result.phase for result in Run.open(tmp_path / "runs", "x").results())
+    assert phases == Counter(result.phase for result in RunFolder.open(tmp_path / "runs", "x").results())
     assert phases.keys() == {"search", "final", "train"}
 
 
@@ -392,9 +392,9 @@ def test_longer_trainings_have_their_own_seeds_and_leave_the_finals_weights(nas,
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     trained = nas(f"train x {best} --epochs 3 --seeds 4 --json").rows
     assert nas("compare x --against mixer,resmlp --lrs 0.01,0.02 --budget 20000").status == 0
-    runs = Run.names(tmp_path / "runs")
+    runs = RunFolder.names(tmp_path / "runs")
     seeds: dict[str, set[int]] = {}
-    for result in (result for name in runs for result in Run.open(tmp_path / "runs", name).results()):
+    for result in (result for name in runs for result in RunFolder.open(tmp_path / "runs", name).results()):
         seeds.setdefault(result.phase, set()).add(result.seed)
     assert [row["seed"] for row in trained] == sorted(seeds["train"]) and len(trained) == 4
     assert seeds.keys() == {"search", "final", "train", "tune", "compare"}
@@ -446,8 +446,8 @@ def test_a_run_of_other_settings_is_refused_and_kept(changes, pattern, nas, stub
 
 def test_a_second_search_in_one_run_is_refused(nas, stubbed, tmp_path):
     nas(SEARCH)
-    settings = Run.open(tmp_path / "runs", "x").settings
-    with Run.create_or_open(tmp_path / "runs", "x", settings):
+    settings = RunFolder.open(tmp_path / "runs", "x").settings
+    with RunFolder.create_or_open(tmp_path / "runs", "x", settings):
         one_line(nas(SEARCH), r"run 'x' is being written by another search \(process \d+\)")
         assert nas("top x").status == 0
 
@@ -693,7 +693,11 @@ def test_a_run_goes_on_by_its_name_alone(nas, stubbed, tmp_path, monkeypatch):
     searched = [line for line in lines if json.loads(line)["phase"] == "search"]
     results.write_bytes(b"".join(searched[:5]))  # as a kill leaves it
     assert nas("search --run x --runs-dir .").status == 0
-    assert sum(result.phase == "search" for result in Run.open(tmp_path / "runs", "x").results()) == len(searched) == 6
+    assert (
+        sum(result.phase == "search" for result in RunFolder.open(tmp_path / "runs", "x").results())
+        == len(searched)
+        == 6
+    )
     assert (tmp_path / "runs" / "x" / "run.json").read_bytes() == settings
 
 
@@ -712,13 +716,13 @@ def test_a_mean_of_finals_is_of_one_device_and_precision(nas, training_on, tmp_p
     assert before.err.count("finals ") == 2 * n
     training_on("cuda")
     nas(f"{search} --json")  # nothing is missing
-    lines = Run.open(tmp_path / "runs", "x").results()
+    lines = RunFolder.open(tmp_path / "runs", "x").results()
     assert {line.extra["device"] for line in lines} == {"cpu"}
 
     done = nas(f"{search} --seeds 3 --json")
     told = f"final: {2 * n} on cpu in float32 stand apart: a mean is of one device and precision, now cuda in bfloat16"
     assert told in done.err and "5 candidates were trained on cpu in float32, others are on cuda" in done.err
-    finals = [line for line in Run.open(tmp_path / "runs", "x").results() if line.phase == "final"]
+    finals = [line for line in RunFolder.open(tmp_path / "runs", "x").results() if line.phase == "final"]
     assert Counter(line.extra["device"] for line in finals) == {"cpu": 2 * n, "cuda": 3 * n}
     assert {row["n"] for row in done.rows if row["state"] == "final"} == {3}
     assert nas("top x --json -n 99").rows == done.rows
@@ -748,7 +752,7 @@ def test_a_change_of_versions_is_said_once_and_stands_in_every_line(nas, trainin
     more = SEARCH.replace("--trials 5", "--trials 7")
     done = nas(more)
     assert done.err.count("trained so far with torch 2.9.0 (now 2.10.0): what follows may differ a little") == 1
-    lines = Run.open(tmp_path / "runs", "x").results()
+    lines = RunFolder.open(tmp_path / "runs", "x").results()
     assert [line.versions["torch"] for line in lines if line.phase == "search"] == ["2.9.0"] * 5 + ["2.10.0"] * 2
     assert "trained so far" not in nas(more).err
 
@@ -1034,9 +1038,9 @@ def test_a_killed_comparison_goes_on_and_tests_nothing_twice(nas, tmp_path):
 UNENDING = """
 import time
 from nas import cli
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 
-append, lines = Run.append, []
+append, lines = RunFolder.append, []
 
 def append_or_wait(run, line):
     while len(lines) == 8:
@@ -1044,7 +1048,7 @@ def append_or_wait(run, line):
     lines.append(line)
     return append(run, line)
 
-Run.append = append_or_wait
+RunFolder.append = append_or_wait
 cli.main()
 """
 """The command, which cannot end before Ctrl-C, however long that takes to come on a busy machine."""

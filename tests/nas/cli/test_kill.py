@@ -19,21 +19,21 @@ from searches import Noting, notes
 from stubs import importing
 
 from nas.executors.serial import Serial
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 
 DRIVER = """
 import sys
 from pathlib import Path
 
 from nas.executors.processes import LocalWorkers
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from searches import Noting
 from killing import SETTINGS, search
 
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     make = Noting(root / "log", ms=2)
-    with LocalWorkers(make, 2) as executor, Run.create_or_open(root, "x", SETTINGS) as run:
+    with LocalWorkers(make, 2) as executor, RunFolder.create_or_open(root, "x", SETTINGS) as run:
         search(run, executor)
 """
 
@@ -120,7 +120,7 @@ def test_a_search_survives_kills_at_random_moments(kills, tmp_path):
     killer.run(kills, nothing_again)
     assert min(killer.killed["driver"], killer.killed["worker"]) > 1
 
-    with Serial(Noting(tmp_path / "other log")) as executor, Run.create_or_open(tmp_path, "y", SETTINGS) as run:
+    with Serial(Noting(tmp_path / "other log")) as executor, RunFolder.create_or_open(tmp_path, "y", SETTINGS) as run:
         search(run, executor)
     ended = results(tmp_path)
     assert facts(ended) == facts(results(tmp_path, "y"))

@@ -14,7 +14,7 @@ from nas.api.search import search
 from nas.executors.serial import Serial
 from nas.loop.status import Status
 from nas.progress import Lines, Live, watcher
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 
 ARCH, OTHER, *_ = tiny().enumerate()
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -111,7 +111,7 @@ def test_a_search_shows_itself_on_a_terminal(tmp_path):
     out = console(terminal=True)
     with (
         Serial(Noting(tmp_path / "log")) as executor,
-        Run.create_or_open(tmp_path, "x", {}) as run,
+        RunFolder.create_or_open(tmp_path, "x", {}) as run,
         watcher(out) as watching,
     ):
         search_in(run, executor, plan(), watcher=watching)

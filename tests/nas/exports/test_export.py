@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from searches import result_of, tiny
 
 from einmix import Architecture, Drop, Linear, Norm, Residual, Stage, build, source
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import Session, search
 from nas.data.known import load
 from nas.errors import NasError
@@ -30,7 +30,7 @@ from nas.exports.check import Exported, check, differences
 from nas.exports.module import best_trained, export
 from nas.exports.preprocessing import Preprocessing, ranges
 from nas.options import Options
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.result import Result
 from nas.training.trainer import weights_of
 from search_spaces import load as load_space
@@ -46,15 +46,15 @@ def network(architecture: Architecture, seed: int = 0) -> torch.nn.Module:
     return net
 
 
-def make_run(root: Path, *results: Result, **settings: object) -> OpenRun:
+def make_run(root: Path, *results: Result, **settings: object) -> Run:
     """A run with these results; weights are kept of all but those of the search."""
     session = Session(Options(space="local", patch=(2,), width=(8,), depth=(1,), ratio=(1,), device="cpu", epochs=3))
-    with Run.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
+    with RunFolder.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
         for result in results:
             if run.append(result.to_line()).phase != "search":
                 trained = network(Architecture.from_json(result.architecture), result.seed)
                 run.save_weights(result, weights_of(trained))
-    return OpenRun.open(root, "x")
+    return Run.open(root, "x")
 
 
 def finals(architecture: Architecture, *accuracies: float, label: str = "") -> list[Result]:
@@ -365,7 +365,7 @@ def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_pa
         "quiet": True,
     } | one
     best = search(space="local", **asked)[0]
-    opened = OpenRun.open(tmp_path, "x")
+    opened = Run.open(tmp_path, "x")
     (exported,) = export(opened, [opened.find("1")], tmp_path, "nas export x 1")
     validation = opened.dataset().validation
     paths = [tmp_path / "images.npy", tmp_path / "labels.npy"]
@@ -452,7 +452,7 @@ def test_a_run_of_an_earlier_version_is_prepared_by_its_data(tmp_path):
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     known = opened.preprocessing
     del opened.run.settings["inputs"]
-    assert OpenRun(opened.run, opened.results).preprocessing == known
+    assert Run(opened.run, opened.results).preprocessing == known
 
 
 def test_a_module_whose_preprocessing_is_another_is_told(tmp_path):

@@ -22,7 +22,7 @@ from nas.errors import NasError
 from nas.executors.serial import Serial
 from nas.loggers import feed as loggers
 from nas.loggers.feed import CALM, LOGGERS, check, curve, logging_to, trial_name
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Score
 from nas.runs.result import Result, latest
 from nas.strategies.random_search import RandomSearch
@@ -165,7 +165,7 @@ def searching(tmp_path) -> Searching:
     def search(*names: str, trials: int = 6, does: dict[str, str] | None = None, trains: bool = True) -> list[str]:
         said: list[str] = []
         with (
-            Run.create_or_open(tmp_path, "x", {}) as run,
+            RunFolder.create_or_open(tmp_path, "x", {}) as run,
             logging_to(names, run, said.append),
             Serial(Noting(tmp_path / "log", does or {})) as executor,
         ):
@@ -177,7 +177,7 @@ def searching(tmp_path) -> Searching:
 
 
 def results(tmp_path: Path) -> list[Result]:
-    return latest(Run.open(tmp_path, "x").results())
+    return latest(RunFolder.open(tmp_path, "x").results())
 
 
 def all_logged_once(name: str, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def noted(name: str, tmp_path: Path) -> list[str]:
 def test_what_is_interrupted_is_logged_later(searching, tmp_path):
     ready("tensorboard")
     searching()
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         with pytest.raises(KeyboardInterrupt), logging_to(["tensorboard"], run, print):
             raise KeyboardInterrupt
         assert run.on_append is None
@@ -260,7 +260,7 @@ def test_a_logger_that_hangs_keeps_nobody_waiting(searching, tmp_path, monkeypat
     hang = threading.Event()
 
     @contextmanager
-    def hanging(run: Run, folder: Path) -> Iterator[None]:
+    def hanging(run: RunFolder, folder: Path) -> Iterator[None]:
         hang.wait()
         yield
 

@@ -22,13 +22,13 @@ from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import accuracy
 
 from nas.api.defaults import rungs as rungs_of
-from nas.api.run import OpenRun
+from nas.api.run import Run
 from nas.api.search import Session
 from nas.errors import NasError
 from nas.executors.executor import Done, Event, Executor, OnRung
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.loop.past import check_result
 from nas.loop.plan import Plan
 from nas.loop.rungs import Rungs
@@ -36,7 +36,7 @@ from nas.loop.status import Status
 from nas.options import Options
 from nas.progress import Quiet
 from nas.ranking.objectives import merit, parse_objectives
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
 from nas.strategies import STRATEGIES, make_strategy
@@ -47,7 +47,7 @@ from search_spaces import BoundSpace, Budget
 SPACE = tiny(depth=(1, 2))
 SETTINGS = {"objective": "accuracy"}
 
-Searching = Callable[..., Search]
+Searching = Callable[..., Loop]
 
 
 def first_ids(n: int, space: BoundSpace = SPACE, seed: int = 0) -> list[str]:
@@ -64,9 +64,9 @@ def executor_of(kind: str, make: Noting) -> Executor:
 def searching(request, tmp_path) -> Searching:
     """Runs a search in the run "x" under tmp_path with a stub that notes into tmp_path/log."""
 
-    def search(wanted: Plan | None = None, does: dict[str, str] | None = None, **given: object) -> Search:
+    def search(wanted: Plan | None = None, does: dict[str, str] | None = None, **given: object) -> Loop:
         make = Noting(tmp_path / "log", does or {})
-        with executor_of(request.param, make) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+        with executor_of(request.param, make) as executor, RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
             return search_in(run, executor, wanted or plan(), **given)  # type: ignore[arg-type]
 
     return search
@@ -74,7 +74,7 @@ def searching(request, tmp_path) -> Searching:
 
 def results(tmp_path: Path, phase: str = "") -> list[Result]:
     """What another process reads of the run, every line checked."""
-    found = Run.open(tmp_path, "x").results(validate=check_result)
+    found = RunFolder.open(tmp_path, "x").results(validate=check_result)
     return [result for result in found if phase in ("", result.phase)]
 
 
@@ -108,7 +108,7 @@ def test_finals_hold_the_references_at_the_sizes_of_each_finalist(searching, tmp
 
 def test_weights_are_kept_of_finals_alone(searching, tmp_path):
     searching()
-    run = Run.open(tmp_path, "x")
+    run = RunFolder.open(tmp_path, "x")
     kept = {path.name for path in (tmp_path / "x" / "checkpoints").iterdir()}
     assert kept == {run.weights_path(result).name for result in results(tmp_path, "final")}
 
@@ -178,7 +178,7 @@ def test_a_search_in_pieces_ends_as_one_in_a_single_go(tmp_path):
     for name, pieces in (("one go", [24]), ("pieces", [3, 8, 9, 24])):
         for trials in pieces:
             make = Noting(tmp_path / f"{name}.log")
-            with Serial(make) as executor, Run.create_or_open(tmp_path / name, "x", SETTINGS) as run:
+            with Serial(make) as executor, RunFolder.create_or_open(tmp_path / name, "x", SETTINGS) as run:
                 search_in(run, executor, plan(trials=trials, rungs=(1, 2)))
         tried = results(tmp_path / name, "search")
         found[name] = [(result.key, result.state, result.scores) for result in tried]
@@ -235,13 +235,13 @@ def test_a_finalist_whose_seeds_failed_is_no_winner_and_has_them_tried_again(sea
     score = {"epoch": 3, "loss": 0.01, "accuracy": 1.0}
     lucky[0] |= {"state": "complete", "scores": [score], "reason": "", "traceback": ""}  # one survives, and is the best
     (tmp_path / "x" / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = [standing for standing in OpenRun.open(tmp_path, "x").standings if not standing.is_reference]
+    found = [standing for standing in Run.open(tmp_path, "x").standings if not standing.is_reference]
     assert [standing.id for standing in found[:2]] == [second, best]
     assert (found[1].n, found[1].accuracy, found[1].lacking) == (1, 1.0, tuple(seeds[1:]))
     searching(plan(seeds=3))
     again = {key: times for key, times in started(tmp_path).items() if times > 1}
     assert again == {(best, 0.01, seed, 3): 2 for seed in seeds[1:]}
-    (standing,) = [standing for standing in OpenRun.open(tmp_path, "x").standings if standing.id == best]
+    (standing,) = [standing for standing in Run.open(tmp_path, "x").standings if standing.id == best]
     assert (standing.n, standing.lacking, standing.failures) == (3, (), ())
 
 
@@ -273,11 +273,11 @@ def test_what_was_under_way_when_a_search_was_stopped_is_proposed_first(name, to
     for ends in (14, 1000):
         strategy = make_strategy(name, space, Budget(), seed=0, objectives=parse_objectives("accuracy"))
         with (
-            Run.create_or_open(tmp_path, "x", SETTINGS) as run,
+            RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run,
             Stopping(Noting(tmp_path / "log"), ends) as executor,
             contextlib.suppress(KeyboardInterrupt),
         ):
-            Search(space, strategy, executor, run, plan(trials=20)).explore(Quiet())
+            Loop(space, strategy, executor, run, plan(trials=20)).explore(Quiet())
         submitted.append(executor.submitted)
         if ends == 14 and torn:  # the last line was being written
             path = tmp_path / "x" / "proposed.jsonl"
@@ -337,7 +337,7 @@ def test_a_reference_that_fails_leaves_the_others(searching, tmp_path):
 def test_a_killed_worker_costs_its_candidate_one_more_try(deaths, state, tmp_path):
     victim = first_ids(6)[3]
     make = Noting(tmp_path / "log", {victim: "die"}, deaths=deaths)
-    with LocalWorkers(make, 2) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with LocalWorkers(make, 2) as executor, RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         search_in(run, executor, plan())
     states = {result.id: result.state for result in results(tmp_path, "search")}
     assert states == dict.fromkeys(first_ids(6), "complete") | {victim: state}
@@ -383,7 +383,7 @@ def test_fewer_trials_than_there_are_leave_the_search_as_it_is(searching, tmp_pa
 
 def test_a_second_search_in_the_same_run_is_refused(searching, tmp_path):
     with (
-        Run.create_or_open(tmp_path, "x", SETTINGS),
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS),
         pytest.raises(NasError, match=r"run 'x' is being written by another search \(process \d+\)"),
     ):
         searching()
@@ -484,16 +484,16 @@ def test_the_time_left_counts_the_finals(rungs, searching, tmp_path):
     assert timing.last["search"] == (13, pytest.approx(5 * 3 / len(more[0].train_loss)))
 
 
-def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: BoundSpace = SPACE) -> Search:
+def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: BoundSpace = SPACE) -> Loop:
     """A search that finds these results in its run."""
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         for result in found:
             run.append(result.to_line())
         strategy = RandomSearch(space, Budget(), 0)
-        return Search(space, strategy, Serial(Noting(tmp_path / "log")), run, wanted)
+        return Loop(space, strategy, Serial(Noting(tmp_path / "log")), run, wanted)
 
 
-def finalists(search: Search) -> list[str]:
+def finalists(search: Loop) -> list[str]:
     return [architecture.id for label, architecture in search.entries() if not label]
 
 
@@ -564,7 +564,7 @@ def test_a_longer_training_stands_for_no_trial_and_no_final(tmp_path):
     search = search_over(tmp_path, found, plan(trials=1))
     assert search.explore(Quiet()) == found[:1]
     wanted = {(architecture.id, seed) for _, architecture in search.entries() for seed in (1, 2)}
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, Serial(Noting(tmp_path / "log")) as executor:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, Serial(Noting(tmp_path / "log")) as executor:
         search_in(run, executor, plan(trials=1))
     assert {(result.id, result.seed) for result in results(tmp_path, "final")} == wanted
 
@@ -589,7 +589,7 @@ def test_a_line_that_belies_its_architecture_is_refused_with_its_number(change, 
     with path.open("a") as file:
         file.write(json.dumps(result_of(other, 0.6).to_line() | change) + "\n")
     before = path.read_bytes()
-    for opening in (lambda: OpenRun.open(tmp_path, "x"), lambda: search_over(tmp_path, [], plan())):
+    for opening in (lambda: Run.open(tmp_path, "x"), lambda: search_over(tmp_path, [], plan())):
         with pytest.raises(NasError, match=rf"results\.jsonl, line 2: {message}.*; mend or delete this line") as raised:
             opening()
         assert "\n" not in str(raised.value)
@@ -616,7 +616,7 @@ def test_what_was_pruned_earlier_counts_at_its_rung_when_a_search_goes_on(object
     strategy = RandomSearch(SPACE, Budget(), 1)
     archs = [strategy.ask() for _ in range(6)]
     wanted = plan(trials=7, rungs=(1, 2), objectives=parse_objectives(objective))
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         for number, architecture in enumerate(archs):
             run.append(result_of(architecture, accuracy, "pruned", loss=loss).to_line() | {"number": number})
         with Serial(Noting(tmp_path / "log")) as executor:
@@ -653,8 +653,8 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
             given.append(job)
             super().submit(number, job)
 
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, Keeping(Noting(tmp_path / "log")) as executor:
-        search = Search(session.space, session.strategy, executor, run, session.plan)
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, Keeping(Noting(tmp_path / "log")) as executor:
+        search = Loop(session.space, session.strategy, executor, run, session.plan)
         search.explore(Quiet())
         search.finals(Quiet())
     tried, finals = ([job for job in given if job.phase == phase] for phase in ("search", "final"))
@@ -678,8 +678,8 @@ def test_who_need_not_wait_for_results_is_asked_one_job_a_worker_ahead(ahead, as
     executor = SimpleNamespace(capacity=3, submit=lambda number, job: given.append(number), wait=wait)
     strategy = RandomSearch(SPACE, Budget(), 0)
     strategy.ahead = ahead
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, pytest.raises(Enough):
-        Search(SPACE, strategy, executor, run, plan(trials=20)).explore(Quiet())
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, pytest.raises(Enough):
+        Loop(SPACE, strategy, executor, run, plan(trials=20)).explore(Quiet())
     assert given == list(range(asked))
 
 
@@ -718,7 +718,7 @@ def test_the_best_of_the_finals_that_is_shown_is_what_was_found(tmp_path):
             if status.phase == "final" and status.best:
                 shown.append(status.best)
 
-    with Serial(Noting(tmp_path / "log")) as executor, Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with Serial(Noting(tmp_path / "log")) as executor, RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         search_in(run, executor, plan(trials=2, top=1, seeds=3), watcher=Best())
     finals = results(tmp_path, "final")
     assert max(finals, key=lambda result: result.score.accuracy).label

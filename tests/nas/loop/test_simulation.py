@@ -13,11 +13,11 @@ from stub_trainer import accuracy
 from stubs import stub_job
 
 from nas.executors.executor import Done, Executor, OnRung, Ready
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.loop.past import check_result
 from nas.progress import Quiet
 from nas.ranking.objectives import parse_objectives
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
 from nas.strategies import make_strategy
@@ -44,9 +44,9 @@ def simulate(
     """A search with rungs over simulated workers; the results as another process reads them."""
     executor = Simulated(cluster, seconds)
     proposing = make_strategy(strategy, SPACE, Budget(), seed=0, objectives=parse_objectives("accuracy"))
-    with Run.create_or_open(tmp_path, "x", {}) as run, executor:
-        Search(SPACE, proposing, executor, run, plan(trials=candidates, epochs=4, rungs=(1, 2))).explore(Quiet())
-    return executor, Run.open(tmp_path, "x").results(validate=check_result)
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run, executor:
+        Loop(SPACE, proposing, executor, run, plan(trials=candidates, epochs=4, rungs=(1, 2))).explore(Quiet())
+    return executor, RunFolder.open(tmp_path, "x").results(validate=check_result)
 
 
 def check(used: Utilisation) -> None:

@@ -20,12 +20,12 @@ from nas.executors.executor import Done, Event, Executor, MakeTrainer, OnRung, U
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.batch import train_missing
-from nas.loop.loop import Search
+from nas.loop.loop import Loop
 from nas.loop.past import check_result, make_job
 from nas.loop.status import Status
 from nas.progress import Quiet
-from nas.runs.folder import Run
-from nas.runs.job import Job, Outcome, Report, Trainer
+from nas.runs.folder import RunFolder
+from nas.runs.job import GoOn, Job, Outcome, Trainer
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget
@@ -64,15 +64,15 @@ class Hearing(Quiet):
         self.said.append(text)
 
 
-def run_in(tmp_path: Path) -> Run:
-    return Run.create_or_open(tmp_path, "x", SETTINGS)
+def run_in(tmp_path: Path) -> RunFolder:
+    return RunFolder.create_or_open(tmp_path, "x", SETTINGS)
 
 
 def results(tmp_path: Path) -> list[Result]:
-    return Run.open(tmp_path, "x").results(validate=check_result)
+    return RunFolder.open(tmp_path, "x").results(validate=check_result)
 
 
-def searched(tmp_path: Path, lost: Counter[tuple[str, str, int]]) -> Search:
+def searched(tmp_path: Path, lost: Counter[tuple[str, str, int]]) -> Loop:
     with Losing(Noting(tmp_path / "log"), lost) as executor, run_in(tmp_path) as run:
         return search_in(run, executor, plan(), space=SPACE)
 
@@ -153,7 +153,7 @@ def test_a_training_of_another_phase_is_another_one_though_all_else_is_alike(pha
         assert trained == [1] and run.weights_path(job).is_file()
 
 
-def ended(job: Job, report: Report) -> Outcome:
+def ended(job: Job, report: GoOn) -> Outcome:
     """A training within which somebody ends the worker, by the signal that the job names."""
     if job.architecture["signal"] in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(job.architecture["signal"], signal.SIG_DFL)  # nohup has what it starts ignore the latter
@@ -195,7 +195,7 @@ class Breaking:
         )
         Path(self.folder, f"begun {os.getpid()} {begun} {worker}").touch()
 
-        def broken(job: Job, report: Report) -> Outcome:
+        def broken(job: Job, report: GoOn) -> Outcome:
             number = next(jobs)
             if (number > 2 or begun) and begun < self.processes:
                 raise RuntimeError(f"{self.error} at 0x7f{number} after {number} jobs")
@@ -244,7 +244,7 @@ def test_what_fails_whatever_is_trained_ends_it_and_is_recorded_of_nobody(phase,
         train(make)
     before = results(tmp_path)
     assert 0 < len(before) <= 2 * 4 and {result.state for result in before} == {"complete"}
-    proposed = Run.open(tmp_path, "x").notes("proposed")
+    proposed = RunFolder.open(tmp_path, "x").notes("proposed")
     train(Noting(tmp_path / "log"))
     after = results(tmp_path)
     assert {result.state for result in after} == {"complete"} and len({result.key for result in after}) == len(after)
@@ -293,7 +293,7 @@ class Large:
     def __call__(self, worker: int) -> Trainer:
         train = Noting(self.log, ms=2).train
 
-        def large(job: Job, report: Report) -> Outcome:
+        def large(job: Job, report: GoOn) -> Outcome:
             if job.id in self.hopeless or (job.id in self.ids and not job.alone):
                 raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
             return train(job, report)

@@ -20,7 +20,7 @@ from stubs import importing, stub_job, train
 
 from nas.errors import NasError
 from nas.executors.executor import run_job
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Outcome, Score, record
 from nas.runs.result import Result, read_object
 
@@ -33,40 +33,40 @@ def line(number: int = 0, **changes: object) -> dict:
 
 
 def make_run(root: Path, *lines: dict) -> Path:
-    with Run.create_or_open(root, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(root, "x", SETTINGS) as run:
         for content in lines:
             run.append(content)
     return root / "x" / "results.jsonl"
 
 
 def test_a_run_is_made_once_and_found_again(tmp_path):
-    with Run.create_or_open(tmp_path / "runs", "x", SETTINGS) as made:
+    with RunFolder.create_or_open(tmp_path / "runs", "x", SETTINGS) as made:
         assert (made.name, made.settings, made.results()) == ("x", SETTINGS, [])
-    with Run.create_or_open(tmp_path / "runs", "x", SETTINGS) as again:
+    with RunFolder.create_or_open(tmp_path / "runs", "x", SETTINGS) as again:
         assert (again.settings, again.created) == (made.settings, made.created)
-    assert Run.open(tmp_path / "runs", "x").settings == SETTINGS
-    assert Run.names(tmp_path / "runs") == ["x"]
-    assert Run.names(tmp_path / "elsewhere") == []
+    assert RunFolder.open(tmp_path / "runs", "x").settings == SETTINGS
+    assert RunFolder.names(tmp_path / "runs") == ["x"]
+    assert RunFolder.names(tmp_path / "elsewhere") == []
 
 
 def test_a_run_is_found_by_its_path(tmp_path, monkeypatch):
     make_run(tmp_path)
-    assert Run.open(Path("runs"), str(tmp_path / "x")).name == "x"
+    assert RunFolder.open(Path("runs"), str(tmp_path / "x")).name == "x"
     monkeypatch.chdir(tmp_path / "x")
-    assert Run.open(Path("runs"), ".").name == "x"
+    assert RunFolder.open(Path("runs"), ".").name == "x"
 
 
 def test_an_unknown_run_is_told_with_the_nearest_names(tmp_path):
     for name in ("digits-local", "digits-mixed"):
-        Run.create_or_open(tmp_path, name, {}).close()
+        RunFolder.create_or_open(tmp_path, name, {}).close()
     with pytest.raises(NasError, match=r"no run 'digits-locla' in .*: did you mean 'digits-local'"):
-        Run.open(tmp_path, "digits-locla")
+        RunFolder.open(tmp_path, "digits-locla")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", "-x", "a b", "x\n", "ä", "x" * 101, "a\0b"])
 def test_a_name_is_a_plain_file_name(name, tmp_path):
     with pytest.raises(NasError, match="cannot name a run: use up to 100 letters"):
-        Run.create_or_open(tmp_path / "runs", name, {})
+        RunFolder.create_or_open(tmp_path / "runs", name, {})
     assert not (tmp_path / "runs").exists()
 
 
@@ -86,14 +86,14 @@ def test_a_name_is_a_plain_file_name(name, tmp_path):
 def test_other_settings_are_refused(changes, message, tmp_path):
     make_run(tmp_path)
     with pytest.raises(NasError) as raised:
-        Run.create_or_open(tmp_path, "x", SETTINGS | changes)
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS | changes)
     assert str(raised.value) == message
-    Run.create_or_open(tmp_path, "x", SETTINGS).close()  # the refusal has given the lock back
+    RunFolder.create_or_open(tmp_path, "x", SETTINGS).close()  # the refusal has given the lock back
 
 
 def test_some_settings_may_differ_and_keep_their_first_value(tmp_path):
     make_run(tmp_path)
-    with Run.create_or_open(tmp_path, "x", SETTINGS | {"trials": 48}, may_differ=["trials"]) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS | {"trials": 48}, may_differ=["trials"]) as run:
         assert run.settings["trials"] == 24
 
 
@@ -101,7 +101,7 @@ def test_results_without_settings_are_not_adopted(tmp_path):
     make_run(tmp_path, line())
     (tmp_path / "x" / "run.json").unlink()
     with pytest.raises(NasError, match=r"has a results\.jsonl but no run\.json"):
-        Run.create_or_open(tmp_path, "x", SETTINGS)
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -119,20 +119,20 @@ def test_a_damaged_run_json_is_told(content, message, tmp_path):
     make_run(tmp_path)
     path = tmp_path / "x" / "run.json"
     path.write_text(content)
-    for attempt in (Run.open, lambda root, name: Run.create_or_open(root, name, SETTINGS)):
+    for attempt in (RunFolder.open, lambda root, name: RunFolder.create_or_open(root, name, SETTINGS)):
         with pytest.raises(NasError) as raised:
             attempt(tmp_path, "x")
         assert str(raised.value) == f"{path} is damaged or from another version: {message}"
 
 
 def test_a_second_writer_is_refused_and_readers_are_not(tmp_path):
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         run.append(line())
         with pytest.raises(NasError) as raised:
-            Run.create_or_open(tmp_path, "x", SETTINGS)
+            RunFolder.create_or_open(tmp_path, "x", SETTINGS)
         assert f"run 'x' is being written by another search (process {os.getpid()})" in str(raised.value)
-        assert len(Run.open(tmp_path, "x").results()) == 1
-    Run.create_or_open(tmp_path, "x", SETTINGS).close()
+        assert len(RunFolder.open(tmp_path, "x").results()) == 1
+    RunFolder.create_or_open(tmp_path, "x", SETTINGS).close()
 
 
 WRITER = """
@@ -141,11 +141,11 @@ from pathlib import Path
 from stubs import make_stub, stub_job
 from nas.executors.executor import Done
 from nas.executors.serial import Serial
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import record
 
 jobs = {number: stub_job(f"net{number}", ms=0.2) for number in range(400)}
-with Run.create_or_open(Path(sys.argv[1]), "x", {}) as run, Serial(make_stub) as executor:
+with RunFolder.create_or_open(Path(sys.argv[1]), "x", {}) as run, Serial(make_stub) as executor:
     finished = {result.key for result in run.results()}
     todo = {number: job for number, job in jobs.items() if job.key not in finished}
     for number, job in todo.items():
@@ -173,7 +173,7 @@ def test_a_writer_killed_at_random_moments_goes_on_and_repeats_nothing(tmp_path)
         lines = path.read_bytes().splitlines(keepends=True)
         assert lines[: len(lines_before)] == lines_before
         lines_before = [whole for whole in lines if whole.endswith(b"\n")]
-    results = Run.open(tmp_path, "x").results()
+    results = RunFolder.open(tmp_path, "x").results()
     assert kills
     assert sorted(result.number for result in results) == list(range(400))
 
@@ -182,9 +182,9 @@ def test_results_come_back_as_they_were_recorded(tmp_path):
     job = Job({"axes": ["h", "w"]}, "a1", 3e-4, 7, 2, "final", label="reference")
     outcome = Outcome("complete", (Score(1, 0.5, 0.8), Score(2, 0.25, 0.9)), (1.0, 0.5), 3.5, Score(2, 0.3, 0.85))
     recorded = record(job, outcome, params=10, macs=20, number=3)
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         appended = run.append(recorded)
-    (result,) = Run.open(tmp_path, "x").results()
+    (result,) = RunFolder.open(tmp_path, "x").results()
     assert (result.key, result.score, result.test) == (job.key, Score(2, 0.25, 0.9), Score(2, 0.3, 0.85))
     assert result == appended == Result.from_line(recorded)
     assert json.dumps(result.to_line()) == json.dumps(recorded)
@@ -193,7 +193,7 @@ def test_results_come_back_as_they_were_recorded(tmp_path):
 def test_a_line_is_appended_in_one_write_and_flushed(tmp_path, monkeypatch):
     calls = []
     write, fsync = os.write, os.fsync
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         monkeypatch.setattr(os, "write", lambda file, data: calls.append(("write", file)) or write(file, data))
         monkeypatch.setattr(os, "fsync", lambda file: calls.append(("fsync", file)) or fsync(file))
         run.append(line())
@@ -204,11 +204,11 @@ def test_a_line_is_appended_in_one_write_and_flushed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("changes", [{"lr": float("nan")}, {"seed": 2**63}, {"id": "../x"}, {"extra": {"best": 1e999}}])
 def test_what_could_not_be_read_back_is_not_written(changes, tmp_path):
     path = make_run(tmp_path)
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run, pytest.raises(ValueError):
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, pytest.raises(ValueError):
         run.append(line() | changes)
     assert path.read_bytes() == b""
     with pytest.raises(NasError, match="run 'y' cannot be made: 9223372036854775808 is too large among its settings"):
-        Run.create_or_open(tmp_path, "y", {"seed": 2**63})
+        RunFolder.create_or_open(tmp_path, "y", {"seed": 2**63})
 
 
 @pytest.mark.parametrize("lost", range(1, 60, 7))
@@ -217,12 +217,12 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(lost, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-lost])
     kept = 2 if lost == 1 else 1  # where only the newline is lost, nothing is
-    reader = Run.open(tmp_path, "x")
+    reader = RunFolder.open(tmp_path, "x")
     assert [result.number for result in reader.results()] == list(range(kept))
     assert [warning.split(": ")[1] for warning in reader.warnings] == ["the last line is torn (a write was cut off)"][
         kept - 1 :
     ]
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as writer:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as writer:
         assert len(writer.warnings) == 2 - kept
         writer.append(line(2))
         assert [result.number for result in writer.results()] == [*range(kept), 2]
@@ -267,7 +267,7 @@ def test_a_garbage_line_is_refused_with_its_number(garbage, message, tmp_path):
     middle = garbage if isinstance(garbage, bytes) else json.dumps(garbage).encode()
     path.write_bytes(b"\n".join([first, middle, second, b""]))
     with pytest.raises(NasError) as raised:
-        Run.open(tmp_path, "x").results()
+        RunFolder.open(tmp_path, "x").results()
     assert str(raised.value).startswith(f"{path}, line 2: ")
     assert str(raised.value).endswith(f"{message}; mend or delete this line")
     assert len(str(raised.value)) < len(str(path)) + 250
@@ -281,7 +281,7 @@ def test_the_callers_check_refuses_a_line_too(tmp_path):
             raise ValueError("no such node: 'harm'")
 
     with pytest.raises(NasError, match="line 2: no such node: 'harm'; mend"):
-        Run.open(tmp_path, "x").results(validate)
+        RunFolder.open(tmp_path, "x").results(validate)
 
 
 @pytest.mark.parametrize("written", [0, 10])
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_and_leaves_whole_lines(written, tmp_path, monkeypat
             return write(file, data[:written])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         with monkeypatch.context() as patch, pytest.raises(NasError) as raised:
             patch.setattr(os, "write", full)
             run.append(line(1))
@@ -308,14 +308,14 @@ def test_nothing_is_written_after_a_line_that_could_not_be_taken_back(tmp_path, 
     def failing(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         with monkeypatch.context() as patch, pytest.raises(NasError, match="Input/output error"):
             patch.setattr(os, "fsync", failing)
             patch.setattr(os, "ftruncate", failing)
             run.append(line(0))
         with pytest.raises(NasError, match="not open for writing"):
             run.append(line(1))
-    assert [result.number for result in Run.open(tmp_path, "x").results()] == [0]
+    assert [result.number for result in RunFolder.open(tmp_path, "x").results()] == [0]
 
 
 def test_a_read_only_place_is_told(tmp_path, monkeypatch):
@@ -330,9 +330,9 @@ def test_a_read_only_place_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", read_only)
     for name in ("x", "new"):
         with pytest.raises(NasError) as raised:
-            Run.create_or_open(tmp_path, name, SETTINGS)
+            RunFolder.create_or_open(tmp_path, name, SETTINGS)
         assert str(raised.value) == f"cannot write {tmp_path / name}: Read-only file system"
-    run = Run.open(tmp_path, "x")
+    run = RunFolder.open(tmp_path, "x")
     assert len(run.results()) == 1
     with pytest.raises(NasError, match="run 'x' is not open for writing"):
         run.append(line(1))
@@ -341,7 +341,7 @@ def test_a_read_only_place_is_told(tmp_path, monkeypatch):
 def test_a_file_in_the_place_of_the_directory_is_told(tmp_path):
     (tmp_path / "x").touch()
     with pytest.raises(NasError, match=r"cannot write .*x: "):
-        Run.create_or_open(tmp_path, "x", SETTINGS)
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS)
 
 
 def test_an_unfinished_run_json_is_never_seen(tmp_path, monkeypatch):
@@ -350,10 +350,10 @@ def test_an_unfinished_run_json_is_never_seen(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(NasError, match="No space left"):
         patch.setattr(os, "fsync", fails)
-        Run.create_or_open(tmp_path, "x", SETTINGS)
-    assert Run.names(tmp_path) == []
-    Run.create_or_open(tmp_path, "x", SETTINGS).close()
-    assert Run.names(tmp_path) == ["x"]
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS)
+    assert RunFolder.names(tmp_path) == []
+    RunFolder.create_or_open(tmp_path, "x", SETTINGS).close()
+    assert RunFolder.names(tmp_path) == ["x"]
 
 
 @pytest.mark.parametrize("file", ["run.json", "results.jsonl", "lock"])
@@ -365,16 +365,16 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(file, tmp_path):
     path.unlink()
     path.symlink_to(victim)
     with pytest.raises(NasError, match=f"{file} is a symbolic link"):
-        Run.create_or_open(tmp_path, "x", SETTINGS)
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS)
     assert victim.read_bytes() == content
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(NasError, match=f"{file} is no plain file"):
-        Run.create_or_open(tmp_path, "x", SETTINGS)
+        RunFolder.create_or_open(tmp_path, "x", SETTINGS)
 
 
 def test_weights_stay_in_the_run(tmp_path):
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         job = Job({}, "a1", 3e-4, 7, 20, "final")
         path = run.weights_path(job)
         assert path == tmp_path / "x" / "checkpoints" / "final-a1-lr0.0003-s7-e20.safetensors"
@@ -396,7 +396,7 @@ def test_weights_stay_in_the_run(tmp_path):
 
 def test_weights_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     job = Job({}, "a1", 3e-4, 7, 20, "final")
-    with Run.create_or_open(tmp_path, "x", SETTINGS) as run:
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:
         path = run.weights_path(job)
         run.save_weights(job, b"what was there")
         with (
@@ -451,13 +451,13 @@ def test_any_results_file_gives_results_or_a_clear_error(tmp_path, content):
         make_run(tmp_path)
     path.write_bytes(content)
     try:
-        results = Run.open(tmp_path, "x").results()
+        results = RunFolder.open(tmp_path, "x").results()
     except NasError as error:
         assert str(error).startswith(f"{path}, line ")
         assert str(error).isprintable()
     else:
         assert [Result.from_line(read_object(json.dumps(r.to_line()).encode())) for r in results] == results
-        with Run.create_or_open(tmp_path, "x", SETTINGS) as run:  # the writer sees what the reader saw
+        with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run:  # the writer sees what the reader saw
             assert run.results() == results
             run.append(MORE)
             assert run.results() == [*results, Result.from_line(MORE)]
@@ -470,12 +470,12 @@ def test_any_run_json_gives_a_run_or_a_clear_error(tmp_path, content):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     try:
-        run = Run.open(tmp_path, "x")
+        run = RunFolder.open(tmp_path, "x")
     except NasError as error:
         assert str(error).startswith(f"{path} is damaged or from another version: ")
         assert str(error).isprintable()
     else:
-        with Run.create_or_open(tmp_path, "x", run.settings) as writer:
+        with RunFolder.create_or_open(tmp_path, "x", run.settings) as writer:
             assert writer.settings == run.settings
 
 
@@ -485,7 +485,7 @@ def test_any_name_opens_the_run_or_is_a_clear_error(tmp_path, name):
     if not (tmp_path / "x").exists():
         make_run(tmp_path)
     try:
-        run = Run.open(tmp_path, name)
+        run = RunFolder.open(tmp_path, name)
     except NasError as error:
         assert str(error).startswith(("no run ", "cannot read run "))
     else:

@@ -34,8 +34,8 @@ from nas.loop.past import make_job
 from nas.loop.trainings import keep
 from nas.options import Options
 from nas.progress import Quiet
-from nas.runs.folder import Run
-from nas.runs.job import Job, Outcome, Report, Score, Trainer
+from nas.runs.folder import RunFolder
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 from nas.runs.storage import EVERY, Storage, place_of
 from nas.training.recipe import Recipe
 from nas.training.trainer import ArchitectureTrainer
@@ -82,7 +82,7 @@ def folder(tmp_path) -> Storage:
     return Storage(str(tmp_path / "kept"), "x", every=0)
 
 
-def train(dataset: Dataset, storage: Storage | None, report: Report = go_on, **changes: Any) -> Outcome:
+def train(dataset: Dataset, storage: Storage | None, report: GoOn = go_on, **changes: Any) -> Outcome:
     return ArchitectureTrainer(dataset, RECIPE, build=build, storage=storage)(replace(JOB, **changes), report)
 
 
@@ -403,7 +403,7 @@ def test_a_place_that_cannot_be_is_told_in_one_line(tmp_path, monkeypatch):
 
 
 def test_a_run_has_a_place_of_its_own(tmp_path):
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         assert run.storage() == Storage(str(tmp_path / "x" / "unfinished"), f"x of {run.created}")
         assert run.storage("s3://bucket/mine") == Storage("s3://bucket/mine/x", f"x of {run.created}")
         (tmp_path / "x" / "unfinished").symlink_to(tmp_path)
@@ -427,7 +427,7 @@ class DyingOnce:
         torch.set_num_threads(1)
         return self.train
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         def or_die(score: Score) -> bool:
             if score.epoch == self.epoch and not self.flag.exists():
                 self.flag.touch()
@@ -453,13 +453,13 @@ def test_weights_are_on_disk_before_the_line_and_the_checkpoint_after_it(tmp_pat
     architecture = next(iter(tiny().enumerate()))
     job = replace(make_job(architecture, 0.01, 0, 3, "final"), weights=True)
     outcome = Outcome("complete", (Score(3, 0.5, 0.9),), weights=b"the weights")
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         seen: list[tuple[str, bool, bool, bool]] = []
 
         def note(what: str) -> None:
             weights = run.weights_path(job)
             kept = storage.load(job.key) is not None
-            seen.append((what, weights.exists(), bool(Run.open(tmp_path, "x").results()), kept))
+            seen.append((what, weights.exists(), bool(RunFolder.open(tmp_path, "x").results()), kept))
 
         storage, append = run.storage(), run.append
         storage.save(job.key, b"half")
@@ -478,7 +478,7 @@ def test_weights_are_on_disk_before_the_line_and_the_checkpoint_after_it(tmp_pat
 def test_weights_that_were_not_asked_for_are_not_written(tmp_path):
     architecture = next(iter(tiny().enumerate()))
     job = make_job(architecture, 0.01, 0, 3, "search")
-    with Run.create_or_open(tmp_path, "x", {}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {}) as run:
         keep(run, job, architecture, Done(0, Outcome("complete", (Score(3, 0.5, 0.9),), weights=b"some"), 0))
         assert not run.weights_path(job).exists()
 
@@ -489,14 +489,14 @@ class Keeping(Noting):
 
     storage: Storage | None = None
 
-    def train(self, job: Job, report: Report) -> Outcome:
+    def train(self, job: Job, report: GoOn) -> Outcome:
         assert self.storage is not None
         self.storage.save(job.key, b"half")
         return super().train(job, report)
 
 
 def test_a_search_drops_what_its_trainings_kept(tmp_path):
-    with Run.create_or_open(tmp_path, "x", {"objective": "accuracy"}) as run:
+    with RunFolder.create_or_open(tmp_path, "x", {"objective": "accuracy"}) as run:
         storage = run.storage()
         storage.save(("another", 0.01, 0, 3), b"half")
         with Serial(Keeping(tmp_path / "log", storage=storage)) as executor:
@@ -509,14 +509,14 @@ def test_a_search_drops_what_its_trainings_kept(tmp_path):
 def kept_at_once(monkeypatch) -> list[tuple]:
     """Makes trainings of this process be kept after every epoch; notes the keys."""
     saves: list[tuple] = []
-    save, storage = Storage.save, Run.storage
+    save, storage = Storage.save, RunFolder.storage
 
     def noting(self: Storage, key: Any, data: bytes) -> None:
         saves.append(key)
         save(self, key, data)
 
     monkeypatch.setattr(Storage, "save", noting)
-    monkeypatch.setattr(Run, "storage", lambda *given: replace(storage(*given), every=0))
+    monkeypatch.setattr(RunFolder, "storage", lambda *given: replace(storage(*given), every=0))
     return saves
 
 
@@ -533,7 +533,7 @@ def test_nothing_is_left_after_a_search(place, kept_at_once, tmp_path, monkeypat
         orphan = run.storage(session.place)
         orphan.save(("abandoned", 0.01, 0, 2), b"half")
         assert Path(orphan.url) == (tmp_path / "elsewhere" / "x" if place else tmp_path / "runs" / "x" / "unfinished")
-        session.search(Quiet(), run)
+        session.run(Quiet(), run)
         assert {result.key for result in run.results()} < set(kept_at_once)
         assert not Path(orphan.url).exists()
         assert run.settings["storage"] == (str(tmp_path / "elsewhere") if place else None)

@@ -26,7 +26,7 @@ from nas.executors.cluster.messages import Settings
 from nas.executors.cluster.workers import RayWorkers, cluster_resources
 from nas.executors.executor import Done
 from nas.executors.serial import Serial
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from nas.runs.job import Outcome
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -153,7 +153,7 @@ from pathlib import Path
 
 from nas.executors.cluster.messages import Settings
 from nas.executors.cluster.workers import RayWorkers
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from searches import Noting
 from killing import SETTINGS, search
 
@@ -161,7 +161,7 @@ if __name__ == "__main__":
     root, address, ms, trials = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
     make, settings = Noting(root / "log", ms=ms), Settings(address, workers=2)
     executor = RayWorkers(make, settings, say=print, log=root / "ray.log")
-    with executor, Run.create_or_open(root, "x", SETTINGS) as run:
+    with executor, RunFolder.create_or_open(root, "x", SETTINGS) as run:
         search(run, executor, trials)
 """
 
@@ -211,7 +211,7 @@ class Driver:
         assert self.process.wait(300) == 0, (self.root / "output").read_text()
         self.check()
         executor = Serial(Noting(self.root / "other log"))
-        with executor, Run.create_or_open(self.root, "y", SETTINGS) as run:
+        with executor, RunFolder.create_or_open(self.root, "y", SETTINGS) as run:
             search(run, executor, self.trials)
         ended = results(self.root)
         assert facts(ended) == facts(results(self.root, "y"))

@@ -24,7 +24,7 @@ from stubs import gone, importing
 
 from nas.executors.cluster.process import kill_session
 from nas.executors.serial import Serial
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -47,14 +47,14 @@ from pathlib import Path
 
 from nas.executors.cluster.messages import Settings
 from nas.executors.cluster.workers import RayWorkers
-from nas.runs.folder import Run
+from nas.runs.folder import RunFolder
 from killing import SETTINGS, Holding, search
 
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     make = Holding(root / "log", ms=200)
     executor = RayWorkers(make, Settings(sys.argv[2]), say=lambda text: print(text, flush=True), log=root / "ray.log")
-    with executor, Run.create_or_open(root, "x", SETTINGS) as run:
+    with executor, RunFolder.create_or_open(root, "x", SETTINGS) as run:
         search(run, executor, int(sys.argv[3]))
 """
 
@@ -235,7 +235,7 @@ def test_a_host_is_cut_off_and_comes_back_and_every_training_is_done_once(tmp_pa
         assert list(head.folder.glob("nas-ray-*")) == []
     assert not any(host.name in ip("netns", "list") or host.folder.exists() for host in all_hosts)
 
-    with Serial(Noting(tmp_path / "other log")) as executor, Run.create_or_open(tmp_path, "y", SETTINGS) as run:
+    with Serial(Noting(tmp_path / "other log")) as executor, RunFolder.create_or_open(tmp_path, "y", SETTINGS) as run:
         search(run, executor, TRIALS)
     ended = results(tmp_path)
     assert facts(ended) == facts(results(tmp_path, "y"))
