@@ -535,8 +535,8 @@ def export(
 
     Example: nas export subgrid-digits-1a2b3c --top 3
     """
-    from nas.exports.module import best_trained
-    from nas.exports.module import export as export_all
+    from nas.api.export import best_trained
+    from nas.api.export import export as export_all
 
     if id is not None and top is not None:
         raise NasError("export takes an ID or --top, not both")
@@ -556,7 +556,7 @@ def export(
     for exported in export_all(opened, chosen, out, typed()):
         weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"
         print(
-            f"{exported.module}{weights}: checked in a clean process with torch and einops alone, "
+            f"{exported.file}{weights}: checked in a clean process with torch and einops alone, "
             f"outputs equal to {exported.difference:.0e}"
         )
 

@@ -183,12 +183,14 @@ def export(
 
     Example: nas zoo export mixer:s/16 -o networks
     """
-    from nas.exports.module import write_checked
+    from nas.exports import write_checked
+    from nas.exports.check import Export
 
     network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
-    exported = write_checked(network.architecture, out / f"{network.stem}.py", network.facts | {"exported by": typed()})
+    wanted = Export(network.architecture, network.stem, network.facts | {"exported by": typed()})
+    (exported,) = write_checked([wanted], out)
     print(
-        f"{exported.module}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
+        f"{exported.file}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
         f"einops alone, outputs equal to {exported.difference:.0e}"
     )
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 
 from einmix import Architecture, PatternError
-from nas.data.dataset import Dataset
+from nas.data.dataset import Dataset, ranges
 from nas.data.known import load
 from nas.data.known import place_of as place_of_data
-from nas.exports.preprocessing import Preprocessing, ranges
+from nas.exports.preprocessing import Preprocessing
 from nas.options import Options
 from nas.training.recipe import LARGE
 from search_spaces import BoundSpace, Budget, Space, SpaceError
@@ -68,7 +68,8 @@ def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
 
 def preprocessing(dataset: Dataset) -> Preprocessing:
     """How raw inputs become those that a network was trained on."""
-    return Preprocessing(ranges(dataset.train.x, dataset.white), dataset.names, dataset.mean, dataset.std)
+    takes = ranges(dataset.train.x, dataset.white)
+    return Preprocessing(takes, dataset.names, dataset.mean, dataset.std, dataset.noun)
 
 
 def default_seeds(dataset: Dataset) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.api.defaults import preprocessing
-from nas.data.dataset import Dataset
+from nas.data.dataset import NOUNS, Dataset, Range
 from nas.data.known import load
 from nas.data.known import place_of as place_of_data
 from nas.errors import NasError, nearest
@@ -76,6 +76,11 @@ class Run:
         """The name of the space that was searched, fit for the name of a module."""
         name: str = self.setting("space.name", "a text")
         return name if name.isidentifier() and name.isascii() else "network"
+
+    @property
+    def noun(self) -> str:
+        """What an example of its data is, in the plural."""
+        return NOUNS.get(len(self.setting("data.shape", "an object")), "examples")
 
     def dataset(self, data_dir: Path | None = None, data: str | None = None) -> Dataset:
         """The data of the run, loaded again, from where it is said to be or from where it was, or near that.
@@ -148,9 +153,10 @@ class Run:
             return preprocessing(self.dataset())
         mean, std = (self.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
         try:
-            return Preprocessing.from_json(self.setting("inputs", "an object"), mean, std)
+            takes, classes = _inputs(self.setting("inputs", "an object"))
         except ValueError as error:
             raise NasError(f"{self.run.path / 'run.json'}: among its inputs {error}") from None
+        return Preprocessing(takes, classes, tuple(mean), tuple(std), self.noun)
 
     def setting(self, name: str, kind: str) -> Any:
         """A setting by its dotted name, checked to be of a kind that `nas.runs.result.take` knows. Raises NasError."""
@@ -162,3 +168,13 @@ class Run:
             return take(values, last, kind)
         except ValueError as error:
             raise NasError(f"{self.run.path / 'run.json'}: among its settings {error}") from None
+
+
+def _inputs(value: dict[str, Any]) -> tuple[dict[str, Range], tuple[str, ...]]:
+    """The ranges and the class names that `Preprocessing.to_json` gave, from a file that is not trusted: ValueError."""
+    takes = take(value, "takes", "an object")
+    bounds = {kind: take(takes, kind, "a list of finite numbers") for kind in takes}
+    if not bounds or not bounds.keys() <= {"uint8", "float"} or any(len(each) != 3 for each in bounds.values()):
+        raise ValueError(f"'takes' is {takes!r:.100}, not ranges of uint8 or float")
+    ranges = {kind: (each[0], each[1], each[2]) for kind, each in bounds.items()}
+    return ranges, tuple(take(value, "classes", "a list of texts"))

@@ -21,11 +21,18 @@ MAX_VALIDATION = 5_000  # images, at which an accuracy of 0.9 has a standard err
 MIN_CLASS = 5  # images, so that a fifth of a class is one
 
 
+FULL = 127  # images of bytes above this are of 0 to 255; those that end below could be of any scale
+
+
 SYNTHETIC = " (synthetic)"  # stands behind the name of generated data wherever that is shown or kept
 
 
 NOUNS = {1: "sequences", 2: "images", 3: "volumes"}
 """What examples of so many spatial axes are called."""
+
+
+Range = tuple[float, float, float]
+"""The least and the largest value that may come, and the factor to the units of the training data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +83,23 @@ class Dataset:
         counts = {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
         sizes = {"shape": self.shape, "channels": self.channels, "classes": self.classes}
         return {"name": self.name} | sizes | counts | {"seed": self.seed, "fingerprint": self.fingerprint}
+
+
+def ranges(x: np.ndarray, white: int | None) -> dict[str, Range]:
+    """What may come as an input, by its type, of a network that was trained on `x`.
+
+    Bytes are of 0 to `white`, where that is known: then floats from 0 to 1 are taken too. Floats from 0 to 1 may come
+    as bytes; any others have to come from about where those of the training data are.
+    """
+    least, most = float(x.min()), float(x.max())
+    if x.dtype == np.uint8:
+        white = white or (255 if most > FULL else None)
+        return {"uint8": (0, 255, 1)} if white is None else {"uint8": (0, white, 1), "float": (0, 1, white)}
+    if least >= 0 and FULL / 255 < most <= 1:
+        return {"uint8": (0, 255, 1 / 255), "float": (0, 1, 1)}
+    if least >= 0 and FULL < most <= 255:
+        return {"uint8": (0, 255, 1), "float": (0, 255, 1)}
+    return {"float": (2 * least - most, 2 * most - least, 1)}
 
 
 def _check(source: Source) -> int:

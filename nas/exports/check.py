@@ -1,4 +1,4 @@
-"""An exported module, compared with its network in a process of its own."""
+"""Exported files, compared with their networks in a process of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -23,12 +23,12 @@ SECONDS = 300
 
 
 CHECK = '''
-import importlib.util, json, sys
+import json, sys
 
 blocked = set(json.loads(sys.argv[1]))
 
 class Clean:
-    """Refuses every installed package but torch, einops and what these need."""
+    """Refuses every installed package but those of the format and what these need."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in blocked:
@@ -53,19 +53,17 @@ def read(path):
         tensors[name] = flat.reshape(entry["shape"])
     return tensors
 
-def difference(module, weights, case):
-    spec = importlib.util.spec_from_file_location("exported", module)
-    exported = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(exported)
-    net = exported.model().eval()
-    net.load_state_dict(read(weights), strict=True)
+exec(sys.argv[2])  # the format's `load`
+
+def difference(file, weights, case):
+    net, preprocess = load(file, weights)
     case = read(case)
     with torch.no_grad():
         outputs = net(case["input"])
     pairs = [(outputs, case["output"])]
     for name in case:
         if name.startswith("raw "):
-            pairs.append((exported.preprocess(case[name]), case[name.replace("raw ", "prepared ")]))
+            pairs.append((preprocess(case[name]), case[name.replace("raw ", "prepared ")]))
     for given, wanted in pairs:
         assert given.shape == wanted.shape, f"outputs of shape {list(given.shape)}"
     return max(float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1)) for given, wanted in pairs)
@@ -80,52 +78,77 @@ for files in json.load(sys.stdin):
 
 
 @dataclass(frozen=True)
+class Export:
+    """A network to be exported under a name, with facts for its header and the file of its weights, if it has any."""
+
+    architecture: Architecture
+    name: str
+    facts: Mapping[str, str]
+    weights: Path | None = None
+    preprocessing: Preprocessing | None = None
+
+
+@dataclass(frozen=True)
 class Exported:
-    """A module and the weights that it was checked with, those of the trained network where there are any.
+    """A file and the weights that it was checked with, those of the trained network where there are any.
 
     `preprocessing` is what its `preprocess` has to do, where it has one. `difference` is the greatest one between the
-    module's outputs and the built network's, or between what both make of raw inputs, relative to their size.
+    file's outputs and the built network's, or between what both make of raw inputs, relative to their size.
     """
 
     architecture: Architecture
-    module: Path
+    file: Path
     weights: Path | None
     preprocessing: Preprocessing | None = None
     difference: float = 0.0
 
 
-def _unfit(architecture: Architecture, weights: Path, error: Exception) -> str:
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: `write` makes that of a network in a folder, `packages` are all that it takes to run it.
+
+    `load` is the Python of a function `load(file, weights)`, which gives the network and, if there is one, what
+    prepares raw inputs; `read(weights)` are the tensors of a safetensors file. Both run where nothing else is.
+    """
+
+    write: Callable[[Export, Path], Exported]
+    load: str
+    packages: tuple[str, ...]
+
+
+def unfit(architecture: Architecture, weights: Path, error: Exception) -> str:
+    """What is said of weights that are not the network's."""
     return f"architecture {architecture.id} does not take the weights {weights}: {one_line(str(error))[:300]}"
 
 
-def check(written: Sequence[Exported]) -> list[Exported]:
-    """The same with how far the modules' outputs are from the networks'.
+def checked(written: Sequence[Exported], how: Format) -> list[Exported]:
+    """The same with how far the files' outputs are from the networks'.
 
-    Raises NasError for a module that does not run by itself, does not take its weights strictly, or gives other
-    outputs than the network that `einmix.build` makes.
+    Raises NasError for a file that does not run by itself, does not take its weights strictly, or gives other outputs
+    than the network that `einmix.build` makes.
     """
-    checked = []
-    for each, answer in zip(written, differences(written), strict=True):
+    answered = []
+    for each, answer in zip(written, differences(written, how), strict=True):
         if isinstance(answer, str):
-            raise NasError(f"{each.module} does not run by itself: {one_line(answer)[:300]}")
+            raise NasError(f"{each.file} does not run by itself: {one_line(answer)[:300]}")
         if not answer <= TOLERANCE:
-            raise NasError(f"{each.module} does not give the outputs of its network: they differ by {answer:.1e}")
-        checked.append(replace(each, difference=answer))
-    return checked
+            raise NasError(f"{each.file} does not give the outputs of its network: they differ by {answer:.1e}")
+        answered.append(replace(each, difference=answer))
+    return answered
 
 
-def differences(written: Sequence[Exported]) -> list[float | str]:
-    """For every module the relative difference of its outputs to the network's, or why it does not run.
+def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
+    """For every file the relative difference of its outputs to the network's, or why it does not run.
 
-    All run in one process that sees torch and einops alone; those without weights get fresh ones. Raises NasError for
-    weights that are not the network's, and when that process ends early.
+    All run in one process that sees the format's packages alone; those without weights get fresh ones. Raises NasError
+    for weights that are not the network's, and when that process ends early.
     """
     with TemporaryDirectory(prefix="nas-export-") as folder:
-        return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
+        return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)], how)
 
 
 def _make_case(exported: Exported, stem: Path) -> list[str]:
-    """The files of one check: the module, its weights, and an input with the output that it should give."""
+    """The files of one check: what was written, its weights, and an input with the output that it should give."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
@@ -140,7 +163,7 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
     except (SafetensorError, RuntimeError, OSError) as error:
         if exported.weights:
-            raise NasError(_unfit(architecture, exported.weights, error)) from None
+            raise NasError(unfit(architecture, exported.weights, error)) from None
         raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
     *axes, channels = (size for _, size in architecture.inputs)
     x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
@@ -148,12 +171,13 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
     raw = exported.preprocessing.examples(x.shape) if exported.preprocessing else {}
     with torch.no_grad():
         save_file({"input": x, "output": net(x)} | raw, case)
-    return [str(exported.module.absolute()), str(weights.absolute()), str(case)]
+    return [str(exported.file.absolute()), str(weights.absolute()), str(case)]
 
 
-def _run_check(files: list[list[str]]) -> list[float | str]:
+def _run_check(files: list[list[str]], how: Format) -> list[float | str]:
     """The answers of the clean process to the cases."""
-    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, json.dumps(sorted(_foreign_modules()))]
+    foreign = json.dumps(sorted(_foreign_modules(how.packages)))
+    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, foreign, how.load]
     try:
         done = subprocess.run(
             command, input=json.dumps(files), capture_output=True, text=True, timeout=SECONDS, check=False
@@ -167,10 +191,10 @@ def _run_check(files: list[list[str]]) -> list[float | str]:
     return answers
 
 
-def _foreign_modules() -> set[str]:
-    """Top-level modules of installed packages that neither torch nor einops needs."""
+def _foreign_modules(packages: Sequence[str]) -> set[str]:
+    """Top-level modules of installed packages that none of these needs."""
     own: set[str] = set()
-    queue = ["torch", "einops"]
+    queue = list(packages)
     while queue:
         name = _normal(queue.pop())
         if name not in own:

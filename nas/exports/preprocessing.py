@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nas.data.dataset import NOUNS
 from nas.errors import NasError
-from nas.runs.result import take
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,14 +16,6 @@ if TYPE_CHECKING:
 
 
 WIDTH = 120
-
-
-FULL = 127
-"""Images of bytes above this are of 0 to 255; those that end below could be of any scale."""
-
-
-Range = tuple[float, float, float]
-"""The least and the largest value that may come, and the factor to the units of the training data."""
 
 
 TEXT = '''
@@ -57,35 +45,27 @@ def preprocess({noun}):
 '''
 
 
-BYTES = (0, 255, 1)
-
-
 DARK = ' or (kind == "float" and 0 < high <= 1)'
 """Of floats from 0 to 255: images from 0 to 1 are within that, and would all be black."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What raw inputs are like: `takes` by type (`uint8` or `float`), moments by channel, class names in order."""
+    """What raw inputs are like: moments by channel, class names in order, what an example is, in the plural.
 
-    takes: Mapping[str, Range]
+    `takes` are, by type (`uint8` or `float`), the least and the largest value that may come, and the factor to the
+    units of the training data.
+    """
+
+    takes: Mapping[str, tuple[float, float, float]]
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    noun: str = "examples"
 
     def to_json(self) -> dict[str, Any]:
         """What a run keeps beside the moments."""
         return {"takes": {kind: list(bounds) for kind, bounds in self.takes.items()}, "classes": list(self.classes)}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any], mean: Sequence[float], std: Sequence[float]) -> Preprocessing:
-        """What `to_json` gave, from a file that is not trusted. Raises ValueError."""
-        takes = take(value, "takes", "an object")
-        bounds = {kind: take(takes, kind, "a list of finite numbers") for kind in takes}
-        if not bounds or not bounds.keys() <= {"uint8", "float"} or any(len(each) != 3 for each in bounds.values()):
-            raise ValueError(f"'takes' is {takes!r:.100}, not ranges of uint8 or float")
-        ranges = {kind: (each[0], each[1], each[2]) for kind, each in bounds.items()}
-        return cls(ranges, tuple(take(value, "classes", "a list of texts")), tuple(mean), tuple(std))
 
     @property
     def words(self) -> str:
@@ -128,31 +108,14 @@ class Preprocessing:
             mean=repr(self.mean),
             std=repr(self.std),
             takes="{" + ", ".join(f'"{kind}": {bounds!r}' for kind, bounds in self.takes.items()) + "}",
-            noun=NOUNS.get(len(axes), "examples"),
+            noun=self.noun,
             axes=" ".join(["b", "c", *(name for name, _ in axes)]),
             words=self.words,
-            dark=DARK if self.takes.get("float") == BYTES else "",
+            dark=DARK if self.takes.get("float") == (0, 255, 1) else "",
             shape=repr(shape),
             sizes=", ".join(map(str, shape)),
             ones=", ".join(["-1", *("1" for _ in axes)]),
         )
-
-
-def ranges(x: np.ndarray, white: int | None) -> dict[str, Range]:
-    """What may come as an input, of a network that was trained on `x`.
-
-    Bytes are of 0 to `white`, where that is known: then floats from 0 to 1 are taken too. Floats from 0 to 1 may come
-    as bytes; any others have to come from about where those of the training data are.
-    """
-    least, most = float(x.min()), float(x.max())
-    if x.dtype == np.uint8:
-        white = white or (255 if most > FULL else None)
-        return {"uint8": BYTES} if white is None else {"uint8": (0, white, 1), "float": (0, 1, white)}
-    if least >= 0 and FULL / 255 < most <= 1:
-        return {"uint8": (0, 255, 1 / 255), "float": (0, 1, 1)}
-    if least >= 0 and FULL < most <= 255:
-        return {"uint8": BYTES, "float": BYTES}
-    return {"float": (2 * least - most, 2 * most - least, 1)}
 
 
 def _packed(names: Sequence[str]) -> str:

@@ -348,6 +348,7 @@ einmix/networks/architecture -> einmix/notation
 einmix/networks/source -> einmix/calls
 einmix/networks/source -> einmix/emit
 einmix/networks/source -> einmix/helpers
+nas/api/export -> nas/tables
 nas/api/search -> nas/progress
 nas/api/search -> nas/resuming
 nas/api/search -> nas/terminal
@@ -358,11 +359,6 @@ nas/cli -> nas/resuming
 nas/cli -> nas/tables
 nas/cli -> nas/terminal
 nas/cli -> nas/zoo_commands
-nas/exports/module -> nas/api/run
-nas/exports/module -> nas/data/dataset
-nas/exports/module -> nas/ranking/standings
-nas/exports/module -> nas/tables
-nas/exports/preprocessing -> nas/data/dataset
 nas/loggers/feed -> nas/tables
 nas/progress -> nas/loop/status
 nas/progress -> nas/runs/result
@@ -387,7 +383,8 @@ nas/terminal -> search_spaces/blocks/parts
 nas/zoo_commands -> einmix
 nas/zoo_commands -> einmix/algebra/factors
 nas/zoo_commands -> nas/data/npz
-nas/zoo_commands -> nas/exports/module
+nas/zoo_commands -> nas/exports
+nas/zoo_commands -> nas/exports/check
 nas/zoo_commands -> nas/options
 nas/zoo_commands -> search_spaces/blocks/parts
 nas/zoo_commands -> search_spaces/space
@@ -414,7 +411,7 @@ search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/
     "circles_of_rooms": """
 einmix <-> einmix/networks
 einmix/algebra <-> einmix/nodes
-nas <-> nas/api <-> nas/cli <-> nas/exports <-> nas/loggers <-> nas/loop <-> nas/ranking <-> nas/strategies
+nas <-> nas/api <-> nas/cli <-> nas/loggers <-> nas/loop <-> nas/ranking <-> nas/strategies
 search_spaces <-> search_spaces/blocks <-> search_spaces/bound
 """,
     "outside_packages": """
@@ -426,7 +423,6 @@ nas/terminal -> typer
 nas/zoo_commands -> typer
 """,
     "not_in_its_list": """
-nas/exports/module
 nas/loggers/trials
 """,
     "too_long": """

@@ -22,13 +22,16 @@ from safetensors.torch import load_file, save_file
 from searches import result_of, tiny
 
 from einmix import Architecture, Drop, Linear, Norm, Residual, Stage, build, source
+from nas.api.export import best_trained, export
 from nas.api.run import Run
 from nas.api.search import Session, search
+from nas.data.dataset import ranges
 from nas.data.known import load
 from nas.errors import NasError
-from nas.exports.check import Exported, check, differences
-from nas.exports.module import best_trained, export
-from nas.exports.preprocessing import Preprocessing, ranges
+from nas.exports import FORMATS, write_checked
+from nas.exports.check import Export, Exported, checked, differences
+from nas.exports.module import FORMAT
+from nas.exports.preprocessing import Preprocessing
 from nas.options import Options
 from nas.runs.folder import RunFolder
 from nas.runs.result import Result
@@ -85,9 +88,50 @@ def test_every_architecture_of_small_spaces_passes_the_check(tmp_path):
     ):
         sampled = [space.sample(Random(seed)) for seed in range(6)]
         archs |= {arch.id: arch for arch in sampled}
-    checked = check([written(tmp_path, arch) for arch in archs.values()])
-    assert [each.architecture.id for each in checked] == list(archs)
-    assert max(each.difference for each in checked) <= 1e-5
+    answered = checked([written(tmp_path, arch) for arch in archs.values()], FORMAT)
+    assert [each.architecture.id for each in answered] == list(archs)
+    assert max(each.difference for each in answered) <= 1e-5
+
+
+every_format = pytest.mark.parametrize("format", FORMATS)
+
+
+def kept(architecture: Architecture, folder: Path) -> Path:
+    """The weights of a network, as a run keeps them."""
+    path = folder / "kept.safetensors"
+    path.write_bytes(weights_of(network(architecture, seed=1)))
+    return path
+
+
+@every_format
+def test_every_format_gives_the_outputs_of_its_networks_in_a_clean_process(format, tmp_path):
+    """With weights and without, with preprocessing and without, on images, sequences and volumes."""
+    sequence = tiny("mixed", {"t": 12}, patch=(3,), depth=(2,)).sample(Random(0))
+    volume = tiny("local", {"d": 4, "h": 4, "w": 6}, width=(4,)).sample(Random(0))
+    prepared = Preprocessing(FULL_RANGE, tuple("0123456789"), (1.5,), (2.0,), "images")
+    wanted = [
+        Export(BEST, "best", {"title": "the best"}, kept(BEST, tmp_path), prepared),
+        Export(sequence, "sequence", {}),
+        Export(volume, "volume", {"title": "of a volume"}),
+    ]
+    found = write_checked(wanted, tmp_path / "out", format)
+    assert [each.architecture for each in found] == [each.architecture for each in wanted]
+    assert [each.file.stem for each in found] == [each.name for each in wanted]
+    assert all(each.file.parent == tmp_path / "out" and each.difference <= 1e-5 for each in found)
+
+
+@every_format
+def test_every_format_refuses_what_cannot_be_in_a_line(format, tmp_path):
+    with pytest.raises(NasError, match=f"^architecture {BEST.id} does not take the weights .*"):
+        write_checked([Export(BEST, "best", {}, kept(FULL, tmp_path))], tmp_path / "out", format)
+    (tmp_path / "file").touch()
+    with pytest.raises(NasError, match=r"^cannot write .*file: "):
+        write_checked([Export(BEST, "best", {})], tmp_path / "file", format)
+
+
+def test_an_unknown_format_is_told_with_the_nearest(tmp_path):
+    with pytest.raises(NasError, match=r"^no format 'modul': did you mean 'module'\? known: "):
+        write_checked([], tmp_path, "modul")
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +146,17 @@ def exported(tmp_path_factory) -> list[Exported]:
         *finals(FULL, 0.8, 0.82, label="full token mixing"),
     )
     found = export(opened, [opened.find(BEST.id), opened.find(OTHER.id)], root / "out", "nas export x --top 2")
-    assert [each.module for each in found] == [root / "out" / f"local_{arch.id}.py" for arch in (BEST, OTHER)]
+    assert [each.file for each in found] == [root / "out" / f"local_{arch.id}.py" for arch in (BEST, OTHER)]
     return found
 
 
 def test_a_network_is_exported_with_the_weights_it_was_trained_to(exported):
     first, second = exported
-    assert first.weights == first.module.with_suffix(".safetensors")
+    assert first.weights == first.file.with_suffix(".safetensors")
     assert second.weights is None
-    assert not second.module.with_suffix(".safetensors").exists()
+    assert not second.file.with_suffix(".safetensors").exists()
     namespace: dict = {}
-    exec(first.module.read_text(), namespace)
+    exec(first.file.read_text(), namespace)
     net = namespace["model"]()
     net.load_state_dict(load_file(first.weights), strict=True)
     x = torch.randn(3, 1, 8, 8)
@@ -120,7 +164,7 @@ def test_a_network_is_exported_with_the_weights_it_was_trained_to(exported):
 
 
 def test_the_header_tells_what_was_found_and_how(exported):
-    text = " ".join(header(exported[0].module).split())
+    text = " ".join(header(exported[0].file).split())
     for fact in (
         f"local-{BEST.id}",
         "found by nas search",
@@ -173,9 +217,9 @@ def test_hostile_facts_stay_in_the_docstring(tmp_path):
     settings["data"]["name"] = HOSTILE
     settings["space"]["name"] = "../" + HOSTILE
     (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", HOSTILE)
-    assert exported.module.parent == tmp_path / "out"
-    assert "os.abort()" in header(exported.module)
-    text = exported.module.read_text()
+    assert exported.file.parent == tmp_path / "out"
+    assert "os.abort()" in header(exported.file)
+    text = exported.file.read_text()
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     plain = ast.parse(source(BEST, also=opened.preprocessing.text(BEST)))
     assert ast.dump(ast.Module(ast.parse(text).body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
@@ -224,7 +268,7 @@ def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_pat
     for number, text in enumerate([*BROKEN, 'print("0.0")\n' + source(BEST), source(BEST)]):
         (tmp_path / str(number)).mkdir()
         modules.append(written(tmp_path / str(number), BEST, text))
-    *broken, printing, sound = differences(modules)
+    *broken, printing, sound = differences(modules, FORMAT)
     for answer, message in zip(broken, BROKEN.values(), strict=True):
         assert answer.startswith(message)
     assert max(printing, sound) <= 1e-5  # what a module prints is not taken for an answer
@@ -243,7 +287,7 @@ def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_pat
 )
 def test_a_failed_check_is_one_line(text, message, tmp_path):
     with pytest.raises(NasError, match=message) as raised:
-        check([written(tmp_path, OTHER), written(tmp_path, BEST, text)])
+        checked([written(tmp_path, OTHER), written(tmp_path, BEST, text)], FORMAT)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600
 
@@ -302,14 +346,12 @@ NAMES = [
 
 @pytest.mark.parametrize("rotated", [0, 5, 10, 15])
 def test_hostile_class_names_stay_texts(rotated, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "nas.exports.check.check", lambda written: written
-    )  # it takes seconds, and the text is parsed here
+    monkeypatch.setattr("nas.exports.checked", lambda written, how: written)  # which takes seconds
     names = (NAMES[rotated:] + NAMES[:rotated])[:10]
     opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     opened.run.settings["inputs"]["classes"] = names
     (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "nas")
-    text = exported.module.read_text()
+    text = exported.file.read_text()
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
     assert assigned.keys() == {"CLASSES", "MEAN", "STD", "TAKES"}
@@ -371,7 +413,7 @@ def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_pa
     paths = [tmp_path / "images.npy", tmp_path / "labels.npy"]
     for path, values in zip(paths, (validation.x, validation.y), strict=True):
         np.save(path, values)
-    command = [sys.executable, "-I", "-c", ALONE, exported.module, exported.weights, *paths]
+    command = [sys.executable, "-I", "-c", ALONE, exported.file, exported.weights, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     accuracies, classes = json.loads(done.stdout)
     assert accuracies == pytest.approx([best.accuracy] * 3, abs=1.5 / len(validation))
@@ -406,7 +448,7 @@ def preprocess_of(takes):
     )
     arch = next(iter(space.enumerate()))
     namespace: dict = {}
-    preprocessing = Preprocessing(takes, tuple("0123456789"), (1.0, 2.0, 3.0), (1.0, 2.0, 4.0))
+    preprocessing = Preprocessing(takes, tuple("0123456789"), (1.0, 2.0, 3.0), (1.0, 2.0, 4.0), "images")
     exec(source(arch, also=preprocessing.text(arch)), namespace)
     return namespace["preprocess"]
 
@@ -461,7 +503,7 @@ def test_a_module_whose_preprocessing_is_another_is_told(tmp_path):
     other = dataclasses.replace(raw, std=(raw.std[0] * 2,))
     exported = written(tmp_path, BEST, source(BEST, also=other.text(BEST)))
     with pytest.raises(NasError, match="does not give the outputs of its network"):
-        check([dataclasses.replace(exported, preprocessing=raw)])
+        checked([dataclasses.replace(exported, preprocessing=raw)], FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -508,12 +550,12 @@ def test_no_number_is_no_output_and_what_is_done_in_training_alone_is_not_compar
     weights.write_bytes(weights_of(trained))
     fresh = written(tmp_path, architecture)
     no_number = written(tmp_path, BEST, source(BEST) + OTHER_OUTPUTS.replace("CHANGE", " * float('nan')"))
-    untrained, kept, nan = differences([fresh, replace(fresh, weights=weights), no_number])
+    untrained, kept, nan = differences([fresh, replace(fresh, weights=weights), no_number], FORMAT)
     assert untrained <= 1e-5 and kept <= 1e-5 and nan != nan
 
 
 @pytest.mark.parametrize("answer", [float("nan"), float("inf"), 2e-5])
 def test_any_difference_but_a_small_one_is_refused(answer, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.exports.check.differences", lambda written: [answer] * len(written))
+    monkeypatch.setattr("nas.exports.check.differences", lambda written, how: [answer] * len(written))
     with pytest.raises(NasError, match=r"does not give the outputs of its network: they differ by (nan|inf|2.0e-05)"):
-        check([written(tmp_path, BEST)])
+        checked([written(tmp_path, BEST)], FORMAT)
