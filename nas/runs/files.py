@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+from nas.errors import NasError
 
 
 def open_plain(path: Path, flags: int) -> int:
@@ -52,3 +56,12 @@ def sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextlib.contextmanager
+def telling(what: str) -> Iterator[None]:
+    """An operating-system error as the user's one line."""
+    try:
+        yield
+    except OSError as error:
+        raise NasError(f"cannot {what}: {error.strerror or error}") from error

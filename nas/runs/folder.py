@@ -9,19 +9,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from nas.errors import NasError, nearest, one_line
-from nas.runs.files import open_plain, read_plain, sync_folder, write_whole
+from nas.runs.files import open_plain, read_plain, sync_folder, telling, write_whole
 from nas.runs.job import Job, Kind
-from nas.runs.result import Result, file_name, read_object, take
+from nas.runs.result import Result, file_name, read_object
+from nas.runs.settings import create_run, differing, read_run, write_object
 from nas.runs.storage import Storage
-
-_FORMAT = 1
-
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -46,14 +43,14 @@ class RunFolder:
         self.on_append: Callable[[Result], object] | None = None
         self._results: int | None = None  # the descriptor of results.jsonl, the writer's alone
         self._held = contextlib.ExitStack()
-        content = _read_run(path / "run.json")
+        content = read_run(path / "run.json")
         self.settings: dict[str, Any] = content["settings"]
         self.created: str = content["created"]
 
     @staticmethod
     def names(root: Path) -> list[str]:
         """The runs under `root`, by name."""
-        with _telling(f"read {root}"):
+        with telling(f"read {root}"):
             return sorted(path.parent.name for path in root.glob("*/run.json"))
 
     @staticmethod
@@ -64,7 +61,7 @@ class RunFolder:
     @classmethod
     def open(cls, root: Path, name: str) -> Self:
         """A run to read, by its name under `root` or by the path of its directory; NasError if there is none."""
-        with _telling(f"read run {name!r}"):
+        with telling(f"read run {name!r}"):
             for path in (root / name, Path(name)):
                 if (path / "run.json").exists():
                     return cls(path)
@@ -100,16 +97,16 @@ class RunFolder:
         except ValueError as error:
             raise NasError(f"run {name!r} cannot be made: {error} among its settings") from error
         with contextlib.ExitStack() as undo:
-            with _telling(f"write {path}"):
+            with telling(f"write {path}"):
                 (path / "checkpoints").mkdir(parents=True, exist_ok=True)
                 _lock(path / "lock", name, undo)
                 if not (path / "run.json").exists():
                     if (path / "results.jsonl").exists():
                         raise NasError(f"{path} has a results.jsonl but no run.json: choose another --run")
-                    _create_run(path / "run.json", settings)
+                    create_run(path / "run.json", settings)
             run = cls(path)
             run._require(settings, may_differ)
-            with _telling(f"write {path / 'results.jsonl'}"):
+            with telling(f"write {path / 'results.jsonl'}"):
                 run._results = open_plain(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 undo.callback(os.close, run._results)
                 run._mend(run._results)
@@ -127,7 +124,7 @@ class RunFolder:
             raise NasError(f"run {self.name!r} is not open for writing")
         data = json.dumps(line).encode() + b"\n"
         result = Result.from_line(read_object(data))
-        with _telling(f"write {self.path / 'results.jsonl'}"):
+        with telling(f"write {self.path / 'results.jsonl'}"):
             end = os.fstat(self._results).st_size
             try:
                 if os.write(self._results, data) < len(data):
@@ -149,7 +146,7 @@ class RunFolder:
         Raises NasError that names the file and the line which is no result.
         """
         path = self.path / "results.jsonl"
-        with _telling(f"read {path}"):
+        with telling(f"read {path}"):
             *lines, tail = (read_plain(path) if path.exists() else b"").split(b"\n")
         if tail and _is_whole(tail):
             lines.append(tail)
@@ -200,7 +197,7 @@ class RunFolder:
         path = self.weights_path(training)
         if self._results is None:
             raise NasError(f"run {self.name!r} is not open for writing")
-        with _telling(f"write {path}"):
+        with telling(f"write {path}"):
             write_whole(path, data)
 
     def storage(self, place: str | None = None) -> Storage:
@@ -213,8 +210,8 @@ class RunFolder:
 
     def keep(self, name: str, value: dict[str, Any]) -> None:
         """Writes NAME.json beside the results, whole or not at all: figures that can be had again."""
-        with _telling(f"write {self.path / name}.json"):
-            _write(self.path / f"{name}.json", value)
+        with telling(f"write {self.path / name}.json"):
+            write_object(self.path / f"{name}.json", value)
 
     def kept(self, name: str) -> dict[str, Any] | None:
         """What `keep` wrote; None where there is nothing, or nothing that can be read."""
@@ -226,7 +223,7 @@ class RunFolder:
 
     def note(self, name: str, line: dict[str, Any]) -> None:
         """Adds a line to NAME.jsonl: what helps whoever goes on with the run, and is no loss when it is lost."""
-        with _telling(f"write {self.path / name}.jsonl"):
+        with telling(f"write {self.path / name}.jsonl"):
             file = open_plain(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 os.write(file, json.dumps(line).encode() + b"\n")
@@ -236,7 +233,7 @@ class RunFolder:
     def notes(self, name: str) -> list[dict[str, Any]]:
         """What was noted in NAME.jsonl; lines that cannot be read, such as a torn one, are left out with a warning."""
         path, found = self.path / f"{name}.jsonl", []
-        with _telling(f"read {path}"):
+        with telling(f"read {path}"):
             lines = (read_plain(path) if path.exists() else b"").split(b"\n")
         for number, line in enumerate(lines, 1):
             try:
@@ -247,7 +244,7 @@ class RunFolder:
 
     def renote(self, name: str, lines: Sequence[dict[str, Any]]) -> None:
         """Has NAME.jsonl hold these lines alone."""
-        with _telling(f"write {self.path / name}.jsonl"):
+        with telling(f"write {self.path / name}.jsonl"):
             write_whole(self.path / f"{name}.jsonl", b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def close(self) -> None:
@@ -277,16 +274,7 @@ class RunFolder:
 
     def differing(self, settings: dict[str, Any], may_differ: Collection[str]) -> list[str]:
         """What is different from the settings that the run was made with, in words."""
-        mine, asked = (
-            _flat({name: value for name, value in all.items() if name not in may_differ})
-            for all in (self.settings, settings)
-        )
-        unset = "(unset)"
-        return [
-            f"{name}={mine.get(name, unset)}, not {asked.get(name, unset)}"
-            for name in asked | mine
-            if mine.get(name, unset) != asked.get(name, unset) and name not in may_differ
-        ]
+        return differing(self.settings, settings, may_differ)
 
     def _mend(self, results: int) -> None:
         """Leaves results.jsonl with whole lines only, so that the next one begins on its own."""
@@ -322,47 +310,6 @@ def _is_whole(tail: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names and short texts: {"recipe": {"epochs": 4}} is {"recipe.epochs": "4"}."""
-    flat: dict[str, str] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: repr(value)}
-    return flat
-
-
-@contextlib.contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """An operating-system error as the user's one line."""
-    try:
-        yield
-    except OSError as error:
-        raise NasError(f"cannot {what}: {error.strerror or error}") from error
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    """What run.json says, checked."""
-    with _telling(f"read {path}"):
-        data = read_plain(path)
-    try:
-        content = read_object(data)
-        if take(content, "format", "an integer") != _FORMAT:
-            raise ValueError(f"of format {content['format']}, this version of nas reads {_FORMAT}")
-        take(content, "settings", "an object")
-        datetime.fromisoformat(take(content, "created", "a text"))
-    except ValueError as error:
-        raise NasError(f"{path} is damaged or from another version: {error}") from error
-    return content
-
-
-def _create_run(path: Path, settings: dict[str, Any]) -> None:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    _write(path, {"format": _FORMAT, "created": created, "settings": settings})
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(value, indent=2).encode() + b"\n")
 
 
 def _lock(path: Path, name: str, undo: contextlib.ExitStack) -> None:
