@@ -431,7 +431,6 @@ einmix/nodes
 nas/api/compare
 nas/cli
 nas/loggers/feed
-nas/runs/folder
 nas/tables
 """,
     "kinds_asked": """
