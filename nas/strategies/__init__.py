@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nas.errors import NasError, nearest
 from nas.ranking.objectives import Objective
 from nas.strategies.exhaustive import Exhaustive
+from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.strategy import Strategy
 from nas.strategies.tpe import Tpe
 from search_spaces import BoundSpace, Budget
 
-STRATEGIES = ("tpe", "fast-tpe", "random", "exhaustive")
+STRATEGIES: dict[str, Callable[[BoundSpace, Budget, int, tuple[Objective, ...]], Strategy]] = {
+    "tpe": Tpe,
+    "fast-tpe": FastTpe,
+    "random": RandomSearch,
+    "exhaustive": Exhaustive,
+}
+"""By name; each is made for a space and a budget, with a seed and the objectives."""
 
 
 def make_strategy(
     name: str, space: BoundSpace, budget: Budget, *, seed: int, objectives: tuple[Objective, ...]
 ) -> Strategy:
     """A strategy by its name. Raises NasError for an unknown one."""
-    if name == "tpe":
-        return Tpe(space, budget, seed, objectives)
-    if name == "fast-tpe":
-        from nas.strategies.fast_tpe import FastTpe
-
-        return FastTpe(space, budget, seed, objectives)
-    if name == "random":
-        return RandomSearch(space, budget, seed)
-    if name == "exhaustive":
-        return Exhaustive(space, budget, seed)
-    raise NasError(f"no strategy {name!r}: {nearest(name, STRATEGIES)}")
+    if name not in STRATEGIES:
+        raise NasError(f"no strategy {name!r}: {nearest(name, STRATEGIES)}")
+    return STRATEGIES[name](space, budget, seed, objectives)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from einmix import Architecture
+from nas.ranking.objectives import Objective
 from nas.runs.result import Result
 from nas.strategies.strategy import affordable
 from search_spaces import BoundSpace, Budget
@@ -13,7 +14,7 @@ class Exhaustive:
 
     ahead = True
 
-    def __init__(self, space: BoundSpace, budget: Budget, seed: int):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
         space.check(budget)
         self._rest = affordable(space, budget)
         self._known: set[str] = set()

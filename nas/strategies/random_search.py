@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from random import Random
 
 from einmix import Architecture
+from nas.ranking.objectives import Objective
 from nas.runs.result import Result
 from nas.strategies.strategy import LISTABLE, affordable
 from search_spaces import BoundSpace, Budget, SpaceError
 
 REPEATS = 200
 """So many known architectures drawn in a row make a strategy list what is left of a space that can be listed."""
-
 
 LAST_REPEATS = 2_000
 """So many, in a space too large to be listed, mean that next to nothing is left of the budget."""
@@ -26,7 +26,7 @@ class RandomSearch:
 
     ahead = True
 
-    def __init__(self, space: BoundSpace, budget: Budget, seed: int):
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...] = ()):
         space.check(budget)
         self.space, self.budget, self.rng = space, budget, Random(seed)
         self._listable = space.count() <= LISTABLE

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from einmix import Architecture
 from nas.ranking.objectives import Objective, dominates, teaches
 from nas.runs.result import Result
+from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget, SpaceError
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
-from nas.strategies.random_search import RandomSearch
 
 
 class Tpe:
