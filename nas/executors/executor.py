@@ -32,9 +32,6 @@ _DEVICE_FAULT = re.compile(r"(CUDA|HIP|cuDNN|CUDNN|cuBLAS|NCCL) error|Accelerato
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d.,]*")
 
 
-GUARD = "a script that searches does so under `if __name__ == '__main__':`, for workers import it"
-
-
 @dataclass(frozen=True)
 class Ready:
     """A worker has made its trainer and takes jobs."""

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any, Literal, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError
 from nas.executors.executor import (
-    GUARD,
     WORN,
     Done,
     Event,
@@ -69,9 +69,9 @@ class _Worker:
 
 def start_server(preload: Sequence[str]) -> None:
     """Starts the server that workers are forked from, unless it runs; it imports while this process goes on."""
-    resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
+    resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
-    with sigint_held():
+    with starting():
         forkserver.ensure_running()
 
 
@@ -106,7 +106,7 @@ class LocalWorkers:
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
         if method == "forkserver":
             start_server(preload)
-        resource_tracker.ensure_running()  # before `sigint_held`: it unblocks SIGINT as it starts
+        resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
 
     def submit(self, number: int, job: Job) -> None:
         """See `Executor.submit`."""
@@ -160,11 +160,11 @@ class LocalWorkers:
             target=_work, args=(self._shared, index, theirs), name=f"nas-worker-{index}", daemon=True
         )
         try:
-            with sigint_held():
+            with starting():
                 process.start()
                 self._workers[index] = _Worker(index, process, ours)
         except (OSError, EOFError) as error:
-            raise NasError(f"worker {index} could not start: {error} ({GUARD})") from error
+            raise NasError(f"worker {index} could not start: {error}") from error
         finally:
             theirs.close()
 
@@ -296,13 +296,16 @@ def _exit_with_driver() -> None:
 
 
 @contextlib.contextmanager
-def sigint_held() -> Iterator[None]:
-    """Holds Ctrl-C back; processes started meanwhile inherit that and never see it, not even as they import.
+def starting() -> Iterator[None]:
+    """Holds Ctrl-C back and hides the script that is run: processes started meanwhile never see either.
 
-    It is meant for the driver alone, which closes its workers.
+    Ctrl-C is meant for the driver alone, which closes its workers. The script they would run once more, to find what it
+    defines; what they are given is found in modules, so that a script needs no guard and may come from stdin.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before, script = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = script
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

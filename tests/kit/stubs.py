@@ -103,7 +103,7 @@ def train(job: Job, report: GoOn) -> Outcome:
 def importing() -> dict[str, str]:
     """The environment in which another Python finds these stubs, and `nas` where it isn't installed."""
     here = Path(__file__).parent
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
 
 
 def alive(pid: int) -> bool:

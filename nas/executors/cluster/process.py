@@ -22,8 +22,8 @@ from queue import SimpleQueue
 
 from nas.errors import NasError
 from nas.executors.cluster.messages import LOCAL, Close, Settings
-from nas.executors.executor import GUARD, MakeTrainer
-from nas.executors.processes import sigint_held
+from nas.executors.executor import MakeTrainer
+from nas.executors.processes import starting
 from nas.runs.files import open_plain
 
 GRACE = 15.0
@@ -75,12 +75,12 @@ class ConductorProcess:
         arguments = replace(settings, folder=str(self._folder)), make_trainer, theirs, log
         self._process: BaseProcess = context.Process(target=_conduct, args=arguments, name="nas-conductor", daemon=True)
         try:
-            with sigint_held():
+            with starting():
                 self._process.start()
         except BaseException as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             if isinstance(error, (OSError, EOFError)):
-                raise NasError(f"the process for Ray could not start: {error} ({GUARD})") from error
+                raise NasError(f"the process for Ray could not start: {error}") from error
             raise
         finally:
             theirs.close()

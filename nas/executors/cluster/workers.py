@@ -13,7 +13,7 @@ from nas.errors import NasError
 from nas.executors.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
 from nas.executors.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.executors.cluster.process import ConductorProcess
-from nas.executors.executor import GUARD, Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
+from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
 from nas.runs.job import Job, Outcome
 from nas.runs.versions import versions
 
@@ -116,7 +116,7 @@ class RayWorkers:
             try:
                 message = conductor.pipe.recv()
             except Exception:  # its end, or half a message of one that was killed
-                message = Failed("the process that ran Ray Tune died" if conductor.joined else f"it died ({GUARD})")
+                message = Failed("the process that ran Ray Tune died" if conductor.joined else "it died")
             self._serve(message, on_rung)
 
     def _serve(self, message: Any, on_rung: OnRung) -> None:

@@ -30,11 +30,10 @@ from nas.runs.folder import RunFolder
 from searches import Noting
 from killing import SETTINGS, search
 
-if __name__ == "__main__":
-    root = Path(sys.argv[1])
-    make = Noting(root / "log", ms=2)
-    with LocalWorkers(make, 2) as executor, RunFolder.create_or_open(root, "x", SETTINGS) as run:
-        search(run, executor)
+root = Path(sys.argv[1])
+make = Noting(root / "log", ms=2)
+with LocalWorkers(make, 2) as executor, RunFolder.create_or_open(root, "x", SETTINGS) as run:
+    search(run, executor)
 """
 
 

@@ -288,12 +288,11 @@ import sys
 from nas.executors.processes import LocalWorkers
 from stubs import make_stub, stub_job
 
-if __name__ == "__main__":
-    with LocalWorkers(make_stub, 2, method=sys.argv[2]) as executor:
-        for number in range(2):
-            executor.submit(number, stub_job("a", "note pids", ms=60_000, folder=sys.argv[1]))
-        while True:
-            executor.wait(lambda number, score: True)
+with LocalWorkers(make_stub, 2, method=sys.argv[2]) as executor:
+    for number in range(2):
+        executor.submit(number, stub_job("a", "note pids", ms=60_000, folder=sys.argv[1]))
+    while True:
+        executor.wait(lambda number, score: True)
 """
 
 
@@ -317,6 +316,30 @@ def test_workers_end_with_their_driver(how, method, tmp_path):
     assert len(pids) == (3 if method == "forkserver" else 2)
     assert [pid for pid in pids if not gone(pid)] == []
     assert error.count("Traceback") == (1 if how == signal.SIGINT else 0)  # the driver's own KeyboardInterrupt
+
+
+UNGUARDED = """
+import sys
+from nas.executors.executor import Done
+from nas.executors.processes import LocalWorkers
+from stubs import make_stub, stub_job
+
+print("run", flush=True)
+with LocalWorkers(make_stub, 1, method=sys.argv[1]) as executor:
+    executor.submit(0, stub_job("a"))
+    while not (done := [event for event in executor.wait(lambda number, score: True) if isinstance(event, Done)]):
+        pass
+print(done[0].outcome.state)
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("given", ["a file", "stdin"])
+def test_a_script_needs_no_guard_and_is_run_once(given, method, tmp_path):
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    words = [sys.executable, str(tmp_path / "script.py") if given == "a file" else "-", method]
+    done = subprocess.run(words, input=UNGUARDED, capture_output=True, text=True, env=importing())
+    assert (done.stdout.split(), done.stderr) == (["run", "complete"], "")
 
 
 def test_out_of_memory_is_told_in_these_words():
