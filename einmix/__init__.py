@@ -9,61 +9,24 @@ from einmix.algebra.factor_sets import FactorSet, count_factorizations
 from einmix.algebra.factors import Factor
 from einmix.algebra.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
 from einmix.algebra.order import redundant
-from einmix.algebra.reading import read_nodes
 from einmix.algebra.words import describe
 from einmix.errors import PatternError
 from einmix.networks.architecture import Architecture, Block, Stage
+from einmix.networks.notation import read_nodes
 from einmix.networks.source import build, source
-from einmix.nodes import (
-    Activation,
-    Concat,
-    Conv,
-    Drop,
-    Dynamic,
-    Gate,
-    Linear,
-    Mix,
-    Node,
-    Norm,
-    Residual,
-    Reweight,
-    Sequence,
-    Shift,
-    Shuffle,
-    Split,
-    Sum,
-    Unfold,
-    Wrap,
-)
+from einmix.nodes.node import Node, Sequence
 
 __all__ = [
-    "Activation",
     "Architecture",
     "Block",
-    "Concat",
-    "Conv",
-    "Drop",
-    "Dynamic",
     "Factor",
     "FactorSet",
-    "Gate",
     "Layout",
-    "Linear",
-    "Mix",
     "Mixer",
     "Node",
-    "Norm",
     "PatternError",
-    "Residual",
-    "Reweight",
     "Sequence",
-    "Shift",
-    "Shuffle",
-    "Split",
     "Stage",
-    "Sum",
-    "Unfold",
-    "Wrap",
     "build",
     "count_factorizations",
     "describe",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from einmix.algebra.mixer import Mixer
 from einmix.algebra.words import describe
+from einmix.nodes.calls import Call, Hole, Size
 
 WIDTH = 120
 ROOM = WIDTH - 24
@@ -30,40 +30,6 @@ OF_CHANNELS = {"c", "hidden", "groups", "segments"}
 
 MOST = 16
 """Up to so many times another size one is written as its multiple, and as its part alike."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """A number that may differ from call to call; `name` is what a parameter for it could be called."""
-
-    value: int
-    name: str
-
-
-@dataclass(frozen=True)
-class Hole:
-    """A parameter of the function around."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call with its arguments, without and with names, or with one list of them.
-
-    `mixer` is the one that it makes, if it makes one.
-    """
-
-    name: str
-    args: tuple[Any, ...] = ()
-    named: tuple[tuple[str, Any], ...] = ()
-    mixer: Mixer | None = field(default=None, compare=False)
-    listed: bool = False
-
-    @property
-    def brackets(self) -> tuple[str, str]:
-        """What stands before its arguments, and after them."""
-        return (f"{self.name}([", "])") if self.listed else (f"{self.name}(", ")")
 
 
 def text(value: Any) -> str:

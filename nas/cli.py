@@ -392,7 +392,8 @@ def _list(space: BoundSpace, n: int | None, as_json: bool) -> None:
 
 def _print_blocks(architecture: Architecture) -> None:
     """A line a mixer, below a line a block where there is more to a block than its mixer."""
-    from nas.tables import block_mixers, block_words, blocks, einmix_line
+    from einmix.networks.summary import block_mixers, block_words, blocks
+    from nas.tables import einmix_line
 
     for block in blocks(architecture):
         mixers, words = block_mixers(block), block_words(block)
@@ -494,7 +495,8 @@ def _training_json(result: Result) -> dict[str, Any]:
 
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from einmix import describe, source
-    from nas.tables import accuracy, block_mixers, block_words, blocks, einmix_line, gain
+    from einmix.networks.summary import block_mixers, block_words, blocks
+    from nas.tables import accuracy, einmix_line, gain
 
     architecture = standing.architecture
     name = one_line(standing.title)

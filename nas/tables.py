@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from itertools import groupby
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, get_args
 
-from einmix import Activation, Architecture, Linear, Mix, Mixer, Norm, Residual
-from einmix.nodes import Step
+from einmix import Architecture, Mixer
+from einmix.networks.summary import mixers
 from nas.errors import counted, one_line
 from nas.grid import Column, Grid
 from nas.ranking.gains import CONFIDENCE, Gain
@@ -111,35 +110,6 @@ def gain(standing: Standing) -> str:
 def _points(gain: Gain) -> str:
     half = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
     return f"{100 * gain.mean:+.1f}{half}"
-
-
-def mixers(architecture: Architecture) -> str:
-    """What the blocks mix with, in short, runs of equal ones counted."""
-    runs = [(text, len(list(same))) for text, same in groupby(filter(None, map(block_words, blocks(architecture))))]
-    return " | ".join(text if times == 1 else f"{times} x {text}" for text, times in runs) or "none"
-
-
-def blocks(architecture: Architecture) -> list[tuple[Step, ...]]:
-    """The nodes of the blocks, in order."""
-    return [part.steps for part in architecture.parts if part.role == "block"]
-
-
-def block_mixers(block: tuple[Step, ...]) -> list[Mixer]:
-    """The mixers of a block that mix positions, or its only one whatever it does."""
-    found = [leaf.node.mixer for step in block for leaf in step.leaves() if isinstance(leaf.node, Mix)]
-    return [mixer for mixer in found if mixer.mixed - {"c"} or len(found) == 1]
-
-
-def block_words(block: tuple[Step, ...], *, bias: bool = False) -> str:
-    """What is special about a block: its gates and branches, what moves positions; not norms and channel MLPs."""
-    words, mixers = [], block_mixers(block)
-    for node in (step.node for each in block for step in each.walk()):
-        if isinstance(node, Mix):
-            text = str(node.mixer)
-            words += [text if bias else text.removesuffix(" +b")] if node.mixer in mixers else []
-        elif not isinstance(node, (Residual, Norm, Activation, Linear)):
-            words.append(node.text.partition(";")[0])
-    return " ".join(words)
 
 
 def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:

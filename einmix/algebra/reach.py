@@ -6,18 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
-
-import numpy as np
-from numpy.typing import NDArray
+from operator import or_
+from typing import TYPE_CHECKING
 
 from einmix.algebra.mixer import Mixer, written
 from einmix.algebra.order import support
 from einmix.errors import PatternError
 
-Matrix = NDArray[np.bool_]
+if TYPE_CHECKING:  # numpy takes longer to load than all of einmix
+    import numpy as np
+    from numpy.typing import NDArray
 
-
-Term = tuple[tuple[str, Matrix], ...]
+    Matrix = NDArray[np.bool_]
+    Term = tuple[tuple[str, Matrix], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ class Reach:
     @classmethod
     def full(cls, sizes: Mapping[str, int], *axes: str) -> Reach:
         """Everything reaches everything along `axes`, nothing else along the others (LayerNorm, pooling)."""
+        import numpy as np
+
         return cls(
             (tuple((n, np.ones((s, s), dtype=bool) if n in axes else np.eye(s, dtype=bool)) for n, s in sizes.items()),)
         )
@@ -75,11 +78,13 @@ class Reach:
 
     def matrix(self) -> Matrix:
         """The joint boolean matrix, outputs x inputs, over all axes flattened in their order."""
-        return reduce(np.logical_or, (reduce(np.kron, (matrix for _, matrix in term)) for term in self.terms))
+        import numpy as np
+
+        return reduce(or_, (reduce(np.kron, (matrix for _, matrix in term)) for term in self.terms))
 
     def along(self, axis: str) -> Matrix:
         """Which positions of this axis reach which, whatever happens on the others (outputs x inputs)."""
-        return reduce(np.logical_or, (dict(term)[axis] & _connects(term) for term in self.terms))
+        return reduce(or_, (dict(term)[axis] & _connects(term) for term in self.terms))
 
     @property
     def density(self) -> float:
@@ -93,6 +98,8 @@ class Reach:
 
 
 def _matrix(mixer: Mixer, axis: str) -> Matrix:
+    import numpy as np
+
     rows, columns = support(dict(mixer.axes)[axis])
     matrix = np.zeros((mixer.outputs[axis], mixer.inputs[axis]), dtype=bool)
     matrix[rows, columns] = True

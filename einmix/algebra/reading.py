@@ -13,7 +13,6 @@ from einmix.algebra.factors import MAX_SIZE, Factor
 from einmix.algebra.mixer import RESERVED, Layout, Mixer
 from einmix.algebra.writing import MAX_NAMES, _fresh
 from einmix.errors import PatternError
-from einmix.nodes import Mix, Sequence, Shuffle
 
 _CHANNELS_LAST = {"t": 0, "d": 1, "h": 2, "w": 3, "c": 99}
 
@@ -57,19 +56,16 @@ def read_einmix(
     return _read(_call(pattern, weight_shape, bias_shape, ellipsis, sizes))[0]
 
 
-def read_nodes(
-    pattern: str, weight_shape: str, bias_shape: str | None = None, *, ellipsis: str | None = None, **sizes: int
-) -> Sequence:
-    """The nodes of an EinMix call: its mixer, and a shuffle behind it where the call turns its channels as well.
-
-    >>> [node.text for node in read_nodes("b t (g c) -> b t (c g)", "g", t=5, g=2, c=3)]
-    ['mix t=s5 c=g2.s3', 'shuffle 2']
+def read_turned(
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
+) -> tuple[Mixer, int]:
+    """The mixer of an EinMix call, and a in whose `(a b)` its channels are put in the order `(b a)` after it, else 0.
 
     Raises PatternError for what is not exactly this pair.
     """
     call = _call(pattern, weight_shape, bias_shape, ellipsis, sizes)
     try:
-        return (Mix(_read(call)[0]),)
+        return _read(call)[0], 0
     except PatternError as error:
         for outer, inner, pattern in _turned(call):
             try:
@@ -77,7 +73,7 @@ def read_nodes(
             except PatternError:
                 continue
             if outputs.get("c") == outer + inner:
-                return Mix(mixer), Shuffle(prod(sizes[name] for name in outer))
+                return mixer, prod(sizes[name] for name in outer)
         raise error
 
 

@@ -1,30 +1,9 @@
-"""Mixers and branches in words, for comments, names and tables."""
+"""Mixers in words, for comments, names and tables."""
 
 from __future__ import annotations
 
 from einmix.algebra.factors import Factors
 from einmix.algebra.mixer import Mixer
-from einmix.nodes import (
-    Activation,
-    Concat,
-    Conv,
-    Drop,
-    Dynamic,
-    Gate,
-    Linear,
-    Mix,
-    Norm,
-    Residual,
-    Reweight,
-    Shift,
-    Shuffle,
-    Split,
-    Step,
-    Sum,
-    Unfold,
-    Wrap,
-    missing,
-)
 
 _CHANNELS = {
     "": "weights shared by all channels",
@@ -71,53 +50,6 @@ def title(mixer: Mixer) -> str:
     if kinds <= {"m", ""}:
         return "everywhere"
     return "along_" + "_".join(name for name, word in words.items() if "m" in word)
-
-
-IDEAS: dict[type, tuple[str, str]] = {
-    **dict.fromkeys((Mix, Linear, Norm, Activation, Drop, Shuffle, Wrap, Residual), ("", "")),
-    Gate: ("gated", "by a gate"),
-    Split: ("split", "in parts of the channels"),
-    Sum: ("summed", "in branches that are summed"),
-    Reweight: ("reweighted", "in branches that are weighted and summed"),
-    Concat: ("concatenated", "in branches that are put side by side"),
-    Dynamic: ("dynamic", "by generated weights"),
-    Shift: ("shifted", "by shifts"),
-    Conv: ("convolved", "by a convolution"),
-    Unfold: ("unfolded", "by windows"),
-}
-"""What is special about a branch with this kind of node, as part of a name and in words."""
-
-
-def job(branch: Step) -> tuple[str, str]:
-    """What a branch does: a name for a function that makes it, and words for its docstring."""
-    ideas: dict[str, str] = {}
-    for step in branch.walk():
-        if type(step.node) not in IDEAS:
-            raise missing(step.node, "words")
-        name, words = IDEAS[type(step.node)]
-        ideas |= {name: words} if name else {}
-    if not ideas and _is_mlp(branch):
-        ideas = {"token_mlp": "by an MLP"}
-    if branch.touched - {"c"}:
-        what, words = "tokens", "Mix positions"
-    elif branch.touched:
-        what, words = "channels", "Mix channels at every position"
-    else:
-        what, words = "unmixed", "Mix nothing"
-    names = list(ideas)[:2]
-    if names and what != "tokens":
-        names.append(what)
-    return "_".join(names or [what]), ", ".join([words, *ideas.values()])
-
-
-def _is_mlp(branch: Step) -> bool:
-    """Whether positions are mixed before and after an activation."""
-    kinds = [
-        "a" if isinstance(leaf.node, Activation) else "m"
-        for leaf in branch.leaves()
-        if isinstance(leaf.node, Activation) or (isinstance(leaf.node, Mix) and leaf.touched - {"c"})
-    ]
-    return "mam" in "".join(kinds)
 
 
 def _word(factors: Factors) -> str:

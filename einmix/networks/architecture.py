@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from einmix.algebra.factors import MAX_SIZE
 from einmix.algebra.mixer import Mixer, check_axis
 from einmix.algebra.order import redundant
+from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
-from einmix.nodes import Linear, Mix, Node, Norm, Sequence, Sizes, Step, missing, steps, whole
-from einmix.notation import from_value, to_value
-
-if TYPE_CHECKING:
-    from einmix.algebra.reach import Reach
-
+from einmix.kinds import Mix, Norm
+from einmix.networks.notation import from_value, to_value
+from einmix.nodes.fields import whole
+from einmix.nodes.node import Sequence, Sizes, Step, reach_of, steps
 
 Block = Sequence
 """What repeats in a stage: residual branches (`x + branch(x)`) mostly, and nodes that stand alone."""
@@ -175,7 +174,7 @@ class Architecture:
         """
         found = []
         for first, second in (pair for part in self.parts if part.role != "embed" for pair in _neighbours(part.steps)):
-            a, b = _linear(first), _linear(second)
+            a, b = (step.node.as_mixer(step.before) for step in (first, second))
             if a and b:
                 if redundant(a, b, a_first=True):
                     found.append(f"{a} is redundant before {b}")
@@ -185,9 +184,6 @@ class Architecture:
 
     def reach(self) -> Reach:
         """Which inputs reach which positions and channels before the final pooling."""
-        from einmix.algebra.reach import Reach
-        from einmix.flow import reach_of
-
         total = Reach.full(dict(self.inputs))
         for part in self.parts:
             if part.role != "head":
@@ -225,13 +221,3 @@ def _neighbours(found: tuple[Step, ...]) -> Iterator[tuple[Step, Step]]:
     for step in found:
         for branch in step.branches:
             yield from _neighbours(branch)
-
-
-def _linear(step: Step) -> Mixer | None:
-    """The mixer that a node is, where its weights are free."""
-    node = step.node
-    if isinstance(node, Linear):
-        return node.as_mixer(step.before)
-    if not isinstance(node, Node):
-        raise missing(node, "mixer")
-    return node.mixer if isinstance(node, Mix) and not node.weights else None

@@ -9,12 +9,15 @@ from itertools import chain
 from typing import Any
 
 from einmix.algebra.factors import Factor, Factors
-from einmix.algebra.words import describe, job, title
-from einmix.calls import NAMES, ROOM, WIDTH, Call, Template, form, lines, merged, shape
-from einmix.emit import emit, from_channels_first, layout
-from einmix.helpers import HELPERS, used
+from einmix.algebra.words import describe, title
+from einmix.calls import NAMES, ROOM, WIDTH, Template, form, lines, merged, shape
+from einmix.kinds import Mix, Residual
 from einmix.networks.architecture import Architecture, Part
-from einmix.nodes import Conv, Mix, Residual, Step, Unfold
+from einmix.networks.emission import emit, from_channels_first, helpers, used
+from einmix.networks.summary import job
+from einmix.nodes.calls import Call
+from einmix.nodes.layout import layout
+from einmix.nodes.node import Step
 
 
 def source(arch: Architecture, facts: Mapping[str, str] | None = None, also: str = "") -> str:
@@ -49,6 +52,8 @@ class _Writer:
             ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
             for parts, times in _runs(arch.parts)
         ]
+        steps = (step for part, _ in chain(*(parts for parts, _ in self.runs)) for step in part.steps)
+        self.helpers = helpers(inner.node for step in steps for inner in step.walk())
         self.functions: dict[Call, tuple[str, Template, int]] = {}
         """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
         self.mixers: dict[Call, str] = {}
@@ -57,8 +62,8 @@ class _Writer:
         functions = self._functions()
         named = [_mixer_function(call, name) for call, name in self.mixers.items()]
         body = self._model()
-        helpers = used("".join([body, *functions, *named]))
-        code = "".join(["", *helpers, *functions, *named, body, also])
+        helping = used(self.helpers, "".join([body, *functions, *named]))
+        code = "".join(["", *helping, *functions, *named, body, also])
         imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
         imports += ["from einops.layers.torch import EinMix as Mix"]
         others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
@@ -68,7 +73,7 @@ class _Writer:
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
         )
         head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
-        return head + "".join("\n" + part for part in [*helpers, *functions, *named, body, *filter(None, [also]), main])
+        return head + "".join("\n" + part for part in [*helping, *functions, *named, body, *filter(None, [also]), main])
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
@@ -96,7 +101,7 @@ class _Writer:
             for index, call in enumerate(group):
                 self.functions[call] = name, template, index
             texts.append(_function(name, template, list(group.values())))
-        self._name_mixers({"model", *HELPERS, *names})
+        self._name_mixers({"model", *self.helpers, *names})
         return texts
 
     def _name_mixers(self, taken: set[str]) -> None:
@@ -259,8 +264,8 @@ def _embedding_words(part: Part) -> str:
         if all(patch):
             return f"patches of {' x '.join(map(str, patch))} {to}"
     leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
-    strides = {leaf.node.stride for leaf in leaves if isinstance(leaf.node, (Conv, Unfold))}
-    if len(strides) == 1 and all(isinstance(leaf.node, (Conv, Unfold)) for leaf in leaves):
+    strides = {leaf.node.windows for leaf in leaves}
+    if len(strides) == 1 and 0 not in strides:
         return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
     return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from einmix.networks.summary import mixers
 from nas.api.run import Run
 from nas.errors import counted
 from nas.exports import write_checked
 from nas.exports.check import Export, Exported
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
-from nas.tables import accuracy, gain_verdict, mixers
+from nas.tables import accuracy, gain_verdict
 
 
 def export(

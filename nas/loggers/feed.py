@@ -20,11 +20,11 @@ from threading import Event, Thread
 from typing import Any
 
 from einmix import Architecture
+from einmix.networks.summary import mixers
 from nas.errors import NasError, counted, nearest, one_line
 from nas.runs.files import open_plain, read_plain
 from nas.runs.folder import RunFolder
 from nas.runs.result import Result, file_name, latest
-from nas.tables import mixers
 
 CALM = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -9,7 +9,7 @@ from math import inf
 from statistics import fmean, stdev
 from typing import Any, Self
 
-from einmix import Architecture, Linear
+from einmix import Architecture
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
 from nas.runs.folder import RunFolder
@@ -267,6 +267,6 @@ def sizes_of(architecture: Architecture) -> object:
     """What two networks share that differ in their blocks' mixing only: grids, depths, channel MLPs and norm."""
     blocks = (part for part in architecture.parts if part.role == "block")
     leaves = (leaf.node for part in blocks for step in part.steps for leaf in step.leaves())
-    widest = max((node.out for node in leaves if isinstance(node, Linear)), default=0)
+    widest = max((node.width for node in leaves), default=0)
     grids = tuple(tuple(grid.items()) for grid in architecture.grids)
     return grids, tuple(len(stage.blocks) for stage in architecture.stages), widest, architecture.head

@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import product
 from random import Random
 
-from einmix import Block, Mix, Node
-from einmix.nodes import steps
+from einmix import Block, Node
+from einmix.kinds import Mix
+from einmix.nodes.node import steps
 from search_spaces.blocks.fillings import Filled, Fillings, Kind, _filled, _mixers, _products, _within
 from search_spaces.blocks.forms import FORMS, Form
 from search_spaces.blocks.mixers import Ask, Mixers

@@ -8,7 +8,8 @@ from functools import cached_property, lru_cache, reduce
 from itertools import product
 from random import Random
 
-from einmix import Block, Factor, FactorSet, Mix, Mixer, Node
+from einmix import Block, Factor, FactorSet, Mixer, Node
+from einmix.kinds import Mix
 from search_spaces.blocks.draws import Urn
 from search_spaces.blocks.forms import FORMS, Form
 from search_spaces.blocks.mixers import Mixers

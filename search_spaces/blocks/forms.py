@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from itertools import chain
 from math import prod
 
-from einmix import (
+from einmix import Block, Factor, Mixer, Sequence
+from einmix.kinds import (
     Activation,
-    Block,
     Concat,
     Conv,
     Dynamic,
-    Factor,
     Gate,
     Linear,
     Mix,
-    Mixer,
     Norm,
     Residual,
     Reweight,
-    Sequence,
     Shift,
     Split,
     Sum,
@@ -167,7 +164,7 @@ def _fused(place: Place, mixers: tuple[Mixer, ...]) -> Block:
 
 def _dynamic(place: Place, mixers: tuple[Mixer, ...]) -> Block:
     width = place.width
-    along = ((Dynamic(axis, fitting(width, 8), 2), Linear(width)) for axis, _ in place.grid)
+    along = ((Dynamic(axis, segments=fitting(width, 8)), Linear(width)) for axis, _ in place.grid)
     channels = Mix(mixer(place.positions, f"m{width}", bias=False))
     return (place.branch(Reweight((*along, (channels,))), Linear(width)),)
 

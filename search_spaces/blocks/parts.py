@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from einmix import Activation, Architecture, Linear, Mix, Mixer, Residual, Stage
+from einmix import Architecture, Mixer, Stage
 from einmix.algebra.factors import divisors
+from einmix.kinds import Activation, Linear, Mix, Residual
 from einmix.networks.architecture import HEAD
-from einmix.nodes import Node
+from einmix.nodes.node import Node
 from search_spaces.errors import SpaceError
 
 Grid = dict[str, int]

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from einmix import (
-    Block,
-    Mixer,
-    Node,
-    Norm,
-    Residual,
-    Sequence,
-)
+from einmix import Block, Mixer, Node, Sequence
 from einmix.algebra.factors import divisors
+from einmix.kinds import Norm, Residual
 from search_spaces.blocks.parts import affine, mlp
 
 MOST_AXES = 3

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from einmix import Architecture, Block, FactorSet, Mix, Mixer, Norm, Residual, Stage
+from einmix import Architecture, Block, FactorSet, Mixer, Stage
+from einmix.kinds import Mix, Norm, Residual
 from search_spaces.blocks.filled import FilledForms
 from search_spaces.blocks.fillings import Filled
 from search_spaces.blocks.mixers import Mixers

@@ -9,36 +9,14 @@ from itertools import groupby
 from math import prod
 from typing import NoReturn
 
-from einmix import (
-    Activation,
-    Architecture,
-    Block,
-    Conv,
-    Drop,
-    Dynamic,
-    Factor,
-    Linear,
-    Mix,
-    Mixer,
-    Node,
-    Norm,
-    PatternError,
-    Sequence,
-    Shift,
-    Shuffle,
-    Stage,
-    Unfold,
-    Wrap,
-)
+from einmix import Architecture, Block, Factor, Mixer, Node, PatternError, Sequence, Stage
 from einmix.algebra.factors import Factors
+from einmix.kinds import Mix
 from einmix.networks.architecture import Part
-from einmix.nodes import Gate, Residual, Sizes, Step, Tree, entered, missing, steps
+from einmix.nodes.node import Sizes, Step, Tree, steps
 from search_spaces.blocks.parts import Inputs, Patch, patch_from, patch_grid, patches
 from search_spaces.bound.neighbours import stretches
 from search_spaces.errors import SpaceError
-
-KEPT = {Linear, Conv, Norm, Activation, Drop, Shift, Shuffle, Unfold, Wrap, Dynamic}
-"""Layers that are what they are at every size; of the first two those without channels of their own."""
 
 
 def patch_of(arch: Architecture) -> Patch:
@@ -158,18 +136,11 @@ class _Resizing:
     def _node(self, step: Step, sizes: Sizes) -> Node:
         node = step.node
         if isinstance(node, Tree):
-            inner = entered(node, sizes)
-            branches = tuple(self._sequence(branch, inner) for branch in step.branches)
-            if isinstance(node, (Residual, Gate)):
-                return replace(node, body=branches[0])
-            return replace(node, branches=branches)
+            inner = node.enter(sizes)
+            return node.rebuilt(tuple(self._sequence(branch, inner) for branch in step.branches))
         if isinstance(node, Mix):
             return replace(node, mixer=self._mixer(node.mixer, sizes))
-        if isinstance(node, (Linear, Conv)) and node.out:
-            return replace(node, out=self._whole(node.out))
-        if type(node) not in KEPT:
-            raise missing(node, "resizing")
-        return node
+        return node.resized(self._whole)
 
     def _mixer(self, mixer: Mixer, sizes: Sizes) -> Mixer:
         axes = [

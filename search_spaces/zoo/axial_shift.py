@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Block, Linear, Norm, Residual, Sequence, Shift, Sum, Unfold
-from einmix.nodes import Sizes
+from einmix import Architecture, Block, Sequence
+from einmix.kinds import Activation, Linear, Norm, Residual, Shift, Sum, Unfold
+from einmix.nodes.node import Sizes
 from search_spaces.blocks.parts import Grid, Inputs, Patch, mlp, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
@@ -30,7 +31,7 @@ def _embed(before: Sizes, level: Level) -> Sequence:
     patch_grid(positions(before), level.patch)
     if level.stage == 0:
         return cut(before, level), NORM
-    return Unfold(level.side, level.side), NORM, Linear(level.width, bias=False)
+    return Unfold(level.side, stride=level.side), NORM, Linear(level.width, bias=False)
 
 
 def _shifted(axis: str, most: int) -> Sequence:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Architecture, Mix, Norm, Residual, Stage, Sum
+from einmix import Architecture, Stage
+from einmix.kinds import Mix, Norm, Residual, Sum
 from search_spaces.blocks.parts import Grid, Inputs, Patch, everywhere, mixer, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Gate, Linear, Mix, Norm, Residual, Stage
+from einmix import Architecture, Stage
+from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, Patch, everywhere, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Block, Linear, Mix, Norm, Residual, Reweight, Sequence, Wrap
+from einmix import Architecture, Block, Sequence
+from einmix.kinds import Activation, Linear, Mix, Norm, Residual, Reweight, Wrap
 from search_spaces.blocks.parts import Grid, Inputs, Patch, mixer, mlp
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
@@ -45,7 +46,7 @@ def _regions(grid: Grid, axis: str, level: Level, region: int, roll: int) -> Seq
     there = mixer(grid, f"m{width}:{half}", {axis: f"s{count}.m{region}:1"}, bias=False)
     back = mixer(grid, f"m{half}:{width}", {axis: f"s{count}.m1:{region}"}, bias=True)
     inner = Mix(there), Norm("batch"), Activation("relu"), Mix(back)
-    return Wrap(axis, roll, n + more), *inner, Wrap(axis, -roll, n)
+    return Wrap((axis, roll), length=n + more), *inner, Wrap((axis, -roll), length=n)
 
 
 _SMALL, _LARGE = (64, 128, 320, 512), (96, 192, 384, 768)

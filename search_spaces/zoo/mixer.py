@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Mix, Norm, Residual, Stage
+from einmix import Architecture, Stage
+from einmix.kinds import Activation, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, Patch, mixer, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import isqrt
 
-from einmix import Activation, Architecture, Mix, Mixer, Norm, Residual, Stage
+from einmix import Architecture, Mixer, Stage
+from einmix.kinds import Activation, Mix, Norm, Residual
 from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from einmix import Architecture, Block, Conv, Node, Sequence, Stage
-from einmix.nodes import Sizes, steps
+from einmix import Architecture, Block, Node, Sequence, Stage
+from einmix.kinds import Conv
+from einmix.nodes.node import Sizes, steps
 from search_spaces.blocks.parts import Grid, Inputs, Patch, network, patches
 from search_spaces.errors import SpaceError
 from search_spaces.zoo.member import PerStage
@@ -83,4 +84,4 @@ def overlapping(before: Sizes, level: Level) -> Node:
     if level.alone:
         return cut(before, level)
     side = level.side
-    return Conv(2 * side - 1, level.width, side, side // 2)
+    return Conv(2 * side - 1, out=level.width, stride=side, pad=side // 2)

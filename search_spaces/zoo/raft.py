@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import reduce
 
-from einmix import Activation, Architecture, Block, Concat, Linear, Mix, Norm, Residual, Sequence, Unfold
-from einmix.nodes import Sizes
+from einmix import Architecture, Block, Sequence
+from einmix.kinds import Activation, Concat, Linear, Mix, Norm, Residual, Unfold
+from einmix.nodes.node import Sizes
 from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
@@ -33,7 +34,8 @@ def _embed(before: Sizes, level: Level) -> Sequence:
     patch_grid(positions(before), level.patch)
     if not isinstance(level.patch, int) or level.patch % 2 or (level.last and not level.alone):
         return (cut(before, level),)
-    one, two = Unfold(level.patch, level.patch), Unfold(2 * level.patch, level.patch, level.patch // 2)
+    one = Unfold(level.patch, stride=level.patch)
+    two = Unfold(2 * level.patch, stride=level.patch, pad=level.patch // 2)
     return Concat(((one,), (two,))), Linear(level.width)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from einmix import Activation, Architecture, Linear, Mix, Residual, Stage
-from einmix.nodes import number
+from einmix import Architecture, Stage
+from einmix.kinds import Activation, Linear, Mix, Residual
+from einmix.nodes.fields import number
 from search_spaces.blocks.parts import Inputs, Patch, affine, everywhere, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Linear, Norm, Residual, Shift, Stage
+from einmix import Architecture, Stage
+from einmix.kinds import Activation, Linear, Norm, Residual, Shift
 from search_spaces.blocks.parts import Inputs, Patch, mlp, network, patch_grid, stem
 from search_spaces.zoo.member import Member
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from einmix import Activation, Architecture, Block, Concat, Conv, Linear, Mix, Norm, Residual
+from einmix import Architecture, Block
+from einmix.kinds import Activation, Concat, Conv, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Grid, Inputs, Patch, mixer, mlp
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid

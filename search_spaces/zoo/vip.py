@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from einmix import Architecture, Block, Dynamic, Linear, Mix, Norm, Residual, Reweight, Sequence, Sum
+from einmix import Architecture, Block, Sequence
+from einmix.kinds import Dynamic, Linear, Mix, Norm, Residual, Reweight, Sum
 from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
@@ -34,7 +35,8 @@ def dynamixer(
     """A branch mixes an axis, in segments of `segment` channels (by default 8 segments), `reduced` of each read."""
 
     def along(axis: str, grid: Grid, width: int) -> Sequence:
-        return Dynamic(axis, width // segment if segment else fitting(width, 8), reduced), Linear(width)
+        segments = width // segment if segment else fitting(width, 8)
+        return Dynamic(axis, segments=segments, reduced=reduced), Linear(width)
 
     return _permutator(inputs, levels(patch, width, depth), along, weighted=True)
 

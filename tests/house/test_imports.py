@@ -324,13 +324,7 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
 BREACHES: dict[str, str] = {
     "no_room": """
 einmix/calls
-einmix/emit
-einmix/flow
-einmix/helpers
-einmix/kinds
 einmix/layers
-einmix/nodes
-einmix/notation
 nas/cli
 nas/grid
 nas/options
@@ -341,13 +335,7 @@ nas/terminal
 nas/zoo_commands
 """,
     "not_allowed": """
-einmix/algebra/reading -> einmix/nodes
-einmix/algebra/words -> einmix/nodes
-einmix/networks/architecture -> einmix/flow
-einmix/networks/architecture -> einmix/notation
 einmix/networks/source -> einmix/calls
-einmix/networks/source -> einmix/emit
-einmix/networks/source -> einmix/helpers
 nas/api/export -> nas/tables
 nas/api/search -> nas/progress
 nas/api/search -> nas/resuming
@@ -359,7 +347,6 @@ nas/cli -> nas/resuming
 nas/cli -> nas/tables
 nas/cli -> nas/terminal
 nas/cli -> nas/zoo_commands
-nas/loggers/feed -> nas/tables
 nas/progress -> nas/loop/status
 nas/progress -> nas/runs/result
 nas/ranking/standings -> nas/tables
@@ -369,7 +356,7 @@ nas/resuming -> nas/ranking/objectives
 nas/resuming -> nas/runs/folder
 nas/resuming -> search_spaces/space
 nas/tables -> einmix
-nas/tables -> einmix/nodes
+nas/tables -> einmix/networks/summary
 nas/tables -> nas/ranking/gains
 nas/tables -> nas/ranking/objectives
 nas/tables -> nas/ranking/standings
@@ -402,16 +389,15 @@ search_spaces/sizing/scaling -> search_spaces
 search_spaces/sizing/scaling -> search_spaces/space
 """,
     "circles_of_files": """
-einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/writing <-> einmix/nodes
+einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/writing
 nas/__main__ <-> nas/cli
-nas/api/compare <-> nas/api/run <-> nas/loggers/feed <-> nas/ranking/standings <-> nas/tables
+nas/api/compare <-> nas/api/run <-> nas/ranking/standings <-> nas/tables
 nas/api/search <-> nas/resuming
 search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/blocks/mixers <-> search_spaces/bound/assembly <-> search_spaces/bound/neighbours <-> search_spaces/bound/questions <-> search_spaces/bound/space <-> search_spaces/space
 """,  # noqa: E501
     "circles_of_rooms": """
 einmix <-> einmix/networks
-einmix/algebra <-> einmix/nodes
-nas <-> nas/api <-> nas/cli <-> nas/loggers <-> nas/loop <-> nas/ranking <-> nas/strategies
+nas <-> nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
 search_spaces <-> search_spaces/blocks <-> search_spaces/bound
 """,
     "outside_packages": """
@@ -427,27 +413,12 @@ nas/loggers/trials
 """,
     "too_long": """
 einmix/algebra/reading
-einmix/nodes
 nas/api/compare
 nas/cli
 nas/loggers/feed
 nas/tables
 """,
     "kinds_asked": """
-einmix/algebra/words: Activation
-einmix/emit: Gate
-einmix/emit: Reweight
-einmix/flow: Conv
-einmix/networks/architecture: Linear
-einmix/networks/source: Conv
-einmix/networks/source: Unfold
-nas/ranking/standings: Linear
-nas/tables: Activation
-nas/tables: Linear
-nas/tables: Norm
-search_spaces/sizing/resizing: Conv
-search_spaces/sizing/resizing: Gate
-search_spaces/sizing/resizing: Linear
 """,
 }
 

@@ -10,20 +10,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from einmix import (
-    Activation,
-    Architecture,
-    Factor,
-    FactorSet,
-    Linear,
-    Mix,
-    Mixer,
-    Node,
-    Norm,
-    Residual,
-    Sequence,
-    Stage,
-)
+from einmix import Architecture, Factor, FactorSet, Mixer, Node, Sequence, Stage
+from einmix.kinds import Activation, Linear, Mix, Norm, Residual
 
 EVERY = FactorSet("*")
 UNCONNECTED = -1

@@ -19,8 +19,9 @@ import pytest
 import torch
 from walks import bands, looks_uniform, walk
 
-from einmix import Architecture, Factor, FactorSet, Mix, Mixer, Residual, Stage, build, enumerate_mixers, source
+from einmix import Architecture, Factor, FactorSet, Mixer, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
+from einmix.kinds import Mix, Residual
 from nas.tables import sizes
 from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
 from search_spaces.bound.neighbours import moves, places_moved, scaled

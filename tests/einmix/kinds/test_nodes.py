@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from itertools import product
+from pathlib import Path
 from random import Random
 from time import process_time
-from typing import Any, get_args
+from types import ModuleType
+from typing import Any
 
 import algebra
 import numpy as np
@@ -18,12 +21,33 @@ import torch
 from einops import rearrange
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import counted, mutate
+from kinds import (
+    CASES,
+    FOURIER,
+    IMAGE,
+    LINE,
+    TIED,
+    VOLUME,
+    WIDTH,
+    cases,
+    check_cost,
+    check_kind,
+    check_reach,
+    check_text,
+    check_touched,
+    features,
+    kinds_in,
+    layers,
+    network,
+)
+from mutations import mutate
 from torch import Tensor, nn
 
-from einmix import (
+from einmix import Architecture, Mixer, Node, PatternError, Sequence, Stage, build, source
+from einmix.errors import shown
+from einmix.kinds import (
+    KINDS,
     Activation,
-    Architecture,
     Concat,
     Conv,
     Drop,
@@ -31,53 +55,24 @@ from einmix import (
     Gate,
     Linear,
     Mix,
-    Mixer,
-    Node,
     Norm,
-    PatternError,
     Residual,
     Reweight,
-    Sequence,
     Shift,
     Shuffle,
     Split,
-    Stage,
     Sum,
     Unfold,
     Wrap,
-    build,
-    emit,
-    flow,
-    source,
 )
-from einmix.algebra.words import IDEAS, job
-from einmix.errors import shown
-from einmix.flow import reach_of
-from einmix.helpers import HELPERS
+from einmix.kinds.activation import FORMS
 from einmix.layers import FastMix
-from einmix.nodes import MAX_DEPTH, Leaf, Tree, steps
-from einmix.notation import from_value, to_value
-from search_spaces.blocks.parts import Inputs, mixer
-from search_spaces.errors import SpaceError
-from search_spaces.sizing.resizing import resized
+from einmix.networks.emission import helpers
+from einmix.networks.notation import from_value, to_value
+from einmix.nodes.node import MAX_DEPTH, steps
+from search_spaces.blocks.parts import mixer
 
-LINE, IMAGE, VOLUME = {"t": 6}, {"h": 4, "w": 3}, {"d": 2, "h": 4, "w": 2}
-WIDTH = 4
-
-
-def network(nodes: Sequence, grid: Mapping[str, int] = IMAGE, width: int = WIDTH) -> Architecture:
-    """The nodes as all of a second stage, since they may change sizes, after a linear layer and before the mean."""
-    first = Stage((Mix(mixer(grid, f"m{width}", bias=False)),), ())
-    return Architecture((*grid.items(), ("c", width)), (first, Stage(tuple(nodes), ())), 3, ())
-
-
-def layers(*nodes: Node, grid: Mapping[str, int] = IMAGE, width: int = WIDTH, mix: type | None = None) -> nn.Module:
-    """What the nodes are in the built network: a module from `b ... c`."""
-    return build(network(nodes, grid, width), mix)[1:-2]
-
-
-def features(grid: Mapping[str, int] = IMAGE, width: int = WIDTH, *, count: int = 2, seed: int = 1) -> Tensor:
-    return torch.randn(count, *grid.values(), width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+HELPERS = helpers(KINDS)
 
 
 def weights_of(net: nn.Module) -> list[Tensor]:
@@ -88,162 +83,34 @@ def weights_of(net: nn.Module) -> list[Tensor]:
 # ------------------------------------------------------------------------------------------ all of them, in a table
 
 
-TIED = ("circulant", "toeplitz")
-FOURIER = ("cos", "sin", "-sin")
-
-
-def cases(grid: dict[str, int]) -> dict[str, Sequence]:
-    """Sequences of nodes for WIDTH channels, of every kind and option, by a name."""
-    (first, n), (last, length) = next(iter(grid.items())), list(grid.items())[-1]
-    everywhere = {axis: f"m{size}" for axis, size in grid.items()}
-    whole, half = {first: f"m{n}"}, {first: f"s2.m{n // 2}"}
-    along = (Mix(mixer(grid, "s2.m2", whole, bias=False)),)
-    gate = Gate((Norm(), Mix(mixer(grid, "s4", everywhere), start="gate")))
-    rows = tuple((axis, by) for axis in grid for by in (1, -1))
-    return {
-        "mix": (Mix(mixer(grid, "g2.s2", everywhere)),),
-        "mix to other sizes": (Mix(mixer(grid, "m4:6", {first: f"m{n}:2"})),),
-        "mix without bias": (Mix(mixer(grid, "m2.s2", half, bias=False)),),
-        **{f"weights {w}": (Mix(mixer(grid, "g2.s2", whole), weights=w),) for w in ("frozen", *TIED, *FOURIER)},
-        **{f"weights {w} of all": (Mix(mixer(grid, "s4.m1", everywhere), weights=w),) for w in (*TIED, *FOURIER)},
-        **{f"weights {w} with channels": (Mix(mixer(grid, "m2.s2", half), weights=w),) for w in TIED},
-        **{f"start {s}": (Mix(mixer(grid, "s4", whole), start=s),) for s in ("zero", "gate", "0.1", "normal 0.02")},
-        "affine": (Mix(mixer(grid, "g4")),),
-        "scale": (Mix(mixer(grid, "g4", bias=False), start="0.0001"),),
-        "scale started at 1": (Mix(mixer(grid, "g4", bias=False), start="1"),),
-        "linear": (Linear(6), Linear(4, start="zero"), Linear(3, bias=False)),
-        "linear, normal": (Linear(6, start="normal 0.1"),),
-        **{f"norm {form}": (Norm(form),) for form in ("layer", "batch", "group")},
-        "norms": (Norm(eps=1e-6), Norm("batch", 1e-3), Activation("relu"), Norm("group")),
-        **{form: (Activation(form),) for form in Activation.FORMS},
-        "drop": (Drop("dropout", 0.1), Drop("droppath", 0.25)),
-        "shift": (Shift(rows),),
-        "shift, edges kept": (Shift(((first, 1), (last, -1), (first, 0)), "keep"),),
-        "shift around": (Shift(((first, n - 1), (last, -1)), "wrap"),),
-        "shift in turns": (Shift(((first, 0), (first, -1), (last, length - 1)), groups="turns"),),
-        "shift in turns, edges kept": (Shift(((first, 1), (last, -1)), "keep", "turns"),),
-        "shuffle": (Shuffle(2),),
-        "shuffle of six, told apart by their origin": (Mix(mixer(grid, "s2.m2:3")), Shuffle(2)),
-        "shuffle of twelve, twice": (Mix(mixer(grid, "s2.m2:6")), Shuffle(4), Mix(mixer(grid, "s6.m2")), Shuffle(2)),
-        "conv": (Conv(3, pad=1), Conv(1, bias=False)),
-        "conv to other channels": (Conv(3, out=6, pad=1, bias=False), Conv(2, out=4, stride=2)),
-        "wide conv": (Conv(5, pad=2),),
-        "unfold": (Unfold(3, pad=1), Linear(4)),
-        "unfold apart": (Unfold(2, stride=2, pad=1), Linear(4)),
-        "wrap": (Wrap(first, 1, n + 1), Wrap(first, -1, n)),
-        "wrap to less": (Wrap(first, -1, n - 1), Wrap(first, 0, 2 * n - 2)),
-        "dynamic": (Dynamic(first, 2, 2), Linear(4)),
-        "dynamic, several": (Dynamic(last, 1, 1), Dynamic(first, 4, 3)),
-        "residual": (Residual((*along, Residual((Linear(4),)))), Residual(())),
-        "sum": (Sum((along, (Linear(4),), ())),),
-        "sum of other sizes": (Sum(((Linear(2),), (Conv(1, out=2),))),),
-        "reweight": (Reweight((along, (Linear(4),), ())),),
-        "reweight to other channels": (Reweight(((Linear(6),), (*along, Linear(6))), 2),),
-        "concat": (Concat((along, (), (Linear(3),))), Linear(5)),
-        "split": (Split((along[:0], (Mix(mixer(grid, "m2:3", bias=False)),))),),
-        "gate": (Linear(8), gate, Linear(4)),
-        "gate with nothing dense around": (Gate((Mix(mixer(grid, "s2", whole)),)),),
-        "split with nothing dense around": (Split(((Mix(mixer(grid, "g2", whole)),), ())), Shuffle(2)),
-        "all together": (
-            Residual((Linear(8), Split((gate.body[:1], (Gate(()), Linear(4)))), Sum(((), (Norm(),))), Linear(4))),
-        ),
-    }
-
-
-CASES = {
-    f"{where}, {name}": (nodes, grid)
-    for where, grid in (("line", LINE), ("image", IMAGE), ("volume", VOLUME))
-    for name, nodes in cases(grid).items()
-}
 EVERY = pytest.mark.parametrize("name", CASES)
-
-
-def kinds_in(nodes: Sequence) -> set[type]:
-    return {type(step.node) for first in steps(nodes, IMAGE | {"c": WIDTH}) for step in first.walk()}
 
 
 def test_the_table_has_every_kind_of_node() -> None:
     kinds = set().union(*(kinds_in(nodes) for nodes in cases(IMAGE).values()))
-    assert kinds == {*get_args(Leaf), *get_args(Tree)}
-
-
-def all_counted(net: nn.Module, x: Tensor) -> int:
-    """Multiply-accumulates an image: `counted` sees linear layers and mixers, and here come the others."""
-    found = []
-
-    def hook(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        each = output[0].numel()
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            found.append(each * layer.weight[0].numel())
-        else:
-            found.append(each * output.shape[layer.axis])
-
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) or type(layer).__name__ == "Dynamic":
-            layer.register_forward_hook(hook)
-    return counted(net, x) + sum(found)
+    assert kinds == set(KINDS)
 
 
 @EVERY
 def test_costs_are_those_of_the_built_layers(name: str) -> None:
-    nodes, grid = CASES[name]
-    arch = network(nodes, grid)
-    net = build(arch)
-    x = torch.randn(2, WIDTH, *grid.values())
-    assert arch.params == sum(p.numel() for p in net.parameters())
-    assert arch.macs == all_counted(net, x)
-    assert net(x).shape == (2, 3)
-    sizes = arch.parts[1].after
-    assert net[:-2](x).shape == (2, *sizes.values()) and list(sizes)[-1] == "c"
+    check_cost(*CASES[name])
 
 
 @EVERY
 def test_json_and_back(name: str) -> None:
-    nodes, grid = CASES[name]
-    assert all(from_value(to_value(node)) == node for node in nodes)
-    assert all(from_value(json.loads(json.dumps(to_value(node)))) == node for node in nodes)
-    arch = network(nodes, grid)
-    again = Architecture.from_json(arch.to_json())
-    assert (again, again.to_json(), again.id) == (arch, arch.to_json(), arch.id)
-    assert source(again) == source(arch)
+    check_text(*CASES[name])
 
 
 @EVERY
 def test_reach_is_where_derivatives_are(name: str) -> None:
-    """The union over a few random points; waves have zeros, so of their layers reach is a bound."""
-    nodes, grid = CASES[name]
-    arch = network(nodes, grid)
-    net = algebra.randomised(build(arch)).eval()[1:-2]
-    part = arch.parts[1]
-    whole = reach_of(part.steps, part.before)
-    reach = whole.matrix()
-    joint = reach.reshape(*whole.outputs.values(), *whole.inputs.values())
-    for at, axis in enumerate(whole.inputs):
-        others = tuple(place for place in range(joint.ndim) if place not in (at, at + joint.ndim // 2))
-        assert np.array_equal(whole.along(axis), joint.any(axis=others))
-    found = np.zeros_like(reach)
-    for seed in range(20 if name.endswith("relu") else 2):
-        x = features(grid, count=1, seed=seed)
-        derivatives = torch.autograd.functional.jacobian(lambda x: net(x)[0], x, vectorize=True)
-        found |= (derivatives.reshape(reach.shape).abs() > 1e-12).numpy()
-    if "drop" not in name:
-        assert not (found & ~reach).any()
-        assert any(f"weights {wave}" in name for wave in FOURIER) or np.array_equal(found, reach)
+    """Waves have zeros, so of their layers reach is a bound."""
+    seeds = 20 if name.endswith("relu") else 2
+    check_reach(*CASES[name], seeds=seeds, exact=not any(f"weights {wave}" in name for wave in FOURIER))
 
 
 @EVERY
 def test_what_is_touched_is_what_reach_says(name: str) -> None:
-    """But for norms and reweighted branches, which move means and scales alone."""
-    nodes, grid = CASES[name]
-    part = network(nodes, grid).parts[1]
-    found = [each.node for step in part.steps for each in step.walk()]
-    if any(isinstance(node, (Norm, Reweight)) for node in found):
-        return
-    reach = reach_of(part.steps, part.before)
-    touched = frozenset[str]().union(*(step.touched for step in part.steps)) - {"c"}
-    moved = {axis for axis, n in grid.items() if not np.array_equal(reach.along(axis), np.eye(n, dtype=bool))}
-    back = any(isinstance(node, (Conv, Unfold, Wrap)) for node in found)  # windows of one, and there and back again
-    assert moved <= touched if back else moved == touched
+    check_touched(*CASES[name])
 
 
 @pytest.mark.parametrize(
@@ -256,8 +123,8 @@ def test_what_is_touched_is_what_reach_says(name: str) -> None:
         (Conv(2), {"h", "w"}),
         (Unfold(1), set()),
         (Unfold(2), {"h", "w"}),
-        (Dynamic("w", 2), {"w"}),
-        (Wrap("h", 1, 6), {"h"}),
+        (Dynamic("w", segments=2), {"w"}),
+        (Wrap(("h", 1), length=6), {"h"}),
         (Shuffle(2), {"c"}),
     ],
     ids=lambda value: "".join(sorted(value)) or "nothing" if isinstance(value, set) else str(value),
@@ -275,26 +142,29 @@ def test_ids_tell_all_of_them_apart() -> None:
 
 TEXTS: list[tuple[Node, Any]] = [
     (Mix(Mixer.parse("h=m4 w=s3 c=g4 +b")), "mix h=m4 w=s3 c=g4 +b"),
-    (Mix(Mixer.parse("h=m4 w=s3 c=g4 +b"), "gate"), "mix h=m4 w=s3 c=g4 +b; start gate"),
-    (Mix(Mixer.parse("h=m4 c=s4"), "normal 0.02", "circulant"), "mix h=m4 c=s4; start normal 0.02; weights circulant"),
-    (Mix(Mixer.parse("h=s4 c=g4"), "1"), "mix h=s4 c=g4"),
+    (Mix(Mixer.parse("h=m4 w=s3 c=g4 +b"), start="gate"), "mix h=m4 w=s3 c=g4 +b; start gate"),
+    (
+        Mix(Mixer.parse("h=m4 c=s4"), start="normal 0.02", weights="circulant"),
+        "mix h=m4 c=s4; start normal 0.02; weights circulant",
+    ),
+    (Mix(Mixer.parse("h=s4 c=g4"), start="1"), "mix h=s4 c=g4"),
     (Linear(4), "linear 4"),
-    (Linear(4, False, "zero"), "linear 4; bias no; start zero"),
+    (Linear(4, bias=False, start="zero"), "linear 4; bias no; start zero"),
     (Norm(), "norm"),
-    (Norm("batch", 1e-3), "norm batch; eps 0.001"),
+    (Norm("batch", eps=1e-3), "norm batch; eps 0.001"),
     (Activation("tanh"), "tanh"),
     (Drop("droppath", 0.1), "droppath 0.1"),
     (Shift((("h", 1), ("w", -2), ("h", 0))), "shift h+1 w-2 h+0"),
-    (Shift((("h", 1),), "keep", "turns"), "shift h+1; edge keep; groups turns"),
+    (Shift((("h", 1),), edge="keep", groups="turns"), "shift h+1; edge keep; groups turns"),
     (Shuffle(2), "shuffle 2"),
     (Conv(3), "conv 3"),
-    (Conv(3, 8, 2, 1, False), "conv 3; out 8; stride 2; pad 1; bias no"),
-    (Unfold(3, 2, 1), "unfold 3; stride 2; pad 1"),
-    (Wrap("h", -1, 6), "wrap h-1; length 6"),
-    (Dynamic("h", 2, 3), "dynamic h; segments 2; reduced 3"),
+    (Conv(3, out=8, stride=2, pad=1, bias=False), "conv 3; out 8; stride 2; pad 1; bias no"),
+    (Unfold(3, stride=2, pad=1), "unfold 3; stride 2; pad 1"),
+    (Wrap(("h", -1), length=6), "wrap h-1; length 6"),
+    (Dynamic("h", segments=2, reduced=3), "dynamic h; segments 2; reduced 3"),
     (Residual((Norm(), Linear(4))), ["norm", "linear 4"]),
     (Sum(((Norm(),), ())), {"sum": [[], ["norm"]]}),
-    (Reweight(((), (Norm(),)), 2), {"reweight; ratio 2": [[], ["norm"]]}),
+    (Reweight(((), (Norm(),)), ratio=2), {"reweight; ratio 2": [[], ["norm"]]}),
     (Concat(((Norm(),), ())), {"concat": [["norm"], []]}),
     (Split(((), (Residual(()),))), {"split": [[], [[]]]}),
     (Gate((Norm(),)), {"gate": [["norm"]]}),
@@ -319,21 +189,21 @@ STARTS = st.just("zero") | st.tuples(
     st.sampled_from(["", "normal "]), st.floats(1e-12, 1e3).filter(lambda value: value != 1).map(shortest)
 ).map("".join)
 ANY_LEAF = st.one_of(
-    st.builds(Mix, algebra.mixers(), STARTS, st.sampled_from(["", "frozen"])),
-    st.builds(Linear, SMALL, st.booleans(), STARTS),
-    st.builds(Norm, st.sampled_from(["layer", "batch", "group"]), st.floats(1e-12, 1) | st.just(1)),
-    st.builds(Activation, st.sampled_from(list(Activation.FORMS))),
+    st.builds(Mix, algebra.mixers(), start=STARTS, weights=st.sampled_from(["", "frozen"])),
+    st.builds(Linear, SMALL, bias=st.booleans(), start=STARTS),
+    st.builds(Norm, st.sampled_from(["layer", "batch", "group"]), eps=st.floats(1e-12, 1) | st.just(1)),
+    st.builds(Activation, st.sampled_from(list(FORMS))),
     st.builds(
         Drop,
         st.sampled_from(["dropout", "droppath"]),
         st.floats(-0.0, 0.999) | st.sampled_from([5e-324, 2.3e-308, 0.1 / 7, 0, -0.0]),
     ),
-    st.builds(Shift, st.lists(MOVE, min_size=1, max_size=4).map(tuple), st.sampled_from(["zeros", "keep"])),
+    st.builds(Shift, st.lists(MOVE, min_size=1, max_size=4).map(tuple), edge=st.sampled_from(["zeros", "keep"])),
     st.builds(Shuffle, SMALL),
-    st.builds(Conv, SMALL, st.integers(0, 9), SMALL, st.integers(0, 9), st.booleans()),
-    st.builds(Unfold, SMALL, SMALL, st.integers(0, 9)),
-    st.builds(lambda move, length: Wrap(*move, length), MOVE, SMALL),
-    st.builds(Dynamic, AXES, SMALL, SMALL),
+    st.builds(Conv, SMALL, out=st.integers(0, 9), stride=SMALL, pad=st.integers(0, 9), bias=st.booleans()),
+    st.builds(Unfold, SMALL, stride=SMALL, pad=st.integers(0, 9)),
+    st.builds(Wrap, MOVE, length=SMALL),
+    st.builds(Dynamic, AXES, segments=SMALL, reduced=SMALL),
 )
 
 
@@ -342,7 +212,7 @@ def trees(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     branches = st.lists(branch, min_size=2, max_size=3).map(tuple)
     several = [st.builds(kind, branches) for kind in (Sum, Concat, Split)]
     return st.one_of(
-        *several, *(st.builds(kind, branch) for kind in (Residual, Gate)), st.builds(Reweight, branches, SMALL)
+        *several, *(st.builds(kind, branch) for kind in (Residual, Gate)), st.builds(Reweight, branches, ratio=SMALL)
     )
 
 
@@ -387,14 +257,14 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("bias", [1, 0, "no", None])
 def test_a_layer_has_a_bias_or_not(bias: Any) -> None:
-    for make in (lambda: Linear(4, bias), lambda: Conv(3, bias=bias)):
+    for make in (lambda: Linear(4, bias=bias), lambda: Conv(3, bias=bias)):
         with pytest.raises(PatternError, match=r"bias cannot be .*\n  True or False"):
             make()
 
 
 @pytest.mark.parametrize("by", [True, 1.0, "1", None, 2**24 + 1])
 def test_a_move_is_a_number_of_positions(by: Any) -> None:
-    for make in (lambda: Shift((("h", by),)), lambda: Wrap("h", by, 4)):
+    for make in (lambda: Shift((("h", by),)), lambda: Wrap(("h", by), length=4)):
         with pytest.raises(PatternError, match="a move cannot be"):
             make()
 
@@ -493,7 +363,7 @@ MISFITS: list[tuple[Node, str]] = [
     (Residual((Linear(5),)), "a residual branch starts with h=4 w=3 c=4 and ends with h=4 w=3 c=5: they must be equal"),
     (Sum(((), (Linear(5),))), "branches of a sum end differently: h=4 w=3 c=4 and h=4 w=3 c=5"),
     (Reweight(((), (Conv(2),))), "branches of a reweight end differently: h=4 w=3 c=4 and h=3 w=2 c=4"),
-    (Reweight(((), (Norm(),)), 5), "hidden channels cannot be 0 (an integer from 1 to 16777216)"),
+    (Reweight(((), (Norm(),)), ratio=5), "hidden channels cannot be 0 (an integer from 1 to 16777216)"),
     (Concat(((), (Conv(2, out=4),))), "branches of a concat end differently: h=4 w=3 c=1 and h=3 w=2 c=1"),
     (Split(((), (), ())), "4 channels cannot be cut into 3 equal parts"),
     (Split(((), (Unfold(2),))), "branches of a split end differently: h=4 w=3 c=1 and h=3 w=2 c=1"),
@@ -506,12 +376,12 @@ MISFITS: list[tuple[Node, str]] = [
     (Shuffle(3), "4 channels do not divide into 3 groups"),
     (Conv(5), "windows of 5 do not fit h=4 w=3 c=4 with 0 around"),
     (Unfold(7, pad=1), "windows of 7 do not fit h=4 w=3 c=4 with 1 around"),
-    (Wrap("h", 4, 4), "'wrap h+4; length 4' does not fit h=4 w=3 c=4"),
-    (Wrap("h", 0, 9), "'wrap h+0; length 9' does not fit h=4 w=3 c=4"),
-    (Wrap("c", 1, 4), "'wrap c+1; length 4' does not fit h=4 w=3 c=4"),
-    (Dynamic("c", 2, 2), "dynamic mixing is along positions, not c"),
-    (Dynamic("t", 2, 2), "there is no axis 't' among h=4 w=3 c=4"),
-    (Dynamic("h", 3, 2), "4 channels do not divide into 3 segments"),
+    (Wrap(("h", 4), length=4), "'wrap h+4; length 4' does not fit h=4 w=3 c=4"),
+    (Wrap(("h", 0), length=9), "'wrap h+0; length 9' does not fit h=4 w=3 c=4"),
+    (Wrap(("c", 1), length=4), "'wrap c+1; length 4' does not fit h=4 w=3 c=4"),
+    (Dynamic("c", segments=2, reduced=2), "dynamic mixing is along positions, not c"),
+    (Dynamic("t", segments=2, reduced=2), "there is no axis 't' among h=4 w=3 c=4"),
+    (Dynamic("h", segments=3, reduced=2), "4 channels do not divide into 3 segments"),
     (Residual(("norm",)), "str is no kind of node with a rule for 'through' (write the rule)"),  # type: ignore[arg-type]
 ]
 
@@ -539,65 +409,6 @@ def test_on_four_axes_a_node_runs_or_is_refused(name: str) -> None:
     else:
         arch = network(nodes, FOUR)
         assert build(arch)(torch.randn(2, WIDTH, *FOUR.values())).shape == (2, 3)
-
-
-def fake(*without: str) -> Any:
-    """A kind of node that nobody knows, with all that nodes say of themselves but this."""
-
-    class Fake:
-        kind, text, branches, node = "fake", "fake", ((Norm(),),), None
-        enter = through = lambda self, sizes: sizes
-        leave = lambda self, sizes, ends: sizes  # noqa: E731
-        touched = lambda self, sizes: frozenset()  # noqa: E731
-        cost = lambda self, sizes: (0, 0)  # noqa: E731
-
-    for name in without:
-        delattr(Fake, name)
-    return Fake()
-
-
-MIX = Mix(Mixer.parse("h=s4 c=m4"))
-ASKED: dict[str, Callable[[Architecture], object]] = {
-    "cost": lambda arch: arch.params,
-    "touched": lambda arch: arch.untouched(),
-    "reach": lambda arch: arch.reach(),
-    "emit": source,
-    "text": lambda arch: arch.id,
-    "mixer": lambda arch: arch.redundancies(),
-    "words": lambda arch: job(arch.parts[1].steps[0]),
-}
-
-
-@pytest.mark.parametrize("name", ["through", "enter", "leave", *ASKED])
-def test_a_kind_of_node_without_a_rule_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No rule is the same as none of the known ones: not free of cost, not the identity, not nothing to say."""
-    if name in ("enter", "leave"):
-        monkeypatch.setattr("einmix.nodes.Tree", Tree | type(node := fake(name)))
-    else:
-        node = fake(*[name] * (name in ("through", "cost", "touched")))
-    words = f"Fake is no kind of node with a rule for {name!r} (write the rule)"
-    with pytest.raises(PatternError) as error:
-        arch = Architecture((("h", 4), ("c", 4)), (Stage((MIX,), ((node, Linear(4)),)),), 3)
-        ASKED[name](arch)
-    assert error.value.summary == words
-    with pytest.raises(PatternError, match="'fake' is no node"):
-        from_value("fake")
-
-
-def test_nobody_knows_how_an_unknown_node_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    node = fake()
-    monkeypatch.setattr("einmix.notation.Leaf", Leaf | type(node))
-    arch = Architecture((("h", 4), ("c", 4)), (Stage((MIX,), ((node,),)),), 3)
-    with pytest.raises(SpaceError, match="Fake is no kind of node with a rule for 'resizing'"):
-        resized(arch, Inputs({"h": 4}, 4, 3), patch=1, width=8, depth=1)
-
-
-def test_every_kind_of_node_has_every_rule() -> None:
-    for kind in get_args(Leaf):
-        assert all(hasattr(kind, name) for name in ("through", "touched", "cost", "text"))
-    for kind in get_args(Tree):
-        assert all(hasattr(kind, name) for name in ("enter", "leave", "touched", "cost", "text"))
-    assert set(emit.RULES) == set(flow.RULES) == set(IDEAS) == {*get_args(Leaf), *get_args(Tree)}
 
 
 def nested(depth: int) -> Sequence:
@@ -631,8 +442,8 @@ def test_the_order_of_branches_is_that_of_equal_nodes() -> None:
     layout = Mixer.from_einmix("b c h w -> b h w c0", "c c0", c=4, c0=4, h=4, w=3)
     assert layout == plain and layout.layout
     for kind, mixers in product((Sum, Reweight), product((plain, layout), repeat=3)):
-        branches = [(Mix(each, start),) for each, start in zip(mixers, ("zero", "0.1", ""), strict=True)]
-        one, same = kind(tuple(branches)), kind(tuple((Mix(plain, start),) for start in ("", "zero", "0.1")))
+        branches = [(Mix(each, start=start),) for each, start in zip(mixers, ("zero", "0.1", ""), strict=True)]
+        one, same = kind(tuple(branches)), kind(tuple((Mix(plain, start=start),) for start in ("", "zero", "0.1")))
         assert one == same and to_value(one) == to_value(same)
         assert network((one,)).id == network((same,)).id and source(network((one,))) == source(network((same,)))
 
@@ -649,20 +460,20 @@ def only_mixer(*nodes: Node, grid: Mapping[str, int] = IMAGE, width: int = WIDTH
 
 @pytest.mark.parametrize(("start", "value"), [("zero", 0.0), ("1", 1.0), ("0.1", 0.1), ("0.0001", 0.0001)])
 def test_starts_with_a_value(start: str, value: float) -> None:
-    mix = only_mixer(Mix(mixer(IMAGE, "s4", {"h": "m4"}), start))
+    mix = only_mixer(Mix(mixer(IMAGE, "s4", {"h": "m4"}), start=start))
     assert (mix.weight == value).all() and not mix.bias.any()
     linear = layers(Linear(8, start=start))[0]
     assert (linear.weight == value).all() and not linear.bias.any()
-    scale = only_mixer(Mix(mixer(IMAGE, "g4", bias=False), start))
+    scale = only_mixer(Mix(mixer(IMAGE, "g4", bias=False), start=start))
     assert (scale.weight == value).all() and scale.bias is None
 
 
 def test_starts_with_a_distribution() -> None:
     grid = {"h": 32, "w": 32}
-    mix = only_mixer(Mix(mixer(grid, "s4", {"h": "m32", "w": "m32"}), "normal 0.02"), grid=grid)
+    mix = only_mixer(Mix(mixer(grid, "s4", {"h": "m32", "w": "m32"}), start="normal 0.02"), grid=grid)
     assert mix.weight.std().item() == pytest.approx(0.02, rel=0.01) and abs(mix.weight.mean()) < 1e-4
     assert not mix.bias.any()
-    gate = only_mixer(Mix(mixer(grid, "s4", {"h": "m32", "w": "m32"}), "gate"), grid=grid)
+    gate = only_mixer(Mix(mixer(grid, "s4", {"h": "m32", "w": "m32"}), start="gate"), grid=grid)
     assert gate.weight.std().item() == pytest.approx(1e-6, rel=0.01) and (gate.bias == 1).all()
     linear = layers(Linear(2048, start="normal 0.5"), grid=grid)[0]
     assert linear.weight.std().item() == pytest.approx(0.5, rel=0.03) and not linear.bias.any()
@@ -673,7 +484,7 @@ def test_what_mixes_nothing_starts_as_the_identity_and_a_gate_as_open() -> None:
     for bias in (True, False):
         assert torch.equal(layers(Mix(mixer(IMAGE, "g4", bias=bias))).double()(x), x)
     torch.manual_seed(0)
-    gate = layers(Gate((Norm(), Mix(mixer(IMAGE, "s2", {"h": "m4", "w": "m3"}), "gate")))).double()
+    gate = layers(Gate((Norm(), Mix(mixer(IMAGE, "s2", {"h": "m4", "w": "m3"}), start="gate")))).double()
     torch.testing.assert_close(gate(x), x[..., :2], atol=1e-4, rtol=1e-4)
 
 
@@ -766,7 +577,7 @@ def test_special_weights_of_more_names_than_einops_knows(weights: str, monkeypat
     node = Mix(Mixer.parse("h=m2.s2 w=m3 c=g2.m2 +b"), weights=weights)
     torch.manual_seed(0)
     plain = layers(node).double()
-    monkeypatch.setattr("einmix.emit.MAX_NAMES", 2)
+    monkeypatch.setattr("einmix.kinds.mix.MAX_NAMES", 2)
     torch.manual_seed(0)
     gathered = layers(node).double()
     assert "Rearrange" in str(gathered) and "Rearrange" not in str(plain)
@@ -786,7 +597,7 @@ def test_special_weights_of_more_names_than_einops_knows(weights: str, monkeypat
 def test_a_shift_is_a_frozen_mixer_that_permutes(edge: str, groups: str) -> None:
     if (edge, groups) == ("wrap", "turns"):
         pytest.skip("refused")
-    shift, x = Shift((("h", 1), ("h", -2)), edge, groups), features()
+    shift, x = Shift((("h", 1), ("h", -2)), edge=edge, groups=groups), features()
     mix = layers(Mix(mixer(IMAGE, "g2.s2" if groups == "runs" else "s2.g2", {"h": "m4"}, bias=False), weights="frozen"))
     (weight,) = weights_of(mix.double())
     assert weight.shape == (2, 4, 4) and not list(mix.parameters())
@@ -830,13 +641,16 @@ def test_shifts_by_loops(width: int, edge: str, groups: str) -> None:
             at[axis] = at[axis] % IMAGE[axis] if edge == "wrap" else at[axis] + by
         return x[b, at["h"], at["w"], c]
 
-    assert torch.equal(layers(Shift(moves, edge, groups), width=width)(x), by_loops(x, value))
+    assert torch.equal(layers(Shift(moves, edge=edge, groups=groups), width=width)(x), by_loops(x, value))
 
 
 @pytest.mark.parametrize("axis", ["h", "w"])
 def test_dynamic_mixing_by_loops(axis: str) -> None:
     segments, reduced, width = 2, 3, 6
-    net, x = algebra.randomised(layers(Dynamic(axis, segments, reduced), width=width))[0], features(width=width)
+    net, x = (
+        algebra.randomised(layers(Dynamic(axis, segments=segments, reduced=reduced), width=width))[0],
+        features(width=width),
+    )
     read, square = (layer for layer in net.modules() if isinstance(layer, nn.Linear))
     y = torch.zeros_like(x)
     for example, other in product(range(2), range(IMAGE["w" if axis == "h" else "h"])):
@@ -856,7 +670,7 @@ def test_dynamic_mixing_by_loops(axis: str) -> None:
 
 def test_reweighted_branches_by_loops() -> None:
     net, x = (
-        algebra.randomised(layers(Reweight(((Linear(6),), (Conv(1, out=6),), (Norm(), Linear(6))), 2)))[0],
+        algebra.randomised(layers(Reweight(((Linear(6),), (Conv(1, out=6),), (Norm(), Linear(6))), ratio=2)))[0],
         features(),
     )
     ways = [branch(x) for branch in net.branches]
@@ -894,7 +708,7 @@ def test_sums_joins_parts_gates_and_residuals() -> None:
 def test_wraps_by_loops(by: int, length: int) -> None:
     """Position p of the circle is what was at p - by; a longer axis goes around, a shorter one ends."""
     x = features()
-    y = layers(Wrap("h", by, length))(x)
+    y = layers(Wrap(("h", by), length=length))(x)
     circle = min(4, length)
     assert y.shape[1] == length
     assert all(torch.equal(y[:, p], x[:, (p - by) % circle]) for p in range(length))
@@ -903,19 +717,22 @@ def test_wraps_by_loops(by: int, length: int) -> None:
 def test_an_axis_is_filled_up_and_cut_again() -> None:
     x = features({"h": 7, "w": 3})
     for by in range(-3, 4):
-        filled = layers(Wrap("h", by, 9), grid={"h": 7, "w": 3})(x)
+        filled = layers(Wrap(("h", by), length=9), grid={"h": 7, "w": 3})(x)
         assert torch.equal(filled[:, :7], x.roll(by, 1)) and torch.equal(filled[:, 7:], filled[:, :2])
-        assert torch.equal(layers(Wrap("h", by, 9), Wrap("h", -by, 7), grid={"h": 7, "w": 3})(x), x) or by
+        assert (
+            torch.equal(layers(Wrap(("h", by), length=9), Wrap(("h", -by), length=7), grid={"h": 7, "w": 3})(x), x)
+            or by
+        )
 
 
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(1, 1, 0), (2, 1, 0), (3, 1, 1), (2, 2, 1), (3, 2, 0)])
 def test_windows_are_those_of_torch(kernel: int, stride: int, pad: int) -> None:
     x = features()
     theirs = nn.Unfold(kernel, stride=stride, padding=pad)(x.movedim(-1, 1))
-    ours = layers(Unfold(kernel, stride, pad))(x)
+    ours = layers(Unfold(kernel, stride=stride, pad=pad))(x)
     torch.testing.assert_close(ours, theirs.unflatten(-1, ours.shape[1:3]).movedim(1, -1))
     for grid in (LINE, {"d": 3, "h": 4, "w": 3}):  # as a convolution whose weights say which number goes where
-        net, volume = layers(Unfold(kernel, stride, pad), grid=grid), features(grid)
+        net, volume = layers(Unfold(kernel, stride=stride, pad=pad), grid=grid), features(grid)
         places = kernel ** len(grid)
         weight = torch.eye(WIDTH * places, dtype=torch.float64).reshape(WIDTH * places, WIDTH, *[kernel] * len(grid))
         convolve = getattr(nn.functional, f"conv{len(grid)}d")
@@ -925,7 +742,9 @@ def test_windows_are_those_of_torch(kernel: int, stride: int, pad: int) -> None:
 
 @pytest.mark.parametrize("grid", [LINE, IMAGE, VOLUME], ids=lambda grid: f"{len(grid)}")
 @pytest.mark.parametrize(
-    "node", [Conv(3, pad=1), Conv(2, 6, 2, 1), Conv(3, 4, pad=1, bias=False), Conv(1, stride=2)], ids=str
+    "node",
+    [Conv(3, pad=1), Conv(2, out=6, stride=2, pad=1), Conv(3, out=4, pad=1, bias=False), Conv(1, stride=2)],
+    ids=str,
 )
 def test_convolutions_are_those_of_torch(node: Conv, grid: dict[str, int]) -> None:
     net, x = algebra.randomised(layers(node, grid=grid)), features(grid)
@@ -956,7 +775,7 @@ def test_norms_of_positions_are_those_of_torch(node: Norm, theirs: nn.Module) ->
 def test_a_norm_has_the_epsilon_that_it_says() -> None:
     for form, kind in (("layer", nn.LayerNorm), ("batch", nn.BatchNorm2d), ("group", nn.GroupNorm)):
         for eps in (1e-5, 1e-6, 1e-3):
-            (norm,) = (layer for layer in layers(Norm(form, eps)).modules() if isinstance(layer, kind))
+            (norm,) = (layer for layer in layers(Norm(form, eps=eps)).modules() if isinstance(layer, kind))
             assert norm.eps == eps
 
 
@@ -1082,22 +901,23 @@ def random_node(rng: Random, sizes: dict[str, int], depth: int) -> Node:
         lambda: mix(weights=rng.choice(["frozen", *TIED, *FOURIER])),
         lambda: Mix(mixer(grid, f"g{c}")),
         lambda: Mix(mixer(grid, f"m{c}:{rng.choice([4, 8])}", {axis: f"m{n}:{rng.choice([n, 2])}"})),
-        lambda: Linear(rng.choice([4, 8, c]), rng.random() < 0.5),
-        lambda: Norm(rng.choice(["layer", "batch", "group"]), rng.choice([1e-5, 1e-6])),
-        lambda: Activation(rng.choice(list(Activation.FORMS))),
+        lambda: Linear(rng.choice([4, 8, c]), bias=rng.random() < 0.5),
+        lambda: Norm(rng.choice(["layer", "batch", "group"]), eps=rng.choice([1e-5, 1e-6])),
+        lambda: Activation(rng.choice(list(FORMS))),
         lambda: Drop(rng.choice(["dropout", "droppath"]), 0.1),
         lambda: Shift(
-            tuple((rng.choice(list(grid)), rng.choice([-1, 0, 1])) for _ in range(3)), rng.choice(["zeros", "keep"])
+            tuple((rng.choice(list(grid)), rng.choice([-1, 0, 1])) for _ in range(3)),
+            edge=rng.choice(["zeros", "keep"]),
         ),
-        lambda: Shift(((axis, 1), (axis, -1)), "wrap"),
+        lambda: Shift(((axis, 1), (axis, -1)), edge="wrap"),
         lambda: Shuffle(rng.choice([2, 4])),
-        lambda: Conv(3, rng.choice([0, 4]), pad=1) if len(grid) < 4 else Shuffle(2),
-        lambda: Unfold(2, 2),
-        lambda: Wrap(axis, rng.choice([-1, 0, 1]), n + rng.choice([-1, 0, 1])),
-        lambda: Dynamic(axis, rng.choice([1, 2]), 2),
+        lambda: Conv(3, out=rng.choice([0, 4]), pad=1) if len(grid) < 4 else Shuffle(2),
+        lambda: Unfold(2, stride=2),
+        lambda: Wrap((axis, rng.choice([-1, 0, 1])), length=n + rng.choice([-1, 0, 1])),
+        lambda: Dynamic(axis, segments=rng.choice([1, 2]), reduced=2),
         lambda: Residual(inner()),
         lambda: Sum((inner(), (), inner())),
-        lambda: Reweight((inner(), ()), rng.choice([2, 4])),
+        lambda: Reweight((inner(), ()), ratio=rng.choice([2, 4])),
         lambda: Concat((inner(), ())),
         lambda: Split((inner(sizes | {"c": c // 2}), ())),
         lambda: Gate(inner(sizes | {"c": c // 2})),
@@ -1199,7 +1019,7 @@ FUNCTIONS = {"Mix", "Rearrange", "Reduce", "range", "print", "sum", "tokens", "c
 MODULES = {
     *("Module", "Sequential", "Identity", "Linear", "LayerNorm", "GroupNorm", "Dropout"),
     *(f"{layer}{k}d" for layer in ("Conv", "BatchNorm") for k in (1, 2, 3)),
-    *(Activation.FORMS.values()),
+    *(FORMS.values()),
 }
 KEYWORDS = {
     *("weight_shape", "bias_shape", "bias", "eps", "stride", "padding", "pad", "groups", "turns", "around", "part"),
@@ -1359,3 +1179,21 @@ def test_any_change_to_the_json_of_nodes_is_refused_or_another_network(data: st.
     else:
         assert Architecture.from_json(text).to_json() == text
         assert foreign_code(arch) == set()
+
+
+def test_a_kind_is_a_file_and_a_place_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of CONTRIBUTING.md, to the letter."""
+    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r'```python\n("""Flip: .*?)```', text, re.DOTALL)
+    module = ModuleType("einmix.kinds.flip")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), vars(module))
+    monkeypatch.setattr("einmix.kinds.KINDS", (*KINDS, module.Flip))
+    for grid in (LINE, IMAGE, VOLUME):
+        for axis in grid:
+            check_kind((module.Flip(axis),), grid)
+    assert from_value("flip h") == module.Flip("h")
+    with pytest.raises(PatternError, match="there is no axis 't' among h=4 w=3 c=4"):
+        network((module.Flip("t"),))
+    with pytest.raises(PatternError, match="wrap, dynamic, flip; a list for a residual"):
+        from_value("flop h")

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import VALUES, counted, mutate
 
-from einmix import Architecture, Mix, Mixer, Norm, PatternError, Residual, Stage, build, sample_mixer, source
+from einmix import Architecture, Mixer, PatternError, Stage, build, sample_mixer, source
+from einmix.kinds import Mix, Norm, Residual
 from einmix.networks.architecture import MAX_BLOCKS
 
 EMBED = "h=s4.m2:1 w=s4.m2:1 c=m1:6 +b"

@@ -24,38 +24,33 @@ from hypothesis import strategies as st
 from texts import code_lines, images, loaded
 from torch import nn
 
-from einmix import (
+from einmix import Architecture, Block, FactorSet, Mixer, Sequence, Stage, build, sample_mixer, source
+from einmix.algebra.mixer import Axes
+from einmix.calls import merged
+from einmix.calls import text as written
+from einmix.kinds import (
+    KINDS,
     Activation,
-    Architecture,
-    Block,
     Concat,
     Conv,
     Dynamic,
-    FactorSet,
     Gate,
     Linear,
     Mix,
-    Mixer,
     Norm,
     Residual,
     Reweight,
-    Sequence,
     Shift,
     Split,
-    Stage,
     Sum,
     Unfold,
-    build,
-    sample_mixer,
-    source,
 )
-from einmix.algebra.mixer import Axes
-from einmix.calls import Call, Size, merged
-from einmix.calls import text as written
-from einmix.emit import emit, from_channels_first, layout
-from einmix.helpers import HELPERS
+from einmix.networks.emission import emit, from_channels_first, helpers
+from einmix.nodes.calls import Call, Size
+from einmix.nodes.layout import layout
 from search_spaces import load
 
+HELPERS = helpers(KINDS)
 EMBED = "h=s8.m4:1 w=s8.m4:1 c=m3:64 +b"
 
 
@@ -255,7 +250,7 @@ def test_more_names_than_einops_knows(text: str) -> None:
 def test_bringing_factors_together_changes_nothing(mixer: Mixer) -> None:
     """The same for small mixers, as if einops knew no more than two names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["einmix.emit"], "MAX_NAMES", 2)
+        patch.setattr(sys.modules["einmix.kinds.mix"], "MAX_NAMES", 2)
         assert "Rearrange(" in source(algebra.network(str(mixer)))
         net = algebra.randomised(build(algebra.network(str(mixer))))
     x = torch.randn(1, *mixer.inputs.values(), dtype=torch.float64)
@@ -672,7 +667,9 @@ def test_one_function_is_one_idea() -> None:
         "gated_channels": (Linear(16), Gate(algebra.nodes("h=s4 w=s4 c=g8"))),
         "summed": (Sum((algebra.nodes("h=m4 w=s4 c=s8"), algebra.nodes("h=s4 w=m4 c=s8"))),),
         "summed_channels": (Sum((algebra.nodes("8"), ())),),
-        "reweighted_dynamic": (Reweight(((Dynamic("h", 2, 2),), (Dynamic("w", 2, 2),))),),
+        "reweighted_dynamic": (
+            Reweight(((Dynamic("h", segments=2, reduced=2),), (Dynamic("w", segments=2, reduced=2),))),
+        ),
         "concatenated": (Concat((algebra.nodes("h=m4 w=s4 c=s8"), ())), Linear(8)),
         "split_shifted": (Split(((Shift((("h", 1),)),), ())),),
         "convolved": (Conv(3, pad=1),),

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from searches import result_of, tiny
 
+from einmix.networks.summary import mixers
 from nas.api.compare import Compared
 from nas.ranking.gains import Gain
 from nas.ranking.objectives import parse_objectives
@@ -29,7 +30,6 @@ from nas.tables import (
     gain,
     gain_verdict,
     leader,
-    mixers,
     ranking,
     short,
 )

@@ -21,7 +21,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import load_file, save_file
 from searches import result_of, tiny
 
-from einmix import Architecture, Drop, Linear, Norm, Residual, Stage, build, source
+from einmix import Architecture, Stage, build, source
+from einmix.kinds import Drop, Linear, Norm, Residual
 from nas.api.export import best_trained, export
 from nas.api.run import Run
 from nas.api.search import Session, search

@@ -25,27 +25,8 @@ from texts import code_lines, loaded
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from einmix import (
-    Activation,
-    Architecture,
-    Concat,
-    Drop,
-    Dynamic,
-    Linear,
-    Mix,
-    Mixer,
-    Node,
-    Norm,
-    PatternError,
-    Residual,
-    Reweight,
-    Sequence,
-    Stage,
-    Sum,
-    Unfold,
-    build,
-    source,
-)
+from einmix import Architecture, Mixer, Node, PatternError, Sequence, Stage, build, source
+from einmix.kinds import Activation, Concat, Drop, Dynamic, Linear, Mix, Norm, Residual, Reweight, Sum, Unfold
 from search_spaces.zoo import ZOO, Inputs
 
 
@@ -747,7 +728,7 @@ SYSTEMS = {
     ),
     "raft: patches at two scales": System(
         partial(MultiScalePatchEmbedding, 2, 5, [4, 8]),
-        (Concat(tuple((Unfold(k, 1, k // 2),) for k in (4, 8))), Linear(5)), {"h": 56, "w": 56, "c": 2},
+        (Concat(tuple((Unfold(k, stride=1, pad=k // 2),) for k in (4, 8))), Linear(5)), {"h": 56, "w": 56, "c": 2},
         "b c h w", "b (h w) c",
     ),
     "dynamixer: rows": System(
@@ -840,7 +821,7 @@ def test_scripted(name: str, tmp_path: Path) -> None:
 
 def test_the_figures_of_the_raft_write_up() -> None:
     """It prints 1 x 3249 x 96 for 48 channels of 56 x 56, and 3840 channels before the last layer."""
-    nodes = Concat(tuple((Unfold(k, 1, k // 2),) for k in (4, 8))), Linear(96)
+    nodes = Concat(tuple((Unfold(k, stride=1, pad=k // 2),) for k in (4, 8))), Linear(96)
     windows, linear = network(nodes, {"h": 56, "w": 56, "c": 48}).parts[0].steps
     assert windows.after == {"h": 57, "w": 57, "c": 3840} and 57 * 57 == 3249
     assert linear.after["c"] == 96

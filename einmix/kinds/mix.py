@@ -1,0 +1,215 @@
+"""Mix: a mixer, as one EinMix layer."""
+
+from dataclasses import KW_ONLY, dataclass
+from itertools import chain
+from math import prod
+from typing import Annotated, Any
+
+from einmix.algebra.factors import Factor
+from einmix.algebra.mixer import Mixer
+from einmix.algebra.reach import Reach
+from einmix.algebra.writing import MAX_NAMES, named_parts, side, sizes_of, write_einmix
+from einmix.errors import PatternError
+from einmix.nodes.calls import Call, Size
+from einmix.nodes.fields import OneOf, Plain
+from einmix.nodes.node import Cost, Leaf, Sizes, Step
+from einmix.nodes.starts import STARTS, Start, started
+
+TIED = '''
+class Tied(nn.Module):
+    """Weights with one number for every offset from input to output, `around` the end of the axes or not."""
+
+    def __init__(self, shape: tuple[int, ...], lengths: tuple[int, ...], around: bool):
+        super().__init__()
+        self.shape = shape
+        offset = torch.zeros(1, 1, dtype=torch.long)
+        for n in lengths:
+            own = torch.arange(n) - torch.arange(n)[:, None]
+            own, m = (own % n, n) if around else (own + n - 1, 2 * n - 1)
+            offset = (offset[:, None, :, None] * m + own[None, :, None, :]).flatten(2).flatten(0, 1)
+        self.register_buffer("offset", offset.flatten(), persistent=False)
+
+    def forward(self, values):
+        return values[:, self.offset].reshape(self.shape)
+
+    def right_inverse(self, weight):
+        place = torch.empty(int(self.offset.max()) + 1, dtype=torch.long)
+        place.scatter_(0, self.offset, torch.arange(len(self.offset)))
+        return weight.reshape(-1, len(self.offset))[:, place]
+
+
+def tied(mix: nn.Module, *lengths: int, around: bool = True) -> nn.Module:
+    """Ties a mixer's weights; `lengths` are those of its mixed axes."""
+    nn.utils.parametrize.register_parametrization(mix, "weight", Tied(mix.weight.shape, lengths, around))
+    return mix
+'''
+
+FOURIER = '''
+def fourier(mix: nn.Module, *lengths: int, part: str) -> nn.Module:
+    """Weights that stay: cos, sin or -sin of an orthonormal Fourier transform over mixed axes of these lengths."""
+    turns = torch.full((1, 1), {"cos": 0.0, "sin": -0.25, "-sin": 0.25}[part])
+    for n in lengths:
+        own = torch.outer(torch.arange(n), torch.arange(n)) % n / n
+        turns = (turns[:, None, :, None] + own[None, :, None, :]).flatten(2).flatten(0, 1)
+    value = (2 * torch.pi * turns).cos() / len(turns) ** 0.5
+    value = value.repeat(mix.weight.numel() // value.numel(), 1).reshape(mix.weight.shape)
+    del mix.weight
+    mix.register_buffer("weight", value)
+    return mix
+'''
+
+FROZEN = '''
+def frozen(mix: nn.Module) -> nn.Module:
+    """Weights that stay as they start."""
+    value = mix.weight.detach()
+    del mix.weight
+    mix.register_buffer("weight", value)
+    return mix
+'''
+
+
+@dataclass(frozen=True)
+class _Text(Plain):
+    def read(self, text: str) -> Mixer:
+        return Mixer.parse(text)
+
+
+@dataclass(frozen=True)
+class Mix(Leaf):
+    """A mixer, as one EinMix layer.
+
+    `start` says how its weights begin: "" (EinMix's own rule, or the identity where nothing is mixed), a number (all
+    of them, as LayerScale), "normal STD", "zero", or "gate" (near zero, with a bias of one: gMLP, arXiv:2105.08050).
+    `weights` ties or freezes them: "circulant", "toeplitz" (one number for an offset from input to output, around the
+    end or not), "frozen" (as they start), "cos", "sin", "-sin" (those parts of an orthonormal Fourier transform).
+    """
+
+    kind = "mix"
+    usage = "mix MIXER"
+    helpers = (*STARTS, TIED, FOURIER, FROZEN)
+    mixer: Annotated[Mixer, _Text()]
+    _: KW_ONLY
+    start: Start = ""
+    weights: Annotated[str, OneOf("weights", ("", "frozen", "circulant", "toeplitz", "cos", "sin", "-sin"))] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start == "1" and not self.mixer.mixed:
+            object.__setattr__(self, "start", "")  # as it starts anyway
+        if self.start == "gate" and not self.mixer.bias:
+            raise PatternError("a mixer that starts as a gate has a bias of one", hint="write +b")
+        if self.weights not in ("", "frozen"):
+            if not self.lengths or any(f.size != f.out for f in self._having("m")):
+                fact = f"{self.weights} weights are for mixed factors that keep their size"
+                raise PatternError(f"{fact}, not for {self.mixer}")
+            if self.start and self.weights in ("cos", "sin", "-sin"):
+                raise PatternError(f"{self.weights} weights start as they are, not as {self.start!r}")
+
+    def _having(self, role: str) -> list[Factor]:
+        return [f for _, factors in self.mixer.axes for f in factors if f.role == role]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The sizes of the mixed factors, in their order."""
+        return tuple(factor.size for factor in self._having("m"))
+
+    def through(self, sizes: Sizes) -> Sizes:
+        return self.mixer.fit(sizes).outputs
+
+    def touched(self, before: Sizes) -> frozenset[str]:
+        return self.mixer.mixed
+
+    def cost(self, sizes: Sizes) -> Cost:
+        groups = prod(f.size for f in self._having("g"))
+        weights = groups * prod(f.size * f.out for f in self._having("m"))
+        bias = self.mixer.params - weights
+        if self.weights == "circulant":
+            weights = groups * prod(self.lengths)
+        elif self.weights == "toeplitz":
+            weights = groups * prod(2 * n - 1 for n in self.lengths)
+        elif self.weights:
+            weights = 0
+        return weights + bias, self.mixer.macs
+
+    def as_mixer(self, before: Sizes) -> Mixer | None:
+        return None if self.weights else self.mixer
+
+    def reach(self, step: Step) -> Reach:
+        return self.mixer.reach()
+
+    def emit(self, step: Step) -> list[Call]:
+        return [mixer_call(self)]
+
+
+def mixer_call(node: Mix, *, channels_first: bool = False) -> Call:
+    """The layer of a mixer, with the functions around it that say how its weights start or what ties them."""
+    mixer = node.mixer
+    names = {"b", *(name for axis in named_parts(mixer) for part in axis for name in part.names)}
+    if len(names) > MAX_NAMES:
+        before, mix, after = _rearranged(mixer, channels_first)
+        return Call("nn.Sequential", (before, _finished(mix, node), after), mixer=mixer)
+    call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
+    return _finished(_mix(call, _meanings(mixer)), node)
+
+
+def _meanings(mixer: Mixer) -> dict[str, str]:
+    """What the sizes in a mixer's pattern are: of which axis, or groups of channels."""
+    found: dict[str, str] = {}
+    for (axis, factors), parts in zip(mixer.axes, named_parts(mixer), strict=True):
+        for part in parts:
+            grouped = axis == "c" and part.factor.role == "g" and len(factors) > 1
+            found |= dict.fromkeys((part.input, part.output), "groups" if grouped else axis)
+    return found
+
+
+def _mix(call: dict[str, Any], meanings: dict[str, str]) -> Call:
+    shapes = [(name, call[name]) for name in ("weight_shape", "bias_shape") if name in call]
+    names = [name for name in call if name not in ("pattern", "weight_shape", "bias_shape")]
+    sizes = [(name, Size(call[name], meanings.get(name, "n"))) for name in names]
+    return Call("Mix", (call["pattern"],), (*shapes, *sizes))
+
+
+def _finished(call: Call, node: Mix) -> Call:
+    """A layer of EinMix with its weights started, tied or frozen."""
+    mixed = ((axis, f) for axis, factors in node.mixer.axes for f in factors if f.role == "m")
+    lengths = tuple(Size(factor.size, axis) for axis, factor in mixed)
+    if node.start or not node.mixer.mixed:
+        call = started(call, node.start)
+    if node.weights == "frozen":
+        call = Call("frozen", (call,))
+    elif node.weights in ("circulant", "toeplitz"):
+        around = (("around", False),) if node.weights == "toeplitz" else ()
+        call = Call("tied", (call, *lengths), around)
+    elif node.weights:
+        call = Call("fourier", (call, *lengths), (("part", node.weights),))
+    return Call(call.name, call.args, call.named, mixer=node.mixer)
+
+
+def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
+    """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
+    parts = named_parts(mixer)
+    left = parts[-1:] + parts[:-1] if channels_first else parts
+    flat = list(chain(*parts))
+    meanings = _meanings(mixer)
+
+    def names(role: str, end: str) -> str:
+        found = [getattr(part, end) for part in flat if part.factor.role == role and getattr(part, end)]
+        return f"({' '.join(found)})" if found else "()"
+
+    kept = [f"{names('s', 'input')} {names('g', 'input')}", f"{names('s', 'output')} {names('g', 'output')}"]
+    mixed = [part.factor for part in flat if part.factor.role == "m"]
+    groups = prod(part.factor.size for part in flat if part.factor.role == "g")
+    sizes = {"g": groups, "i": prod(f.size for f in mixed), "o": prod(f.out for f in mixed)}
+
+    def rearrange(pattern: str, used: str) -> Call:
+        known = used.replace("(", " ").replace(")", " ").split()
+        named = ((name, Size(n, meanings[name])) for name, n in sizes_of(parts).items() if name in known)
+        return Call("Rearrange", (pattern,), tuple(named))
+
+    before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
+    bias = {"bias_shape": "g o"} if mixer.bias else {}
+    return (
+        rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
+        _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes, {"g": "groups"}),
+        rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
+    )

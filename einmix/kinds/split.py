@@ -1,0 +1,34 @@
+"""Split: a branch for each part of the channels."""
+
+from dataclasses import dataclass
+
+from einmix.algebra.reach import Reach
+from einmix.nodes.links import side_by_side, taken
+from einmix.nodes.node import Parallel, Sizes, Step, part
+
+SPLIT = '''
+class Split(nn.ModuleList):
+    """The channels in equal parts, a branch for each."""
+
+    def forward(self, x):
+        return torch.cat([f(part) for f, part in zip(self, x.chunk(len(self), -1))], -1)
+'''
+
+
+@dataclass(frozen=True)
+class Split(Parallel):
+    """Channels cut into as many equal parts as there are branches, one for each; what they give is joined again."""
+
+    kind = "split"
+    helpers = (SPLIT,)
+    job = ("split", "in parts of the channels")
+
+    def enter(self, sizes: Sizes) -> Sizes:
+        return part(sizes, len(self.branches))
+
+    def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
+        return self.side_by_side(sizes, ends)
+
+    def reach(self, step: Step, branches: list[Reach]) -> Reach:
+        n = step.before["c"] // len(branches)
+        return side_by_side([taken(step.before, k * n, n).then(branch) for k, branch in enumerate(branches)])

@@ -1,0 +1,1 @@
+"""What all kinds of nodes have; no kind is in here."""

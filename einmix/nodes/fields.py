@@ -1,0 +1,243 @@
+"""The fields of nodes: what each may be, and how it stands in a text."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
+
+from einmix.algebra.factors import MAX_SIZE
+from einmix.errors import PatternError, shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """A field that is a text, as it is. Others say what they do otherwise."""
+
+    always: bool = False
+    """Whether it stands in the text of a node even where it is the default."""
+
+    def check(self, value: Any, name: str) -> Any:
+        """The value as it is kept. Raises PatternError where a field of this name cannot have it."""
+        return value
+
+    def write(self, value: Any) -> str:
+        return str(value)
+
+    def read(self, text: str) -> Any:
+        """The value that a text stands for, unchecked. Raises ValueError or PatternError where it stands for none."""
+        return text
+
+
+@dataclass(frozen=True)
+class Whole(Plain):
+    """An integer from `least` to `most`."""
+
+    least: int = 1
+    most: int = MAX_SIZE
+
+    def check(self, value: Any, name: str) -> int:
+        return whole(value, name, self.most, self.least)
+
+    def read(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit()):
+            raise ValueError(f"{text[:20]!r} is no whole number")
+        return int(text[:10])
+
+
+@dataclass(frozen=True)
+class Real(Plain):
+    """A number from `least` to `most`; `called` is what messages call it, where that is not the field's name."""
+
+    least: float
+    most: float
+    called: str = ""
+
+    def check(self, value: Any, name: str) -> float:
+        return real(value, self.called or name, self.least, self.most)
+
+    def write(self, value: float) -> str:
+        return number(value)
+
+    def read(self, text: str) -> float:
+        return float(text)
+
+
+@dataclass(frozen=True)
+class OneOf(Plain):
+    """One of these words; `what` is what messages call it."""
+
+    what: str
+    known: tuple[str, ...]
+
+    def check(self, value: Any, name: str) -> str:
+        if value not in self.known:
+            raise PatternError(f"no {self.what} {value!r}", hint=f"known: {', '.join(filter(None, self.known))}")
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Yes(Plain):
+    """A field that is True, which no text says, or `no`."""
+
+    def check(self, value: Any, name: str) -> bool:
+        """Of two equal nodes that are written differently, sums would have an order each."""
+        if type(value) is not bool:
+            hint = f"True or False: in a text nothing, or {name} no"
+            raise PatternError(f"{name} cannot be {shown(value)}", hint=hint)
+        return value
+
+    def write(self, value: bool) -> str:
+        return "" if value else "no"
+
+    def read(self, text: str) -> bool | str:
+        return False if text == "no" else text
+
+
+@dataclass(frozen=True)
+class _Moves(Plain):
+    def check(self, value: Any, name: str) -> Any:
+        for _, by in value:
+            whole(by, "a move", MAX_SIZE, -MAX_SIZE)
+        return value
+
+    def write(self, value: Any) -> str:
+        return " ".join(f"{axis}{by:+d}" for axis, by in value)
+
+    def read(self, text: str) -> Any:
+        moves = []
+        for word in text.split():
+            at = max(word.rfind("+"), word.rfind("-"))
+            if at < 1 or not word[at + 1 :].isdigit() or len(word) > at + 9:
+                raise PatternError(f"{word[:20]!r} is no axis with a distance", hint="as in h+1 w-2")
+            moves.append((word[:at], int(word[at:])))
+        return tuple(moves)
+
+
+@dataclass(frozen=True)
+class _Move(_Moves):
+    def check(self, value: Any, name: str) -> Any:
+        return super().check((value,), name)[0]
+
+    def write(self, value: Any) -> str:
+        return super().write((value,))
+
+    def read(self, text: str) -> Any:
+        (move,) = super().read(text)
+        return move
+
+
+Move = Annotated[tuple[str, int], _Move()]
+"""A field: an axis and by how many positions something moves along it, `h+1`."""
+
+Moves = Annotated[tuple[tuple[str, int], ...], _Moves()]
+"""A field: several of these, `h+1 w-2`."""
+
+_FORMS: dict[Any, Plain] = {str: Plain(), int: Whole(), bool: Yes()}
+"""What fields are that have a plain type."""
+
+
+class Field(NamedTuple):
+    name: str
+    form: Plain
+    default: Any
+
+    def said(self, node: Any) -> bool:
+        """Whether it stands in the text of a node."""
+        return self.form.always or getattr(node, self.name) != self.default
+
+    def text(self, node: Any) -> str:
+        return self.form.write(getattr(node, self.name))
+
+
+class Grammar(NamedTuple):
+    """Which fields make the text of a kind: `word behind; option value; ...`."""
+
+    word: Field | None
+    behind: Field | None
+    options: dict[str, Field]
+
+    @property
+    def fields(self) -> list[Field]:
+        return [*filter(None, (self.word, self.behind)), *self.options.values()]
+
+
+@cache
+def grammar(kind: Any) -> Grammar:
+    """The fields of a kind of node: its options are keyword-only. Raises TypeError where it cannot be written."""
+    hints = get_type_hints(kind, include_extras=True)
+    positional, options = [], {}
+    for each in fields(kind):
+        if each.name in ("body", "branches"):  # what stands in a node stands beside its text
+            continue
+        hint = hints[each.name]
+        form = hint.__metadata__[0] if get_origin(hint) is Annotated else _FORMS.get(hint)
+        if form is None:
+            raise TypeError(f"nothing says how {kind.__name__}.{each.name} is written: annotate it with a form")
+        found = Field(each.name, form, each.default)
+        if each.kw_only:
+            options[each.name] = found
+        else:
+            positional.append(found)
+    word = positional.pop(0) if kind.words else None
+    if len(positional) > 1:
+        raise TypeError(f"one field of {kind.__name__} may stand behind its word: make the others keyword-only")
+    return Grammar(word, positional[0] if positional else None, options)
+
+
+def check(node: Any) -> None:
+    """Every field as it is kept. Raises PatternError where one cannot be what it is."""
+    for field in grammar(node.__class__).fields:
+        value = getattr(node, field.name)
+        kept = field.form.check(value, field.name)
+        if kept is not value:
+            object.__setattr__(node, field.name, kept)
+
+
+def text_of(node: Any) -> str:
+    """A node as a text, without what stands in it."""
+    rules = grammar(node.__class__)
+    head = [rules.word.text(node) if rules.word else node.kind]
+    if rules.behind and rules.behind.said(node):
+        head.append(rules.behind.text(node))
+    options = [f"{field.name} {field.text(node)}" for field in rules.options.values() if field.said(node)]
+    return "; ".join([" ".join(head), *options])
+
+
+def values_of(kind: Any, head: str, options: dict[str, str]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments that make a node of this text. Raises ValueError where the kind has no such text."""
+    rules = grammar(kind)
+    word, _, argument = head.partition(" ")
+    values: list[Any] = [word] if rules.word else []
+    if rules.behind is None:
+        if head != word:
+            raise ValueError(f"nothing stands behind {word!r}")
+    elif argument or rules.behind.default is MISSING:
+        values.append(rules.behind.form.read(argument))
+    if not options.keys() <= rules.options.keys():
+        raise ValueError(f"{kind.kind} has no such option")
+    return values, {name: rules.options[name].form.read(text) for name, text in options.items()}
+
+
+def number(value: float) -> str:
+    """A number as it stands in texts: in six digits where these read back as the same number, else in all it needs.
+
+    >>> number(0.1), number(1e-5), number(0.1 / 7)
+    ('0.1', '1e-05', '0.014285714285714287')
+    """
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def real(value: Any, name: str, least: float, most: float) -> float:
+    """The value as a float (of the two zeros the usual one), if it is from `least` to `most`; else PatternError."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
+        raise PatternError(f"{name} cannot be {shown(value)}", hint=f"a number from {least:g} to {most:g}")
+    return float(value) + 0.0
+
+
+def whole(value: Any, name: str, most: int, least: int = 1) -> int:
+    """The value, if it is an integer from `least` to `most`; else PatternError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise PatternError(f"{name} cannot be {shown(value)}", hint=f"an integer from {least} to {most}")
+    return value
