@@ -21,7 +21,7 @@ COPIED = ("einmix", "search_spaces", "nas", "tests", "pyproject.toml")
 
 @dataclass(frozen=True)
 class Addition:
-    """A file with what it holds; the list, and what is written there in place of what; whose contract it then keeps."""
+    """A file with what it holds; the list, and what is written there before what; the tests of its contract."""
 
     file: str
     text: str
@@ -39,14 +39,100 @@ from search_spaces.space import Family, Space
 SPACE = Space("by_halves", "halves or all", (Family("halves", "m2.s*|m*", "g*.s2|g*"),))
 '''
 
+CLIMB = '''"""Climb: a neighbour of the best so far, or at random where all of them are known."""
+
+from nas.ranking.objectives import teaches
+from nas.strategies.random_search import RandomSearch
+
+
+class Climb:
+    """Local search by one objective, begun anew wherever a better network is told."""
+
+    ahead = False
+
+    def __init__(self, space, budget, seed, objectives):
+        self.space, self.budget, self.objectives = space, budget, objectives
+        self.uniform = RandomSearch(space, budget, seed, objectives)
+        self.best, self.ahead_of_all = None, float("-inf")
+
+    def ask(self):
+        for near in self.space.neighbours(self.best) if self.best else ():
+            if self.budget.admits(near.params, near.macs) and self.uniform.take(near):
+                return near
+        return self.uniform.ask()
+
+    def expect(self, architecture):
+        self.uniform.expect(architecture)
+
+    def tell(self, architecture, result):
+        self.uniform.tell(architecture, result)
+        if result.score and teaches(result, self.objectives):
+            figure = self.objectives[0].sign * self.objectives[0].of(result, result.score)
+            if figure > self.ahead_of_all:
+                self.best, self.ahead_of_all = architecture, figure
+'''
+
+BUNDLE = '''"""A network as one file that torch loads: its text and its weights."""
+
+from einmix import source
+from nas.errors import NasError
+from nas.exports.check import Exported, Format
+
+LOAD = """
+def load(file, weights):
+    kept, names = torch.load(file), {"__name__": "exported"}
+    exec(kept["text"], names)
+    net = names["model"]().eval()
+    net.load_state_dict(kept["weights"] or read(weights), strict=True)
+    return net, names.get("preprocess")
+"""
+
+
+def write(wanted, folder):
+    import torch
+    from safetensors.torch import load_file
+
+    inputs = wanted.preprocessing
+    text = source(wanted.architecture, wanted.facts, inputs.text(wanted.architecture) if inputs else "")
+    file = folder / f"{wanted.name}.pt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save({"text": text, "weights": load_file(wanted.weights) if wanted.weights else {}}, file)
+    except OSError as error:
+        raise NasError(f"cannot write {error.filename or file}: {error.strerror}") from None
+    return Exported(wanted.architecture, file, wanted.weights, inputs)
+
+
+FORMAT = Format(write, LOAD, ("torch", "einops"))
+'''
+
 ADDITIONS = {
     "by_halves": Addition(
         "search_spaces/by_halves.py",
         HALVES,
         "search_spaces/__init__.py",
-        {"import grouped, ": "import grouped, by_halves, ", "in (grouped, ": "in (grouped, by_halves, "},
+        {"grouped, local, macro": "by_halves, ", "grouped, local, subgrid": "by_halves, "},
         "tests/search_spaces/test_spaces.py",
         least=19,
+    ),
+    "climb": Addition(
+        "nas/strategies/climb.py",
+        CLIMB,
+        "nas/strategies/__init__.py",
+        {
+            "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
+            '    "exhaustive": Exhaustive,': '    "climb": Climb,\n',
+        },
+        "tests/nas/strategies/test_strategies.py",
+        least=20,
+    ),
+    "bundle": Addition(
+        "nas/exports/bundle.py",
+        BUNDLE,
+        "nas/exports/__init__.py",
+        {"module\nfrom nas.exports.check": "bundle, ", '"module": module.FORMAT': '"bundle": bundle.FORMAT, '},
+        "tests/nas/exports/test_export.py",
+        least=2,
     ),
 }
 
@@ -56,9 +142,9 @@ def add(addition: Addition, root: Path) -> None:
     assert not (root / addition.file).exists()
     (root / addition.file).write_text(addition.text)
     text = (root / addition.listed).read_text()
-    for old, new in addition.entry.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
+    for before, entry in addition.entry.items():
+        assert text.count(before) == 1, before
+        text = text.replace(before, entry + before)
     (root / addition.listed).write_text(text)
 
 
