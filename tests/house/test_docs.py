@@ -14,13 +14,13 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
     if path.name not in ("CHANGELOG.md", "log.md")
 )
-PLACEHOLDERS = ("NAME", "KIND")
+TO_BE_WRITTEN = ("NAME", "einmix/kinds/flip.py")  # by who follows a recipe
 
 
 def missing(text: str) -> list[str]:
     """The files and folders of this repository that a text names and that are not there."""
     named = set(re.findall(r"(?<![\w./-])(?:einmix|search_spaces|nas|tests|benchmarks|docs)/[\w./-]*\w", text))
-    return sorted(path for path in named if not (ROOT / path).exists() and not any(p in path for p in PLACEHOLDERS))
+    return sorted(path for path in named if not (ROOT / path).exists() and not any(p in path for p in TO_BE_WRITTEN))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -244,8 +244,9 @@ def kinds_asked(house: House, plan: Plan) -> set[str]:
     kinds = {
         node.name
         for module in house.text
+        if "/kinds/" in module
         for node in house.nodes(module)
-        if isinstance(node, ast.ClassDef) and is_kind(node)
+        if isinstance(node, ast.ClassDef)
     }
     found = set()
     for module in house.text:
@@ -253,14 +254,6 @@ def kinds_asked(house: House, plan: Plan) -> set[str]:
             asked = {name for node in house.nodes(module) for name in classes_asked(node)}
             found |= {f"{module}: {name}" for name in asked & kinds - ASKED_EVERYWHERE}
     return found
-
-
-def is_kind(node: ast.ClassDef) -> bool:
-    """A class that inherits `Leaf` or `Tree`, or says its `kind`."""
-    targets = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
-    return bool({name for base in node.bases for name in names_in(base)} & {"Leaf", "Tree"}) or any(
-        isinstance(target, ast.Name) and target.id == "kind" for target in targets
-    )
 
 
 def classes_asked(node: ast.AST) -> set[str]:
@@ -417,8 +410,6 @@ nas/api/compare
 nas/cli
 nas/loggers/feed
 nas/tables
-""",
-    "kinds_asked": """
 """,
 }
 
