@@ -49,8 +49,8 @@ FASHION = (
 """The classes of Fashion-MNIST by label, https://github.com/zalandoresearch/fashion-mnist."""
 
 
-def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> Dataset:
-    """Loads a data set by its name (a key of `SOURCES`), or from an image folder or an .npz by its path.
+def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = None) -> Dataset:
+    """Loads a data set by its name (a key of `SOURCES`), from an image folder or an .npz by its path, or from a source.
 
     Generated data is called so: "volumes" becomes a data set named "volumes (synthetic)", which loads it again.
 
@@ -62,8 +62,11 @@ def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> D
     """
     if limit is not None and limit < 1:
         raise NasError(f"a limit of {limit} training images; expected at least 1")
-    with reading(Path(name), "data set"):
-        source = _source(name, data_dir)
+    if isinstance(name, Source):
+        source = name
+    else:
+        with reading(Path(name), "data set"):
+            source = _source(name, data_dir)
     classes = _check(source)
     rng = np.random.default_rng(seed)
     train, test, validation = source.train, source.test, source.validation
@@ -78,7 +81,7 @@ def load(name: str, *, data_dir: Path, seed: int, limit: int | None = None) -> D
     mean, std = _moments(train.x)
     parts = train, validation, test
     return Dataset(
-        source.title or name,
+        source.title or str(name),
         source.axes,
         *parts,
         classes,

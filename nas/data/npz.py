@@ -1,21 +1,27 @@
-"""Arrays of a NumPy archive."""
+"""Arrays of a NumPy archive, or given as they are."""
 
 from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.data.sources import Arrays, Source, _check_size, compact, reading
-from nas.errors import NasError
+from nas.errors import NasError, nearest
 
 SPATIAL = (("t",), ("h", "w"), ("d", "h", "w"))
 
 
 NPZ_AXES = {3: "n h w", 4: "n c h w", 5: "n c d h w"}
+
+
+GIVEN = "arrays"
+"""What data is called that has no place of its own."""
 
 
 NPZ_ARRAYS = "x", "y", "x_test", "y_test", "axes", "classes"
@@ -34,6 +40,30 @@ def read_npz(path: Path) -> Source:
         with np.load(path, allow_pickle=False) as file:
             names = sorted(file.files)
             found = {name: np.asarray(file[name]) for name in names if name in NPZ_ARRAYS}
+    return _checked(str(path), found, names)
+
+
+def from_arrays(data: Any) -> Source:
+    """Arrays `(x, y)`, or by the names that they have in an .npz, as NumPy or torch has them. Raises NasError.
+
+    >>> from_arrays((np.zeros((20, 8, 8)), np.arange(20) % 2)).axes
+    ('h', 'w')
+    """
+    try:
+        named = data if isinstance(data, Mapping) else dict(zip(("x", "y"), data, strict=True))
+    except (TypeError, ValueError):
+        raise NasError(f"data is of type {type(data).__name__}; expected a name, a path or two arrays (x, y)") from None
+    if unknown := sorted(named.keys() - set(NPZ_ARRAYS)):
+        raise NasError(f"{GIVEN}: no {unknown[0]!r}: {nearest(str(unknown[0]), NPZ_ARRAYS)}")
+    with reading(Path(GIVEN), "array of numbers"):
+        plain = {name: each.detach().cpu() if hasattr(each, "detach") else each for name, each in named.items()}
+        found = {name: np.asarray(each) for name, each in plain.items()}
+    _check_size(Path(GIVEN), sum(each.size * (1 if each.dtype == np.uint8 else 4) for each in found.values()))
+    return replace(_checked(GIVEN, found, sorted(found)), title=GIVEN)
+
+
+def _checked(path: str, found: dict[str, np.ndarray], names: Sequence[str]) -> Source:
+    """Arrays as a source, of all that were there by name."""
     if not {"x", "y"} <= found.keys() or ("x_test" in found) != ("y_test" in found):
         holds = ", ".join(names) or "nothing"
         raise NasError(f"{path}: holds {holds}; expected arrays x and y, and x_test and y_test both or neither")
@@ -45,7 +75,7 @@ def read_npz(path: Path) -> Source:
     train, called = _npz_arrays(path, found, axes, ""), tuple(map(str, classes))
     if called and len(called) != (labels := len(np.unique(train.y))):
         raise NasError(f"{path}: {len(called)} names of {labels} classes; expected one for each")
-    return Source(str(path), _spatial(axes), train, test=test, names=called)
+    return Source(path, _spatial(axes), train, test=test, names=called)
 
 
 def _npz_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
@@ -60,7 +90,7 @@ def _npz_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     return max(entry.file_size, math.prod(shape) * np.dtype(kept).itemsize)
 
 
-def _npz_axes(path: Path, found: dict[str, np.ndarray]) -> list[str]:
+def _npz_axes(path: str, found: dict[str, np.ndarray]) -> list[str]:
     """The names of x's axes, as given or by the number of axes."""
     shape = found["x"].shape
     if "axes" in found:
@@ -84,7 +114,7 @@ def _spatial(axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(axes) - {"n", "c"}))  # d, h, w: the alphabet agrees with the usual order
 
 
-def _npz_arrays(path: Path, found: dict[str, np.ndarray], axes: list[str], suffix: str) -> Arrays:
+def _npz_arrays(path: str, found: dict[str, np.ndarray], axes: list[str], suffix: str) -> Arrays:
     x, y = found["x" + suffix], found["y" + suffix]
     if x.ndim != len(axes) or x.dtype.kind not in "biuf":
         expected = f"numbers of shape '{' '.join(axes)}'"

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,7 +25,7 @@ from nas.data.binary import read_cifar_binary, read_cifar_pickle, read_idx
 from nas.data.dataset import Dataset, _fingerprint
 from nas.data.images import read_folder
 from nas.data.known import load
-from nas.data.npz import NPZ_AXES
+from nas.data.npz import NPZ_AXES, from_arrays
 from nas.data.sources import Arrays
 from nas.errors import NasError
 
@@ -757,3 +758,39 @@ def test_fuzzed_pickle(scratch: Path, raw: bytes) -> None:
 def test_fuzzed_image(scratch: Path, raw: bytes) -> None:
     (scratch / "images" / "a").mkdir(parents=True, exist_ok=True)
     accept_or_refuse(scratch / "images" / "a" / "0.png", raw, lambda path: read_folder(path.parents[1]))
+
+
+X, Y = np.arange(20 * 8 * 8, dtype="float32").reshape(20, 8, 8), np.arange(20) % 2
+
+
+def test_arrays_are_what_an_npz_of_them_is(tmp_path):
+    named = {"x": X[:, None], "y": Y, "x_test": X[:4, None], "y_test": Y[:4], "classes": ["a", "b"]}
+    np.savez(tmp_path / "x.npz", **named)
+    read = load(str(tmp_path / "x.npz"), data_dir=tmp_path, seed=0)
+    tensors = {name: torch.tensor(named[name]) if name != "classes" else named[name] for name in named}
+    for arrays in (named, tensors):
+        dataset = load(from_arrays(arrays), data_dir=tmp_path, seed=0)
+        assert (dataset.name, dataset.names, dataset.fingerprint) == ("arrays", ("a", "b"), read.fingerprint)
+    pair = load(from_arrays((X, Y)), data_dir=tmp_path, seed=0)
+    assert (pair.shape, pair.channels, pair.classes) == ({"h": 8, "w": 8}, 1, 2)
+    assert pair.fingerprint != load(from_arrays((X + 1, Y)), data_dir=tmp_path, seed=0).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (3, "data is of type int; expected a name, a path or two arrays (x, y)"),
+        ((X, Y, Y), "data is of type tuple; expected a name, a path or two arrays (x, y)"),
+        ({"x": X, "labels": Y}, "arrays: no 'labels': did you mean 'axes'? known: axes, classes, x, x_test, y, y_test"),
+        ({"x": X}, "arrays: holds x; expected arrays x and y, and x_test and y_test both or neither"),
+        ((X[0], Y), "arrays: x has shape (8, 8); expected 'n h w', 'n c h w', 'n c d h w', or an array axes"),
+        ((X, np.eye(2)[Y]), "arrays: y is float64 of shape (20, 2); expected one integer label for each x"),
+        ((X, [[1], [2, 3]]), "arrays: not a readable array of numbers (setting an array element with a sequence"),
+        ((X, Y[:5]), "arrays: 20 examples with 5 labels; expected one for each"),
+        ((X * np.nan, Y), "arrays: x holds NaN or infinity (as float32); expected finite numbers"),
+    ],
+)
+def test_arrays_that_are_no_data_are_refused(data, message, tmp_path):
+    with pytest.raises(NasError) as raised:
+        load(from_arrays(data), data_dir=tmp_path, seed=0)
+    assert str(raised.value).startswith(message)
