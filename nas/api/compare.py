@@ -17,7 +17,7 @@ from nas.data.dataset import SYNTHETIC, Dataset
 from nas.data.known import place_of
 from nas.errors import NasError, nearest
 from nas.executors.executor import Executor
-from nas.loggers.feed import check as check_loggers
+from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes

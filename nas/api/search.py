@@ -32,7 +32,7 @@ from nas.errors import NasError, counted
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.executor import Executor
 from nas.executors.packing import sharing_at_first
-from nas.loggers.feed import check as check_loggers
+from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.loop import Loop
 from nas.loop.past import say_changes

@@ -9,7 +9,7 @@ from nas.api.resources import find_device, local_executor, worker_count
 from nas.api.run import Run
 from nas.api.search import MAY_DIFFER
 from nas.executors.executor import Executor
-from nas.loggers.feed import check as check_loggers
+from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes

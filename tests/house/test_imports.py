@@ -67,7 +67,7 @@ HOUSE = Plan(
         "search_spaces/zoo": "member pyramids",
         "nas/options": "option",
         "nas/strategies": "strategy started",
-        "nas/loggers": "feed trials",
+        "nas/loggers": "feed logger trials",
         "nas/exports": "check preprocessing",
         "nas/cli": "main typed terminal progress tables",
     },
@@ -402,13 +402,11 @@ nas/terminal -> typer
 nas/zoo_commands -> typer
 """,
     "not_in_its_list": """
-nas/loggers/trials
 """,
     "too_long": """
 einmix/algebra/reading
 nas/api/compare
 nas/cli
-nas/loggers/feed
 nas/tables
 """,
 }

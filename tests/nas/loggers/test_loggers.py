@@ -20,8 +20,10 @@ from stubs import importing
 
 from nas.errors import NasError
 from nas.executors.serial import Serial
+from nas.loggers import LOGGERS, check_loggers
 from nas.loggers import feed as loggers
-from nas.loggers.feed import CALM, LOGGERS, check, curve, logging_to, trial_name
+from nas.loggers.feed import logging_to
+from nas.loggers.trials import curve, trial_name
 from nas.runs.folder import RunFolder
 from nas.runs.job import Score
 from nas.runs.result import Result, latest
@@ -131,7 +133,8 @@ READ = {"tensorboard": read_tensorboard, "mlflow": read_mlflow, "wandb": read_wa
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch, capfd) -> Iterator[None]:
     """Nothing is set for the loggers but to stay on this machine; they print nothing, and write to the run alone."""
-    for variable in (*CALM, "WANDB_CACHE_DIR", "MLFLOW_TRACKING_URI", *(v for v in os.environ if v[:6] == "WANDB_")):
+    calm = [variable for logger in LOGGERS.values() for variable in logger.calm]
+    for variable in (*calm, "WANDB_CACHE_DIR", "MLFLOW_TRACKING_URI", *(v for v in os.environ if v[:6] == "WANDB_")):
         monkeypatch.setenv(variable, "")  # so that it is put back
         monkeypatch.delenv(variable)
     for variable in [v for v in os.environ if v.startswith("XDG_")]:
@@ -152,7 +155,7 @@ def ready(*names: str) -> None:
     for name in names:
         for module in LOGGERS[name].modules:
             pytest.importorskip(module.partition(".")[0], reason=f"--log {name} needs it: pip install '.[log]'")
-    check(names)
+    check_loggers(names)
 
 
 Searching = Callable[..., list[str]]
@@ -293,7 +296,7 @@ def test_mlflow_logs_where_its_variable_says(searching, tmp_path, monkeypatch):
 def test_an_unknown_logger_is_told_with_the_nearest(monkeypatch):
     known = "known: mlflow, tensorboard, wandb"
     with pytest.raises(NasError, match=rf"^no logger 'mlfow': did you mean 'mlflow'\? {known}$"):
-        check(["tensorboard", "mlfow"])
+        check_loggers(["tensorboard", "mlfow"])
 
 
 @pytest.mark.parametrize("name", LOGGERS)
@@ -303,7 +306,7 @@ def test_a_missing_package_is_told(name, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     todo = r"pip install 'einmix-nas\[log\]'"
     with pytest.raises(NasError, match=rf"^--log {name} needs a package that is missing \(.*\): {todo}$"):
-        check([name])
+        check_loggers([name])
 
 
 def test_a_key_that_is_missing_or_wrong_is_told(monkeypatch):
@@ -314,10 +317,10 @@ def test_a_key_that_is_missing_or_wrong_is_told(monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
     todo = "run `wandb login`, or set WANDB_MODE=offline to keep all on this machine"
     with pytest.raises(NasError, match=f"^--log wandb: there is no key of Weights & Biases: {todo}$"):
-        check(["wandb"])
+        check_loggers(["wandb"])
     monkeypatch.setenv("WANDB_API_KEY", "short")
     with pytest.raises(NasError, match=f"^--log wandb: .*40.*: {todo}$"):
-        check(["wandb"])
+        check_loggers(["wandb"])
 
 
 def test_a_link_out_of_the_run_is_refused(searching, tmp_path):
