@@ -14,22 +14,16 @@ from nas.errors import NasError
 
 SHARE = 0.2  # of what is there: the test part where none is given, then the validation part
 
-
 MAX_VALIDATION = 5_000  # images, at which an accuracy of 0.9 has a standard error of 0.4%; more costs time only
-
 
 MIN_CLASS = 5  # images, so that a fifth of a class is one
 
-
 FULL = 127  # images of bytes above this are of 0 to 255; those that end below could be of any scale
-
 
 SYNTHETIC = " (synthetic)"  # stands behind the name of generated data wherever that is shown or kept
 
-
 NOUNS = {1: "sequences", 2: "images", 3: "volumes"}
 """What examples of so many spatial axes are called."""
-
 
 Range = tuple[float, float, float]
 """The least and the largest value that may come, and the factor to the units of the training data."""

@@ -13,12 +13,9 @@ from nas.data.sources import Arrays, Source, compact
 
 SEQUENCES = 5_000  # of which the last fifth is the test part
 
-
 MARGINS = 36, 60  # zeros after a curve of 12 samples: at least, at most
 
-
 LENGTH = 40  # positions of a finished sequence
-
 
 CURVES = np.array(
     [
@@ -124,18 +121,13 @@ SOLIDS = {
 }
 """The classes of `volumes`, by label."""
 
-
 SIDE = 16  # voxels along d, h and w
-
 
 VOLUMES = 300, 75  # of each class, to train and to test with
 
-
 VOXELS = 160, 400  # that a solid fills, whatever its class: at least, at most
 
-
 MOVED = 1.5  # voxels from the middle along each axis, at most
-
 
 TILTED = 0.25  # radians about each axis, at most
 

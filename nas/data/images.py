@@ -17,9 +17,7 @@ from nas.errors import NasError, counted
 
 DROPPED = "the alpha channel is dropped, the colours below it stay as they are"
 
-
 GREY = "1", "L", "LA"
-
 
 CHANGES = {
     "1": "black and white become 0 and 255",
@@ -28,7 +26,6 @@ CHANGES = {
     "P": "the palette's colours become RGB",
 }
 """What is said of images that are converted, by PIL's mode; the rarer ones have no words of their own."""
-
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 

@@ -22,7 +22,6 @@ from nas.errors import NasError, nearest
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts its files
 
-
 SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
     "digits": ({"h": 8, "w": 8}, 1, 10),
     "fashion-mnist": ({"h": 28, "w": 28}, 1, 10),
@@ -32,7 +31,6 @@ SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
     "volumes": ({"d": 16, "h": 16, "w": 16}, 1, 8),
 }
 """Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
-
 
 FASHION = (
     "T-shirt/top",
@@ -202,7 +200,6 @@ _CIFAR10 = _Cifar(
     label_key="labels",
     names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 )
-
 
 _CIFAR100 = _Cifar(
     archive="cifar-100-binary.tar.gz",

@@ -16,13 +16,10 @@ from nas.errors import NasError, nearest
 
 SPATIAL = (("t",), ("h", "w"), ("d", "h", "w"))
 
-
 NPZ_AXES = {3: "n h w", 4: "n c h w", 5: "n c d h w"}
-
 
 GIVEN = "arrays"
 """What data is called that has no place of its own."""
-
 
 NPZ_ARRAYS = "x", "y", "x_test", "y_test", "axes", "classes"
 

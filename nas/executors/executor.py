@@ -17,17 +17,13 @@ from nas.runs.result import LARGEST
 MakeTrainer = Callable[[int], Trainer]
 """Makes the trainer of a worker, whose index it is given; called once in each worker process, so it must pickle."""
 
-
 OnRung = Callable[[int, Score], bool]
 """Called in the driver with a job's number and its score at a rung; False prunes the job."""
-
 
 WORN = 3
 """So many failures in a row, of different networks and one cause, make a worker's process be replaced."""
 
-
 _DEVICE_FAULT = re.compile(r"(CUDA|HIP|cuDNN|CUDNN|cuBLAS|NCCL) error|AcceleratorError|(CUBLAS|CUDNN)_STATUS_")
-
 
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d.,]*")
 

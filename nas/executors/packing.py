@@ -5,10 +5,8 @@ from __future__ import annotations
 MOST = 8
 """Trainings that share a GPU until one has been measured; more would share its cores, whatever their memory."""
 
-
 CONTEXT = 512 * 2**20
 """Bytes of each process's CUDA context, which torch does not count: an estimate that no GPU has confirmed."""
-
 
 MARGIN = 1.25
 """Times what has been measured: the allocator loses some between its blocks, and the next network may be larger."""

@@ -38,13 +38,11 @@ from nas.runs.job import Job, Outcome, Score
 
 Method = Literal["forkserver", "spawn"]
 
-
 FROM_OUTSIDE = {f"signal {number:d}" for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
 """What a process dies of that was asked to end, by somebody who shuts this machine down: no job does that to itself.
 
 Others may be the job's own doing: a segmentation fault, and signal 9 where memory was short.
 """
-
 
 DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
 

@@ -18,9 +18,7 @@ from nas.exports.preprocessing import Preprocessing
 
 TOLERANCE = 1e-5
 
-
 SECONDS = 300
-
 
 CHECK = '''
 import json, sys

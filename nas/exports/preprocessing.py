@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from einmix import Architecture
 
-
 WIDTH = 120
-
 
 TEXT = '''
 CLASSES = {classes}
@@ -43,7 +41,6 @@ def preprocess({noun}):
     mean, std = (torch.tensor(values, device=x.device).reshape({ones}) for values in (MEAN, STD))
     return (x.float() * factor - mean) / std
 '''
-
 
 DARK = ' or (kind == "float" and 0 < high <= 1)'
 """Of floats from 0 to 255: images from 0 to 1 are within that, and would all be black."""

@@ -9,7 +9,6 @@ from typing import Literal
 
 CONFIDENCE = 0.95
 
-
 Verdict = Literal["ahead", "behind", "open"]
 
 

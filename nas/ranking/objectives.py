@@ -14,7 +14,6 @@ from nas.runs.result import Result
 
 Quality = Literal["accuracy", "loss"]
 
-
 Figure = Literal["accuracy", "loss", "params", "macs", "latency", "seconds"]
 
 

@@ -12,16 +12,12 @@ from nas.runs.job import Kind
 if TYPE_CHECKING:
     from nas.data.dataset import Dataset
 
-
 Augment = Literal["none", "shift", "shift+flip"]
-
 
 LARGE = 10_000
 """From so many training examples on a training takes long, and an epoch holds many steps."""
 
-
 MIRRORED = "cifar10", "cifar100"  # data sets whose classes stay what they are when mirrored
-
 
 _BOUNDS = {
     "epochs": (1, math.inf),

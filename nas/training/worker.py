@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # `warm_up` comes before all that takes time
     from nas.runs.storage import Storage
     from nas.training.recipe import Recipe
 
-
 PRELOAD = ("nas.training.trainer", "einmix.networks.source", "einmix.layers")
 """Modules that a server of worker processes imports once for all of them."""
 

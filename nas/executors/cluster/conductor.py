@@ -28,7 +28,6 @@ from nas.executors.executor import MakeTrainer
 CONNECT = 5.0
 """Seconds in which the head of a cluster has to take a connection."""
 
-
 SILENT = 60.0
 """Seconds without a worker after which a user is told what the cluster has."""
 

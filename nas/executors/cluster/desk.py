@@ -17,10 +17,8 @@ from nas.runs.job import Job, Outcome, Score
 STRAGGLER = 3.0
 """Times the slowest training seen, by epoch, after which an idle lane trains a job of another one as well."""
 
-
 LEAST = 10.0
 """Seconds below which nothing is a straggler."""
-
 
 LOOK = 1.0
 """Seconds after which an idle lane looks for a straggler again."""

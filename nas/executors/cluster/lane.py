@@ -22,10 +22,8 @@ from nas.runs.versions import versions
 STEP = 1.0
 """Seconds of jobs that one step of Tune's stands for, at least: its controller works by step, not by job."""
 
-
 ANSWER = 60.0
 """Seconds after which a call of the desk that has no answer is made again."""
-
 
 CUT_OFF = 120.0
 """Seconds of failing calls after which the desk is given up."""

@@ -29,16 +29,12 @@ from nas.runs.files import open_plain
 GRACE = 15.0
 """Seconds within which a cluster is left or ended in good order."""
 
-
 ABANDONED = 3600.0
 """Seconds after which a folder that no conductor ever took is swept up."""
 
-
 _PREFIX = "nas-ray-"
 
-
 _LONGEST = 24  # of a folder's name in which Ray makes sockets, whose paths end at 107 bytes
-
 
 _TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -50,7 +46,6 @@ _TUNE = {
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # it is the conductor that bounds them
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
 }
-
 
 _PRIVATE = {
     "RAY_AUTH_MODE": "token",

@@ -20,10 +20,8 @@ from nas.runs.versions import versions
 RETRIES = 2
 """Times that a job whose worker was lost is trained again."""
 
-
 JOIN = 90.0
 """Seconds within which a cluster is joined, or started on this machine."""
-
 
 PATIENCE = 300.0
 """Seconds for which a cluster that was lost is looked for again."""
