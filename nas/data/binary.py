@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.sources import Arrays, _check_size, compact, reading
+from nas.data.sources import Arrays, check_size, compact, reading
 from nas.errors import NasError
 
 
@@ -27,7 +27,7 @@ def read_idx(path: Path) -> np.ndarray:
         if zero != 0 or kind != 8:
             raise NasError(f"{path}: not an idx file of unsigned bytes (it does not start with 00 00 08)")
         shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
-        _check_size(path, math.prod(shape))
+        check_size(path, math.prod(shape))
         raw = file.read(math.prod(shape) + 1)
         if len(raw) != math.prod(shape):
             raise NasError(f"{path}: its header says {shape}, which is not the number of bytes that follow")
@@ -57,7 +57,7 @@ def read_cifar_binary(path: Path, label_bytes: int) -> Arrays:
     """One `.bin` file: records of label bytes (the last one is the class) and a `c h w` image."""
     record = label_bytes + math.prod(CIFAR_IMAGE)
     with reading(path, "CIFAR file"):
-        _check_size(path, path.stat().st_size)
+        check_size(path, path.stat().st_size)
         raw = np.fromfile(path, np.uint8)
     if not len(raw) or len(raw) % record:
         raise NasError(f"{path}: {len(raw)} bytes; expected records of {record}")
@@ -108,7 +108,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_cifar_pickle(path: Path, labels: str) -> Arrays:
     """One batch of the "python version", without running anything that it says."""
     with reading(path, "CIFAR batch"):
-        _check_size(path, path.stat().st_size)
+        check_size(path, path.stat().st_size)
         raw = path.read_bytes()
         # this pass checks every length against the file, and here memo slots too: the unpickler would allocate them
         for opcode, argument, _ in pickletools.genops(raw):

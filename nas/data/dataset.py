@@ -79,6 +79,42 @@ class Dataset:
         return {"name": self.name} | sizes | counts | {"seed": self.seed, "fingerprint": self.fingerprint}
 
 
+def split(source: Source, name: str, *, seed: int, limit: int | None = None) -> Dataset:
+    """The data set of a source, which is called so unless the source has a title.
+
+    Validation data is a stratified fifth (at most 5,000) of the training data, chosen by `seed`. Where the source has
+    no test data, a fixed stratified fifth is held out, the same for every seed. `limit` caps the training images;
+    validation and test data stay the same under it. Raises NasError for what cannot be trained on.
+    """
+    classes = _check(source)
+    rng = np.random.default_rng(seed)
+    train, test, validation = source.train, source.test, source.validation
+    if test is None:
+        train, test = _hold_out(train, len(train), np.random.default_rng(0))
+    if validation is None:
+        train, validation = _hold_out(train, MAX_VALIDATION, rng)
+    if limit is not None and limit < len(train):
+        train = train[_stratified(train.y, limit, rng)]
+    if missing := np.flatnonzero(np.bincount(train.y, minlength=classes) == 0).tolist():
+        raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
+    mean, std = _moments(train.x)
+    return Dataset(
+        name=source.title or name,
+        axes=source.axes,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=classes,
+        mean=mean,
+        std=std,
+        seed=seed,
+        fingerprint=_fingerprint((train, validation, test), seed),
+        names=source.names[:classes] or tuple(map(str, range(classes))),
+        white=source.white,
+        notes=source.notes,
+    )
+
+
 def ranges(x: np.ndarray, white: int | None) -> dict[str, Range]:
     """What may come as an input, by its type, of a network that was trained on `x`.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.sources import Arrays, Source, _check_size, reading
+from nas.data.sources import Arrays, Source, check_size, reading
 from nas.errors import NasError, counted
 
 DROPPED = "the alpha channel is dropped, the colours below it stay as they are"
@@ -98,7 +98,7 @@ def _common_form(root: Path, paths: Sequence[Path]) -> tuple[str, tuple[int, int
         resize = f"`mogrify -resize {w}x{h}! FILES` (ImageMagick) resizes in place"
         raise NasError(f"{root}: images of {len(sizes)} sizes, {found}; expected one; {resize}")
     mode, (size,) = ("L" if modes.keys() <= set(GREY) else "RGB"), sizes
-    _check_size(root, len(paths) * math.prod(size) * len(mode))
+    check_size(root, len(paths) * math.prod(size) * len(mode))
     return mode, size, _conversions(root, modes, mode)
 
 

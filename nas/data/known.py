@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.data.binary import find_idx, read_cifar_binary, read_cifar_pickle, read_idx_pair
-from nas.data.dataset import MAX_VALIDATION, SYNTHETIC, Dataset, _check, _fingerprint, _hold_out, _moments, _stratified
+from nas.data.dataset import SYNTHETIC, Dataset, split
 from nas.data.generated import GENERATED
 from nas.data.images import read_folder
 from nas.data.npz import read_npz
@@ -52,45 +52,17 @@ def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = N
 
     Generated data is called so: "volumes" becomes a data set named "volumes (synthetic)", which loads it again.
 
-    Validation data is a stratified fifth (at most 5,000) of the training data, chosen by `seed`. Where the source has
-    no test data, a fixed stratified fifth is held out, the same for every seed. `limit` caps the training images;
-    validation and test data stay the same under it. Files found in `data_dir` are used before anything is downloaded.
+    It is split as `nas.data.dataset.split` says. Files found in `data_dir` are used before anything is downloaded.
 
     Raises: NasError for an unknown name, and for files that are missing, damaged or unfit to train on.
     """
     if limit is not None and limit < 1:
         raise NasError(f"a limit of {limit} training images; expected at least 1")
     if isinstance(name, Source):
-        source = name
-    else:
-        with reading(Path(name), "data set"):
-            source = _source(name, data_dir)
-    classes = _check(source)
-    rng = np.random.default_rng(seed)
-    train, test, validation = source.train, source.test, source.validation
-    if test is None:
-        train, test = _hold_out(train, len(train), np.random.default_rng(0))
-    if validation is None:
-        train, validation = _hold_out(train, MAX_VALIDATION, rng)
-    if limit is not None and limit < len(train):
-        train = train[_stratified(train.y, limit, rng)]
-    if missing := np.flatnonzero(np.bincount(train.y, minlength=classes) == 0).tolist():
-        raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
-    mean, std = _moments(train.x)
-    parts = train, validation, test
-    return Dataset(
-        source.title or str(name),
-        source.axes,
-        *parts,
-        classes,
-        mean,
-        std,
-        seed,
-        _fingerprint(parts, seed),
-        names=source.names[:classes] or tuple(map(str, range(classes))),
-        white=source.white,
-        notes=source.notes,
-    )
+        return split(name, name.origin, seed=seed, limit=limit)
+    with reading(Path(name), "data set"):
+        source = _source(name, data_dir)
+    return split(source, name, seed=seed, limit=limit)
 
 
 def place_of(name: str) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.sources import Arrays, Source, _check_size, compact, reading
+from nas.data.sources import Arrays, Source, check_size, compact, reading
 from nas.errors import NasError, nearest
 
 SPATIAL = (("t",), ("h", "w"), ("d", "h", "w"))
@@ -33,7 +33,7 @@ def read_npz(path: Path) -> Source:
     """
     with reading(path, ".npz file"):
         with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(_npz_bytes(archive, entry) for entry in archive.infolist()))
+            check_size(path, sum(_npz_bytes(archive, entry) for entry in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             names = sorted(file.files)
             found = {name: np.asarray(file[name]) for name in names if name in NPZ_ARRAYS}
@@ -55,7 +55,7 @@ def from_arrays(data: Any) -> Source:
     with reading(Path(GIVEN), "array of numbers"):
         plain = {name: each.detach().cpu() if hasattr(each, "detach") else each for name, each in named.items()}
         found = {name: np.asarray(each) for name, each in plain.items()}
-    _check_size(Path(GIVEN), sum(each.size * (1 if each.dtype == np.uint8 else 4) for each in found.values()))
+    check_size(Path(GIVEN), sum(each.size * (1 if each.dtype == np.uint8 else 4) for each in found.values()))
     return replace(_checked(GIVEN, found, sorted(found)), title=GIVEN)
 
 

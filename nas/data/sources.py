@@ -64,7 +64,8 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         raise NasError(f"{path}: not a readable {expected} ({reason[:200]})") from error
 
 
-def _check_size(origin: Path, size: int) -> None:
+def check_size(origin: Path, size: int) -> None:
+    """Raises NasError for more bytes than are to be held in memory."""
     if size > MAX_BYTES:
         found, most = f"{size / 2**30:,.1f} GiB", f"{MAX_BYTES / 2**30:g} GiB"
         raise NasError(f"{origin}: {found} of data; expected at most {most}, since data is held in memory")
