@@ -21,12 +21,11 @@ COPIED = ("einmix", "search_spaces", "nas", "tests", "pyproject.toml")
 
 @dataclass(frozen=True)
 class Addition:
-    """A file with what it holds; the list, and what is written there before what; the tests of its contract."""
+    """A file with what it holds; of other files what is written there, and before what; the tests of its contract."""
 
     file: str
     text: str
-    listed: str
-    entry: Mapping[str, str]
+    entries: Mapping[str, Mapping[str, str]]
     contract: str
     least: int
     """How many tests there are for every member of the list, or more."""
@@ -106,22 +105,45 @@ def write(wanted, folder):
 FORMAT = Format(write, LOAD, ("torch", "einops"))
 '''
 
+(FLIP,) = re.findall(r'```python\n(""".*?)```', (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+
 ADDITIONS = {
+    "flip": Addition(
+        "einmix/kinds/flip.py",
+        FLIP,
+        {
+            "einmix/kinds/__init__.py": {
+                "from einmix.kinds.gate ": "from einmix.kinds.flip import Flip\n",
+                "Mix, Linear, Norm": "Flip, ",
+            },
+            "tests/kit/kinds.py": {
+                "    Gate,\n": "    Flip,\n",
+                '        "residual": ': '        "flip": (Flip(first),),\n',
+            },
+        },
+        "tests/einmix/kinds/test_nodes.py",
+        least=15,
+    ),
     "by_halves": Addition(
         "search_spaces/by_halves.py",
         HALVES,
-        "search_spaces/__init__.py",
-        {"grouped, local, macro": "by_halves, ", "grouped, local, subgrid": "by_halves, "},
+        {
+            "search_spaces/__init__.py": {
+                "grouped, local, macro": "by_halves, ",
+                "grouped, local, subgrid": "by_halves, ",
+            }
+        },
         "tests/search_spaces/test_spaces.py",
         least=19,
     ),
     "climb": Addition(
         "nas/strategies/climb.py",
         CLIMB,
-        "nas/strategies/__init__.py",
         {
-            "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
-            '    "exhaustive": Exhaustive,': '    "climb": Climb,\n',
+            "nas/strategies/__init__.py": {
+                "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
+                '    "exhaustive": Exhaustive,': '    "climb": Climb,\n',
+            }
         },
         "tests/nas/strategies/test_strategies.py",
         least=20,
@@ -129,8 +151,12 @@ ADDITIONS = {
     "bundle": Addition(
         "nas/exports/bundle.py",
         BUNDLE,
-        "nas/exports/__init__.py",
-        {"module\nfrom nas.exports.check": "bundle, ", '"module": module.FORMAT': '"bundle": bundle.FORMAT, '},
+        {
+            "nas/exports/__init__.py": {
+                "module\nfrom nas.exports.check": "bundle, ",
+                '"module": module.FORMAT': '"bundle": bundle.FORMAT, ',
+            }
+        },
         "tests/nas/exports/test_export.py",
         least=2,
     ),
@@ -138,14 +164,15 @@ ADDITIONS = {
 
 
 def add(addition: Addition, root: Path) -> None:
-    """Writes the file, and its entry into the list; no other file is touched."""
+    """Writes the file, and its entry into the list (of a kind of node, an example into the contract's)."""
     assert not (root / addition.file).exists()
     (root / addition.file).write_text(addition.text)
-    text = (root / addition.listed).read_text()
-    for before, entry in addition.entry.items():
-        assert text.count(before) == 1, before
-        text = text.replace(before, entry + before)
-    (root / addition.listed).write_text(text)
+    for name, entries in addition.entries.items():
+        text = (root / name).read_text()
+        for before, entry in entries.items():
+            assert text.count(before) == 1, before
+            text = text.replace(before, entry + before)
+        (root / name).write_text(text)
 
 
 @pytest.mark.parametrize("name", ADDITIONS)
