@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any
 
 from einmix import kinds
@@ -24,13 +25,13 @@ def to_value(node: Node) -> Any:
 def from_value(value: Any) -> Node:
     """The node that `to_value` wrote. Raises PatternError for everything else."""
     if isinstance(value, str):
-        return _read(value)
+        return _leaf(value, kinds.KINDS)
     if isinstance(value, list):
         return Residual(tuple(map(from_value, value)))
     if isinstance(value, dict) and len(value) == 1:
         ((text, branches),) = value.items()
         if isinstance(text, str) and isinstance(branches, list) and all(isinstance(each, list) for each in branches):
-            return _read(text, tuple(tuple(map(from_value, branch)) for branch in branches))
+            return _tree(text, tuple(tuple(map(from_value, branch)) for branch in branches))
     raise _no_node(value)
 
 
@@ -65,22 +66,37 @@ def _by_word(known: tuple[type[Node], ...]) -> dict[str, type[Node]]:
     return {word: kind for kind in known if kind is not Residual for word in kind.words or (kind.kind,)}
 
 
-def _read(text: str, branches: tuple[Sequence, ...] | None = None) -> Node:
-    """The node of this text, with these branches if it is one that has branches."""
+@lru_cache(maxsize=4096)
+def _leaf(text: str, known: tuple[type[Node], ...]) -> Node:
+    """The layer of this text; networks have the same few many times."""
+    head, options = _words(text)
+    kind = _by_word(known).get(head.partition(" ")[0])
+    if kind is None or not issubclass(kind, Leaf):
+        raise _no_node(text)
+    return _as_written(text, lambda: kind.read(head, options))
+
+
+def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
+    head, options = _words(text)
+    kind = _by_word(kinds.KINDS).get(head.partition(" ")[0])
+    if kind is None or not issubclass(kind, Tree) or (issubclass(kind, Body) and (len(branches) != 1 or options)):
+        raise PatternError(f"{text[:80]!r} with {len(branches)} branches is no node", hint=_known())
+    return _as_written(text, lambda: kind.read(branches, head, options))
+
+
+def _words(text: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first semicolon, and the options after it."""
     head, *rest = text.split("; ")
     options = dict(option.partition(" ")[::2] for option in rest)
     if len(options) != len(rest):
         raise PatternError(f"{text[:80]!r} says something twice")
-    kind = _by_word(kinds.KINDS).get(head.partition(" ")[0])
+    return head, options
+
+
+def _as_written(text: str, read: Callable[[], Node]) -> Node:
+    """The node that is read, if it has this text and no other."""
     try:
-        if branches is None:
-            if kind is None or not issubclass(kind, Leaf):
-                raise _no_node(text)
-            node: Node = kind.read(head, options)
-        elif kind is None or not issubclass(kind, Tree) or (issubclass(kind, Body) and (len(branches) != 1 or options)):
-            raise PatternError(f"{text[:80]!r} with {len(branches)} branches is no node", hint=_known())
-        else:
-            node = kind.read(branches, head, options)
+        node = read()
     except PatternError:
         raise
     except (TypeError, ValueError):  # an option that the kind does not have, a word that is no number

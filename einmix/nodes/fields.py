@@ -156,10 +156,8 @@ class Grammar(NamedTuple):
     word: Field | None
     behind: Field | None
     options: dict[str, Field]
-
-    @property
-    def fields(self) -> list[Field]:
-        return [*filter(None, (self.word, self.behind)), *self.options.values()]
+    fields: tuple[Field, ...]
+    """All of them."""
 
 
 @cache
@@ -182,7 +180,8 @@ def grammar(kind: Any) -> Grammar:
     word = positional.pop(0) if kind.words else None
     if len(positional) > 1:
         raise TypeError(f"one field of {kind.__name__} may stand behind its word: make the others keyword-only")
-    return Grammar(word, positional[0] if positional else None, options)
+    behind = positional[0] if positional else None
+    return Grammar(word, behind, options, (*filter(None, (word, behind)), *options.values()))
 
 
 def check(node: Any) -> None:

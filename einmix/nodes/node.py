@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -54,7 +54,7 @@ class _Kind(ABC):
     def __post_init__(self) -> None:
         check(self)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What it is, without what stands in it."""
         return text_of(self)
