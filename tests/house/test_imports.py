@@ -289,6 +289,18 @@ def is_offer(line: ast.AST) -> bool:
     return isinstance(line, ast.Assign) and any(getattr(target, "id", "") == "__all__" for target in line.targets)
 
 
+def privates_taken(house: House, plan: Plan) -> set[str]:
+    """What begins with an underscore is its file's alone."""
+    return {
+        f"{module}: {alias.name}"
+        for module in house.text
+        for node in house.nodes(module)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name.startswith("_")
+    }
+
+
 def more_than_a_docstring(house: House, plan: Plan) -> set[str]:
     """The `__init__` of a room that is no list says the room's job in a line, and no more."""
     rooms = {folder for folder in house.folders if "/" in folder} - set(plan.lists)
@@ -308,6 +320,7 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
         too_long,
         kinds_asked,
         hidden,
+        privates_taken,
         more_than_a_docstring,
     )
 }
@@ -401,13 +414,21 @@ nas/terminal -> rich
 nas/terminal -> typer
 nas/zoo_commands -> typer
 """,
-    "not_in_its_list": """
-""",
     "too_long": """
 einmix/algebra/reading
 nas/api/compare
 nas/cli
 nas/tables
+""",
+    "privates_taken": """
+einmix/algebra/factor_sets: _check_length
+einmix/algebra/reading: _fresh
+nas/api/search: _band
+nas/loggers/wandb: _WandbLoggingActor
+search_spaces/blocks/filled: _filled
+search_spaces/blocks/filled: _mixers
+search_spaces/blocks/filled: _products
+search_spaces/blocks/filled: _within
 """,
 }
 
@@ -478,6 +499,7 @@ CASES = [
     ("kinds_asked", {"tools/ask": "match node:\n    case Norm(): ..."}, {"low/tools/ask: Norm"}),
     ("kinds_asked", {"tools/ask": "same = type(node) is Norm"}, {"low/tools/ask: Norm"}),
     ("hidden", {"KINDS": ""}, {"low/KINDS"}),
+    ("privates_taken", {"kinds/mix": "from low.tools.parse import _read"}, {"low/kinds/mix: _read"}),
     ("more_than_a_docstring", {"tools/__init__": '"""Reads."""\nfrom low.tools import parse\n'}, {"low/tools"}),
     ("more_than_a_docstring", {"tools/__init__": ""}, {"low/tools"}),
 ]
