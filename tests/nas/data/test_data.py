@@ -120,7 +120,7 @@ def test_a_limit_caps_training_data_only(tmp_path: Path) -> None:
 
 
 def test_validation_data_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MAX_VALIDATION", 3)
+    monkeypatch.setattr("nas.data.dataset.MAX_VALIDATION", 3)
     assert len(load_npz(tmp_path, **arrays()).validation) == 3
 
 
