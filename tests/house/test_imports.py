@@ -295,7 +295,7 @@ def privates_taken(house: House, plan: Plan) -> set[str]:
         f"{module}: {alias.name}"
         for module in house.text
         for node in house.nodes(module)
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").replace(".", "/") in house.text
         for alias in node.names
         if alias.name.startswith("_")
     }
@@ -424,7 +424,6 @@ nas/tables
 einmix/algebra/factor_sets: _check_length
 einmix/algebra/reading: _fresh
 nas/api/search: _band
-nas/loggers/wandb: _WandbLoggingActor
 search_spaces/blocks/filled: _filled
 search_spaces/blocks/filled: _mixers
 search_spaces/blocks/filled: _products
