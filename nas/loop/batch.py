@@ -7,7 +7,7 @@ from math import inf
 
 from einmix import Architecture
 from nas.executors.executor import Executor
-from nas.loop.past import TRIES, of_a_kind
+from nas.loop.past import TRIES, of_a_kind, settled
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings
 from nas.runs.folder import RunFolder
@@ -31,8 +31,8 @@ def train_missing(
     status goes on counting what is trained.
     """
     past, storage = run.results(), run.storage()
-    tries = TRIES if status.phase == "tune" else inf
-    known = of_a_kind({job.key for job, _ in wanted}, run, status, watcher, tries=tries)
+    kept = settled(past, TRIES if status.phase == "tune" else inf)
+    known = of_a_kind({job.key for job, _ in wanted}, kept, run, status, watcher)
     new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
     if new:
         status.total = status.done + len(new)

@@ -13,7 +13,7 @@ from typing import Any
 
 from einmix import Architecture, PatternError
 from nas.executors.executor import Executor
-from nas.loop.past import TRIES, check_result, make_job, of_a_kind
+from nas.loop.past import TRIES, check_result, make_job, of_a_kind, settled
 from nas.loop.plan import Plan
 from nas.loop.rungs import Rungs
 from nas.loop.status import Status, Watcher
@@ -21,7 +21,7 @@ from nas.loop.trainings import Trainings
 from nas.ranking.objectives import pareto_front, spread
 from nas.ranking.standings import search_order
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, RANKED, Key, Phase
+from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase
 from nas.runs.result import Result, latest, retriable, take
 from nas.runs.storage import Storage
 from nas.strategies.strategy import Strategy
@@ -99,17 +99,19 @@ class Loop:
         first = self.plan.seed + FIRST_SEEDS["final"]
         seeds = range(first, first + self.plan.seeds)
         status = Status("final", len(entries) * len(seeds), kind=self.plan.kind, names=self.plan.start)
-        keys = {
-            (architecture.id, self.plan.lr, seed, self.plan.epochs) for _, architecture in entries for seed in seeds
-        }
-        results = of_a_kind(keys, self.run, status, watcher, tries=self._tries)
-        for seed in seeds:
-            for label, architecture in entries:
-                if known := results.get((architecture.id, self.plan.lr, seed, self.plan.epochs)):
-                    self._count(status, known)
-                    status.reused += 1
-                else:
-                    self._submit(architecture, "final", seed, label=label)
+        jobs = [
+            (replace(self._job(architecture, "final", seed), label=label, weights=True), architecture)
+            for seed in seeds
+            for label, architecture in entries
+        ]
+        past = settled(self.run.results(), self._tries)
+        results = of_a_kind({job.key for job, _ in jobs}, past, self.run, status, watcher)
+        for job, architecture in jobs:
+            if known := results.get(job.key):
+                self._count(status, known)
+                status.reused += 1
+            else:
+                self.trainings.submit(job, architecture)
         watcher.show(status)
         while self.trainings:
             self._wait(status, watcher)
@@ -146,7 +148,8 @@ class Loop:
                 self.exhausted = not self._late()
                 status.total = status.done + len(self.trainings)
             else:
-                self._submit(architecture, "search", self.plan.seed, rungs=self.plan.rungs)
+                job = replace(self._job(architecture, "search", self.plan.seed), rungs=self.plan.rungs)
+                self.trainings.submit(job, architecture)
 
     def _next(self) -> Architecture | None:
         """What an earlier session has left, then what the strategy proposes, which is noted before it is trained."""
@@ -171,14 +174,8 @@ class Loop:
     def _late(self) -> bool:
         return self.plan.minutes is not None and time.monotonic() - self._began > self.plan.minutes * 60
 
-    def _submit(
-        self, architecture: Architecture, phase: Phase, seed: int, *, label: str = "", rungs: tuple[int, ...] = ()
-    ) -> None:
-        job = make_job(architecture, self.plan.lr, seed, self.plan.epochs, phase)
-        job = replace(job, label=label, rungs=rungs)
-        if phase == "final":
-            job = replace(job, weights=True)
-        self.trainings.submit(job, architecture)
+    def _job(self, architecture: Architecture, phase: Phase, seed: int) -> Job:
+        return make_job(architecture, self.plan.lr, seed, self.plan.epochs, phase)
 
     def _wait(self, status: Status, watcher: Watcher) -> None:
         """Takes in what has happened, or nothing for a second."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from einmix import Architecture, PatternError
 from nas.errors import one_line
@@ -23,20 +23,22 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
 
 
-def of_a_kind(
-    wanted: Collection[Key], run: RunFolder, status: Status, watcher: Watcher, *, tries: float
-) -> dict[Key, Result]:
-    """The results that a run has of those wanted in a phase and that can stand in one mean: of one kind.
+def settled(past: Sequence[Result], tries: float) -> list[Result]:
+    """The results without the failures that are tried again: of trainings that failed fewer than so many times."""
+    again = retriable(past, tries)
+    return [result for result in past if result.state != "failed" or (result.phase, result.key) not in again]
 
-    What failed fewer than so many times is none of them.
+
+def of_a_kind(
+    wanted: Collection[Key], past: Sequence[Result], run: RunFolder, status: Status, watcher: Watcher
+) -> dict[Key, Result]:
+    """Of a run's results those wanted in a phase that can stand in one mean: of one kind.
+
     Where one device and precision has them all it is that, else what is trained on now; the watcher is told of others.
     """
     by_kind: dict[Kind, dict[Key, Result]] = defaultdict(dict, {status.kind: {}})
-    past = run.results()
-    again = retriable(past, tries)
     for result in past:
-        left = result.state == "failed" and (result.phase, result.key) in again
-        if result.phase == status.phase and result.key in wanted and not left:
+        if result.phase == status.phase and result.key in wanted:
             by_kind[run.kind_of(result)][result.key] = result
     mine, *others = by_kind
     whole = [kind for kind in by_kind if len(by_kind[kind]) == len(set(wanted))]
