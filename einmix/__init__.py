@@ -7,8 +7,8 @@ True
 
 from einmix.algebra.factor_sets import FactorSet, count_factorizations
 from einmix.algebra.factors import Factor
-from einmix.algebra.mixer import Layout, Mixer, enumerate_mixers, sample_mixer
-from einmix.algebra.order import redundant
+from einmix.algebra.mixer import Mixer, enumerate_mixers, redundant, sample_mixer
+from einmix.algebra.reading import Layout
 from einmix.algebra.words import describe
 from einmix.errors import PatternError
 from einmix.networks.architecture import Architecture, Block, Stage

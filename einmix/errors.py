@@ -28,3 +28,8 @@ def shown(value: object) -> str:
         return repr(value)[:80]
     except ValueError:  # Python refuses to write integers of thousands of digits
         return f"{type(value).__name__} of too many digits"
+
+
+def wrong(text: str, token: tuple[int, int], fact: str, hint: str) -> PatternError:
+    """The error at a token of a text, which stands in the fact if it does not already."""
+    return PatternError(fact if repr(text) in fact else f"{fact}: {text!r}", text=text, token=token, hint=hint)

@@ -11,7 +11,7 @@ from math import prod
 from random import Random
 from typing import TypeVar
 
-from einmix.algebra.factors import MAX_SIZE, ROLES, Factor, Factors, _check_length, divisors
+from einmix.algebra.factors import MAX_SIZE, ROLES, Factor, Factors, check_length, divisors
 from einmix.errors import PatternError, shown
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class FactorSet:
 
     def profiles(self, n: int) -> Counter[Profile]:
         """How many factorisations of n there are of each profile. Raises PatternError for what is no length."""
-        _check_length(n)
+        check_length(n)
         return self._count(self._start, n, "")
 
     def count(self, n: int) -> int:
@@ -92,7 +92,7 @@ class FactorSet:
 
     def enumerate(self, n: int) -> Iterator[Factors]:
         """All that match, lazily, each once."""
-        _check_length(n)
+        check_length(n)
         yield from self._enumerate(self._start, n, "")
 
     def sample(self, n: int, rng: Random, accepted: frozenset[int] | None = None) -> Factors:

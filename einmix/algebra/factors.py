@@ -1,12 +1,15 @@
-"""Factors of an axis, their roles, and sets of factorisations that are counted, listed and sampled by arithmetic."""
+"""Axes: their names, lengths and factors, and the roles of these."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from keyword import iskeyword
 from math import isqrt, prod
 from typing import Any, NamedTuple
 
-from einmix.errors import PatternError, shown
+from einmix.errors import PatternError, shown, wrong
 
 ROLES = ("s", "g", "m")
 """Shared, grouped, mixed: in this order a factor's maps grow (s < g < m)."""
@@ -14,6 +17,11 @@ ROLES = ("s", "g", "m")
 
 MAX_SIZE = 2**24
 """Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
+
+RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape", "ellipsis"}
+"""Names that mean something else: to einops, or as arguments beside the sizes."""
+
+_AXIS = re.compile(r"[a-z][a-z0-9]*")
 
 
 class Factor(NamedTuple):
@@ -28,6 +36,7 @@ class Factor(NamedTuple):
 
 
 Factors = tuple[Factor, ...]
+Axes = tuple[tuple[str, Factors], ...]
 
 
 @lru_cache(maxsize=65536)
@@ -78,11 +87,37 @@ def divisors(n: int) -> tuple[int, ...]:
 
     Raises PatternError for what is no length.
     """
-    _check_length(n)
+    check_length(n)
     small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return tuple(small + [n // d for d in reversed(small) if d * d != n])
 
 
-def _check_length(n: Any) -> None:
+def check_length(n: Any) -> None:
     if type(n) is not int or not 1 <= n <= MAX_SIZE:
         raise PatternError(f"an axis cannot have size {shown(n)}", hint=f"write a size from 1 to {MAX_SIZE}")
+
+
+def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
+    """Raises PatternError unless the name, which stands in the text, can be that of an axis."""
+    if not isinstance(name, str) or not _AXIS.fullmatch(name) or iskeyword(name):
+        raise wrong(text, span, f"{name!r} is no axis name", "a lower-case letter, then letters and digits")
+    if name in RESERVED:
+        raise wrong(text, span, f"{name!r} cannot be an axis", "b is the batch" if name == "b" else "it is reserved")
+
+
+def check_sizes(sizes: Mapping[str, int]) -> None:
+    """Raises PatternError unless these are lengths of axes."""
+    for name, size in sizes.items():
+        check_axis(name, name, (0, len(name)))
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+            raise PatternError(f"axis {name} cannot have size {shown(size)}", hint=f"write a size from 1 to {MAX_SIZE}")
+
+
+def written(sizes: Mapping[str, int]) -> str:
+    """Sizes as they stand in messages: `h=4 w=4 c=6`."""
+    return " ".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def text_of(axes: Axes, bias: bool) -> str:
+    """The text of a mixer, as `Mixer.parse` reads it."""
+    return " ".join([f"{name}={'.'.join(map(str, factors)) or 's1'}" for name, factors in axes] + ["+b"] * bias)

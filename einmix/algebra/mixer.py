@@ -7,40 +7,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
-from keyword import iskeyword
 from math import prod
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from einmix.algebra.factor_sets import EVERY
-from einmix.algebra.factors import MAX_SIZE, ROLES, Factor, Factors, canonical, divisors
-from einmix.errors import PatternError, shown
-
-if TYPE_CHECKING:
-    from einmix.algebra.reach import Reach
-
-
-Axes = tuple[tuple[str, Factors], ...]
-
-
-_AXIS = re.compile(r"[a-z][a-z0-9]*")
-
+from einmix.algebra.factors import (
+    MAX_SIZE,
+    ROLES,
+    Axes,
+    Factor,
+    Factors,
+    canonical,
+    check_axis,
+    check_sizes,
+    divisors,
+    text_of,
+)
+from einmix.algebra.order import included
+from einmix.algebra.reach import Reach
+from einmix.algebra.reading import Layout, read_einmix
+from einmix.algebra.writing import write_einmix
+from einmix.errors import PatternError, shown, wrong
 
 _FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
-
-
-RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape", "ellipsis"}
-"""Names that mean something else: to einops, or as arguments beside the sizes."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a mixer was called in somebody's code: einops' pattern, weight and bias axes, and the sizes."""
-
-    pattern: str
-    weight_shape: str
-    bias_shape: str | None
-    sizes: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -82,20 +72,20 @@ class Mixer:
         bias = False
         for token in re.finditer(r"\S+", text):
             if bias:
-                raise _error(text, token.span(), "nothing can follow +b", "put +b last")
+                raise wrong(text, token.span(), "nothing can follow +b", "put +b last")
             if token[0] == "+b":
                 bias = True
                 continue
             name, equals, factors = token[0].partition("=")
             start = token.start()
             if not equals:
-                raise _error(text, token.span(), f"{token[0]!r} is no axis", "write AXIS=FACTORS, as in h=m8.s4")
+                raise wrong(text, token.span(), f"{token[0]!r} is no axis", "write AXIS=FACTORS, as in h=m8.s4")
             check_axis(name, text, (start, start + len(name)))
             if name in axes:
-                raise _error(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
+                raise wrong(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
             axes[name] = _parse_factors(factors, text, start + len(name) + 1)
         if not axes:
-            raise _error(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
+            raise wrong(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
         return cls(tuple(axes.items()), bias)
 
     @classmethod
@@ -120,22 +110,18 @@ class Mixer:
         Raises PatternError for what EinMix refuses and for what roles cannot say: an axis that is summed, a bias
         elsewhere, kept axes in another order than that of the input (`einmix.read_nodes` knows shuffled channels).
         """
-        from einmix.algebra.reading import read_einmix
-
-        return read_einmix(pattern, weight_shape, bias_shape, ellipsis, sizes)
+        return cls(*read_einmix(pattern, weight_shape, bias_shape, ellipsis, sizes))
 
     def einmix(self) -> dict[str, Any]:
         """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last."""
-        from einmix.algebra.writing import write_einmix
-
-        return write_einmix(self)
+        return self.layout.call if self.layout else write_einmix(self.axes, self.bias)
 
     def canonical(self) -> Mixer:
         """The same mixer without a layout of its own (factors are always in canonical form)."""
         return replace(self, layout=None)
 
     def __str__(self) -> str:
-        return " ".join([f"{name}={'.'.join(map(str, fs)) or 's1'}" for name, fs in self.axes] + ["+b"] * self.bias)
+        return text_of(self.axes, self.bias)
 
     @property
     def params(self) -> int:
@@ -180,7 +166,7 @@ class Mixer:
         for (name, factors), term in zip(self.axes, re.finditer(r"\S+", text), strict=False):
             if (n := prod(f.size for f in factors)) != sizes[name]:
                 written = " * ".join(str(f.size) for f in factors) or "1"
-                raise _error(
+                raise wrong(
                     text,
                     (term.start() + len(name) + 1, term.end()),
                     f"{text!r} does not fit {name}={sizes[name]}: {written} = {n}",
@@ -190,18 +176,35 @@ class Mixer:
 
     def reach(self) -> Reach:
         """Which inputs reach which outputs: exact, joint over all axes; compose with `.then` and `|`."""
-        from einmix.algebra.reach import Reach
-
-        return Reach.of(self)
+        return Reach.of(self.axes)
 
     def __le__(self, other: object) -> bool:
         """Whether every linear map of this family is one of the other's."""
-        from einmix.algebra.order import included
-
-        return included(self, other) if isinstance(other, Mixer) else NotImplemented
+        if not isinstance(other, Mixer):
+            return NotImplemented
+        return self.bias <= other.bias and included(self.axes, other.axes)
 
     def __ge__(self, other: object) -> bool:
         return other <= self if isinstance(other, Mixer) else NotImplemented
+
+
+def redundant(a: Mixer, b: Mixer, *, a_first: bool) -> bool:
+    """Whether `a`, next to `b` with nothing non-linear between, adds no map that `b` alone could not be.
+
+    `a_first` tells whether a feeds b, or b feeds a. The same maps are not the same training: this is for reports.
+
+    >>> affine, linear = Mixer.parse("t=s8 c=g16 +b"), Mixer.parse("t=s8 c=m16:64 +b")
+    >>> redundant(affine, linear, a_first=True)
+    True
+    """
+    if a.inputs != a.outputs:
+        return False
+
+    def squared(factor: Factor) -> Factor:
+        side = factor.size if a_first else factor.out
+        return Factor(factor.role, side, side)
+
+    return a <= Mixer(tuple((name, tuple(map(squared, factors))) for name, factors in b.axes), b.bias)
 
 
 def enumerate_mixers(*, bias: bool = False, **sizes: int) -> Iterator[Mixer]:
@@ -210,18 +213,15 @@ def enumerate_mixers(*, bias: bool = False, **sizes: int) -> Iterator[Mixer]:
     >>> sum(1 for _ in enumerate_mixers(h=4, c=6))
     135
     """
-    for chosen in product(*(tuple(EVERY.enumerate(n)) for n in _checked(sizes).values())):
+    check_sizes(sizes)
+    for chosen in product(*(tuple(EVERY.enumerate(n)) for n in sizes.values())):
         yield Mixer(tuple(zip(sizes, chosen, strict=True)), bias)
 
 
 def sample_mixer(rng: Random, *, bias: bool = False, **sizes: int) -> Mixer:
     """One of the square canonical mixers on axes of these sizes, uniformly."""
-    return Mixer(tuple((name, EVERY.sample(n, rng)) for name, n in _checked(sizes).items()), bias)
-
-
-def written(sizes: Mapping[str, int]) -> str:
-    """Sizes as they stand in messages: `h=4 w=4 c=6`."""
-    return " ".join(f"{name}={size}" for name, size in sizes.items())
+    check_sizes(sizes)
+    return Mixer(tuple((name, EVERY.sample(n, rng)) for name, n in sizes.items()), bias)
 
 
 @lru_cache(maxsize=65536)  # mixers are made by the million, of few axes
@@ -229,22 +229,6 @@ def _axis(name: str, factors: Factors) -> tuple[str, Factors]:
     """An axis in canonical form. Raises PatternError for a name or factors that it cannot have."""
     check_axis(name, shown(name), (0, len(shown(name))))
     return name, canonical(factors)
-
-
-def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
-    """Raises PatternError unless the name can be an axis."""
-    if not isinstance(name, str) or not _AXIS.fullmatch(name) or iskeyword(name):
-        raise _error(text, span, f"{name!r} is no axis name", "a lower-case letter, then letters and digits")
-    if name in RESERVED:
-        raise _error(text, span, f"{name!r} cannot be an axis", "b is the batch" if name == "b" else "it is reserved")
-
-
-def _checked(sizes: dict[str, int]) -> dict[str, int]:
-    for name, size in sizes.items():
-        check_axis(name, name, (0, len(name)))
-        if type(size) is not int or not 1 <= size <= MAX_SIZE:
-            raise PatternError(f"axis {name} cannot have size {shown(size)}", hint=f"write a size from 1 to {MAX_SIZE}")
-    return sizes
 
 
 def _parse_factors(text: str, whole: str, offset: int) -> Factors:
@@ -256,20 +240,16 @@ def _parse_factors(text: str, whole: str, offset: int) -> Factors:
         match = _FACTOR.fullmatch(piece)
         if not match:
             hint = "write a role and a size, as in m8, s4, g64 or m4:1"
-            raise _error(whole, span, f"{piece!r} is no factor", hint)
+            raise wrong(whole, span, f"{piece!r} is no factor", hint)
         role, size, out = match[1], int(match[2][:10]), int((match[3] or match[2])[:10])
         if role not in ROLES:
-            raise _error(whole, span, f"{role!r} is no role", "s shared, g grouped, m mixed")
+            raise wrong(whole, span, f"{role!r} is no role", "s shared, g grouped, m mixed")
         if not (1 <= size <= MAX_SIZE and 1 <= out <= MAX_SIZE):
-            raise _error(whole, span, f"{piece!r} has an impossible size", f"write a size from 1 to {MAX_SIZE}")
+            raise wrong(whole, span, f"{piece!r} has an impossible size", f"write a size from 1 to {MAX_SIZE}")
         if role != "m" and size != out:
             hint = f"write m{size}:{out}, or {role}{size}"
-            raise _error(whole, span, f"{piece!r} changes its size, and only mixed factors can", hint)
+            raise wrong(whole, span, f"{piece!r} changes its size, and only mixed factors can", hint)
         factors.append(Factor(role, size, out))
         if max(prod(f.size for f in factors), prod(f.out for f in factors)) > MAX_SIZE:
-            raise _error(whole, axis, f"{text!r} has an impossible size", f"an axis is at most {MAX_SIZE} long")
+            raise wrong(whole, axis, f"{text!r} has an impossible size", f"an axis is at most {MAX_SIZE} long")
     return tuple(factors)
-
-
-def _error(text: str, token: tuple[int, int], fact: str, hint: str) -> PatternError:
-    return PatternError(fact if repr(text) in fact else f"{fact}: {text!r}", text=text, token=token, hint=hint)

@@ -1,4 +1,4 @@
-"""Which mixer's maps are among another's: the order s < g < m, exact also where factors do not line up."""
+"""Which axes' maps are among another's: the order s < g < m, exact also where factors do not line up."""
 
 from __future__ import annotations
 
@@ -6,40 +6,22 @@ from functools import lru_cache
 from itertools import pairwise
 from math import prod
 
-from einmix.algebra.factors import Factor, Factors
-from einmix.algebra.mixer import Mixer
+from einmix.algebra.factors import Axes, Factors
 
 _RANK = {"s": 0, "g": 1, "m": 2}
 
 
-def included(a: Mixer, b: Mixer) -> bool:
+def included(a: Axes, b: Axes) -> bool:
     """Whether every linear map of `a` is one of `b`: a's support lies in b's, and what b ties, a ties or lacks.
 
     A mixer is the Kronecker product of its axes, and tying classes are products of the axes' classes, so this holds
     exactly when it holds on every axis.
     """
-    if list(a.inputs.items()) != list(b.inputs.items()) or a.outputs != b.outputs or (a.bias and not b.bias):
-        return False
-    return all(_axis_included(fa, fb) for (_, fa), (_, fb) in zip(a.axes, b.axes, strict=True))
+    return _sizes(a) == _sizes(b) and all(_axis_included(fa, fb) for (_, fa), (_, fb) in zip(a, b, strict=True))
 
 
-def redundant(a: Mixer, b: Mixer, *, a_first: bool) -> bool:
-    """Whether `a`, next to `b` with nothing non-linear between, adds no map that `b` alone could not be.
-
-    `a_first` tells whether a feeds b, or b feeds a. The same maps are not the same training: this is for reports.
-
-    >>> affine, linear = Mixer.parse("t=s8 c=g16 +b"), Mixer.parse("t=s8 c=m16:64 +b")
-    >>> redundant(affine, linear, a_first=True)
-    True
-    """
-    if a.inputs != a.outputs:
-        return False
-
-    def squared(factor: Factor) -> Factor:
-        side = factor.size if a_first else factor.out
-        return Factor(factor.role, side, side)
-
-    return included(a, Mixer(tuple((name, tuple(map(squared, factors))) for name, factors in b.axes), b.bias))
+def _sizes(axes: Axes) -> list[tuple[str, int, int]]:
+    return [(name, prod(f.size for f in factors), prod(f.out for f in factors)) for name, factors in axes]
 
 
 @lru_cache(maxsize=65536)

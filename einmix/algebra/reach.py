@@ -9,7 +9,7 @@ from math import prod
 from operator import or_
 from typing import TYPE_CHECKING
 
-from einmix.algebra.mixer import Mixer, written
+from einmix.algebra.factors import Axes, Factors, written
 from einmix.algebra.order import support
 from einmix.errors import PatternError
 
@@ -28,6 +28,7 @@ class Reach:
     Along a chain the terms compose axis by axis; a sum of branches is the union of its branches' terms, which is less
     than the product of the axes' unions: rows plus columns do not reach the whole grid.
 
+    >>> from einmix import Mixer
     >>> rows, columns = Mixer.parse("h=s4 w=m4").reach(), Mixer.parse("h=m4 w=s4").reach()
     >>> (rows | columns).density, rows.then(columns).density
     (0.4375, 1.0)
@@ -36,9 +37,9 @@ class Reach:
     terms: tuple[Term, ...]
 
     @classmethod
-    def of(cls, mixer: Mixer) -> Reach:
+    def of(cls, axes: Axes) -> Reach:
         """The reach of one mixer."""
-        return cls((tuple((name, _matrix(mixer, name)) for name, _ in mixer.axes),))
+        return cls((tuple((name, _matrix(factors)) for name, factors in axes),))
 
     @classmethod
     def full(cls, sizes: Mapping[str, int], *axes: str) -> Reach:
@@ -97,11 +98,11 @@ class Reach:
         return bool(self.along(axis).sum(axis=1).max(initial=0) > 1)
 
 
-def _matrix(mixer: Mixer, axis: str) -> Matrix:
+def _matrix(factors: Factors) -> Matrix:
     import numpy as np
 
-    rows, columns = support(dict(mixer.axes)[axis])
-    matrix = np.zeros((mixer.outputs[axis], mixer.inputs[axis]), dtype=bool)
+    rows, columns = support(factors)
+    matrix = np.zeros((prod(f.out for f in factors), prod(f.size for f in factors)), dtype=bool)
     matrix[rows, columns] = True
     return matrix
 

@@ -1,40 +1,39 @@
-"""Between mixers and EinMix calls: reads what users have in their code, and writes what einops accepts."""
+"""From an EinMix call, as users have it in their code, to the axes of a mixer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from keyword import iskeyword
 from math import prod
+from typing import Any, NamedTuple
 
-from einmix.algebra.factors import MAX_SIZE, Factor
-from einmix.algebra.mixer import RESERVED, Layout, Mixer
-from einmix.algebra.writing import MAX_NAMES, _fresh
+from einmix.algebra.factors import MAX_SIZE, Axes, Factor
+from einmix.algebra.names import named_axes
+from einmix.algebra.writing import MAX_NAMES
 from einmix.errors import PatternError
-
-_CHANNELS_LAST = {"t": 0, "d": 1, "h": 2, "w": 3, "c": 99}
-
-
-_SPATIAL = ("h", "w", "d")
-
-
-_KNOWN = re.compile("[ct]|[dhw]+")
 
 
 @dataclass(frozen=True)
-class _Call:
-    """An EinMix call while it is read: what was written, and where a token of it stands."""
+class Layout:
+    """How a mixer was called in somebody's code: einops' pattern, weight and bias axes, and the sizes."""
 
     pattern: str
     weight_shape: str
     bias_shape: str | None
-    sizes: dict[str, int]
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """EinMix's keyword arguments."""
+        bias = {} if self.bias_shape is None else {"bias_shape": self.bias_shape}
+        return {"pattern": self.pattern, "weight_shape": self.weight_shape} | bias | dict(self.sizes)
 
     def __str__(self) -> str:
         bias = "" if self.bias_shape is None else f", bias_shape={self.bias_shape!r}"
-        sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
+        sizes = "".join(f", {name}={size}" for name, size in self.sizes)
         return f"EinMix({self.pattern!r}, weight_shape={self.weight_shape!r}{bias}{sizes})"
 
     def error(
@@ -49,35 +48,47 @@ class _Call:
         return PatternError(f"{fact}: {self}", text=text, token=span, hint=hint)
 
 
+class Reading(NamedTuple):
+    """What a call says: the axes of its mixer, whether that has a bias, and how it was written."""
+
+    axes: Axes
+    bias: bool
+    layout: Layout
+
+
+class Turned(NamedTuple):
+    """A reading, and a where its channels `(a b)` are put in the order `(b a)` behind it; 0 where they stay."""
+
+    reading: Reading
+    groups: int
+
+
 def read_einmix(
-    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
-) -> Mixer:
-    """The mixer of an EinMix call; its layout keeps the call as it was written, with `...` written out."""
-    return _read(_call(pattern, weight_shape, bias_shape, ellipsis, sizes))[0]
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
+) -> Reading:
+    """Of an EinMix call; its layout keeps the call as it was written, with `...` written out. Raises PatternError."""
+    return _read(_layout(pattern, weight_shape, bias_shape, ellipsis, sizes))[0]
 
 
 def read_turned(
-    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
-) -> tuple[Mixer, int]:
-    """The mixer of an EinMix call, and a in whose `(a b)` its channels are put in the order `(b a)` after it, else 0.
-
-    Raises PatternError for what is not exactly this pair.
-    """
-    call = _call(pattern, weight_shape, bias_shape, ellipsis, sizes)
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
+) -> Turned:
+    """The same for a call that may put its channels in another order as well. Raises PatternError."""
+    call = _layout(pattern, weight_shape, bias_shape, ellipsis, sizes)
     try:
-        return _read(call)[0], 0
+        return Turned(_read(call)[0], 0)
     except PatternError as error:
         for outer, inner, pattern in _turned(call):
             try:
-                mixer, outputs = _read(replace(call, pattern=pattern))
+                reading, outputs = _read(replace(call, pattern=pattern))
             except PatternError:
                 continue
             if outputs.get("c") == outer + inner:
-                return mixer, prod(sizes[name] for name in outer)
+                return Turned(reading, prod(sizes[name] for name in outer))
         raise error
 
 
-def _turned(call: _Call) -> Iterator[tuple[list[str], list[str], str]]:
+def _turned(call: Layout) -> Iterator[tuple[list[str], list[str], str]]:
     """What stands in b and in a, for all ways to see a group of the output as `(a b)`; the pattern with `(b a)`."""
     before, _, after = call.pattern.partition("->")
     for group in re.finditer(r"\(([^()]*)\)", after):
@@ -87,9 +98,9 @@ def _turned(call: _Call) -> Iterator[tuple[list[str], list[str], str]]:
             yield outer, inner, f"{before}->{after[: group.start()]}{turned}{after[group.end() :]}"
 
 
-def _call(
-    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: dict[str, int]
-) -> _Call:
+def _layout(
+    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
+) -> Layout:
     """The call with plain spaces (einops knows no others), `...` written out."""
     texts = {"pattern": pattern, "weight": weight_shape, "bias": bias_shape, "ellipsis": ellipsis}
     for name, text in texts.items():
@@ -98,10 +109,10 @@ def _call(
             raise PatternError(f"pattern, weight, bias and ellipsis are texts, not {text!r}", hint=hint)
     pattern, weight_shape = re.sub(r"\s", " ", pattern), re.sub(r"\s", " ", weight_shape)
     bias_shape, ellipsis = (text if text is None else re.sub(r"\s", " ", text) for text in (bias_shape, ellipsis))
-    return _written_out(_Call(pattern, weight_shape, bias_shape, dict(sizes)), ellipsis)
+    return _written_out(Layout(pattern, weight_shape, bias_shape, tuple(sizes.items())), ellipsis)
 
 
-def _written_out(call: _Call, ellipsis: str | None) -> _Call:
+def _written_out(call: Layout, ellipsis: str | None) -> Layout:
     """The call with the axes that `...` stands for in its place; refused as einops refuses it."""
     if ellipsis is None:
         return call
@@ -121,8 +132,9 @@ def _written_out(call: _Call, ellipsis: str | None) -> _Call:
     return replace(call, pattern=re.sub(dots, lambda _: ellipsis, call.pattern))
 
 
-def _read(call: _Call) -> tuple[Mixer, dict[str, list[str]]]:
-    """The mixer, and the names that make up its output, by axis."""
+def _read(call: Layout) -> tuple[Reading, dict[str, list[str]]]:
+    """The reading, and the names that make up its output, by axis."""
+    sizes = dict(call.sizes)
     left, right = _sides(call)
     weight = _flat_names(call, call.weight_shape, "weight")
     roles = _roles(call, left, right, weight)
@@ -131,15 +143,17 @@ def _read(call: _Call) -> tuple[Mixer, dict[str, list[str]]]:
     _check_names(call, {*roles, batch})
     if set(roles) == {batch}:
         raise call.error("there is no axis besides the batch", "", "as in 'b t c -> b t0 c'")
-    order = _kept_order(call, left, right)
-    left, right = ([[name for name in group if name != batch] for group in side] for side in (left, right))
-    axes = _axes([group for group in left if group], [group for group in right if group], order, call.sizes)
+    kept, wide = _kept_order(call, left, right), {name for name, size in sizes.items() if size > 1}
+    axes = named_axes(_without(batch, left), _without(batch, right), kept, wide)
     for name, *ends in axes:
-        if max(prod(call.sizes[part] for part in end) for end in ends) > MAX_SIZE:
+        if max(prod(sizes[part] for part in end) for end in ends) > MAX_SIZE:
             raise call.error(f"axis {name} has an impossible length", "", f"an axis is at most {MAX_SIZE} long")
-    factors = ((name, _factors(source, target, roles, call.sizes)) for name, source, target in axes)
-    layout = Layout(call.pattern, call.weight_shape, call.bias_shape, tuple(call.sizes.items()))
-    return Mixer(tuple(factors), bias, layout), {name: target for name, _, target in axes}
+    factors = tuple((axis.name, _factors(axis.source, axis.target, roles, sizes)) for axis in axes)
+    return Reading(factors, bias, call), {axis.name: axis.target for axis in axes}
+
+
+def _without(batch: str, groups: list[list[str]]) -> list[list[str]]:
+    return [left for group in groups if (left := [name for name in group if name != batch])]
 
 
 def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
@@ -148,17 +162,17 @@ def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
     >>> groups_of("b (hi h) c -> b (ho h) c")
     ([['b'], ['hi', 'h'], ['c']], [['b'], ['ho', 'h'], ['c']])
     """
-    return _sides(_Call(pattern, "", None, {}))
+    return _sides(Layout(pattern, "", None, ()))
 
 
-def _sides(call: _Call) -> tuple[list[list[str]], list[list[str]]]:
+def _sides(call: Layout) -> tuple[list[list[str]], list[list[str]]]:
     sides = call.pattern.split("->")
     if len(sides) != 2:
         raise call.error("a pattern has one '->'", "->", "write INPUT -> OUTPUT, as in 'b t c -> b t0 c'")
     return _groups(call, sides[0], right=False), _groups(call, sides[1], right=True)
 
 
-def _groups(call: _Call, side: str, right: bool) -> list[list[str]]:
+def _groups(call: Layout, side: str, right: bool) -> list[list[str]]:
     """The axes of one side of the pattern, those in one pair of parentheses together."""
     groups: list[list[str]] = []
     inside = False
@@ -196,7 +210,7 @@ def _groups(call: _Call, side: str, right: bool) -> list[list[str]]:
     return groups
 
 
-def _flat_names(call: _Call, shape: str, where: str) -> list[str]:
+def _flat_names(call: Layout, shape: str, where: str) -> list[str]:
     names = shape.split()
     for name in re.findall(r"[()]|[^\s()]+", shape):
         if name in "()":
@@ -210,13 +224,13 @@ def _flat_names(call: _Call, shape: str, where: str) -> list[str]:
     return names
 
 
-def _batch(call: _Call, left: list[list[str]], right: list[list[str]], weight: list[str]) -> str:
+def _batch(call: Layout, left: list[list[str]], right: list[list[str]], weight: list[str]) -> str:
     """The axis that is the batch: `b`, or else the only one without a size."""
     bare = [group[0] for group in left if len(group) == 1 and group in right and group[0] not in weight]
-    names = dict.fromkeys(chain(*left, *right))
-    missing = sorted((name for name in names if name not in call.sizes), key=lambda name: name in bare)
+    names, sizes = dict.fromkeys(chain(*left, *right)), dict(call.sizes)
+    missing = sorted((name for name in names if name not in sizes), key=lambda name: name in bare)
     batch = "b" if "b" in bare else missing[0] if len(missing) == 1 and missing[0] in bare else ""
-    unused = [name for name in call.sizes if name not in names]
+    unused = [name for name in sizes if name not in names]
     for name in missing:
         if name != batch:
             hint = f"pass {name}=..." + (f", not {unused[0]}=..." if unused else "")
@@ -227,8 +241,8 @@ def _batch(call: _Call, left: list[list[str]], right: list[list[str]], weight: l
     return batch
 
 
-def _check_names(call: _Call, known: set[str]) -> None:
-    for name, size in call.sizes.items():
+def _check_names(call: Layout, known: set[str]) -> None:
+    for name, size in call.sizes:
         if name not in known:
             hint = "drop it, or name the axis so"
             raise call.error(f"size {name}={size} is given for an axis that is not used", "", hint)
@@ -239,7 +253,7 @@ def _check_names(call: _Call, known: set[str]) -> None:
         raise call.error(fact, "", "write neighbours with the same role as one axis")
 
 
-def _roles(call: _Call, left: list[list[str]], right: list[list[str]], weight: list[str]) -> dict[str, str]:
+def _roles(call: Layout, left: list[list[str]], right: list[list[str]], weight: list[str]) -> dict[str, str]:
     """Shared, grouped, or mixed: from where an axis stands."""
     sources, targets = set(chain(*left)), set(chain(*right))
     roles: dict[str, str] = {}
@@ -259,7 +273,7 @@ def _roles(call: _Call, left: list[list[str]], right: list[list[str]], weight: l
     return roles
 
 
-def _bias(call: _Call, right: list[list[str]], roles: dict[str, str]) -> bool:
+def _bias(call: Layout, right: list[list[str]], roles: dict[str, str]) -> bool:
     """Whether there is a bias; it has one number for each index of the grouped and mixed axes of the output."""
     if call.bias_shape is None:
         return False
@@ -277,57 +291,13 @@ def _bias(call: _Call, right: list[list[str]], roles: dict[str, str]) -> bool:
     return True
 
 
-def _stem(name: str) -> str:
-    """The axis that a name speaks of: h for hI, h0, hp, h_out, gh and kh; a name of its own for hw, hid, tokens."""
-    if re.fullmatch(r"[ct][a-z]|[dhw][a-ce-gi-vx-z]|[a-z][iog]|[a-z][A-Z0-9_]\w*", name):
-        return name[0]
-    if re.fullmatch(r"[a-z][dhw]\d*", name) and name[0] not in _SPATIAL:
-        return name[1]
-    return re.sub(r"\d*(_(in|out|new|i|o|g))?$", "", name) or name
-
-
-def _segments(groups: list[list[str]]) -> list[list[str]]:
-    """Groups cut where one spatial axis ends and another begins: (h w) are two axes, (hI h) and (g c) one."""
-    segments = []
-    for group in groups:
-        segment = group[:1]
-        for before, name in pairwise(group):
-            stems = _stem(before), _stem(name)
-            if stems[0] != stems[1] and stems[1] in _SPATIAL and stems[0] in _SPATIAL:
-                segments.append(segment)
-                segment = []
-            segment.append(name)
-        segments.append(segment)
-    return segments
-
-
-def _title(segment: list[str]) -> str:
-    """A name for an axis made of these parts, where they tell one."""
-    stems = list(dict.fromkeys(map(_stem, segment)))
-    for known in ("c", "t", *_SPATIAL):
-        if known in stems and len(stems) > 1:
-            return known
-    return re.sub("[^a-z0-9]", "", stems[0].lower()).lstrip("0123456789") if len(stems) == 1 else ""
-
-
-def _titles(pairs: list[tuple[list[str], list[str]]]) -> list[str]:
-    """A name for every axis: a usual one that its input or output tells, c for channels that are cut and not named."""
-    choices = [(_title(source), _title(target)) for source, target in pairs]
-    usual = [next(filter(_KNOWN.fullmatch, both), "") for both in choices]
-    titles: list[str] = []
-    for (source, target), title in zip(choices, usual, strict=True):
-        cut = not (source and target) and "c" not in (*usual, *titles)
-        titles.append(_fresh(title or ("c" if cut else source or target or "x"), {*titles, *RESERVED}))
-    return titles
-
-
-def _kept_order(call: _Call, left: list[list[str]], right: list[list[str]]) -> list[str]:
+def _kept_order(call: Layout, left: list[list[str]], right: list[list[str]]) -> list[str]:
     """The axes kept on both sides, in an order in which the groups of both sides are runs.
 
     Whole axes of a tensor in another order are another layout; axes that change places within one are another map.
     """
     kept = {*chain(*left)} & {*chain(*right)}
-    runs = {name: [name] for name in chain(*left) if name in kept and call.sizes.get(name) != 1}
+    runs = {name: [name] for name in chain(*left) if name in kept and (name, 1) not in call.sizes}
     for group in left + right:
         for name, following in pairwise(name for name in group if name in runs):
             run, rest = runs[name], runs[following]
@@ -342,74 +312,6 @@ def _kept_order(call: _Call, left: list[list[str]], right: list[list[str]]) -> l
             run += rest
             runs |= dict.fromkeys(rest, run)
     return list(dict.fromkeys(chain(*runs.values())))
-
-
-def _axes(
-    left: list[list[str]], right: list[list[str]], order: list[str], sizes: dict[str, int]
-) -> list[tuple[str, list[str], list[str]]]:
-    """The named axes, channels last, each with its parts in the input and in the output from the outside in.
-
-    Tokens are cut into positions where these then stand as they stood in the call; else they are one axis.
-    """
-    axes = _named(_pairs(_segments(left), _segments(right)), [*chain(*left, *right)], order)
-    for end, groups in enumerate((left, right), start=1):
-        wide = [name for axis in axes for name in axis[end] if sizes[name] > 1]
-        for group in groups:
-            names = [name for name in group if sizes[name] > 1]
-            if names and names != wide[wide.index(names[0]) :][: len(names)]:
-                return _named(_pairs(left, right), [*chain(*left, *right)], order)
-    return axes
-
-
-Pair = tuple[list[list[str]], list[list[str]]]
-"""Pieces of the input and of the output that are one axis."""
-
-
-def _pairs(sources: list[list[str]], targets: list[list[str]]) -> list[Pair]:
-    """Every piece of one side with those of the other.
-
-    A piece of the input meets the one of the output that keeps a part of it; else one of like name; else the next
-    that is left over. What is then alone has length 1 on the other side.
-    """
-    sources, targets = list(sources), list(targets)
-    pairs: list[Pair] = []
-    tests = (
-        lambda source, target: set(source) & set(target),
-        lambda source, target: _title(source) == _title(target),
-        lambda source, target: True,
-    )
-    for test in tests:
-        for source in list(sources):
-            meeting = [target for target in targets if test(source, target)]
-            if meeting:
-                sources.remove(source)
-                taken = meeting if test is tests[0] else meeting[:1]
-                pairs.append(([source], taken))
-                targets = [target for target in targets if target not in taken]
-    return _united(pairs + [([source], []) for source in sources] + [([], [target]) for target in targets])
-
-
-def _united(pairs: list[Pair]) -> list[Pair]:
-    """Pairs whose kept parts crossed over (a piece of the output drawing on two of the input) joined into one."""
-    united: list[Pair] = []
-    for source, target in pairs:
-        for other in [pair for pair in united if {*chain(*pair[0], *pair[1])} & {*chain(*source, *target)}]:
-            united.remove(other)
-            source, target = other[0] + source, other[1] + target
-        united.append((source, target))
-    return united
-
-
-def _named(pairs: list[Pair], names: list[str], order: list[str]) -> list[tuple[str, list[str], list[str]]]:
-    """Pairs with a name each, channels last, and their pieces in the order of what they keep."""
-
-    def place(piece: list[str]) -> int:
-        return next((order.index(name) for name in piece if name in order), len(order))
-
-    ends = [([*chain(*sorted(ins, key=place))], [*chain(*sorted(outs, key=place))]) for ins, outs in pairs]
-    ends.sort(key=lambda end: names.index((end[0] or end[1])[0]))
-    named = [(title, source, target) for title, (source, target) in zip(_titles(ends), ends, strict=True)]
-    return sorted(named, key=lambda axis: _CHANNELS_LAST.get(axis[0], 50))
 
 
 def _factors(source: list[str], target: list[str], roles: dict[str, str], sizes: dict[str, int]) -> tuple[Factor, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from einmix.algebra.factors import Factor
 from einmix.algebra.mixer import Mixer
 from einmix.algebra.reach import Reach
-from einmix.algebra.writing import MAX_NAMES, named_parts, side, sizes_of, write_einmix
+from einmix.algebra.writing import MAX_NAMES, named_factors, side, sizes_of, write_einmix
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.fields import OneOf, Plain
@@ -144,18 +144,18 @@ class Mix(Leaf):
 def mixer_call(node: Mix, *, channels_first: bool = False) -> Call:
     """The layer of a mixer, with the functions around it that say how its weights start or what ties them."""
     mixer = node.mixer
-    names = {"b", *(name for axis in named_parts(mixer) for part in axis for name in part.names)}
+    names = {"b", *(name for axis in named_factors(mixer.axes) for part in axis for name in part.names)}
     if len(names) > MAX_NAMES:
         before, mix, after = _rearranged(mixer, channels_first)
         return Call("nn.Sequential", (before, _finished(mix, node), after), mixer=mixer)
-    call = write_einmix(mixer.canonical(), channels_first=channels_first, all_sizes=False)
+    call = write_einmix(mixer.axes, mixer.bias, channels_first=channels_first, all_sizes=False)
     return _finished(_mix(call, _meanings(mixer)), node)
 
 
 def _meanings(mixer: Mixer) -> dict[str, str]:
     """What the sizes in a mixer's pattern are: of which axis, or groups of channels."""
     found: dict[str, str] = {}
-    for (axis, factors), parts in zip(mixer.axes, named_parts(mixer), strict=True):
+    for (axis, factors), parts in zip(mixer.axes, named_factors(mixer.axes), strict=True):
         for part in parts:
             grouped = axis == "c" and part.factor.role == "g" and len(factors) > 1
             found |= dict.fromkeys((part.input, part.output), "groups" if grouped else axis)
@@ -187,7 +187,7 @@ def _finished(call: Call, node: Mix) -> Call:
 
 def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
     """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
-    parts = named_parts(mixer)
+    parts = named_factors(mixer.axes)
     left = parts[-1:] + parts[:-1] if channels_first else parts
     flat = list(chain(*parts))
     meanings = _meanings(mixer)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from einmix.algebra.mixer import written
+from einmix.algebra.factors import written
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.links import linked

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from functools import reduce
 from operator import or_
 
-from einmix.algebra.mixer import written
+from einmix.algebra.factors import written
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size

@@ -10,9 +10,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from einmix.algebra.factors import MAX_SIZE
-from einmix.algebra.mixer import Mixer, check_axis
-from einmix.algebra.order import redundant
+from einmix.algebra.factors import MAX_SIZE, check_axis
+from einmix.algebra.mixer import Mixer, redundant
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.kinds import Mix, Norm

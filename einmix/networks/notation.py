@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from einmix import kinds
+from einmix.algebra.mixer import Mixer
 from einmix.algebra.reading import read_turned
 from einmix.errors import PatternError
 from einmix.kinds import Mix, Residual, Shuffle
@@ -45,8 +46,8 @@ def read_nodes(
 
     Raises PatternError for what is not exactly this pair.
     """
-    mixer, groups = read_turned(pattern, weight_shape, bias_shape, ellipsis, sizes)
-    return (Mix(mixer), *(Shuffle(groups) for _ in range(groups > 0)))
+    reading, groups = read_turned(pattern, weight_shape, bias_shape, ellipsis, sizes)
+    return (Mix(Mixer(*reading)), *(Shuffle(groups) for _ in range(groups > 0)))
 
 
 def _no_node(value: Any, hint: str = "") -> PatternError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from einmix.algebra.mixer import written
+from einmix.algebra.factors import written
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call
 

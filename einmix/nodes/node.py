@@ -9,8 +9,8 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from einmix.algebra.factors import MAX_SIZE
-from einmix.algebra.mixer import Mixer, written
+from einmix.algebra.factors import MAX_SIZE, written
+from einmix.algebra.mixer import Mixer
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size, one

@@ -154,7 +154,7 @@ def test_whatever_einmix_accepts(seed: int) -> None:
 def test_any_mixer(seed: int) -> None:
     torch.manual_seed(seed)
     mixer = sample_mixer(Random(seed), h=4, w=6, c=8, bias=seed % 2 == 0)
-    call = write_einmix(mixer, all_sizes=False)
+    call = write_einmix(mixer.axes, mixer.bias, all_sizes=False)
     pattern, weight, bias = call.pop("pattern"), call.pop("weight_shape"), call.pop("bias_shape", None)
     same_function_and_gradients(*pair(pattern, weight, bias, call), torch.randn(3, 4, 6, 8))
 

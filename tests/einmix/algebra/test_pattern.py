@@ -409,7 +409,9 @@ def test_the_order_and_flattening_of_axes_change_nothing(data: st.DataObject) ->
 @given(algebra.mixers())
 def test_channels_first_is_the_same_layer_on_a_transposed_input(mixer: Mixer) -> None:
     torch.manual_seed(0)
-    last, first = (EinMix(**write_einmix(mixer, channels_first=flag)).double() for flag in (False, True))
+    last, first = (
+        EinMix(**write_einmix(mixer.axes, mixer.bias, channels_first=flag)).double() for flag in (False, True)
+    )
     first.load_state_dict(last.state_dict())
     x = torch.randn(2, *mixer.inputs.values(), dtype=torch.float64)
     torch.testing.assert_close(first(x.movedim(-1, 1)), last(x))
@@ -418,7 +420,7 @@ def test_channels_first_is_the_same_layer_on_a_transposed_input(mixer: Mixer) ->
 @given(algebra.mixers())
 def test_sizes_that_einops_infers_can_be_left_out(mixer: Mixer) -> None:
     torch.manual_seed(0)
-    whole, short = EinMix(**mixer.einmix()), EinMix(**write_einmix(mixer, all_sizes=False))
+    whole, short = EinMix(**mixer.einmix()), EinMix(**write_einmix(mixer.axes, mixer.bias, all_sizes=False))
     short.load_state_dict(whole.state_dict())
     x = torch.randn(2, *mixer.inputs.values())
     assert torch.equal(whole(x), short(x))

@@ -25,7 +25,7 @@ from texts import code_lines, images, loaded
 from torch import nn
 
 from einmix import Architecture, Block, FactorSet, Mixer, Sequence, Stage, build, sample_mixer, source
-from einmix.algebra.mixer import Axes
+from einmix.algebra.factors import Axes
 from einmix.calls import merged
 from einmix.calls import text as written
 from einmix.kinds import (
