@@ -6,14 +6,15 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from einmix.algebra.factors import Factor, Factors
 from einmix.algebra.words import describe, title
-from einmix.calls import NAMES, ROOM, WIDTH, Template, form, lines, merged, shape
 from einmix.kinds import Mix, Residual
 from einmix.networks.architecture import Architecture, Part
 from einmix.networks.emission import emit, from_channels_first, helpers, used
+from einmix.networks.functions import NAMES, Template, merged, shape
+from einmix.networks.printing import ROOM, WIDTH, lines
 from einmix.networks.summary import job
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
@@ -43,19 +44,33 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     return namespace["model"]()
 
 
+class _Layers(NamedTuple):
+    """A part of the network as layers."""
+
+    part: Part
+    calls: list[Call]
+
+
+class _Run(NamedTuple):
+    """Parts that stand so many times one after the other."""
+
+    parts: list[_Layers]
+    times: int
+
+
 class _Writer:
     """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
 
     def __init__(self, arch: Architecture):
         self.arch = arch
         self.runs = [
-            ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
+            _Run([_Layers(part, _layers(part, part is arch.parts[0])) for part in parts], times)
             for parts, times in _runs(arch.parts)
         ]
-        steps = (step for part, _ in chain(*(parts for parts, _ in self.runs)) for step in part.steps)
+        steps = (step for run in self.runs for part, _ in run.parts for step in part.steps)
         self.helpers = helpers(inner.node for step in steps for inner in step.walk())
-        self.functions: dict[Call, tuple[str, Template, int]] = {}
-        """Of every residual branch of a block its function, and which of the calls that this stands for it is."""
+        self.functions: dict[Call, Call] = {}
+        """How the function is called that makes a residual branch of a block."""
         self.mixers: dict[Call, str] = {}
 
     def module(self, facts: Mapping[str, str], also: str = "") -> str:
@@ -89,25 +104,25 @@ class _Writer:
     def _functions(self) -> list[str]:
         """A function for all branches of one form."""
         groups: dict[Any, dict[Call, Step]] = {}
-        for part, calls in chain.from_iterable(parts for parts, _ in self.runs):
+        for part, calls in chain.from_iterable(run.parts for run in self.runs):
             branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
             for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
-                groups.setdefault((form(call), tuple(step.before), job(step)), {}).setdefault(call, step)
+                groups.setdefault((shape(call, mixers=False), tuple(step.before), job(step)), {}).setdefault(call, step)
         texts = []
         found = list(chain.from_iterable(map(_alike, groups.values())))
         names = _names([list(group.values()) for group in found])
         for name, group in zip(names, found, strict=True):
             template = merged(list(group))
             for index, call in enumerate(group):
-                self.functions[call] = name, template, index
+                self.functions[call] = template.call(name, index)
             texts.append(_function(name, template, list(group.values())))
         self._name_mixers({"model", *self.helpers, *names})
         return texts
 
     def _name_mixers(self, taken: set[str]) -> None:
         """Mixers that stand in several places of the model get a function of their own."""
-        every = [call for parts, _ in self.runs for _, calls in parts for call in calls if call in self.functions]
-        passed = [layer for call in every for layer in self._call(call).args]
+        every = [call for run in self.runs for each in run.parts for call in each.calls if call in self.functions]
+        passed = [layer for call in every for layer in self.functions[call].args]
         for call in (call for call, times in Counter(passed).items() if times > 1):
             assert call.mixer
             name = title(call.mixer)
@@ -121,11 +136,9 @@ class _Writer:
         """How a layer stands in the model: as the call of a function where it has one."""
         if call not in self.functions:
             return call
-        name, template, index = self.functions[call]
-        short = template.call(name, index)
-        return Call(
-            name, tuple(Call(self.mixers[arg]) if arg in self.mixers else arg for arg in short.args), short.named
-        )
+        short = self.functions[call]
+        args = tuple(Call(self.mixers[arg]) if arg in self.mixers else arg for arg in short.args)
+        return Call(short.name, args, short.named)
 
     def _model(self) -> str:
         arch = self.arch

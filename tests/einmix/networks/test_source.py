@@ -26,8 +26,6 @@ from torch import nn
 
 from einmix import Architecture, Block, FactorSet, Mixer, Sequence, Stage, build, sample_mixer, source
 from einmix.algebra.factors import Axes
-from einmix.calls import merged
-from einmix.calls import text as written
 from einmix.kinds import (
     KINDS,
     Activation,
@@ -46,6 +44,8 @@ from einmix.kinds import (
     Unfold,
 )
 from einmix.networks.emission import emit, from_channels_first, helpers
+from einmix.networks.functions import merged
+from einmix.networks.printing import text as written
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.layout import layout
 from search_spaces import load
