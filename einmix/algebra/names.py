@@ -103,7 +103,7 @@ def axis_of(name: str) -> str:
 def told(names: Iterable[str]) -> str:
     """What names of parts of an axis tell of it: the usual axis of which some speak, or the one of which all speak.
 
-    >>> told(["g", "c"]), told(["n", "hi"]), told(["K", "k2"]), told(["p", "q"])
+    >>> told(["g", "c"]), told(["n", "hi"]), told(["K1", "K2"]), told(["p", "q"])
     ('c', 'h', 'k', '')
     """
     axes = list(dict.fromkeys(map(axis_of, names)))

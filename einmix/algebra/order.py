@@ -16,6 +16,11 @@ def included(a: Axes, b: Axes) -> bool:
 
     A mixer is the Kronecker product of its axes, and tying classes are products of the axes' classes, so this holds
     exactly when it holds on every axis.
+
+    >>> from einmix import Mixer
+    >>> some, every = Mixer.parse("t=s2.g3").axes, Mixer.parse("t=g6").axes
+    >>> included(some, every), included(every, some)
+    (True, False)
     """
     return _sizes(a) == _sizes(b) and all(_axis_included(fa, fb) for (_, fa), (_, fb) in zip(a, b, strict=True))
 

@@ -61,7 +61,7 @@ class Place(NamedTuple):
 def merged(calls: Sequence[Call]) -> Template:
     """One body for calls of one form: what differs among them becomes parameters, what differs alike becomes one."""
     places: list[Place] = []
-    _common(calls, places.append)
+    common(calls, places.append)
     layer = "mix" if sum(place.is_layer for place in places) == 1 else "mix1"
     words: dict[tuple[Values, bool], list[str]] = {}
     for place in places:
@@ -78,7 +78,7 @@ def merged(calls: Sequence[Call]) -> Template:
                 parameters[written[place.same]] = place.values
         holes.append(Hole(written[place.same]))
     rest = iter(holes)
-    body = _common(calls, lambda place: next(rest))
+    body = common(calls, lambda place: next(rest))
     return Template(body, dict(sorted(parameters.items(), key=lambda item: not isinstance(item[1][0], Call))))
 
 
@@ -109,7 +109,7 @@ def _as_other(values: Values, stem: str, name: str, others: Values) -> str:
     return ""
 
 
-def _common(values: Sequence[Any], differ: Callable[[Place], Any]) -> Any:
+def common(values: Sequence[Any], differ: Callable[[Place], Any]) -> Any:
     """What values have in common; in each place where they do not there is what `differ` makes of it."""
     first = values[0]
     if all(value == first for value in values):
@@ -121,11 +121,11 @@ def _common(values: Sequence[Any], differ: Callable[[Place], Any]) -> Any:
     if isinstance(first, Call):
         if first.mixer and len({shape(value) for value in values}) > 1:
             return differ(Place(tuple(values), "mix"))
-        args = tuple(_common(each, differ) for each in zip(*(value.args for value in values), strict=True))
+        args = tuple(common(each, differ) for each in zip(*(value.args for value in values), strict=True))
         named = zip(*(value.named for value in values), strict=True)
-        pairs = tuple((each[0][0], _common([value for _, value in each], differ)) for each in named)
+        pairs = tuple((each[0][0], common([value for _, value in each], differ)) for each in named)
         return Call(first.name, args, pairs, listed=first.listed)
-    return tuple(_common(each, differ) for each in zip(*values, strict=True))
+    return tuple(common(each, differ) for each in zip(*values, strict=True))
 
 
 def shape(value: Any, *, mixers: bool = True) -> Any:

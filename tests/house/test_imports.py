@@ -395,7 +395,6 @@ search_spaces/sizing/scaling -> search_spaces
 search_spaces/sizing/scaling -> search_spaces/space
 """,
     "circles_of_files": """
-einmix/algebra/mixer <-> einmix/algebra/order <-> einmix/algebra/reach <-> einmix/algebra/reading <-> einmix/algebra/writing
 nas/__main__ <-> nas/cli
 nas/api/compare <-> nas/api/run <-> nas/ranking/standings <-> nas/tables
 nas/api/search <-> nas/resuming
@@ -415,7 +414,6 @@ nas/terminal -> typer
 nas/zoo_commands -> typer
 """,
     "too_long": """
-einmix/algebra/reading
 nas/api/compare
 nas/cli
 nas/tables

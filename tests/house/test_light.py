@@ -129,7 +129,12 @@ def test_examples(name: str) -> None:
     assert not found.failed
 
 
+def test_the_examples_of_the_design() -> None:
+    found = doctest.testfile(str(ROOT / "docs" / "design.md"), module_relative=False)
+    assert found.attempted and not found.failed
+
+
 def test_the_public_functions_have_examples() -> None:
-    names = ("factors", "factor_sets", "mixer", "order", "reach", "words")
+    names = ("factors", "factor_sets", "mixer", "names", "order", "reach", "words")
     modules = (importlib.import_module(f"einmix.algebra.{name}") for name in names)
     assert all(doctest.testmod(module).attempted for module in modules)
