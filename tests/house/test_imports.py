@@ -329,7 +329,6 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
 # What does not hold yet, by rule: a text a breach, in lines.
 BREACHES: dict[str, str] = {
     "no_room": """
-einmix/calls
 einmix/layers
 nas/cli
 nas/grid
@@ -341,7 +340,6 @@ nas/terminal
 nas/zoo_commands
 """,
     "not_allowed": """
-einmix/networks/source -> einmix/calls
 nas/api/export -> nas/tables
 nas/api/search -> nas/progress
 nas/api/search -> nas/resuming
@@ -401,7 +399,6 @@ nas/api/search <-> nas/resuming
 search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/blocks/mixers <-> search_spaces/bound/assembly <-> search_spaces/bound/neighbours <-> search_spaces/bound/questions <-> search_spaces/bound/space <-> search_spaces/space
 """,  # noqa: E501
     "circles_of_rooms": """
-einmix <-> einmix/networks
 nas <-> nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
 search_spaces <-> search_spaces/blocks <-> search_spaces/bound
 """,
