@@ -39,7 +39,6 @@ State = frozenset[tuple[int, int, int]]
 Profile = tuple[frozenset[int], int, int]
 """The patterns that accept a factorisation, and the products of its grouped and of its mixed sizes."""
 
-
 _TERM = re.compile(r"([sgm])(\*|[1-9][0-9]*)")
 
 
@@ -196,7 +195,6 @@ class FactorSet:
 
 Terms = tuple[tuple[str, int], ...]
 """Roles with their sizes; 0 stands for any size. No terms and the marker `_ANYTHING` stand for every factorisation."""
-
 
 _ANYTHING: Terms = (("*", 0),)
 

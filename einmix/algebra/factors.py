@@ -14,7 +14,6 @@ from einmix.errors import PatternError, shown, wrong
 ROLES = ("s", "g", "m")
 """Shared, grouped, mixed: in this order a factor's maps grow (s < g < m)."""
 
-
 MAX_SIZE = 2**24
 """Larger axes are refused: they are mistakes or attacks, and divisors are found by trial division."""
 

@@ -26,7 +26,7 @@ from einmix.algebra.factors import (
 )
 from einmix.algebra.order import included
 from einmix.algebra.reach import Reach
-from einmix.algebra.reading import Layout, read_einmix
+from einmix.algebra.reading import Layout, layout_of, read_einmix
 from einmix.algebra.writing import write_einmix
 from einmix.errors import PatternError, shown, wrong
 
@@ -110,7 +110,7 @@ class Mixer:
         Raises PatternError for what EinMix refuses and for what roles cannot say: an axis that is summed, a bias
         elsewhere, kept axes in another order than that of the input (`einmix.read_nodes` knows shuffled channels).
         """
-        return cls(*read_einmix(pattern, weight_shape, bias_shape, ellipsis, sizes))
+        return cls(*read_einmix(layout_of(pattern, weight_shape, bias_shape, ellipsis, sizes)))
 
     def einmix(self) -> dict[str, Any]:
         """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last."""

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from einmix.algebra.factors import RESERVED
 
+Groups = list[list[str]]
+"""The names on one side of a call, those of one of its axes together."""
+
 SPATIAL = ("h", "w", "d")
 USUAL = ("c", "t", *SPATIAL)
 """Axes whose names decide: the first of them that parts speak of, where these speak of several."""
@@ -77,7 +80,7 @@ class NamedAxis(NamedTuple):
     target: list[str]
 
 
-def named_axes(left: list[list[str]], right: list[list[str]], kept: list[str], wide: set[str]) -> list[NamedAxis]:
+def named_axes(left: Groups, right: Groups, kept: list[str], wide: set[str]) -> list[NamedAxis]:
     """The axes of a call, channels last, from the groups of its sides.
 
     `kept` are the names on both sides, in their order within axes; `wide` are those of length above 1. Tokens are cut
@@ -124,7 +127,7 @@ def _usual(name: str) -> str:
     return name if re.fullmatch("[ct]|[dhw]+", name) else ""
 
 
-def _cut(groups: list[list[str]]) -> list[list[str]]:
+def _cut(groups: Groups) -> Groups:
     """Groups cut where one spatial axis ends and another begins: (h w) are two axes, (hI h) and (g c) one."""
     pieces = []
     for group in groups:
@@ -140,15 +143,15 @@ def _cut(groups: list[list[str]]) -> list[list[str]]:
 class _Pair(NamedTuple):
     """Pieces of the input and of the output that are one axis."""
 
-    sources: list[list[str]]
-    targets: list[list[str]]
+    sources: Groups
+    targets: Groups
 
     @property
     def names(self) -> set[str]:
         return {*chain(*self.sources, *self.targets)}
 
 
-def _pairs(sources: list[list[str]], targets: list[list[str]]) -> list[_Pair]:
+def _pairs(sources: Groups, targets: Groups) -> list[_Pair]:
     """Every piece of one side with those of the other.
 
     A piece of the input meets those of the output that keep a part of it; else one that tells the same axis; else the
@@ -183,7 +186,7 @@ def _united(pairs: list[_Pair]) -> list[_Pair]:
 def _named(pairs: list[_Pair], names: list[str], kept: list[str]) -> list[NamedAxis]:
     """Pairs with a name each, channels last, and their pieces in the order of what they keep."""
 
-    def parts(pieces: list[list[str]]) -> list[str]:
+    def parts(pieces: Groups) -> list[str]:
         place = {name: index for index, name in enumerate(kept)}
         return [*chain(*sorted(pieces, key=lambda piece: next((place[n] for n in piece if n in place), len(place))))]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from keyword import iskeyword
 from math import prod
 from typing import Any, NamedTuple
 
-from einmix.algebra.factors import MAX_SIZE, Axes, Factor
-from einmix.algebra.names import named_axes
+from einmix.algebra.factors import MAX_SIZE, Axes, Factor, Factors
+from einmix.algebra.names import Groups, NamedAxis, named_axes
 from einmix.algebra.writing import MAX_NAMES
 from einmix.errors import PatternError
 
@@ -56,52 +56,37 @@ class Reading(NamedTuple):
     layout: Layout
 
 
-class Turned(NamedTuple):
-    """A reading, and a where its channels `(a b)` are put in the order `(b a)` behind it; 0 where they stay."""
-
-    reading: Reading
-    groups: int
+def read_einmix(call: Layout) -> Reading:
+    """The reading of a call. Raises PatternError."""
+    return _read(call)[0]
 
 
-def read_einmix(
-    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
-) -> Reading:
-    """Of an EinMix call; its layout keeps the call as it was written, with `...` written out. Raises PatternError."""
-    return _read(_layout(pattern, weight_shape, bias_shape, ellipsis, sizes))[0]
+def read_turned(call: Layout) -> tuple[Reading, int]:
+    """The reading, and a where the call puts its channels `(a b)` in the order `(b a)` as well, else 0.
 
-
-def read_turned(
-    pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
-) -> Turned:
-    """The same for a call that may put its channels in another order as well. Raises PatternError."""
-    call = _layout(pattern, weight_shape, bias_shape, ellipsis, sizes)
+    Raises PatternError.
+    """
     try:
-        return Turned(_read(call)[0], 0)
+        return read_einmix(call), 0
     except PatternError as error:
-        for outer, inner, pattern in _turned(call):
-            try:
-                reading, outputs = _read(replace(call, pattern=pattern))
-            except PatternError:
-                continue
-            if outputs.get("c") == outer + inner:
-                return Turned(reading, prod(sizes[name] for name in outer))
+        before, _, after = call.pattern.partition("->")
+        for group in re.finditer(r"\(([^()]*)\)", after):  # as (a b), cut in all ways
+            names = group[1].split()
+            for a, b in ((names[cut:], names[:cut]) for cut in reversed(range(1, len(names)))):
+                pattern = f"{before}->{after[: group.start()]}({' '.join(a + b)}){after[group.end() :]}"
+                try:
+                    reading, axes = _read(replace(call, pattern=pattern))
+                except PatternError:
+                    continue
+                if any(axis.name == "c" and axis.target == a + b for axis in axes):
+                    return reading, prod(dict(call.sizes)[name] for name in a)
         raise error
 
 
-def _turned(call: Layout) -> Iterator[tuple[list[str], list[str], str]]:
-    """What stands in b and in a, for all ways to see a group of the output as `(a b)`; the pattern with `(b a)`."""
-    before, _, after = call.pattern.partition("->")
-    for group in re.finditer(r"\(([^()]*)\)", after):
-        names = group[1].split()
-        for inner, outer in ((names[:cut], names[cut:]) for cut in reversed(range(1, len(names)))):
-            turned = f"({' '.join(outer + inner)})"
-            yield outer, inner, f"{before}->{after[: group.start()]}{turned}{after[group.end() :]}"
-
-
-def _layout(
+def layout_of(
     pattern: str, weight_shape: str, bias_shape: str | None, ellipsis: str | None, sizes: Mapping[str, int]
 ) -> Layout:
-    """The call with plain spaces (einops knows no others), `...` written out."""
+    """A call with plain spaces (einops knows no others), `...` written out. Raises PatternError."""
     texts = {"pattern": pattern, "weight": weight_shape, "bias": bias_shape, "ellipsis": ellipsis}
     for name, text in texts.items():
         if not isinstance(text, str | None) or (text is None and name in ("pattern", "weight")):
@@ -132,8 +117,8 @@ def _written_out(call: Layout, ellipsis: str | None) -> Layout:
     return replace(call, pattern=re.sub(dots, lambda _: ellipsis, call.pattern))
 
 
-def _read(call: Layout) -> tuple[Reading, dict[str, list[str]]]:
-    """The reading, and the names that make up its output, by axis."""
+def _read(call: Layout) -> tuple[Reading, list[NamedAxis]]:
+    """The reading, and its axes with the names of their parts."""
     sizes = dict(call.sizes)
     left, right = _sides(call)
     weight = _flat_names(call, call.weight_shape, "weight")
@@ -144,19 +129,16 @@ def _read(call: Layout) -> tuple[Reading, dict[str, list[str]]]:
     if set(roles) == {batch}:
         raise call.error("there is no axis besides the batch", "", "as in 'b t c -> b t0 c'")
     kept, wide = _kept_order(call, left, right), {name for name, size in sizes.items() if size > 1}
-    axes = named_axes(_without(batch, left), _without(batch, right), kept, wide)
+    left, right = ([rest for group in side if (rest := [n for n in group if n != batch])] for side in (left, right))
+    axes = named_axes(left, right, kept, wide)
     for name, *ends in axes:
         if max(prod(sizes[part] for part in end) for end in ends) > MAX_SIZE:
             raise call.error(f"axis {name} has an impossible length", "", f"an axis is at most {MAX_SIZE} long")
-    factors = tuple((axis.name, _factors(axis.source, axis.target, roles, sizes)) for axis in axes)
-    return Reading(factors, bias, call), {axis.name: axis.target for axis in axes}
+    factors = tuple((axis.name, _factors(axis, roles, sizes)) for axis in axes)
+    return Reading(factors, bias, call), axes
 
 
-def _without(batch: str, groups: list[list[str]]) -> list[list[str]]:
-    return [left for group in groups if (left := [name for name in group if name != batch])]
-
-
-def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
+def groups_of(pattern: str) -> tuple[Groups, Groups]:
     """The axes on both sides of a pattern, those in one pair of parentheses together.
 
     >>> groups_of("b (hi h) c -> b (ho h) c")
@@ -165,48 +147,44 @@ def groups_of(pattern: str) -> tuple[list[list[str]], list[list[str]]]:
     return _sides(Layout(pattern, "", None, ()))
 
 
-def _sides(call: Layout) -> tuple[list[list[str]], list[list[str]]]:
+def _sides(call: Layout) -> tuple[Groups, Groups]:
     sides = call.pattern.split("->")
     if len(sides) != 2:
         raise call.error("a pattern has one '->'", "->", "write INPUT -> OUTPUT, as in 'b t c -> b t0 c'")
     return _groups(call, sides[0], right=False), _groups(call, sides[1], right=True)
 
 
-def _groups(call: Layout, side: str, right: bool) -> list[list[str]]:
+def _groups(call: Layout, side: str, right: bool) -> Groups:
     """The axes of one side of the pattern, those in one pair of parentheses together."""
-    groups: list[list[str]] = []
+    groups: Groups = []
     inside = False
+
+    def refused(fact: str, hint: str) -> PatternError:
+        return call.error(fact, token, hint, right=right)
+
     for token in re.findall(r"[()]|[^\s()]+", side):
         if token in "()":
             if (token == "(") == inside:
-                raise call.error(
-                    "parentheses do not match", token, "open and close each once, without nesting", right=right
-                )
+                raise refused("parentheses do not match", "open and close each once, without nesting")
             inside = token == "("
-            if inside:
-                groups.append([])
+            groups += [[]] * inside
             continue
         if token == "...":
-            hint = "say which axes it stands for, as in ellipsis='h w', h=8, w=8"
-            raise call.error("roles cannot say '...'", token, hint, right=right)
+            raise refused("roles cannot say '...'", "say which axes it stands for, as in ellipsis='h w', h=8, w=8")
         if token == "1":
-            raise call.error(
-                "roles cannot say an axis of length 1 without a name", token, "name it, give it size 1", right=right
-            )
+            raise refused("roles cannot say an axis of length 1 without a name", "name it, give it size 1")
         if token.isdigit():
-            raise call.error(
-                f"{token} has no name", token, f"name the axis and pass its size, as in n={token}", right=right
-            )
+            raise refused(f"{token} has no name", f"name the axis and pass its size, as in n={token}")
         plain = token.isidentifier() and token.replace("_", "x").isalnum()
         if not plain or token.startswith("_") or token.endswith("_") or iskeyword(token):
-            raise call.error(f"{token!r} is no axis name", token, "letters, digits and inner underscores", right=right)
+            raise refused(f"{token!r} is no axis name", "letters, digits and inner underscores")
         groups[-1].append(token) if inside else groups.append([token])
     if inside:
         raise call.error("parentheses do not match", "(", "close what was opened", right=right)
-    names = [name for group in groups for name in group]
-    for name in names:
-        if names.count(name) > 1:
-            raise call.error(f"axis {name} stands twice on one side", name, "give each its own name", right=right)
+    names = [*chain(*groups)]
+    for token in names:
+        if names.count(token) > 1:
+            raise refused(f"axis {token} stands twice on one side", "give each its own name")
     return groups
 
 
@@ -224,7 +202,7 @@ def _flat_names(call: Layout, shape: str, where: str) -> list[str]:
     return names
 
 
-def _batch(call: Layout, left: list[list[str]], right: list[list[str]], weight: list[str]) -> str:
+def _batch(call: Layout, left: Groups, right: Groups, weight: list[str]) -> str:
     """The axis that is the batch: `b`, or else the only one without a size."""
     bare = [group[0] for group in left if len(group) == 1 and group in right and group[0] not in weight]
     names, sizes = dict.fromkeys(chain(*left, *right)), dict(call.sizes)
@@ -253,7 +231,7 @@ def _check_names(call: Layout, known: set[str]) -> None:
         raise call.error(fact, "", "write neighbours with the same role as one axis")
 
 
-def _roles(call: Layout, left: list[list[str]], right: list[list[str]], weight: list[str]) -> dict[str, str]:
+def _roles(call: Layout, left: Groups, right: Groups, weight: list[str]) -> dict[str, str]:
     """Shared, grouped, or mixed: from where an axis stands."""
     sources, targets = set(chain(*left)), set(chain(*right))
     roles: dict[str, str] = {}
@@ -273,7 +251,7 @@ def _roles(call: Layout, left: list[list[str]], right: list[list[str]], weight: 
     return roles
 
 
-def _bias(call: Layout, right: list[list[str]], roles: dict[str, str]) -> bool:
+def _bias(call: Layout, right: Groups, roles: dict[str, str]) -> bool:
     """Whether there is a bias; it has one number for each index of the grouped and mixed axes of the output."""
     if call.bias_shape is None:
         return False
@@ -291,7 +269,7 @@ def _bias(call: Layout, right: list[list[str]], roles: dict[str, str]) -> bool:
     return True
 
 
-def _kept_order(call: Layout, left: list[list[str]], right: list[list[str]]) -> list[str]:
+def _kept_order(call: Layout, left: Groups, right: Groups) -> list[str]:
     """The axes kept on both sides, in an order in which the groups of both sides are runs.
 
     Whole axes of a tensor in another order are another layout; axes that change places within one are another map.
@@ -314,26 +292,22 @@ def _kept_order(call: Layout, left: list[list[str]], right: list[list[str]]) -> 
     return list(dict.fromkeys(chain(*runs.values())))
 
 
-def _factors(source: list[str], target: list[str], roles: dict[str, str], sizes: dict[str, int]) -> tuple[Factor, ...]:
-    """The factors of one axis: kept parts in the order of both sides, what is mixed after the part it follows."""
-    kept = [name for name in source if roles[name] != "m" and sizes[name] > 1]
-    runs_in, runs_out = _mixed_runs(source, kept, roles), _mixed_runs(target, kept, roles)
-    factors: list[Factor] = []
-    for anchor in [None, *kept]:
-        if anchor is not None:
-            factors.append(Factor(roles[anchor], sizes[anchor], sizes[anchor]))
-        size, out = (prod(sizes[name] for name in runs.get(anchor, ())) for runs in (runs_in, runs_out))
-        factors.append(Factor("m", size, out))
+def _factors(axis: NamedAxis, roles: dict[str, str], sizes: dict[str, int]) -> Factors:
+    """The factors of an axis: kept parts in the order of both sides, what is mixed after the part it follows."""
+    kept = [name for name in axis.source if roles[name] != "m" and sizes[name] > 1]
+
+    def mixed(names: list[str]) -> dict[str, int]:
+        """The sizes that are mixed after each of the kept parts, and before the first."""
+        found, after = dict.fromkeys(["", *kept], 1), ""
+        for name in names:
+            if roles[name] == "m":
+                found[after] *= sizes[name]
+            elif name in kept:
+                after = name
+        return found
+
+    before, after = mixed(axis.source), mixed(axis.target)
+    factors = [Factor("m", before[""], after[""])]
+    for name in kept:
+        factors += [Factor(roles[name], sizes[name], sizes[name]), Factor("m", before[name], after[name])]
     return tuple(factors)
-
-
-def _mixed_runs(names: list[str], kept: list[str], roles: dict[str, str]) -> dict[str | None, list[str]]:
-    """The mixed names, by the kept name before them."""
-    runs: dict[str | None, list[str]] = {}
-    anchor: str | None = None
-    for name in names:
-        if roles[name] == "m":
-            runs.setdefault(anchor, []).append(name)
-        elif name in kept:
-            anchor = name
-    return runs

@@ -8,7 +8,7 @@ from typing import Any
 
 from einmix import kinds
 from einmix.algebra.mixer import Mixer
-from einmix.algebra.reading import read_turned
+from einmix.algebra.reading import layout_of, read_turned
 from einmix.errors import PatternError
 from einmix.kinds import Mix, Residual, Shuffle
 from einmix.nodes.node import Body, Leaf, Node, Sequence, Tree
@@ -46,7 +46,7 @@ def read_nodes(
 
     Raises PatternError for what is not exactly this pair.
     """
-    reading, groups = read_turned(pattern, weight_shape, bias_shape, ellipsis, sizes)
+    reading, groups = read_turned(layout_of(pattern, weight_shape, bias_shape, ellipsis, sizes))
     return (Mix(Mixer(*reading)), *(Shuffle(groups) for _ in range(groups > 0)))
 
 
