@@ -35,7 +35,7 @@ from nas.loop.rungs import Rungs
 from nas.loop.status import Status
 from nas.options import Options
 from nas.progress import Quiet
-from nas.ranking.objectives import merit, parse_objectives
+from nas.ranking.objectives import Objective, merit, parse_objectives
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
@@ -598,7 +598,7 @@ def test_a_line_that_belies_its_architecture_is_refused_with_its_number(change, 
 
 def test_an_exhaustive_search_is_one_like_others(searching, tmp_path):
     space = tiny("grouped", depth=(1, 2))
-    searching(plan(trials=100), space=space, strategy=Exhaustive(space, Budget(), 0))
+    searching(plan(trials=100), space=space, strategy=Exhaustive(space, Budget(), 0, (Objective("accuracy"),)))
     assert sorted(result.id for result in results(tmp_path, "search")) == sorted(arch.id for arch in space.enumerate())
 
 
