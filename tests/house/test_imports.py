@@ -175,9 +175,9 @@ def circles(links: Iterator[tuple[str, str]]) -> set[str]:
 
 
 def no_room(house: House, plan: Plan) -> set[str]:
-    """Every folder is a room of the plan and the other way round; at the top of a package lies no file without one."""
+    """The rooms of the plan are the folders, and what lies at the top of a package whose files are no list."""
     tops = {folder for folder in house.folders if "/" not in folder and folder not in plan.lists}
-    return set(house.folders ^ set(plan.may)) | {f"{top}/{name}" for top in tops for name in house.files(top)}
+    return (house.folders | {f"{top}/{name}" for top in tops for name in house.files(top)}) ^ set(plan.may)
 
 
 def not_allowed(house: House, plan: Plan) -> set[str]:
@@ -216,6 +216,7 @@ def not_in_its_list(house: House, plan: Plan) -> set[str]:
     found = set()
     for room, machinery in plan.lists.items():
         if room not in house.folders:
+            found.add(room)
             continue
         listed = set(machinery.split())
         for node in house.nodes(room):
@@ -329,10 +330,7 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
 # What does not hold yet, by rule: a text a breach, in lines.
 BREACHES: dict[str, str] = {
     "no_room": """
-einmix/layers
-nas/cli
 nas/grid
-nas/options
 nas/progress
 nas/resuming
 nas/tables
@@ -410,14 +408,16 @@ nas/terminal -> rich
 nas/terminal -> typer
 nas/zoo_commands -> typer
 """,
+    "not_in_its_list": """
+nas/cli
+nas/options
+""",
     "too_long": """
 nas/api/compare
 nas/cli
 nas/tables
 """,
     "privates_taken": """
-einmix/algebra/factor_sets: _check_length
-einmix/algebra/reading: _fresh
 nas/api/search: _band
 search_spaces/blocks/filled: _filled
 search_spaces/blocks/filled: _mixers
