@@ -36,79 +36,26 @@ from search_spaces.space import Family, Space
 SPACE = Space("by_halves", "halves or all", (Family("halves", "m2.s*|m*", "g*.s2|g*"),))
 '''
 
-CLIMB = '''"""Climb: a neighbour of the best so far, or at random where all of them are known."""
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+WRITTEN = dict(re.findall(r"whole\s+of\s+`(\S+)`:\n\n```python\n(.*?)```", GUIDE, re.DOTALL))
+"""The files of CONTRIBUTING.md, which are added as they are written there."""
 
-from nas.ranking.objectives import teaches
-from nas.strategies.random_search import RandomSearch
+READ_JSONL = """def read_jsonl(folder: Path) -> list[Logged]:
+    found = []
+    for path in folder.glob("jsonl/**/*.jsonl"):
+        facts, *rows = map(json.loads, path.read_text().splitlines())
+        curves = {name: {row["training_iteration"]: row[name] for row in rows if name in row} for name in CURVE}
+        name = str(path.parent.relative_to(folder / "jsonl"))
+        found.append(Logged(name, {fact: str(value) for fact, value in facts.items()}, curves))
+    return found
 
 
-class Climb:
-    """Local search by one objective, begun anew wherever a better network is told."""
-
-    ahead = False
-
-    def __init__(self, space, budget, seed, objectives):
-        self.space, self.budget, self.objectives = space, budget, objectives
-        self.uniform = RandomSearch(space, budget, seed, objectives)
-        self.best, self.ahead_of_all = None, float("-inf")
-
-    def ask(self):
-        for near in self.space.neighbours(self.best) if self.best else ():
-            if self.budget.admits(near.params, near.macs) and self.uniform.take(near):
-                return near
-        return self.uniform.ask()
-
-    def expect(self, architecture):
-        self.uniform.expect(architecture)
-
-    def tell(self, architecture, result):
-        self.uniform.tell(architecture, result)
-        if result.score and teaches(result, self.objectives):
-            figure = self.objectives[0].sign * self.objectives[0].of(result, result.score)
-            if figure > self.ahead_of_all:
-                self.best, self.ahead_of_all = architecture, figure
-'''
-
-BUNDLE = '''"""A network as one file that torch loads: its text and its weights."""
-
-from einmix import source
-from nas.errors import NasError
-from nas.exports.check import Exported, Format
-
-LOAD = """
-def load(file, weights):
-    kept, names = torch.load(file), {"__name__": "exported"}
-    exec(kept["text"], names)
-    net = names["model"]().eval()
-    net.load_state_dict(kept["weights"] or read(weights), strict=True)
-    return net, names.get("preprocess")
 """
-
-
-def write(wanted, folder):
-    import torch
-    from safetensors.torch import load_file
-
-    inputs = wanted.preprocessing
-    text = source(wanted.architecture, wanted.facts, inputs.text(wanted.architecture) if inputs else "")
-    file = folder / f"{wanted.name}.pt"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save({"text": text, "weights": load_file(wanted.weights) if wanted.weights else {}}, file)
-    except OSError as error:
-        raise NasError(f"cannot write {error.filename or file}: {error.strerror}") from None
-    return Exported(wanted.architecture, file, wanted.weights, inputs)
-
-
-FORMAT = Format(write, LOAD, ("torch", "einops"))
-'''
-
-(FLIP,) = re.findall(r'```python\n(""".*?)```', (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
 
 ADDITIONS = {
     "flip": Addition(
         "einmix/kinds/flip.py",
-        FLIP,
+        WRITTEN["einmix/kinds/flip.py"],
         {
             "einmix/kinds/__init__.py": {
                 "from einmix.kinds.gate ": "from einmix.kinds.flip import Flip\n",
@@ -136,7 +83,7 @@ ADDITIONS = {
     ),
     "climb": Addition(
         "nas/strategies/climb.py",
-        CLIMB,
+        WRITTEN["nas/strategies/climb.py"],
         {
             "nas/strategies/__init__.py": {
                 "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
@@ -146,9 +93,22 @@ ADDITIONS = {
         "tests/nas/strategies/test_strategies.py",
         least=20,
     ),
+    "jsonl": Addition(
+        "nas/loggers/jsonl.py",
+        WRITTEN["nas/loggers/jsonl.py"],
+        {
+            "nas/loggers/__init__.py": {"mlflow, tensorboard": "jsonl, ", '"mlflow": ': '"jsonl": jsonl.LOGGER, '},
+            "tests/nas/loggers/test_loggers.py": {
+                "READ = {": READ_JSONL,
+                '"tensorboard": read_': '"jsonl": read_jsonl, ',
+            },
+        },
+        "tests/nas/loggers/test_loggers.py",
+        least=2,
+    ),
     "bundle": Addition(
         "nas/exports/bundle.py",
-        BUNDLE,
+        WRITTEN["nas/exports/bundle.py"],
         {
             "nas/exports/__init__.py": {
                 "module\nfrom nas.exports.check": "bundle, ",
