@@ -34,7 +34,7 @@ from nas.terminal import (
 from nas.zoo_commands import app as zoo
 from search_spaces import SPACES, BoundSpace, SpaceError
 from search_spaces import load as load_space
-from search_spaces.blocks.parts import Patch
+from search_spaces.blocks.patch import Patch
 
 if TYPE_CHECKING:
     from nas.api.compare import Compared, Comparison

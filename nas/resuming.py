@@ -13,7 +13,7 @@ from nas.errors import NasError
 from nas.options import Options
 from nas.ranking.objectives import parse_objectives
 from nas.runs.folder import LAST, RunFolder
-from search_spaces.space import patch_on
+from search_spaces.blocks.patch import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
 BUDGET = ("max_params", "min_params", "max_macs")

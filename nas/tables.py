@@ -16,7 +16,7 @@ from nas.ranking.objectives import Figure
 from nas.ranking.standings import Standing, ranked
 from nas.runs.job import HALVED
 from nas.runs.result import Result
-from search_spaces.blocks.parts import patch_from
+from search_spaces.blocks.patch import patch_from
 
 if TYPE_CHECKING:
     from nas.api.compare import Compared, Comparison

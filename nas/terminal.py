@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.errors import NasError
-from search_spaces.blocks.parts import Patch, Sides
+from search_spaces.blocks.patch import Patch, Sides
 
 if TYPE_CHECKING:
     from rich.console import Console

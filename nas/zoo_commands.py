@@ -17,8 +17,7 @@ from einmix.algebra.factors import divisors
 from nas.errors import NasError, nearest
 from nas.options import Options, check_range
 from nas.terminal import AsJson, DataDir, console_for, patch_of_text, print_json, shape_of, typed
-from search_spaces.blocks.parts import Patch, patch_grid
-from search_spaces.space import axis_patches
+from search_spaces.blocks.patch import Patch, axis_patches, patch_grid
 from search_spaces.zoo import ZOO, Inputs, Member, member
 
 if TYPE_CHECKING:

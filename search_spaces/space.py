@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import gcd, log, prod
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 from einmix import FactorSet, PatternError
-from einmix.algebra.factor_sets import count_factorizations
-from einmix.algebra.factors import MAX_SIZE, divisors
+from einmix.algebra.factors import MAX_SIZE
+from search_spaces.blocks.filled import FilledForms
 from search_spaces.blocks.forms import FORMS
-from search_spaces.blocks.parts import Patch, Sides, patch_from, patch_grid, sides
-from search_spaces.blocks.place import MOST_AXES
+from search_spaces.blocks.letters import Alphabet
+from search_spaces.blocks.mixers import Mixers
+from search_spaces.blocks.parts import Inputs
+from search_spaces.blocks.patch import check_patch, default_patches, fits, patch_on
+from search_spaces.blocks.place import MOST_AXES, Place
+from search_spaces.bound.assembly import Assembly
+from search_spaces.bound.space import BoundSpace
 from search_spaces.errors import SpaceError
-
-if TYPE_CHECKING:
-    from search_spaces.bound.space import BoundSpace
-
-POSITIONS = (16, 256)
-"""How many positions the patch sizes of a space that names none leave: 4 x 4 to 16 x 16."""
 
 SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8, "stages": 8}
 """The sizes of a network, each with the largest that a space may name: larger ones are mistakes."""
@@ -164,8 +163,6 @@ class Space:
         A patch is a size for all axes, or a tuple with one for each. Raises SpaceError where one that is asked for does
         not divide an axis.
         """
-        from search_spaces.bound.space import BoundSpace
-
         _check_shape(shape, channels, classes)
         norm = tuple(word for word in self.norm if word != "batch" or len(shape) <= MOST_AXES)
         if not norm:
@@ -187,56 +184,37 @@ class Space:
             norm=norm,
         )
         found = [patch_on(size, shape) for size in bound.patch]
-        fitting = tuple(dict.fromkeys(size for size in found if _fits(size, shape)))
+        fitting = tuple(dict.fromkeys(size for size in found if fits(size, shape)))
         if patch or not fitting:
             for size in found:
-                _check_patch(size, shape)
-        return BoundSpace(
-            replace(bound, patch=fitting or default_patches(shape)), shape, channels=channels, classes=classes
-        )
+                check_patch(size, shape)
+        bound = replace(bound, patch=fitting or default_patches(shape))
+        assembly = Assembly(Inputs(dict(shape), channels, classes), bound._alphabets((*shape, "c")), bias=self.bias)
+        return BoundSpace(bound._facts((*shape, "c")), assembly)
 
+    def _alphabets(self, axes: Sequence[str]) -> Callable[[Place], Alphabet]:
+        """What a block may hold, by where it stands."""
+        if self.forms:
+            return lambda place: FilledForms(place, self.forms)
+        names = [family.name for family in self.families]
+        sets = {axis: FactorSet(*(family.pattern(axis) for family in self.families)) for axis in axes}
 
-def default_patches(shape: Mapping[str, int]) -> tuple[Patch, ...]:
-    """The patches that leave 16 to 256 positions, but for those that leave none to factor where others do.
+        @cache
+        def mixers(sizes: tuple[tuple[str, int], ...]) -> Mixers:
+            return Mixers(dict(sizes), sets, names, bias=self.bias)
 
-    One size for all axes where that is possible, else of every axis its divisors, near to each other; of no axis all.
+        return lambda place: mixers(tuple(place.sizes.items()))
 
-    >>> default_patches({"h": 28, "w": 28}), default_patches({"h": 8, "w": 8}), default_patches({"t": 40})
-    ((2, 7), (1, 2), (1, 2))
-    >>> print(*default_patches({"t": 5, "h": 32, "w": 32}))
-    1x8x8
-    """
-    common: list[Patch] = list(divisors(gcd(*shape.values())))
-    fitting = _fitting(shape, common) or _fitting(shape, axis_patches(shape))
-    if not fitting:  # then the nearest to 64, but not a single one, where there is nothing to mix
-        every = list(dict.fromkeys((*common, *axis_patches(shape))))
-        several = [p for p in every if _positions(shape, p) > 1] or [1]
-        fitting = [min(several, key=lambda p: abs(log(_positions(shape, p) / 64)))]
-    able = [axis for axis, n in shape.items() if count_factorizations(n) > 3]
-    rich = [p for p in fitting if all(count_factorizations(patch_grid(shape, p)[axis]) > 3 for axis in able)]
-    return tuple(rich or fitting)
-
-
-def axis_patches(shape: Mapping[str, int]) -> list[Patch]:
-    """For every side that a patch can have the patch nearest to a cube of it: divisors that leave some of each axis."""
-    options = {axis: divisors(n)[:-1] or (1,) for axis, n in shape.items()}
-    wanted = sorted({side for each in options.values() for side in each})
-    nearest = (patch_from(min(each, key=lambda d: abs(log(d / side))) for each in options.values()) for side in wanted)
-    return list(dict.fromkeys(nearest))
-
-
-def _fitting(shape: Mapping[str, int], patches: Sequence[Patch]) -> list[Patch]:
-    """Those that leave a number of positions in the usual range, and some of every axis."""
-    return [
-        patch
-        for patch in patches
-        if POSITIONS[0] <= _positions(shape, patch) <= POSITIONS[1]
-        and all(left > 1 or shape[axis] == 1 for axis, left in patch_grid(shape, patch).items())
-    ]
-
-
-def _positions(shape: Mapping[str, int], patch: Patch) -> int:
-    return prod(patch_grid(shape, patch).values())
+    def _facts(self, axes: Sequence[str]) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "bias": self.bias,
+            "families": {family.name: {axis: family.pattern(axis) for axis in axes} for family in self.families},
+            "forms": list(self.forms),
+            "weights": dict(self.weights),
+            "sizes": self.sizes,
+        }
 
 
 def _all(values: tuple[object, ...], kind: type) -> bool:
@@ -253,28 +231,6 @@ def _check_shape(shape: Mapping[str, int], channels: int, classes: int) -> None:
     if not 1 <= len(shape) <= 4 or "c" in shape or not all(type(n) is int and 1 <= n <= MAX_SIZE for n in numbers):
         fact = "data have 1 to 4 spatial axes, channels and classes, all of at least 1"
         raise SpaceError(f"{fact}, not {dict(shape)}, {channels!r} and {classes!r}")
-
-
-def _check_patch(patch: Patch, shape: Mapping[str, int]) -> None:
-    for (axis, n), side in zip(shape.items(), sides(shape, patch).values(), strict=True):
-        if n % side:
-            fitting = ", ".join(map(str, divisors(gcd(*shape.values())) if isinstance(patch, int) else divisors(n)))
-            raise SpaceError(f"a patch of {patch} does not divide axis {axis}={n}; sizes that divide: {fitting}")
-
-
-def patch_on(size: int | tuple[int, ...], axes: Sized) -> Patch:
-    """A patch on these axes: one number for sides that are alike, where there is one for each axis."""
-    if isinstance(size, int):
-        return size
-    return patch_from(size) if len(size) == len(axes) else Sides(size)
-
-
-def _fits(patch: Patch, shape: Mapping[str, int]) -> bool:
-    try:
-        _check_patch(patch, shape)
-    except SpaceError:
-        return False
-    return True
 
 
 def _is_size(size: object, largest: int) -> bool:

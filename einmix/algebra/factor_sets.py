@@ -7,20 +7,31 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from math import prod
+from math import lcm, prod
 from random import Random
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from einmix.algebra.factors import MAX_SIZE, ROLES, Factor, Factors, check_length, divisors
 from einmix.errors import PatternError, shown
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 T = TypeVar("T")
 
 
-def pick(rng: Random, weights: Mapping[T, int]) -> T:
-    """A key with a chance in proportion to its weight, exact for integers of any size."""
-    keys, cumulative = list(weights), list(accumulate(weights.values()))
-    return keys[bisect(cumulative, rng.randrange(cumulative[-1]))]
+class Urn(Generic[T]):
+    """Keys drawn with a chance in proportion to their weights, exactly: whole numbers of any size, or fractions."""
+
+    def __init__(self, weights: Mapping[T, int | Fraction]):
+        self.scale = lcm(*(weight.denominator for weight in weights.values()))
+        whole = (weight.numerator * (self.scale // weight.denominator) for weight in weights.values())
+        self._keys, self._cumulative = list(weights), list(accumulate(whole))
+        self.sum = self._cumulative[-1] if weights else 0
+        """Of the weights as whole numbers: each `scale` times as large as it was given."""
+
+    def draw(self, rng: Random) -> T:
+        return self._keys[bisect(self._cumulative, rng.randrange(self.sum))]
 
 
 def count_factorizations(n: int) -> int:
@@ -36,8 +47,23 @@ State = frozenset[tuple[int, int, int]]
 """Where in which alternative of which pattern a factorisation can stand, read from the outside in."""
 
 
-Profile = tuple[frozenset[int], int, int]
-"""The patterns that accept a factorisation, and the products of its grouped and of its mixed sizes."""
+class Profile(NamedTuple):
+    """The patterns that accept a factorisation, and the products of its grouped and of its mixed sizes."""
+
+    accepted: frozenset[int]
+    grouped: int
+    mixed: int
+
+    def without(self, factor: Factor) -> Profile:
+        """What the later factors have to make up; a product that this one does not divide becomes 0, which none do."""
+        accepted, grouped, mixed = self
+        role, size, _ = factor
+        if role == "g":
+            return Profile(accepted, 0 if grouped % size else grouped // size, mixed)
+        if role == "m":
+            return Profile(accepted, grouped, 0 if mixed % size else mixed // size)
+        return self
+
 
 _TERM = re.compile(r"([sgm])(\*|[1-9][0-9]*)")
 
@@ -64,7 +90,7 @@ class FactorSet:
         self._start: State = frozenset((p, a, 0) for p, alts in enumerate(self._alternatives) for a in range(len(alts)))
         self._profiles: dict[tuple[State, int, str], Counter[Profile]] = {}
         self._steps: dict[tuple[State, str, int], State] = {}
-        self._cumulative: dict[tuple[State, int, str, frozenset[int]], tuple[list[Factor | None], list[int]]] = {}
+        self._urns: dict[tuple[State, int, str, Profile], Urn[tuple[Factor, State]]] = {}
         self._options: dict[tuple[State, int, str, int], list[Factor]] = {}
 
     def profiles(self, n: int) -> Counter[Profile]:
@@ -94,25 +120,22 @@ class FactorSet:
         check_length(n)
         yield from self._enumerate(self._start, n, "")
 
-    def sample(self, n: int, rng: Random, accepted: frozenset[int] | None = None) -> Factors:
-        """One of them, uniformly; with `accepted`, one of those that just these patterns accept.
+    def sample(self, n: int, rng: Random, profile: Profile | None = None) -> Factors:
+        """One of the factorisations of n, uniformly: of all, or of those that have this profile (there has to be one).
 
         Raises PatternError where there is none.
         """
-        if accepted is None:
+        if profile is None:
             profiles = self.profiles(n)
             if not profiles:
                 raise PatternError(f"no factorisation of {n} matches {' or '.join(self.patterns)}")
-            accepted, _, _ = pick(rng, profiles)
+            profile = Urn(profiles).draw(rng)
         state, last = self._start, ""
-        factors: list[Factor] = []
-        while True:
-            options, cumulative = self._weights(state, n, last, accepted)
-            factor = options[bisect(cumulative, rng.randrange(cumulative[-1]))]
-            if factor is None:
-                return tuple(factors)
-            factors.append(factor)
-            state, n, last = self._step(state, factor.role, factor.size), n // factor.size, factor.role
+        factors: Factors = ()
+        while n > 1:
+            factor, state = self._next(state, n, last, profile).draw(rng)
+            n, last, profile, factors = n // factor.size, factor.role, profile.without(factor), (*factors, factor)
+        return factors
 
     def options(self, n: int, before: Factors, pattern: int) -> list[Factor]:
         """The factors that can follow `before` in a factorisation of n that this pattern matches."""
@@ -140,28 +163,26 @@ class FactorSet:
             counts: Counter[Profile] = Counter()
             if rest == 1:
                 if accepted := self._finals(state):
-                    counts[accepted, 1, 1] = 1
+                    counts[Profile(accepted, 1, 1)] = 1
             else:
                 for (role, size, _), following in self._moves(state, rest, last):
                     for (accepted, grouped, mixed), ways in self._count(following, rest // size, role).items():
                         product = grouped * (size if role == "g" else 1), mixed * (size if role == "m" else 1)
-                        counts[accepted, *product] += ways
+                        counts[Profile(accepted, *product)] += ways
             self._profiles[key] = counts
         return self._profiles[key]
 
-    def _weights(
-        self, state: State, rest: int, last: str, accepted: frozenset[int]
-    ) -> tuple[list[Factor | None], list[int]]:
-        key = state, rest, last, accepted
-        if key not in self._cumulative:
-            options: list[Factor | None] = [None]
-            ways = [int(rest == 1 and self._finals(state) == accepted)]
-            for factor, following in self._moves(state, rest, last):
-                counts = self._count(following, rest // factor.size, factor.role)
-                options.append(factor)
-                ways.append(sum(n for profile, n in counts.items() if profile[0] == accepted))
-            self._cumulative[key] = options, list(accumulate(ways))
-        return self._cumulative[key]
+    def _next(self, state: State, rest: int, last: str, profile: Profile) -> Urn[tuple[Factor, State]]:
+        """The factors that can come next, by the number of ways to go on from each."""
+        key = state, rest, last, profile
+        if key not in self._urns:
+            self._urns[key] = Urn(
+                {
+                    (factor, after): self._count(after, rest // factor.size, factor.role)[profile.without(factor)]
+                    for factor, after in self._moves(state, rest, last)
+                }
+            )
+        return self._urns[key]
 
     def _enumerate(self, state: State, rest: int, last: str) -> Iterator[Factors]:
         if rest == 1:

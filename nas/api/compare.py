@@ -34,7 +34,7 @@ from nas.runs.versions import versions
 from nas.training.latency import Conditions, latencies
 from nas.training.recipe import LARGE, Recipe, kind_on
 from nas.training.worker import MakeTrainer
-from search_spaces.blocks.parts import Patch
+from search_spaces.blocks.patch import Patch
 from search_spaces.sizing.resizing import patch_of
 from search_spaces.sizing.scaling import (
     NEAR,

@@ -1,26 +1,48 @@
-"""The blocks that a place in a network may hold: counted by kind, listed lazily, drawn uniformly."""
+"""The blocks that a place in a network may hold: counted by cost, listed lazily, drawn uniformly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import product
 from random import Random
+from typing import NamedTuple
 
-from einmix import Block, Node
+from einmix import Block, Factor, FactorSet, Mixer, Node
 from einmix.kinds import Mix
 from einmix.nodes.node import steps
-from search_spaces.blocks.fillings import Filled, Fillings, Kind, _filled, _mixers, _products, _within
+from search_spaces.blocks.fillings import Fillings, Total
 from search_spaces.blocks.forms import FORMS, Form
-from search_spaces.blocks.mixers import Ask, Mixers
-from search_spaces.blocks.place import Place
-from search_spaces.bound.networks import Bounds, Counted, combined, either
-
-Cost = tuple[int, int]
-
+from search_spaces.blocks.letters import Ask, Bounds, CostClass, Extremes, combined, either
+from search_spaces.blocks.mixers import Mixers
+from search_spaces.blocks.place import Place, mixes
 
 ORDERS = "tokens first", "channels first"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What stands in one block: a form, whether the MLP over channels comes first, and the mixers of the form."""
+
+    form: str
+    first: bool
+    mixers: tuple[Mixer, ...]
+
+    def block(self, place: Place) -> Block:
+        return FORMS[self.form].block(place, self.mixers, first=self.first)
+
+    def __str__(self) -> str:
+        """In a few words, for tables."""
+        words = [self.form, *(str(mixer).removesuffix(" +b") for mixer in self.mixers)]
+        return ("channels first, " if self.first else "") + " ".join(words)
+
+
+class Key(NamedTuple):
+    """What blocks that cost the same have in common: a form, and what fills its slots."""
+
+    form: str
+    total: Total
 
 
 class FilledForms:
@@ -31,50 +53,48 @@ class FilledForms:
         self.slots: dict[str, list[Mixers]] = {}
         for name in forms:
             slots = FORMS[name].slots(place)
-            found = [_mixers(place.grid, width, tuple(patterns.items())) for width, patterns in slots or ()]
-            if slots is not None and all(slot.kinds for slot in found):
+            found = [_slot(place.grid, width, tuple(patterns.items())) for width, patterns in slots or ()]
+            if slots is not None and all(slot.classes for slot in found):
                 self.slots[name] = found
 
     @property
     def variants(self) -> Iterator[tuple[Form, bool]]:
         """The forms, each with the orders of its parts."""
         for name in self.slots:
-            for first in (False, True) if FORMS[name].channels else (False,):
+            for first in FORMS[name].orders:
                 yield FORMS[name], first
 
     @cached_property
-    def kinds(self) -> list[Counted]:
-        """The kinds of blocks, with what each costs and how many there are of it."""
+    def classes(self) -> list[CostClass]:
+        """The classes of blocks, with what each costs and how many there are of it."""
         found = []
         for name, fillings in self._fillings.items():
-            orders, base = (2 if FORMS[name].channels else 1), self._bases[name]
-            for covered, params, macs in fillings.totals[-1]:
-                number = orders * fillings.totals[-1][covered, params, macs]
-                kind = name, (covered, params, macs)
-                covers = self._covered(name) | covered
-                found.append(Counted(kind, number, covers, base[0] + params, base[1] + macs))
+            orders, (params, macs) = len(FORMS[name].orders), self._bases[name]
+            for total, number in fillings.totals[-1].items():
+                covered, costs = self._covered(name) | total.covered, (params + total.params, macs + total.macs)
+                found.append(CostClass(Key(name, total), orders * number, covered, *costs))
         return found
 
     @cached_property
-    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
-        """How many blocks there are by the axes that they mix, and their bounds: without listing their kinds."""
-        total: dict[frozenset[str], tuple[int, Bounds]] = {}
+    def extremes(self) -> Extremes:
+        """How many blocks there are by the axes that they mix, and their bounds: without listing their classes."""
+        found: dict[frozenset[str], tuple[int, Bounds]] = {}
         for name, fillings in self._fillings.items():
             params, macs = self._bases[name]
-            alone = {self._covered(name): (2 if FORMS[name].channels else 1, (params, params, macs, macs))}
+            alone = {self._covered(name): (len(FORMS[name].orders), Bounds(params, params, macs, macs))}
             for covered, each in combined(alone, fillings.extremes).items():
-                total[covered] = either(total.get(covered), each)
-        return total
+                found[covered] = either(found.get(covered), each)
+        return found
 
     @cached_property
     def ideas(self) -> dict[str, int]:
         """How many blocks every form has, both orders of its parts counted."""
         ways = {name: sum(fillings.totals[-1].values()) for name, fillings in self._fillings.items()}
-        return {name: (2 if FORMS[name].channels else 1) * number for name, number in ways.items()}
+        return {name: len(FORMS[name].orders) * number for name, number in ways.items()}
 
-    def ideas_of(self, kind: Kind) -> list[str]:
-        """The form of a kind of blocks."""
-        return [kind[0]]
+    def ideas_of(self, key: Key) -> list[str]:
+        """The form of a class of blocks."""
+        return [key.form]
 
     def _covered(self, name: str) -> frozenset[str]:
         """The axes along which a form moves something, whatever its mixers do."""
@@ -87,28 +107,24 @@ class FilledForms:
     @cached_property
     def _fillings(self) -> dict[str, Fillings]:
         """For every form what may fill its slots."""
-        return {name: _filled(name, self.place.width, tuple(slots)) for name, slots in self.slots.items()}
+        return {name: _filling(name, self.place.width, tuple(slots)) for name, slots in self.slots.items()}
 
     @cached_property
-    def _bases(self) -> dict[str, Cost]:
-        """What the forms cost beside their mixers, whichever these are."""
+    def _bases(self) -> dict[str, tuple[int, int]]:
+        """What the forms cost beside their mixers, whichever these are: parameters and multiply-accumulates."""
         found = {}
         for name, slots in self.slots.items():
             mixers = tuple(slot.first for slot in slots)
-            block = steps(
-                Filled(name, False, mixers).block(self.place), dict(self.place.grid) | {"c": self.place.width}
-            )
-            costs = [step.cost for step in block]
+            costs = [step.cost for step in steps(Filled(name, False, mixers).block(self.place), self.place.sizes)]
             inner = [each for mixer in mixers for each in FORMS[name].spread(self.place.width, mixer)]
             params = sum(params for params, _ in costs) - sum(mixer.params for mixer in inner)
             found[name] = params, sum(macs for _, macs in costs) - sum(mixer.macs for mixer in inner)
         return found
 
-    def draw(self, kind: Kind, rng: Random) -> Filled:
-        """One of the blocks of this kind, uniformly."""
-        name, total = kind
-        first = FORMS[name].channels and rng.random() < 0.5
-        return Filled(name, first, self._fillings[name].draw(total, rng))
+    def draw(self, key: Key, rng: Random) -> Filled:
+        """One of the blocks of this class, uniformly."""
+        first = FORMS[key.form].channels and rng.random() < 0.5
+        return Filled(key.form, first, self._fillings[key.form].draw(key.total, rng))
 
     def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Filled]:
         """Every block that moves something along the required axes, once, lazily."""
@@ -123,17 +139,27 @@ class FilledForms:
             return False
         slots = self.slots[filled.form]
         return (
-            (not filled.first or FORMS[filled.form].channels)
+            filled.first in FORMS[filled.form].orders
             and len(slots) == len(filled.mixers)
             and all(mixer in slot for mixer, slot in zip(filled.mixers, slots, strict=True))
         )
 
-    def read(self, block: Block) -> Filled | None:
-        """The choice that makes this block, if one does."""
+    def block(self, filled: Filled, place: Place) -> Block:
+        return filled.block(place)
+
+    def rest(self, place: Place) -> Block:
+        """Nothing: the costs of blocks are those of all that they hold."""
+        return ()
+
+    def uniform(self, mixer: Mixer) -> Filled:
+        return Filled("linear", False, (mixer,))
+
+    def read(self, block: Block, place: Place) -> Filled | None:
+        """The form with its mixers that makes this block, if one does."""
         for name, first in self._outlines.get(_outline(block), ()):
             for found in product(*(_within(slot, block) for slot in self.slots[name])):
                 filled = Filled(name, first, found)
-                if filled.block(self.place) == block:
+                if filled.block(place) == block:
                     return filled
         return None
 
@@ -149,7 +175,7 @@ class FilledForms:
 
     def choose(self, name: str, ask: Ask) -> Filled:
         """A form, the order of its parts, then its mixers factor by factor."""
-        where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
+        where = self._where(name)
         form = FORMS[ask(self._form_question(where), list(self.slots))]
         first = form.channels and ask(f"{where}.{form.name}.order", ORDERS) == ORDERS[1]
         slots = self.slots[form.name]
@@ -158,11 +184,14 @@ class FilledForms:
 
     def encode(self, name: str, filled: Filled) -> dict[str, str]:
         """The answers that make a block."""
-        where = f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
+        where = self._where(name)
         answers = {self._form_question(where): filled.form, f"{where}.{filled.form}.order": ORDERS[filled.first]}
         for number, (slot, mixer) in enumerate(zip(self.slots[filled.form], filled.mixers, strict=True)):
             answers |= slot.encode(f"{where}.{filled.form}{number}", mixer)
         return answers
+
+    def _where(self, name: str) -> str:
+        return f"{name}@{'x'.join(str(n) for _, n in self.place.grid)}"
 
     def _form_question(self, where: str) -> str:
         return f"{where}.form" if len(self.slots) == len(self.forms) else f"{where}.form@{'/'.join(self.slots)}"
@@ -201,3 +230,37 @@ def _outline(nodes: Iterable[Node]) -> object:
         branches = sorted((_outline(branch) for branch in getattr(node, "branches", ())), key=repr)
         found.append((node.kind, tuple(branches)) if branches or isinstance(node, Mix) else node)
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _slot(grid: tuple[tuple[str, int], ...], width: int, patterns: tuple[tuple[str, str], ...]) -> Mixers:
+    """The mixers of a slot; places that differ in other things share them."""
+    sets = {axis: FactorSet(pattern) for axis, pattern in patterns}
+    return Mixers(dict(grid) | {"c": width}, sets, ("any",), bias=True)
+
+
+@lru_cache(maxsize=4096)
+def _filling(name: str, width: int, slots: tuple[Mixers, ...]) -> Fillings:
+    """Places that share the slots of a form share what fills them."""
+    return Fillings(FORMS[name], width, slots)
+
+
+def _products(slots: Sequence[Mixers]) -> Iterator[tuple[Mixer, ...]]:
+    """Every choice of a mixer for each slot, lazily."""
+    if not slots:
+        yield ()
+        return
+    for first in slots[0].enumerate():
+        for rest in _products(slots[1:]):
+            yield (first, *rest)
+
+
+def _within(slot: Mixers, block: Block) -> list[Mixer]:
+    """The mixers of a slot that a block may have been made of: its own, with a bias, or before they were expanded."""
+    found: dict[Mixer, None] = {}
+    for node in mixes(block):
+        square = ((axis, tuple(Factor(f.role, f.size, f.size) for f in factors)) for axis, factors in node.mixer.axes)
+        for each in (node.mixer, Mixer(node.mixer.axes, True), Mixer(tuple(square), True)):
+            if each in slot:
+                found[each] = None
+    return list(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
 
 from einmix import Block, Factor, Mixer, Sequence
+from einmix.algebra.factors import divisors
 from einmix.kinds import (
     Activation,
     Concat,
@@ -24,19 +25,43 @@ from einmix.kinds import (
     Sum,
 )
 from search_spaces.blocks.parts import fitting, mixer
-from search_spaces.blocks.place import (
-    MOST_AXES,
-    Branches,
-    Pattern,
-    Place,
-    Slot,
-    Slots,
-    Spread,
-    anything,
-    grids,
-    local,
-    mixing,
-)
+from search_spaces.blocks.place import MOST_AXES, Place
+
+Slot = tuple[int, Mapping[str, str]]
+"""What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
+
+Slots = Callable[[Place], list[Slot] | None]
+
+Branches = Callable[[Place, tuple[Mixer, ...]], Block]
+
+Spread = Callable[[int, Mixer], tuple[Mixer, ...]]
+
+Pattern = Callable[[int], str]
+"""The pattern of factors for an axis of this length."""
+
+
+def grids(n: int) -> str:
+    """All of an axis mixed, or a subgrid of it; never nothing.
+
+    >>> grids(8), grids(1)
+    ('m2.s*|m4.s*|m8.s*', 's*')
+    """
+    return "|".join(f"m{d}.s*" for d in divisors(n)[1:]) or "s*"
+
+
+def local(n: int) -> str:
+    """All of an axis mixed, or patches of it; never nothing."""
+    return "|".join(f"s*.m{d}" for d in divisors(n)[1:]) or "s*"
+
+
+def mixing(n: int) -> str:
+    """All of an axis mixed, a subgrid of it, or patches of it."""
+    return f"{grids(n)}|{local(n)}"
+
+
+def anything(n: int) -> str:
+    """The same, or nothing."""
+    return f"s*|{mixing(n)}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,11 @@ class Form:
     channels: bool = True
     covers: bool = False
     """Whether it moves something along every axis, whatever its mixers do."""
+
+    @property
+    def orders(self) -> tuple[bool, ...]:
+        """Whether the MLP over channels comes first: where there is one it may, or may not."""
+        return (False, True) if self.channels else (False,)
 
     def block(self, place: Place, mixers: tuple[Mixer, ...], *, first: bool) -> Block:
         """The whole block; `first` puts the MLP over channels before the rest."""

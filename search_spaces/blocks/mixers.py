@@ -1,99 +1,102 @@
-"""The mixers that a block of given sizes may have: counted by kind, listed lazily, drawn uniformly."""
+"""The mixers that a block of given sizes may have: counted by cost, listed lazily, drawn uniformly."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from random import Random
+from typing import NamedTuple
 
-from einmix import FactorSet, Mixer
-from einmix.algebra.factor_sets import Profile
+from einmix import Block, FactorSet, Mixer
+from einmix.algebra.factor_sets import Profile, Urn
 from einmix.algebra.factors import Factors
-from search_spaces.blocks.draws import Urn, draw_factors
-from search_spaces.bound.neighbours import moves, scaled
-from search_spaces.bound.networks import Bounds, Counted, extremes
-
-Ask = Callable[[str, Sequence[str]], str]
-"""Answers a named question with one of its options."""
+from einmix.algebra.moves import moves, scaled
+from einmix.kinds import Mix
+from search_spaces.blocks.letters import Ask, CostClass, Extremes, extremes
+from search_spaces.blocks.place import Place, mixes
 
 
-Kind = tuple[frozenset[int], frozenset[str], int, int]
-"""The families that accept a mixer, the spatial axes that it mixes, and the products of its grouped and mixed sizes."""
+class Key(NamedTuple):
+    """The families that accept a mixer, the spatial axes that it mixes, the products of its grouped and mixed sizes."""
+
+    families: frozenset[int]
+    covered: frozenset[str]
+    grouped: int
+    mixed: int
 
 
 class Mixers:
-    """All mixers of the families on axes of these sizes, the last of them c; `sets` are the axes' factorisations."""
+    """All mixers of the families on axes of these sizes, the last of them c; `sets` are the axes' factorisations.
+
+    As letters they make blocks of a mixer, then an MLP over channels.
+    """
 
     def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: Sequence[str], *, bias: bool):
         self.sizes, self.sets, self.names, self.bias = sizes, sets, families, bias
-        self._before: dict[str, tuple[dict[Kind, int], set[frozenset[int]]]] = {}
-        self.counts: dict[Kind, int] = {(frozenset(range(len(families))), frozenset(), 1, 1): 1}
-        """How many mixers there are of each kind."""
+        self._before: dict[str, tuple[dict[Key, int], set[frozenset[int]]]] = {}
+        self.counts: dict[Key, int] = {Key(frozenset(range(len(families))), frozenset(), 1, 1): 1}
+        """How many mixers there are of each class."""
         for axis in reversed(list(sizes)):  # c, the longest, where there is least to combine it with
             self._before[axis] = self.counts, {families for families, _, _, _ in self.counts}
             self.counts = self._extended(axis)
-        self._urns: dict[tuple[str, Kind], Urn[tuple[Kind, Profile]]] = {}
+        self._urns: dict[tuple[str, Key], Urn[tuple[Key, Profile]]] = {}
 
-    def _extended(self, axis: str) -> dict[Kind, int]:
-        """The kinds on one axis more."""
-        found: dict[Kind, int] = {}
+    def _extended(self, axis: str) -> dict[Key, int]:
+        """The classes on one axis more."""
+        found: dict[Key, int] = {}
         profiles = self.sets[axis].profiles(self.sizes[axis])
         for (families, covered, grouped, mixed), count in self.counts.items():
             covering = covered | {axis} if axis != "c" else covered
             for (accepted, more_grouped, more_mixed), ways in profiles.items():
                 if alive := families & accepted:
-                    kind = alive, covering if more_mixed > 1 else covered, grouped * more_grouped, mixed * more_mixed
-                    found[kind] = found.get(kind, 0) + count * ways
+                    reached = covering if more_mixed > 1 else covered
+                    key = Key(alive, reached, grouped * more_grouped, mixed * more_mixed)
+                    found[key] = found.get(key, 0) + count * ways
         return found
 
-    def _ways(self, axis: str, kind: Kind) -> dict[tuple[Kind, Profile], int]:
-        """From which kinds, by which profiles of the axis, this kind comes, and how often."""
-        families, covered, grouped, mixed = kind
+    def _ways(self, axis: str, key: Key) -> dict[tuple[Key, Profile], int]:
+        """From which classes, by which profiles of the axis, this class comes, and how often."""
+        families, covered, grouped, mixed = key
         before, accepting = self._before[axis]
-        ways: dict[tuple[Kind, Profile], int] = {}
+        ways: dict[tuple[Key, Profile], int] = {}
         for profile, count in self.sets[axis].profiles(self.sizes[axis]).items():
             accepted, own_grouped, own_mixed = profile
             covers = own_mixed > 1 and axis != "c"
             if grouped % own_grouped or mixed % own_mixed or covers != (axis in covered):
                 continue
             for alive in accepting:
-                source = alive, covered - {axis}, grouped // own_grouped, mixed // own_mixed
+                source = Key(alive, covered - {axis}, grouped // own_grouped, mixed // own_mixed)
                 if alive & accepted == families and source in before:
                     ways[source, profile] = before[source] * count
         return ways
 
-    def cost(self, kind: Kind) -> tuple[int, int]:
-        """Parameters, and multiply-accumulates an image, of one mixer of this kind."""
-        _, _, grouped, mixed = kind
-        return grouped * mixed * (mixed + self.bias), self._elements * mixed
+    @cached_property
+    def classes(self) -> list[CostClass]:
+        """The classes of mixers, with what each costs and how many there are of it."""
+        elements = prod(self.sizes.values())
+        return [
+            CostClass(key, n, key.covered, key.grouped * key.mixed * (key.mixed + self.bias), elements * key.mixed)
+            for key, n in self.counts.items()
+        ]
 
     @cached_property
-    def _elements(self) -> int:
-        return prod(self.sizes.values())
-
-    @cached_property
-    def kinds(self) -> list[Counted]:
-        """The kinds of mixers, with what each costs and how many there are of it."""
-        return [Counted(kind, n, kind[1], *self.cost(kind)) for kind, n in self.counts.items()]
-
-    @cached_property
-    def extremes(self) -> dict[frozenset[str], tuple[int, Bounds]]:
+    def extremes(self) -> Extremes:
         """How many mixers there are by the spatial axes that they mix, and their bounds."""
-        return extremes(self.kinds)
+        return extremes(self.classes)
 
     @cached_property
     def ideas(self) -> dict[str, int]:
         """How many mixers every family has; one of several families counts in each."""
         found: dict[str, int] = {}
-        for kind, number in self.counts.items():
-            for name in self.ideas_of(kind):
+        for key, number in self.counts.items():
+            for name in self.ideas_of(key):
                 found[name] = found.get(name, 0) + number
         return found
 
-    def ideas_of(self, kind: Kind) -> list[str]:
-        """The families of a kind of mixers."""
-        return [self.names[index] for index in sorted(kind[0])]
+    def ideas_of(self, key: Key) -> list[str]:
+        """The families of a class of mixers."""
+        return [self.names[index] for index in sorted(key.families)]
 
     def mixed(self, mixer: Mixer) -> frozenset[str]:
         """The axes along which a mixer mixes."""
@@ -144,14 +147,14 @@ class Mixers:
         if [axis for axis, _ in mixer.axes] == list(self.sizes):
             yield Mixer(tuple((a, scaled(factors, self.sizes[a], order)) for a, factors in mixer.axes), mixer.bias)
 
-    def draw(self, kind: Kind, rng: Random) -> Mixer:
-        """One of the mixers of this kind, uniformly."""
+    def draw(self, key: Key, rng: Random) -> Mixer:
+        """One of the mixers of this class, uniformly."""
         axes = []
         for axis, n in self.sizes.items():
-            if (axis, kind) not in self._urns:
-                self._urns[axis, kind] = Urn(self._ways(axis, kind))
-            kind, profile = self._urns[axis, kind].draw(rng)
-            axes.append((axis, draw_factors(self.sets[axis], n, profile, rng)))
+            if (axis, key) not in self._urns:
+                self._urns[axis, key] = Urn(self._ways(axis, key))
+            key, profile = self._urns[axis, key].draw(rng)
+            axes.append((axis, self.sets[axis].sample(n, rng, profile)))
         return Mixer(tuple(axes), self.bias)
 
     @cached_property
@@ -178,6 +181,24 @@ class Mixers:
 
         for chosen in extend(list(self.sizes), None):
             yield Mixer(chosen, self.bias)
+
+    def block(self, mixer: Mixer, place: Place) -> Block:
+        """The mixer, then the MLP over channels, each in a branch of its own."""
+        return place.branch(Mix(mixer)), place.channels
+
+    def rest(self, place: Place) -> Block:
+        """The block without its mixer."""
+        return place.branch(), place.channels
+
+    def read(self, block: Block, place: Place) -> Mixer | None:
+        """The mixer of a block that is made as these are, be it one of them or not."""
+        for mixer in (node.mixer for node in mixes(block)):
+            if mixer.inputs == mixer.outputs == self.sizes and self.block(mixer, place) == block:
+                return mixer
+        return None
+
+    def uniform(self, mixer: Mixer) -> Mixer:
+        return mixer
 
 
 def _factor_question(name: str, family: str, axis: str, n: int, before: Factors) -> str:

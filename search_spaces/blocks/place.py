@@ -1,49 +1,16 @@
-"""Where a block stands, and which patterns its mixers may have there."""
+"""Where a block stands, and what is alike in all blocks of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from einmix import Block, Mixer, Node, Sequence
-from einmix.algebra.factors import divisors
-from einmix.kinds import Norm, Residual
+from einmix import Node, Sequence
+from einmix.kinds import Mix, Norm, Residual
 from search_spaces.blocks.parts import affine, mlp
 
 MOST_AXES = 3
 """torch has its convolutions and batch norms for as many axes of positions."""
-
-
-Slot = tuple[int, Mapping[str, str]]
-"""What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
-
-
-Pattern = Callable[[int], str]
-"""The pattern of factors for an axis of this length."""
-
-
-def grids(n: int) -> str:
-    """All of an axis mixed, or a subgrid of it; never nothing.
-
-    >>> grids(8), grids(1)
-    ('m2.s*|m4.s*|m8.s*', 's*')
-    """
-    return "|".join(f"m{d}.s*" for d in divisors(n)[1:]) or "s*"
-
-
-def local(n: int) -> str:
-    """All of an axis mixed, or patches of it; never nothing."""
-    return "|".join(f"s*.m{d}" for d in divisors(n)[1:]) or "s*"
-
-
-def mixing(n: int) -> str:
-    """All of an axis mixed, a subgrid of it, or patches of it."""
-    return f"{grids(n)}|{local(n)}"
-
-
-def anything(n: int) -> str:
-    """The same, or nothing."""
-    return f"s*|{mixing(n)}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +26,11 @@ class Place:
     @property
     def positions(self) -> dict[str, int]:
         return dict(self.grid)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Positions, then channels."""
+        return {**self.positions, "c": self.width}
 
     @property
     def long(self) -> list[str]:
@@ -81,10 +53,10 @@ class Place:
         return self.branch(*mlp((), self.width, self.ratio).body)
 
 
-Slots = Callable[[Place], list[Slot] | None]
-
-
-Branches = Callable[[Place, tuple[Mixer, ...]], Block]
-
-
-Spread = Callable[[int, Mixer], tuple[Mixer, ...]]
+def mixes(nodes: Iterable[Node]) -> Iterator[Mix]:
+    """All that mix among nodes and in their branches."""
+    for node in nodes:
+        if isinstance(node, Mix):
+            yield node
+        for branch in getattr(node, "branches", ()):
+            yield from mixes(branch)

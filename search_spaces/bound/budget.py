@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_spaces.bound.networks import Bounds
+from search_spaces.blocks.letters import Bounds
 from search_spaces.errors import SpaceError
 
 

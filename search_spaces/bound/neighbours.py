@@ -1,36 +1,14 @@
-"""One-step moves: on the factors of an axis, and from a network to its neighbours."""
+"""From a network to those one step away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from einmix.algebra.factors import ROLES, Factor, Factors, canonical, divisors
-from search_spaces.bound.networks import Alphabet, Letter, Skeleton
-
-if TYPE_CHECKING:
-    from search_spaces.bound.space import BoundSpace
-
-
-def moves(factors: Factors) -> list[Factors]:
-    """Canonical factors one step away: a factor, or a part of one, takes another role.
-
-    Where it meets a neighbour of that role they merge, so that this is also how factors are split and merged, and how
-    a size moves from one to the next. Every move has its reverse.
-
-    >>> sorted(".".join(map(str, moved)) for moved in moves((Factor("m", 2, 2), Factor("s", 2, 2))))
-    ['g2.s2', 'm2.g2', 'm4', 's4']
-    """
-    found: dict[Factors, None] = {}
-    for i, (role, size, _) in enumerate(factors):
-        for outer, other in product(divisors(size)[:-1], ROLES):
-            for part in divisors(size // outer)[1:] if other != role else ():
-                parts = _square(role, outer), _square(other, part), _square(role, size // outer // part)
-                found[canonical((*factors[:i], *parts, *factors[i + 1 :]))] = None
-    return list(found)
+from search_spaces.blocks.letters import Alphabet, Letter
+from search_spaces.bound.networks import Networks
+from search_spaces.bound.skeleton import Skeleton
 
 
 def places_moved(alphabets: Sequence[Alphabet], letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
@@ -40,19 +18,18 @@ def places_moved(alphabets: Sequence[Alphabet], letters: Sequence[Letter]) -> It
             yield (*letters[:place], moved, *letters[place + 1 :])
 
 
-Network = tuple[Skeleton, Sequence[Letter]]
-
-
-def skeleton_moves(space: BoundSpace, skeleton: Skeleton, letters: Sequence[Letter]) -> Iterator[Network]:
+def sizes_moved(
+    ordered: Mapping[str, Sequence[Any]],
+    networks: Mapping[Skeleton, Networks],
+    skeleton: Skeleton,
+    letters: Sequence[Letter],
+) -> Iterator[tuple[Skeleton, Sequence[Letter]]]:
     """The next smaller or larger of one size, with what stands in the blocks carried over as far as it fits."""
-    for name, sizes in space.sizes.items():
-        ordered: list[Any] = space.patches if name == "patch" else list(sizes)
-        if name != "patch" and isinstance(sizes[0], int):
-            ordered.sort()
-        at = ordered.index(getattr(skeleton, name))
-        for size in ordered[max(at - 1, 0) : at] + ordered[at + 1 : at + 2]:
+    for name, sizes in ordered.items():
+        at = sizes.index(getattr(skeleton, name))
+        for size in (*sizes[max(at - 1, 0) : at], *sizes[at + 1 : at + 2]):
             moved = replace(skeleton, **{name: size})
-            alphabets = space.networks(moved).alphabets if moved in space.skeletons else ()
+            alphabets = networks[moved].alphabets if moved in networks else ()
             for chosen in _deeper(letters, size) if name == "depth" else [letters]:
                 for order in (1, -1) if alphabets else ():
                     yield from ((moved, found) for found in refitted(alphabets, chosen, order))
@@ -70,43 +47,3 @@ def _deeper(letters: Sequence[Letter], depth: int) -> Iterator[Sequence[Letter]]
     more = depth - len(letters)
     for i in range(len(letters) if more > 0 else depth + 1):
         yield (*letters[:i], *[letters[i]] * more, *letters[i:]) if more > 0 else (*letters[:i], *letters[i - more :])
-
-
-def scaled(factors: Factors, new: int, order: int) -> Factors:
-    """Factors of another length: `stretched`, or where that cannot be all of the axis in the role of its largest."""
-    found = stretched(factors, new, order)
-    if found is not None:
-        return found
-    role = max(factors, key=lambda factor: factor.size).role if factors else "s"
-    return (_square(role, new),)
-
-
-def stretched(factors: Factors, new: int, order: int = 1) -> Factors | None:
-    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
-
-    With `order` -1 the innermost. None where there is no such factor.
-
-    >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
-    'm7.s2'
-    """
-    return next(stretches(factors, new, order), None)
-
-
-def stretches(factors: Factors, new: int, order: int = 1) -> Iterator[Factors]:
-    """All ways to scale one factor; one that is left with a size of 1 is gone, and its role with it.
-
-    >>> [".".join(map(str, each)) for each in stretches((Factor("m", 2, 2), Factor("s", 4, 4)), 4)]
-    ['m1.s4', 'm2.s2']
-    """
-    old = prod(factor.size for factor in factors)
-    if new == old:
-        yield factors
-        return
-    for i in range(len(factors))[::order]:
-        role, size, out = factors[i]
-        if size == out and size * new % old == 0:
-            yield (*factors[:i], _square(role, size * new // old), *factors[i + 1 :])
-
-
-def _square(role: str, size: int) -> Factor:
-    return Factor(role, size, size)

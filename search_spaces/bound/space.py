@@ -11,16 +11,16 @@ from typing import Any
 
 from einmix import Architecture
 from einmix.algebra.factors import divisors
-from search_spaces.blocks.parts import Patch, patch_grid, sides
+from search_spaces.blocks.letters import Ask, Bounds, Letter
+from search_spaces.blocks.patch import Patch, patch_grid, sides
 from search_spaces.bound import questions
 from search_spaces.bound.assembly import Assembly
 from search_spaces.bound.budget import Budget
-from search_spaces.bound.neighbours import places_moved, skeleton_moves
-from search_spaces.bound.networks import Bounds, Letter, Networks, Skeleton
+from search_spaces.bound.neighbours import places_moved, sizes_moved
+from search_spaces.bound.networks import Networks
 from search_spaces.bound.proposals import Proposals
-from search_spaces.bound.questions import Ask
+from search_spaces.bound.skeleton import Skeleton
 from search_spaces.errors import SpaceError
-from search_spaces.space import Space
 
 MAX_TRIES = 100_000
 """Half a second: a budget that is missed so often is met by next to nothing."""
@@ -32,66 +32,62 @@ class BoundSpace:
     Architectures are distinct; those in which no block mixes along one of the spatial axes are left out.
     """
 
-    def __init__(self, space: Space, shape: Mapping[str, int], *, channels: int, classes: int):
-        self.space, self.shape, self.channels, self.classes = space, dict(shape), channels, classes
-        self.name, self.sizes = space.name, space.sizes
-        self._assembly = Assembly(space, self.shape, channels, classes)
-        self._networks: dict[Skeleton, Networks] = {}
+    def __init__(self, facts: Mapping[str, Any], assembly: Assembly):
+        inputs = assembly.inputs
+        self.shape, self.channels, self.classes = dict(inputs.shape), inputs.channels, inputs.classes
+        self.name, self.sizes = facts["name"], facts["sizes"]
+        self._facts, self._assembly = facts, assembly
         self._proposals = lru_cache(maxsize=4)(self._propose)
 
     def facts(self) -> dict[str, Any]:
         """What was declared, as JSON can hold it: name, summary, bias, families, forms, weights and sizes."""
-        space, axes = self.space, (*self.shape, "c")
-        return {
-            "name": space.name,
-            "summary": space.summary,
-            "bias": space.bias,
-            "families": {family.name: {axis: family.pattern(axis) for axis in axes} for family in space.families},
-            "forms": list(space.forms),
-            "weights": dict(space.weights),
-            "sizes": {name: list(sizes) for name, sizes in space.sizes.items()},
-        }
+        return {**self._facts, "sizes": {name: list(sizes) for name, sizes in self.sizes.items()}}
 
     @cached_property
-    def skeletons(self) -> list[Skeleton]:
-        """The sizes at which the space has networks."""
+    def networks(self) -> dict[Skeleton, Networks]:
+        """The sizes at which the space has networks, each with these."""
         every = (Skeleton(**dict(zip(self.sizes, chosen, strict=True))) for chosen in product(*self.sizes.values()))
-        return [skeleton for skeleton in every if self._assembly.possible(skeleton) and self.networks(skeleton).count]
+        found = {each: self._assembly.networks(each) for each in every if each.fits(self.shape)}
+        return {skeleton: networks for skeleton, networks in found.items() if networks.count}
 
     @property
-    def patches(self) -> list[Patch]:
-        """The patches by how many positions they hold, then by their sides."""
-        each = {patch: tuple(sides(self.shape, patch).values()) for patch in self.sizes["patch"]}
-        return sorted(each, key=lambda patch: (prod(each[patch]), each[patch]))
+    def skeletons(self) -> list[Skeleton]:
+        """The sizes at which the space has networks."""
+        return list(self.networks)
+
+    @cached_property
+    def _ordered(self) -> dict[str, list[Any]]:
+        """Every size's options from the smallest to the largest; patches by their positions, then sides."""
+
+        def held(patch: Patch) -> tuple[int, tuple[int, ...]]:
+            each = tuple(sides(self.shape, patch).values())
+            return prod(each), each
+
+        numbers = {name: sorted(each) if isinstance(each[0], int) else [*each] for name, each in self.sizes.items()}
+        return numbers | {"patch": sorted(self.sizes["patch"], key=held)}
 
     def grid(self, skeleton: Skeleton) -> dict[str, int]:
         """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
-        return self._assembly.grid(skeleton)
-
-    def networks(self, skeleton: Skeleton) -> Networks:
-        """What there is at these sizes."""
-        if skeleton not in self._networks:
-            self._networks[skeleton] = self._assembly.networks(skeleton)
-        return self._networks[skeleton]
+        return skeleton.stage(self.shape, 0).sizes
 
     def letters(self, skeleton: Skeleton) -> Iterator[Letter]:
         """Everything that the first block at these sizes may hold (its mixer, or all of it), lazily."""
-        return self.networks(skeleton).alphabets[0].enumerate()
+        return self.networks[skeleton].alphabets[0].enumerate()
 
     def count(self) -> int:
         """The exact number of architectures, by arithmetic."""
-        return sum(self.networks(skeleton).count for skeleton in self.skeletons)
+        return sum(networks.count for networks in self.networks.values())
 
     def bounds(self) -> Bounds:
         """The least and most parameters, and the least and most multiply-accumulates, exact.
 
         Raises SpaceError where the space is empty.
         """
-        found = [bounds for skeleton in self.skeletons if (bounds := self.networks(skeleton).bounds)]
+        found = [networks.bounds for networks in self.networks.values() if networks.bounds]
         if not found:
             raise SpaceError(f"space {self.name!r} holds no network that mixes along all of {' '.join(self.shape)}")
         least, most, fewest, largest = zip(*found, strict=True)
-        return min(least), max(most), min(fewest), max(largest)
+        return Bounds(min(least), max(most), min(fewest), max(largest))
 
     def check(self, budget: Budget | None) -> None:
         """Raises SpaceError where the space is empty, or none of its sizes can meet the budget."""
@@ -103,11 +99,11 @@ class BoundSpace:
             )
 
     def _possible(self, budget: Budget) -> list[Networks]:
-        every = map(self.networks, self.skeletons)
+        every = self.networks.values()
         return [networks for networks in every if networks.bounds and budget.meets(networks.bounds)]
 
     def _propose(self, budget: Budget, weighted: bool) -> Proposals:
-        return Proposals(self._possible(budget), budget, self.space.weights if weighted else None)
+        return Proposals(self._possible(budget), budget, self._facts["weights"] if weighted else None)
 
     def sample(self, rng: Random, budget: Budget | None = None, *, weighted: bool = True) -> Architecture:
         """One architecture among all, or among those within the budget: by the space's weights, if any, or uniformly.
@@ -119,9 +115,8 @@ class BoundSpace:
             self.check(budget)
         for _ in range(MAX_TRIES if proposals.total else 0):
             if proposed := proposals.draw(rng):
-                skeleton, kinds = proposed
-                alphabets = zip(self.networks(skeleton).alphabets, kinds, strict=True)
-                return self.assemble(skeleton, [alphabet.draw(kind, rng) for alphabet, kind in alphabets])
+                alphabets = zip(self.networks[proposed.skeleton].alphabets, proposed.keys, strict=True)
+                return self.assemble(proposed.skeleton, [alphabet.draw(key, rng) for alphabet, key in alphabets])
         raise SpaceError(f"next to no architecture of space {self.name!r} has {budget}: widen the budget")
 
     def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
@@ -133,7 +128,8 @@ class BoundSpace:
     def costs(self, rng: Random, number: int) -> list[tuple[int, int]]:
         """Parameters and multiply-accumulates of so many architectures, drawn uniformly whatever the weights."""
         proposals = self._proposals(Budget(), weighted=False)
-        return [proposals.costs(rng) for _ in range(number if proposals.total else 0)]
+        drawn = (proposals.any(rng) for _ in range(number if proposals.total else 0))
+        return [(each.params, each.macs) for each in drawn]
 
     def primes(self) -> list[str]:
         """Sizes that are mixed as a whole or not at all, since no patch leaves them a divisor, and what would help.
@@ -159,8 +155,8 @@ class BoundSpace:
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture once, lazily."""
-        for skeleton in self.skeletons:
-            for chosen in self.networks(skeleton).enumerate():
+        for skeleton, networks in self.networks.items():
+            for chosen in networks.enumerate():
                 yield self.assemble(skeleton, chosen)
 
     def __contains__(self, arch: Architecture) -> bool:
@@ -168,7 +164,7 @@ class BoundSpace:
         return read is not None and self._holds(*read)
 
     def _holds(self, skeleton: Skeleton, letters: Sequence[Letter]) -> bool:
-        networks = self.networks(skeleton)
+        networks = self.networks[skeleton]
         alphabets = networks.alphabets
         return (
             len(letters) == len(alphabets)
@@ -178,7 +174,7 @@ class BoundSpace:
 
     def read(self, arch: Architecture) -> tuple[Skeleton, Sequence[Letter]] | None:
         """The sizes of an architecture made as this space makes them, and its letters; None for any other."""
-        return self._assembly.read(arch, self.skeletons)
+        return self._assembly.read(arch, self.networks)
 
     def skeleton(self, arch: Architecture) -> Skeleton | None:
         """The sizes of an architecture made of this space's blocks, whatever their mixers; None for any other."""
@@ -195,8 +191,9 @@ class BoundSpace:
         if read is None or not read[1]:
             return []
         skeleton, letters = read
-        moved = places_moved(self.networks(skeleton).alphabets, letters)
-        steps = chain(((skeleton, found) for found in moved), skeleton_moves(self, skeleton, letters))
+        moved = places_moved(self.networks[skeleton].alphabets, letters)
+        resized = sizes_moved(self._ordered, self.networks, skeleton, letters)
+        steps = chain(((skeleton, found) for found in moved), resized)
         found = (self.assemble(*step) for step in steps if self._holds(*step))
         return list({each.id: each for each in found if each != arch}.values())
 
@@ -207,14 +204,14 @@ class BoundSpace:
         never mixes along an axis: ask `in`. Raises SpaceError where the space is empty.
         """
         self.check(None)
-        return questions.choose(self, choose)
+        return self.assemble(*questions.choose(self.sizes, self.networks, choose))
 
     def encode(self, arch: Architecture) -> dict[str, str]:
         """The answers that make an architecture; `decode` takes them back. Raises SpaceError outside the space."""
         read = self.read(arch)
         if read is None or not self._holds(*read):
             raise SpaceError(f"architecture {arch.id} is not in space {self.name!r}")
-        return questions.encode(self, *read)
+        return questions.encode(self.sizes, self.networks, *read)
 
     def decode(self, answers: Mapping[str, str]) -> Architecture:
         """The architecture that `encode` was given. Raises SpaceError where an answer is missing or is no option."""

@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from einmix import Architecture, Block, Factor, Mixer, Node, PatternError, Sequence, Stage
 from einmix.algebra.factors import Factors
+from einmix.algebra.moves import stretches
 from einmix.kinds import Mix
 from einmix.networks.architecture import Part
 from einmix.nodes.node import Sizes, Step, Tree, steps
-from search_spaces.blocks.parts import Inputs, Patch, patch_from, patch_grid, patches
-from search_spaces.bound.neighbours import stretches
+from search_spaces.blocks.parts import Inputs, patches
+from search_spaces.blocks.patch import Patch, patch_from, patch_grid
 from search_spaces.errors import SpaceError
 
 

@@ -13,9 +13,8 @@ from einmix import Architecture, PatternError
 from einmix.algebra.factors import divisors
 from nas.errors import NasError
 from search_spaces import SpaceError
-from search_spaces.blocks.parts import Patch, sides
+from search_spaces.blocks.patch import Patch, axis_patches, sides
 from search_spaces.sizing.resizing import patch_of, resized
-from search_spaces.space import axis_patches
 from search_spaces.zoo import Inputs, member
 
 NEAR = 0.05

@@ -5,7 +5,8 @@ from __future__ import annotations
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Linear, Norm, Residual, Shift, Sum, Unfold
 from einmix.nodes.node import Sizes
-from search_spaces.blocks.parts import Grid, Inputs, Patch, mlp, patch_grid
+from search_spaces.blocks.parts import Inputs, mlp
+from search_spaces.blocks.patch import Grid, Patch, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 

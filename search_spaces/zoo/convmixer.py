@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Conv, Linear, Norm, Residual
-from search_spaces.blocks.parts import Inputs, Patch, network, patch_grid, stem
-from search_spaces.zoo.member import Member
+from search_spaces.blocks.parts import Inputs
+from search_spaces.blocks.patch import Patch, patch_grid
+from search_spaces.zoo.member import Member, network, stem
 
 
 def convmixer(

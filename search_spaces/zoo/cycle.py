@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Linear, Norm, Residual, Reweight, Shift
-from search_spaces.blocks.parts import Grid, Inputs, Patch, mlp
+from search_spaces.blocks.parts import Inputs, mlp
+from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
 

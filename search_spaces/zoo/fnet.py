@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from einmix import Architecture, Stage
 from einmix.kinds import Mix, Norm, Residual, Sum
-from search_spaces.blocks.parts import Grid, Inputs, Patch, everywhere, mixer, mlp, network, patch_grid, stem
-from search_spaces.zoo.member import Member
+from search_spaces.blocks.parts import Inputs, everywhere, mixer, mlp
+from search_spaces.blocks.patch import Grid, Patch, patch_grid
+from search_spaces.zoo.member import Member, network, stem
 
 
 def fnet(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4) -> Architecture:

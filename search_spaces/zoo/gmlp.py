@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual
-from search_spaces.blocks.parts import Inputs, Patch, everywhere, network, patch_grid, stem
-from search_spaces.zoo.member import Member
+from search_spaces.blocks.parts import Inputs, everywhere
+from search_spaces.blocks.patch import Patch, patch_grid
+from search_spaces.zoo.member import Member, network, stem
 
 
 def gmlp(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:

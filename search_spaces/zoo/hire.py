@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Linear, Mix, Norm, Residual, Reweight, Wrap
-from search_spaces.blocks.parts import Grid, Inputs, Patch, mixer, mlp
+from search_spaces.blocks.parts import Inputs, mixer, mlp
+from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, levels, overlapping, pyramid
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from einmix import Architecture
-from search_spaces.blocks.parts import Inputs
+from einmix import Architecture, Node, Stage
+from einmix.networks.architecture import HEAD
+from search_spaces.blocks.parts import Inputs, patches
+from search_spaces.blocks.patch import Patch
 
 PerStage = int | tuple[int, ...]
 """One number, or one for each stage of a pyramid."""
@@ -45,3 +47,13 @@ class Member:
     def published(self, variant: str) -> Architecture:
         """One of the published sizes."""
         return self.make(IMAGENET, **self.variants[variant])
+
+
+def stem(inputs: Inputs, patch: Patch, width: int, *after: Node) -> tuple[Node, ...]:
+    """What embeds the inputs of a network: patches, then what else there is."""
+    return (patches(inputs.shape, patch, inputs.channels, width), *after)
+
+
+def network(inputs: Inputs, *found: Stage, head: tuple[Node, ...] = HEAD) -> Architecture:
+    """A network of these stages."""
+    return Architecture((*inputs.shape.items(), ("c", inputs.channels)), found, inputs.classes, head)

@@ -6,8 +6,9 @@ from math import isqrt
 
 from einmix import Architecture, Mixer, Stage
 from einmix.kinds import Activation, Mix, Norm, Residual
-from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, network, patch_grid, stem
-from search_spaces.zoo.member import Member
+from search_spaces.blocks.parts import Inputs, fitting, mixer
+from search_spaces.blocks.patch import Grid, Patch, patch_grid
+from search_spaces.zoo.member import Member, network, stem
 
 
 def monarch(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 4, blocks: int = 4) -> Architecture:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from einmix import Architecture, Block, Node, Sequence, Stage
 from einmix.kinds import Conv
 from einmix.nodes.node import Sizes, steps
-from search_spaces.blocks.parts import Grid, Inputs, Patch, network, patches
+from search_spaces.blocks.parts import Inputs, patches
+from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.errors import SpaceError
-from search_spaces.zoo.member import PerStage
+from search_spaces.zoo.member import PerStage, network
 
 
 @dataclass(frozen=True)

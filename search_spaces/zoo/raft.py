@@ -7,7 +7,8 @@ from functools import reduce
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Concat, Linear, Mix, Norm, Residual, Unfold
 from einmix.nodes.node import Sizes
-from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp, patch_grid
+from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp
+from search_spaces.blocks.patch import Grid, Patch, patch_grid
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, positions, pyramid
 

@@ -7,8 +7,9 @@ from functools import partial
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Linear, Mix, Residual
 from einmix.nodes.fields import number
-from search_spaces.blocks.parts import Inputs, Patch, affine, everywhere, network, patch_grid, stem
-from search_spaces.zoo.member import Member
+from search_spaces.blocks.parts import Inputs, affine, everywhere
+from search_spaces.blocks.patch import Patch, patch_grid
+from search_spaces.zoo.member import Member, network, stem
 
 
 def resmlp(

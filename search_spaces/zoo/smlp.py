@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from einmix import Architecture, Block
 from einmix.kinds import Activation, Concat, Conv, Linear, Mix, Norm, Residual
-from search_spaces.blocks.parts import Grid, Inputs, Patch, mixer, mlp
+from search_spaces.blocks.parts import Inputs, mixer, mlp
+from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 

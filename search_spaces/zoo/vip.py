@@ -8,7 +8,8 @@ from typing import Any
 
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Dynamic, Linear, Mix, Norm, Residual, Reweight, Sum
-from search_spaces.blocks.parts import Grid, Inputs, Patch, fitting, mixer, mlp
+from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp
+from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
 

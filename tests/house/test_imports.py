@@ -356,7 +356,7 @@ nas/resuming -> nas/data/known
 nas/resuming -> nas/options
 nas/resuming -> nas/ranking/objectives
 nas/resuming -> nas/runs/folder
-nas/resuming -> search_spaces/space
+nas/resuming -> search_spaces/blocks/patch
 nas/tables -> einmix
 nas/tables -> einmix/networks/summary
 nas/tables -> nas/ranking/gains
@@ -365,40 +365,29 @@ nas/tables -> nas/ranking/standings
 nas/tables -> nas/runs/job
 nas/tables -> nas/runs/result
 nas/tables -> nas/training/latency
-nas/tables -> search_spaces/blocks/parts
+nas/tables -> search_spaces/blocks/patch
 nas/tables -> search_spaces/sizing/scaling
 nas/terminal -> nas/data/known
-nas/terminal -> search_spaces/blocks/parts
+nas/terminal -> search_spaces/blocks/patch
 nas/zoo_commands -> einmix
 nas/zoo_commands -> einmix/algebra/factors
 nas/zoo_commands -> nas/data/npz
 nas/zoo_commands -> nas/exports
 nas/zoo_commands -> nas/exports/check
 nas/zoo_commands -> nas/options
-nas/zoo_commands -> search_spaces/blocks/parts
-nas/zoo_commands -> search_spaces/space
+nas/zoo_commands -> search_spaces/blocks/patch
 nas/zoo_commands -> search_spaces/zoo
 nas/zoo_commands -> search_spaces/zoo/member
-search_spaces/blocks/filled -> search_spaces/bound/networks
-search_spaces/blocks/fillings -> search_spaces/bound/networks
-search_spaces/blocks/mixers -> search_spaces/bound/neighbours
-search_spaces/blocks/mixers -> search_spaces/bound/networks
-search_spaces/bound/assembly -> search_spaces/space
-search_spaces/bound/space -> search_spaces/space
-search_spaces/sizing/resizing -> search_spaces/bound/neighbours
 search_spaces/sizing/scaling -> nas/errors
 search_spaces/sizing/scaling -> search_spaces
-search_spaces/sizing/scaling -> search_spaces/space
 """,
     "circles_of_files": """
 nas/__main__ <-> nas/cli
 nas/api/compare <-> nas/api/run <-> nas/ranking/standings <-> nas/tables
 nas/api/search <-> nas/resuming
-search_spaces/blocks/filled <-> search_spaces/blocks/fillings <-> search_spaces/blocks/mixers <-> search_spaces/bound/assembly <-> search_spaces/bound/neighbours <-> search_spaces/bound/questions <-> search_spaces/bound/space <-> search_spaces/space
-""",  # noqa: E501
+""",
     "circles_of_rooms": """
 nas <-> nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
-search_spaces <-> search_spaces/blocks <-> search_spaces/bound
 """,
     "outside_packages": """
 nas/cli -> no rich
@@ -419,10 +408,6 @@ nas/tables
 """,
     "privates_taken": """
 nas/api/search: _band
-search_spaces/blocks/filled: _filled
-search_spaces/blocks/filled: _mixers
-search_spaces/blocks/filled: _products
-search_spaces/blocks/filled: _within
 """,
 }
 

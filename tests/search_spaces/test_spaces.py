@@ -21,11 +21,12 @@ from walks import bands, looks_uniform, walk
 
 from einmix import Architecture, Factor, FactorSet, Mixer, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
+from einmix.algebra.moves import moves, scaled
 from einmix.kinds import Mix, Residual
 from nas.tables import sizes
 from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
-from search_spaces.bound.neighbours import moves, places_moved, scaled
-from search_spaces.space import default_patches
+from search_spaces.blocks.patch import default_patches
+from search_spaces.bound.neighbours import places_moved
 
 # ------------------------------------------------------------------------------------------ families, said otherwise
 
@@ -142,7 +143,7 @@ def test_sequences_of_brute_force_mixers_are_the_space(space: BoundSpace, listed
     every = {
         space.assemble(skeleton, chosen)
         for skeleton in (Skeleton(*sizes) for sizes in product(*space.sizes.values()))
-        for chosen in product(brute_mixers(space.space.name, space.grid(skeleton)), repeat=skeleton.depth)
+        for chosen in product(brute_mixers(space.name, space.grid(skeleton)), repeat=skeleton.depth)
         if touches_all(chosen, space.grid(skeleton))
     }
     assert set(listed) == every
@@ -259,7 +260,7 @@ def test_moves_of_mixers_go_both_ways(space: BoundSpace, listed: list[Architectu
         skeleton = space.skeleton(arch)
         assert skeleton is not None
         for moved in {
-            space.assemble(skeleton, mixers) for mixers in places_moved(space.networks(skeleton).alphabets, arch.mixers)
+            space.assemble(skeleton, mixers) for mixers in places_moved(space.networks[skeleton].alphabets, arch.mixers)
         } & set(space.neighbours(arch)):
             assert arch in space.neighbours(moved)
             seen += 1
@@ -285,7 +286,7 @@ def test_references_have_the_sizes_asked_for(space: BoundSpace) -> None:
         references = space.references(skeleton)
         grid = space.grid(skeleton)
         assert all(space.skeleton(arch) == skeleton for arch in references.values())
-        assert all(mixer.bias == space.space.bias for arch in references.values() for mixer in arch.mixers)
+        assert all(mixer.bias == space.facts()["bias"] for arch in references.values() for mixer in arch.mixers)
         assert list(references)[:2] == ["full token mixing", "channels only"]
         full, without = references["full token mixing"], references["channels only"]
         assert touches_all(full.mixers, grid) and not without.mixers
@@ -335,12 +336,12 @@ def check_counts(name: str, grids: Iterable[tuple[dict[str, int], int]], *, pair
         one, two = Skeleton(1, width, 1, 2), Skeleton(1, width, 2, 2)
         mixers = list(space.letters(one))
         assert len(mixers) == len(expected) and set(mixers) == set(expected), (name, positions, width)
-        assert sum(kind.number for kind in space.networks(one).alphabets[0].kinds) == len(expected)
+        assert sum(each.number for each in space.networks[one].alphabets[0].classes) == len(expected)
         grid = {**positions, "c": width}
-        assert space.networks(one).count == sum(touches_all([mixer], grid) for mixer in expected)
+        assert space.networks[one].count == sum(touches_all([mixer], grid) for mixer in expected)
         if len(expected) < pairs_below:
             pairs = sum(touches_all(pair, grid) for pair in product(expected, repeat=2))
-            assert space.networks(two).count == pairs, (name, positions, width)
+            assert space.networks[two].count == pairs, (name, positions, width)
 
 
 @pytest.mark.parametrize("name", SIMPLE)
@@ -1009,7 +1010,7 @@ def test_an_axis_that_no_factor_fits_is_all_in_the_role_of_its_largest() -> None
 def test_a_mixer_of_several_families_is_said_as_one_of_the_first() -> None:
     """So that a sampler sees one network under one name."""
     space = load("mixed").on({"h": 4, "w": 2}, channels=1, classes=2, patch=(1,), width=(8,), depth=(1,), ratio=(2,))
-    names = [family.name for family in space.space.families]
+    names = list(space.facts()["families"])
     for text, first in (("h=m4 w=m2 c=g8", 0), ("h=s2.m2 w=m2 c=g8", 1), ("h=m2.s2 w=m2 c=g8", 2)):
         arch = space.assemble(space.skeletons[0], [Mixer.parse(f"{text} +b")])
         (family,) = (answer for question, answer in space.encode(arch).items() if ".family" in question)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from einmix import Factor, FactorSet, PatternError, count_factorizations
-from einmix.algebra.factor_sets import pick
-from einmix.algebra.factors import canonical, divisors
+from einmix.algebra.factor_sets import Profile, Urn
+from einmix.algebra.factors import Factors, canonical, divisors
 from einmix.errors import shown
 
 EVERY = FactorSet("*")
@@ -106,15 +106,16 @@ def test_sets_are_the_matching_factorisations(patterns: tuple[str, ...], n: int)
     assert all(chosen.accepting(factors) == accepted for factors, accepted in expected.items())
 
 
+def profile_of(chosen: FactorSet, factors: Factors) -> Profile:
+    grouped, mixed = (prod(f.size for f in factors if f.role == role) for role in "gm")
+    return Profile(chosen.accepting(factors), grouped, mixed)
+
+
 @pytest.mark.parametrize("patterns", PATTERNS, ids=" or ".join)
 @pytest.mark.parametrize("n", [1, 6, 8, 12])
 def test_profiles_count_by_accepting_patterns_and_products(patterns: tuple[str, ...], n: int) -> None:
-    def of_role(factors: tuple[Factor, ...], role: str) -> int:
-        return prod(f.size for f in factors if f.role == role)
-
     chosen = FactorSet(*patterns)
-    listed = [(chosen.accepting(f), of_role(f, "g"), of_role(f, "m")) for f in chosen.enumerate(n)]
-    assert chosen.profiles(n) == Counter(listed)
+    assert chosen.profiles(n) == Counter(profile_of(chosen, factors) for factors in chosen.enumerate(n))
 
 
 @pytest.mark.parametrize("patterns", PATTERNS, ids=" or ".join)
@@ -148,12 +149,14 @@ def test_the_chi_square_notices_a_lopsided_sample() -> None:
     assert chi_square(counts, len(listed)) > len(listed) + 4 * (2 * len(listed)) ** 0.5
 
 
-def test_sampling_among_what_certain_patterns_accept() -> None:
-    chosen, rng = FactorSet("m*.s*", "s*.m*"), Random(1)
-    both = {chosen.sample(8, rng, frozenset({0, 1})) for _ in range(50)}
-    assert both == {(Factor("m", 8, 8),), (Factor("s", 8, 8),)}
-    only_local = {chosen.sample(8, rng, frozenset({1})) for _ in range(50)}
-    assert only_local == {(Factor("s", 4, 4), Factor("m", 2, 2)), (Factor("s", 2, 2), Factor("m", 4, 4))}
+@pytest.mark.parametrize("patterns", [("*",), ("m*.s*", "s*.m*"), ("g*.s*|s*.g*", "m*.g*")], ids=" or ".join)
+def test_sampling_of_a_profile_is_uniform(patterns: tuple[str, ...]) -> None:
+    n, rng, chosen = 12, Random(1), FactorSet(*patterns)
+    for profile, cells in chosen.profiles(n).items():
+        counts = Counter(chosen.sample(n, rng, profile) for _ in range(200 * cells))
+        alike = {f for f in chosen.enumerate(n) if profile_of(chosen, f) == profile}
+        assert set(counts) == alike and len(alike) == cells
+        assert chi_square(counts, cells) < cells + 4 * (2 * cells) ** 0.5
 
 
 def test_sampling_from_nothing_says_what_was_asked() -> None:
@@ -178,12 +181,11 @@ def test_divisors(n: int) -> None:
     assert divisors(n) == tuple(d for d in range(1, n + 1) if n % d == 0)
 
 
-def test_pick_is_exact_for_weights_beyond_floats() -> None:
-    weights = {"none": 0, "rare": 1, "often": 10**400}
-    assert {pick(Random(seed), weights) for seed in range(20)} == {"often"}
-    assert Counter(pick(Random(seed), {"a": 0, "b": 1, "c": 3}) for seed in range(4000))["b"] == pytest.approx(
-        1000, abs=110
-    )
+def test_an_urn_is_exact_for_weights_beyond_floats() -> None:
+    urn = Urn({"none": 0, "rare": 1, "often": 10**400})
+    assert {urn.draw(Random(seed)) for seed in range(20)} == {"often"}
+    few = Urn({"a": 0, "b": 1, "c": 3})
+    assert Counter(few.draw(Random(seed)) for seed in range(4000))["b"] == pytest.approx(1000, abs=110)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from walks import bands, tiny
 
 from einmix import Architecture, Mixer
+from einmix.algebra.factor_sets import Urn
 from nas.api.search import Session
 from nas.options import Options
 from nas.ranking.objectives import parse_objectives
@@ -22,8 +23,7 @@ from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.tpe import Tpe
 from search_spaces import SPACES, BoundSpace, Budget, Family, Space, SpaceError, load
-from search_spaces.blocks.draws import Urn
-from search_spaces.blocks.fillings import Filled
+from search_spaces.blocks.filled import Filled
 from search_spaces.blocks.forms import FORMS
 
 FAMILIES: dict[str, Callable[[Mixer], bool]] = {
@@ -83,9 +83,9 @@ def defined(space: BoundSpace) -> Iterator[tuple[Architecture, Fraction, Hashabl
     Sizes uniformly, then for each block an idea by its weight among those that have any letter, then a letter.
     """
     for skeleton in space.skeletons:
-        places = [list(alphabet.enumerate()) for alphabet in space.networks(skeleton).alphabets]
+        places = [list(alphabet.enumerate()) for alphabet in space.networks[skeleton].alphabets]
         numbers = [Counter(name for letter in letters for name in ideas_of(letter)) for letters in places]
-        weights = [{name: space.space.weights.get(name, 1) for name in number} for number in numbers]
+        weights = [{name: space.facts()["weights"].get(name, 1) for name in number} for number in numbers]
         for letters in product(*places):
             arch = space.assemble(skeleton, letters)
             chance = Fraction(1, len(space.skeletons))
@@ -105,20 +105,20 @@ def proposed(space: BoundSpace, budget: Budget) -> dict[Hashable, Fraction]:
     proposals = space._proposals(budget, weighted=True)
     found: dict[Hashable, Fraction] = defaultdict(Fraction)
     for skeleton, first in odds(proposals._skeletons).items():
-        sequences, networks = proposals._of(skeleton), space.networks(skeleton)
+        sequences, networks = proposals._of(skeleton), space.networks[skeleton]
         ways = [(first, frozenset[str](), (), *networks.base)]
-        for step, kinds, alphabet in zip(sequences._steps, sequences._kinds, networks.alphabets, strict=True):
+        for step, classes, alphabet in zip(sequences._steps, sequences._classes, networks.alphabets, strict=True):
             ways = [
                 (
                     chance * more * each,
                     (covered | axes) & networks.axes,
-                    (*ideas, tuple(alphabet.ideas_of(counted.kind))),
+                    (*ideas, tuple(alphabet.ideas_of(counted.key))),
                     params + counted.params,
                     macs + counted.macs,
                 )
                 for chance, covered, ideas, params, macs in ways
                 for axes, more in odds(step[covered]).items()
-                for counted, each in odds(kinds[axes]).items()
+                for counted, each in odds(classes[axes]).items()
             ]
         for chance, _, ideas, params, macs in ways:
             if budget.admits(params, macs):
@@ -163,8 +163,8 @@ def test_samples_follow_the_weights(space: BoundSpace, listed: list[Architecture
 
 
 def test_counts_do_not_depend_on_weights(space: BoundSpace, listed: list[Architecture]) -> None:
-    plain = space.space.drawn("networks").on(space.shape, channels=space.channels, classes=space.classes)
-    assert not plain.space.weights and plain.count() == space.count() == len(listed)
+    plain = BoundSpace(space.facts() | {"weights": {}}, space._assembly)
+    assert plain.count() == space.count() == len(listed)
     assert plain.bounds() == space.bounds() and list(plain.enumerate()) == listed
     budget = next(bands(listed))
     assert plain.share(budget, Random(0)) == space.share(budget, Random(0))
@@ -237,7 +237,12 @@ def test_draws_over_anything_else() -> None:
 
 def test_an_urn_takes_fractions() -> None:
     urn = Urn({"a": Fraction(1, 3), "b": Fraction(1, 6), "c": 1})
-    assert urn.total == Fraction(3, 2) and odds(urn) == {"a": Fraction(2, 9), "b": Fraction(1, 9), "c": Fraction(2, 3)}
+    assert Fraction(urn.sum, urn.scale) == Fraction(3, 2)
+    assert odds(urn) == {
+        "a": Fraction(2, 9),
+        "b": Fraction(1, 9),
+        "c": Fraction(2, 3),
+    }
     assert prod(odds(urn).values()) == Fraction(4, 243)
 
 

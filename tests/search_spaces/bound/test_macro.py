@@ -17,8 +17,7 @@ from walks import bands, looks_uniform, tiny, walk
 
 from einmix import Architecture, Mixer, Stage, build, enumerate_mixers
 from search_spaces import SPACES, BoundSpace, Budget, SpaceError, load
-from search_spaces.blocks.filled import ORDERS, FilledForms
-from search_spaces.blocks.fillings import Filled
+from search_spaces.blocks.filled import ORDERS, Filled, FilledForms
 from search_spaces.blocks.forms import FORMS
 from search_spaces.blocks.place import Place
 from search_spaces.zoo import ZOO, Inputs
@@ -104,7 +103,7 @@ def brute_choices(space: BoundSpace, grid: dict[str, int], ratio: int) -> list[F
     *_, width = grid.values()
     positions = {axis: n for axis, n in grid.items() if axis != "c"}
     found = []
-    for form in space.space.forms:
+    for form in space.facts()["forms"]:
         slots = brute_slots(form, positions, width, ratio)
         for first in (False, True) if form != "gate" else (False,):
             found += [Filled(form, first, mixers) for mixers in product(*slots)] if slots is not None else []
@@ -113,7 +112,7 @@ def brute_choices(space: BoundSpace, grid: dict[str, int], ratio: int) -> list[F
 
 def brute(space: BoundSpace) -> Iterator[Architecture]:
     """Every sequence of blocks at every size, but for those that leave an axis alone."""
-    for skeleton in (space.networks(skeleton).skeleton for skeleton in space.skeletons):
+    for skeleton in (space.networks[skeleton].skeleton for skeleton in space.skeletons):
         places = []
         for stage in range(skeleton.stages):
             each = (skeleton.patch,) * len(space.shape) if isinstance(skeleton.patch, int) else skeleton.patch
@@ -218,7 +217,7 @@ def test_random_answers_make_members_or_miss_an_axis(space: BoundSpace, listed: 
 
 
 def blocks_of(space: BoundSpace, skeleton: Any) -> FilledForms:
-    alphabet = space.networks(skeleton).alphabets[0]
+    alphabet = space.networks[skeleton].alphabets[0]
     assert isinstance(alphabet, FilledForms)
     return alphabet
 
@@ -231,7 +230,7 @@ def test_neighbours_are_other_members(space: BoundSpace, listed: list[Architectu
 
 
 def test_references_are_members(space: BoundSpace) -> None:
-    if "linear" not in space.space.forms:
+    if "linear" not in space.facts()["forms"]:
         pytest.skip("they are made of linear blocks")
     for skeleton in space.skeletons:
         references = space.references(skeleton)
@@ -386,10 +385,10 @@ PLACES = {
 
 
 def drawn(blocks: FilledForms, form: str, count: int, seed: int = 0) -> list[Filled]:
-    """Choices of a form, drawn evenly over its kinds."""
+    """Blocks of a form, drawn evenly over its cost classes."""
     rng = Random(seed)
-    kinds = [each.kind for each in blocks.kinds if each.kind[0] == form]
-    return [blocks.draw(rng.choice(kinds), rng) for _ in range(count)]
+    keys = [each.key for each in blocks.classes if each.key.form == form]
+    return [blocks.draw(rng.choice(keys), rng) for _ in range(count)]
 
 
 def as_network(choice: Filled, place: Place) -> Architecture:
@@ -407,7 +406,7 @@ def test_every_form_runs_costs_what_it_says_and_is_read_back(form: str, where: s
     if form not in blocks.slots:
         assert (form, place.width, len(place.long)) == ("shift", 8, 3), "two channels a run leave the last axis out"
         return
-    costs = {each.kind: (each.params, each.macs, each.number) for each in blocks.kinds}
+    costs = {each.key: (each.params, each.macs, each.number) for each in blocks.classes}
     assert sum(number for _, _, number in costs.values()) == sum(1 for _ in blocks.enumerate()) < 20_000
     for choice in drawn(blocks, form, 3):
         arch = as_network(choice, place)
@@ -415,7 +414,7 @@ def test_every_form_runs_costs_what_it_says_and_is_read_back(form: str, where: s
         assert sum(p.numel() for p in net.parameters()) == arch.params
         x = torch.randn(2, 2, *place.positions.values())
         assert net(x).shape == (2, 3) and net(x).isfinite().all()
-        assert blocks.read(choice.block(place)) == choice and choice in blocks
+        assert blocks.read(choice.block(place), place) == choice and choice in blocks
         block = next(part for part in arch.parts if part.role == "block")
         cost = tuple(map(sum, zip(*(step.cost for step in block.steps), strict=True)))
         assert cost in {(params, macs) for params, macs, _ in costs.values()}
@@ -429,21 +428,21 @@ def test_blocks_are_read_among_all_forms(where: str) -> None:
     blocks = FilledForms(place, tuple(FORMS))
     for form in blocks.slots:
         for choice in drawn(blocks, form, 12, seed=1):
-            assert blocks.read(choice.block(place)) == choice
+            assert blocks.read(choice.block(place), place) == choice
     other = FilledForms(Place(place.grid, place.width, place.ratio + 1, place.norm, place.scale), tuple(FORMS))
     for form in blocks.slots:
         (choice,) = drawn(blocks, form, 1)
-        assert other.read(choice.block(place)) is None
-    assert blocks.read(()) is None and blocks.read((place.channels,)) is None
+        assert other.read(choice.block(place), other.place) is None
+    assert blocks.read((), place) is None and blocks.read((place.channels,), place) is None
 
 
 @pytest.mark.parametrize("form", ["rafts", "sum", "multi_axis", "gate"])
 def test_draws_within_a_form_are_uniform(form: str) -> None:
     blocks = FilledForms(Place((("h", 4), ("w", 2)), 4, 2), (form,))
     rng, every = Random(0), list(blocks.enumerate())
-    weights = [each.number for each in blocks.kinds]
-    kinds = rng.choices([each.kind for each in blocks.kinds], weights, k=20 * len(every))
-    found = Counter(str(blocks.draw(kind, rng)) for kind in kinds)
+    weights = [each.number for each in blocks.classes]
+    keys = rng.choices([each.key for each in blocks.classes], weights, k=20 * len(every))
+    found = Counter(str(blocks.draw(key, rng)) for key in keys)
     assert set(found) == set(map(str, every)) and looks_uniform(found, len(every))
 
 
@@ -647,8 +646,8 @@ def test_all_sizes_and_words_are_found_by_sampling() -> None:
         skeleton, letters = parts_of(space, arch)
         found.update((name, getattr(skeleton, name)) for name in ("norm", "scale", "ratio"))
         found.update(("form", letter.form) for letter in letters)
-    assert all(("norm", word) in found for word in space.space.norm)
-    assert all(("scale", word) in found for word in space.space.scale)
+    assert all(("norm", word) in found for word in space.sizes["norm"])
+    assert all(("scale", word) in found for word in space.sizes["scale"])
     assert len([key for key in found if key[0] == "form"]) >= 6
 
 
@@ -656,7 +655,7 @@ def test_all_sizes_and_words_are_found_by_sampling() -> None:
 def test_later_stages_have_the_more_blocks_at_half_the_grid_and_twice_the_width(depth: int, lengths: list[int]) -> None:
     space = load("macro").on({"h": 16, "w": 8}, channels=1, classes=2, patch=(2,), width=(8,), depth=(depth,))
     skeleton = next(skeleton for skeleton in space.skeletons if skeleton.stages == 2)
-    drawn = space.assemble(skeleton, next(space.networks(skeleton).enumerate()))
+    drawn = space.assemble(skeleton, next(space.networks[skeleton].enumerate()))
     for network in (*space.references(skeleton).values(), drawn):
         assert [len(stage.blocks) for stage in network.stages] == lengths
         assert list(network.grids) == [{"h": 8, "w": 4, "c": 8}, {"h": 4, "w": 2, "c": 16}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 from math import prod
 from random import Random
@@ -14,7 +15,7 @@ import pytest
 from einmix import Architecture, Mixer
 from nas.errors import NasError
 from search_spaces import Space, SpaceError, load
-from search_spaces.blocks.parts import patch_from
+from search_spaces.blocks.patch import patch_from
 from search_spaces.sizing.resizing import patch_of, resized
 from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, nearest_size, scaled_anywhere, scaled_found
 from search_spaces.zoo import ZOO, Inputs
@@ -26,7 +27,8 @@ SUBGRID = "h=m2.s4 w=m4.s2 c=s8"
 
 
 def network(*mixers: str) -> Architecture:
-    return SPACE.assemble(SPACE.skeletons[0], [Mixer.parse(f"{mixer} +b") for mixer in mixers])
+    skeleton = replace(SPACE.skeletons[0], depth=len(mixers))
+    return SPACE.assemble(skeleton, [Mixer.parse(f"{mixer} +b") for mixer in mixers])
 
 
 def at(arch: Architecture, depth: int, *, patch: int = 1, width: int = 8) -> Architecture:
