@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # numpy takes longer to load than all of einmix
 
     Matrix = NDArray[np.bool_]
     Term = tuple[tuple[str, Matrix], ...]
+
+
+Inputs = Sequence[int | Iterable[int]]
+"""For every output along an axis the input that reaches it, or those that do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +46,18 @@ class Reach:
         return cls((tuple((name, _matrix(factors)) for name, factors in axes),))
 
     @classmethod
+    def linked(cls, sizes: Mapping[str, int], inputs: Mapping[str, Inputs] | None = None) -> Reach:
+        """From features of these sizes by the `inputs` of every output along an axis; along others each by itself.
+
+        >>> Reach.linked({"h": 3, "c": 2}, {"h": [1, (0, 2), ()]}).along("h").astype(int).tolist()
+        [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
+        """
+        return cls((tuple((axis, _linked(n, (inputs or {}).get(axis, range(n)))) for axis, n in sizes.items()),))
+
+    @classmethod
     def full(cls, sizes: Mapping[str, int], *axes: str) -> Reach:
         """Everything reaches everything along `axes`, nothing else along the others (LayerNorm, pooling)."""
-        import numpy as np
-
-        return cls(
-            (tuple((n, np.ones((s, s), dtype=bool) if n in axes else np.eye(s, dtype=bool)) for n, s in sizes.items()),)
-        )
+        return cls.linked(sizes, {axis: [range(sizes[axis])] * sizes[axis] for axis in axes})
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -96,6 +105,18 @@ class Reach:
     def touches(self, axis: str) -> bool:
         """Whether anything moves along this axis."""
         return bool(self.along(axis).sum(axis=1).max(initial=0) > 1)
+
+
+def _linked(n: int, inputs: Inputs) -> Matrix:
+    import numpy as np
+
+    matrix = np.zeros((len(inputs), n), dtype=bool)
+    for row, each in zip(matrix, inputs, strict=True):
+        if isinstance(each, range) and each.step == 1:
+            row[each.start : each.stop] = True
+        else:
+            row[each if isinstance(each, int) else list(each)] = True
+    return matrix
 
 
 def _matrix(factors: Factors) -> Matrix:

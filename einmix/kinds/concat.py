@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from einmix.algebra.reach import Reach
-from einmix.nodes.links import side_by_side
 from einmix.nodes.node import Parallel, Sizes, Step
 
 CONCAT = '''
@@ -27,4 +26,4 @@ class Concat(Parallel):
         return self.side_by_side(sizes, ends)
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
-        return side_by_side(branches)
+        return self.joined(branches)

@@ -9,7 +9,6 @@ from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call
 from einmix.nodes.fields import Whole
 from einmix.nodes.layout import CHANNELS_FIRST, channels_first, one_to_three
-from einmix.nodes.links import every, linked
 from einmix.nodes.node import Cost, Sizes, Step
 from einmix.nodes.windows import Windowed
 
@@ -41,8 +40,8 @@ class Conv(Windowed):
         return (each + self.bias) * after["c"], each * prod(after.values())
 
     def reach(self, step: Step) -> Reach:
-        channels = {"c": every(step.before["c"], self.out)} if self.out else {}
-        return linked(step.before, self.seen(step) | channels)
+        channels = {"c": [range(step.before["c"])] * self.out} if self.out else {}
+        return Reach.linked(step.before, self.seen(step) | channels)
 
     def emit(self, step: Step) -> list[Call]:
         width, out = step.size("c"), step.given(step.after["c"])

@@ -8,7 +8,6 @@ from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.fields import Whole
-from einmix.nodes.links import every, linked
 from einmix.nodes.node import Cost, Leaf, Sizes, Step, length_of
 
 DYNAMIC = '''
@@ -65,8 +64,7 @@ class Dynamic(Leaf):
         return params, others * (n * c * read + self.segments * n * self.reduced * square + square * c)
 
     def reach(self, step: Step) -> Reach:
-        sizes = step.before
-        return linked(sizes, {axis: every(sizes[axis], sizes[axis]) for axis in (self.axis, "c")})
+        return Reach.full(step.before, self.axis, "c")
 
     def emit(self, step: Step) -> list[Call]:
         sizes = step.size(self.axis), step.size("c"), Size(self.segments, "segments")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from einmix.algebra.factors import written
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
-from einmix.nodes.links import taken
 from einmix.nodes.node import Body, Sizes, Step, part
 
 GATE = '''
@@ -41,4 +40,5 @@ class Gate(Body):
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         half = step.after["c"]
-        return taken(step.before, 0, half) | taken(step.before, half, half).then(branches[0])
+        u, v = (Reach.linked(step.before, {"c": range(start, start + half)}) for start in (0, half))
+        return u | v.then(branches[0])

@@ -7,7 +7,6 @@ from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call
 from einmix.nodes.fields import OneOf, Real
 from einmix.nodes.layout import CHANNELS_FIRST, channels_first, one_to_three
-from einmix.nodes.links import every, linked
 from einmix.nodes.node import Cost, Leaf, Sizes, Step
 
 
@@ -32,7 +31,7 @@ class Norm(Leaf):
 
     def reach(self, step: Step) -> Reach:
         axes = {"layer": ["c"], "batch": [], "group": list(step.before)}[self.form]
-        return linked(step.before, {axis: every(step.before[axis], step.before[axis]) for axis in axes})
+        return Reach.full(step.before, *axes)
 
     def emit(self, step: Step) -> list[Call]:
         eps = () if self.eps == 1e-5 else (("eps", self.eps),)

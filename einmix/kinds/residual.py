@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from einmix.algebra.factors import written
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
-from einmix.nodes.links import linked
 from einmix.nodes.node import Body, Sizes, Step
 
 RESIDUAL = '''
@@ -36,4 +35,4 @@ class Residual(Body):
         return sizes
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
-        return branches[0] | linked(step.before)
+        return branches[0] | Reach.linked(step.before)

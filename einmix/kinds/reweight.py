@@ -6,7 +6,6 @@ from einmix.algebra.factors import MAX_SIZE
 from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call, Size, one
 from einmix.nodes.fields import whole
-from einmix.nodes.links import every, linked
 from einmix.nodes.node import Cost, Parallel, Sizes, Step
 
 REWEIGHT = '''
@@ -58,7 +57,7 @@ class Reweight(Parallel):
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         """Every weight depends on the mean over all positions."""
-        means = linked(step.before, {axis: every(n, step.after[axis]) for axis, n in step.before.items()})
+        means = Reach.linked(step.before, {axis: [range(n)] * step.after[axis] for axis, n in step.before.items()})
         return super().reach(step, [*branches, means])
 
     def emit(self, step: Step, branches: list[list[Call]]) -> list[Call]:

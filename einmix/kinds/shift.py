@@ -6,11 +6,10 @@ from functools import reduce
 from operator import or_
 
 from einmix.algebra.factors import written
-from einmix.algebra.reach import Reach
+from einmix.algebra.reach import Inputs, Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.fields import Moves
-from einmix.nodes.links import Inputs, linked
 from einmix.nodes.node import Leaf, Sizes, Step, length_of
 
 _SHIFT = '''
@@ -100,7 +99,7 @@ class Shift(Leaf):
         found = []
         for (axis, by), members in zip(self.moves, self.members(width), strict=True):
             inside: Inputs = [c if c in members else [] for c in range(width)]
-            found.append(linked(sizes, {axis: self._moved(sizes[axis], by), "c": inside}))
+            found.append(Reach.linked(sizes, {axis: self._moved(sizes[axis], by), "c": inside}))
         return reduce(or_, found)
 
     def _moved(self, n: int, by: int) -> Inputs:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
-from einmix.nodes.links import linked
 from einmix.nodes.node import Leaf, Sizes, Step
 
 
@@ -27,7 +26,7 @@ class Shuffle(Leaf):
     def reach(self, step: Step) -> Reach:
         width = step.before["c"]
         each = width // self.groups
-        return linked(step.before, {"c": [c for first in range(each) for c in range(first, width, each)]})
+        return Reach.linked(step.before, {"c": [c for first in range(each) for c in range(first, width, each)]})
 
     def emit(self, step: Step) -> list[Call]:
         axes = " ".join(axis for axis in step.before if axis != "c")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from einmix.algebra.reach import Reach
-from einmix.nodes.links import side_by_side, taken
 from einmix.nodes.node import Parallel, Sizes, Step, part
 
 SPLIT = '''
@@ -31,4 +30,5 @@ class Split(Parallel):
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         n = step.before["c"] // len(branches)
-        return side_by_side([taken(step.before, k * n, n).then(branch) for k, branch in enumerate(branches)])
+        parts = (Reach.linked(step.before, {"c": range(k * n, (k + 1) * n)}) for k in range(len(branches)))
+        return self.joined([part.then(branch) for part, branch in zip(parts, branches, strict=True)])

@@ -4,10 +4,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from einmix.algebra.factors import MAX_SIZE
-from einmix.algebra.reach import Reach
+from einmix.algebra.reach import Inputs, Reach
 from einmix.nodes.calls import Call
 from einmix.nodes.fields import Whole, whole
-from einmix.nodes.links import Inputs, linked
 from einmix.nodes.node import Sizes, Step
 from einmix.nodes.windows import Windowed
 
@@ -47,7 +46,7 @@ class Unfold(Windowed):
         """An upper bound, exact once a linear layer has mixed its channels."""
         places = step.after["c"] // step.before["c"]
         channels: Inputs = [c // places for c in range(step.after["c"])]
-        return linked(step.before, self.seen(step) | {"c": channels})
+        return Reach.linked(step.before, self.seen(step) | {"c": channels})
 
     def emit(self, step: Step) -> list[Call]:
         options = [("stride", self.stride)] * (self.stride != 1) + [("pad", self.pad)] * bool(self.pad)

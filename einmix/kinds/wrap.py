@@ -7,7 +7,6 @@ from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.fields import Move
-from einmix.nodes.links import linked
 from einmix.nodes.node import Leaf, Sizes, Step, length_of
 
 WRAP = '''
@@ -51,7 +50,7 @@ class Wrap(Leaf):
     def reach(self, step: Step) -> Reach:
         axis, by = self.move
         around = min(step.before[axis], self.length)
-        return linked(step.before, {axis: [(i - by) % around for i in range(self.length)]})
+        return Reach.linked(step.before, {axis: [(i - by) % around for i in range(self.length)]})
 
     def emit(self, step: Step) -> list[Call]:
         axis, by = self.move

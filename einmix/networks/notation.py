@@ -11,6 +11,7 @@ from einmix.algebra.mixer import Mixer
 from einmix.algebra.reading import layout_of, read_turned
 from einmix.errors import PatternError
 from einmix.kinds import Mix, Residual, Shuffle
+from einmix.nodes.fields import values_of
 from einmix.nodes.node import Body, Leaf, Node, Sequence, Tree
 
 
@@ -74,7 +75,7 @@ def _leaf(text: str, known: tuple[type[Node], ...]) -> Node:
     kind = _by_word(known).get(head.partition(" ")[0])
     if kind is None or not issubclass(kind, Leaf):
         raise _no_node(text)
-    return _as_written(text, lambda: kind.read(head, options))
+    return _as_written(text, lambda: kind(**values_of(kind, head, options)))
 
 
 def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
@@ -82,7 +83,7 @@ def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
     kind = _by_word(kinds.KINDS).get(head.partition(" ")[0])
     if kind is None or not issubclass(kind, Tree) or (issubclass(kind, Body) and (len(branches) != 1 or options)):
         raise PatternError(f"{text[:80]!r} with {len(branches)} branches is no node", hint=_known())
-    return _as_written(text, lambda: kind.read(branches, head, options))
+    return _as_written(text, lambda: kind.of(branches, **values_of(kind, head, options)))
 
 
 def _words(text: str) -> tuple[str, dict[str, str]]:

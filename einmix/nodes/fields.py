@@ -203,19 +203,19 @@ def text_of(node: Any) -> str:
     return "; ".join([" ".join(head), *options])
 
 
-def values_of(kind: Any, head: str, options: dict[str, str]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments that make a node of this text. Raises ValueError where the kind has no such text."""
+def values_of(kind: Any, head: str, options: dict[str, str]) -> dict[str, Any]:
+    """The fields that make a node of this text. Raises ValueError where the kind has no such text."""
     rules = grammar(kind)
     word, _, argument = head.partition(" ")
-    values: list[Any] = [word] if rules.word else []
+    values: dict[str, Any] = {rules.word.name: word} if rules.word else {}
     if rules.behind is None:
         if head != word:
             raise ValueError(f"nothing stands behind {word!r}")
     elif argument or rules.behind.default is MISSING:
-        values.append(rules.behind.form.read(argument))
+        values[rules.behind.name] = rules.behind.form.read(argument)
     if not options.keys() <= rules.options.keys():
         raise ValueError(f"{kind.kind} has no such option")
-    return values, {name: rules.options[name].form.read(text) for name, text in options.items()}
+    return values | {name: rules.options[name].form.read(text) for name, text in options.items()}
 
 
 def number(value: float) -> str:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from einmix.algebra.factors import MAX_SIZE, written
 from einmix.algebra.mixer import Mixer
-from einmix.algebra.reach import Reach
+from einmix.algebra.reach import Inputs, Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size, one
-from einmix.nodes.fields import check, grammar, text_of, values_of, whole
-from einmix.nodes.links import linked
+from einmix.nodes.fields import check, grammar, text_of, whole
 
 Sizes = dict[str, int]
 """The lengths of the axes of `b ... c`."""
@@ -87,19 +86,13 @@ class Leaf(_Kind):
 
     branches: ClassVar[tuple[()]] = ()
 
-    @classmethod
-    def read(cls, head: str, options: dict[str, str]) -> Self:
-        """The node of a text: what stands before the first semicolon, and the options after it."""
-        values, named = values_of(cls, head, options)
-        return cls(*values, **named)
-
     def through(self, sizes: Sizes) -> Sizes:
         """The sizes after it. Raises PatternError where it cannot stand."""
         return sizes
 
     def reach(self, step: Step) -> Reach:
         """Which of its inputs reach which outputs."""
-        return linked(step.before)
+        return Reach.linked(step.before)
 
     @abstractmethod
     def emit(self, step: Step) -> list[Call]:
@@ -120,15 +113,10 @@ class Tree(_Kind):
             """What stands in it."""
 
     @classmethod
-    @abstractmethod
     def of(cls, branches: tuple[Sequence, ...], **options: Any) -> Self:
         """The node with these branches."""
-
-    @classmethod
-    def read(cls, branches: tuple[Sequence, ...], head: str, options: dict[str, str]) -> Self:
-        """The node of a text with what stands in it."""
-        _, named = values_of(cls, head, options)
-        return cls.of(branches, **named)
+        kind: Any = cls
+        return kind(branches, **options)
 
     def rebuilt(self, branches: tuple[Sequence, ...]) -> Self:
         """The same with other branches."""
@@ -193,10 +181,6 @@ class Parallel(Tree):
         object.__setattr__(self, "branches", found if self.ordered else tuple(sorted(found, key=repr)))
         super().__post_init__()
 
-    @classmethod
-    def of(cls, branches: tuple[Sequence, ...], **options: Any) -> Self:
-        return cls(branches, **options)
-
     def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
         if any(end != ends[0] for end in ends):
             raise PatternError(f"branches of a {self.kind} end differently: {' and '.join(map(written, ends))}")
@@ -209,6 +193,16 @@ class Parallel(Tree):
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         return reduce(or_, branches)
+
+    def joined(self, reaches: list[Reach]) -> Reach:
+        """What branches connect whose channels are put one after the other."""
+        widths = [reach.outputs["c"] for reach in reaches]
+        found = []
+        for k, (reach, width) in enumerate(zip(reaches, widths, strict=True)):
+            before, after = sum(widths[:k]), sum(widths[k + 1 :])
+            places: Inputs = [*[()] * before, *range(width), *[()] * after]
+            found.append(reach.then(Reach.linked(reach.outputs, {"c": places})))
+        return reduce(or_, found)
 
     def emit(self, step: Step, branches: list[list[Call]]) -> list[Call]:
         return [Call(type(self).__name__, tuple(map(one, branches)), listed=True)]
@@ -304,4 +298,4 @@ def part(sizes: Sizes, count: int) -> Sizes:
 
 def reach_of(steps: Iterable[Step], sizes: Sizes) -> Reach:
     """What a sequence connects, from the sizes before it."""
-    return reduce(lambda whole, step: whole.then(step.reach), steps, linked(sizes))
+    return reduce(lambda whole, step: whole.then(step.reach), steps, Reach.linked(sizes))

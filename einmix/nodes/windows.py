@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from einmix.algebra.factors import written
+from einmix.algebra.reach import Inputs
 from einmix.errors import PatternError
-from einmix.nodes.links import Inputs
 from einmix.nodes.node import Leaf, Sizes, Step
 
 

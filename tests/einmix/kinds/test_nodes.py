@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from itertools import product
-from pathlib import Path
 from random import Random
 from time import process_time
-from types import ModuleType
 from typing import Any
 
 import algebra
@@ -31,7 +28,6 @@ from kinds import (
     WIDTH,
     cases,
     check_cost,
-    check_kind,
     check_reach,
     check_text,
     check_touched,
@@ -1179,21 +1175,3 @@ def test_any_change_to_the_json_of_nodes_is_refused_or_another_network(data: st.
     else:
         assert Architecture.from_json(text).to_json() == text
         assert foreign_code(arch) == set()
-
-
-def test_a_kind_is_a_file_and_a_place_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example of CONTRIBUTING.md, to the letter."""
-    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r'```python\n("""Flip: .*?)```', text, re.DOTALL)
-    module = ModuleType("einmix.kinds.flip")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), vars(module))
-    monkeypatch.setattr("einmix.kinds.KINDS", (*KINDS, module.Flip))
-    for grid in (LINE, IMAGE, VOLUME):
-        for axis in grid:
-            check_kind((module.Flip(axis),), grid)
-    assert from_value("flip h") == module.Flip("h")
-    with pytest.raises(PatternError, match="there is no axis 't' among h=4 w=3 c=4"):
-        network((module.Flip("t"),))
-    with pytest.raises(PatternError, match="wrap, dynamic, flip; a list for a residual"):
-        from_value("flop h")
