@@ -1,4 +1,4 @@
-"""Executors: they run jobs, in this process or in worker processes, and know nothing of strategies."""
+"""The executor of worker processes on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loggers: they tell trainings to others."""
+"""Trainings told to others: a service is a file."""
 
 from __future__ import annotations
 
