@@ -81,6 +81,19 @@ ADDITIONS = {
         "tests/search_spaces/test_spaces.py",
         least=19,
     ),
+    "randformer": Addition(
+        "search_spaces/zoo/randformer.py",
+        WRITTEN["search_spaces/zoo/randformer.py"],
+        {
+            "search_spaces/zoo/__init__.py": {
+                "    resmlp,\n": "    randformer,\n",
+                "        raft.MEMBER,": "        randformer.MEMBER,\n",
+            },
+            "tests/search_spaces/zoo/test_zoo.py": {'"resmlp-tutorial", "fnet"': '"randformer", '},
+        },
+        "tests/search_spaces/zoo/test_zoo.py",
+        least=14,
+    ),
     "climb": Addition(
         "nas/strategies/climb.py",
         WRITTEN["nas/strategies/climb.py"],
