@@ -273,7 +273,7 @@ def send(process: subprocess.Popen[bytes], number: int) -> None:
 def argv(command: str) -> list[str]:
     """The words of a command, for this very Python and this checkout's code."""
     program, *words = shlex.split(command)
-    return [sys.executable, *(["-m", "nas.cli"] if program == "nas" else []), *words]
+    return [sys.executable, *(["-m", "nas"] if program == "nas" else []), *words]
 
 
 def keep(path: Path, record: dict[str, Any]) -> None:
@@ -307,7 +307,7 @@ def rehearse(words: list[str]) -> None:
     if program == "nas":
         import typer
 
-        from nas.cli import app
+        from nas.cli.main import app
 
         command: Any = typer.main.get_command(app)
         if rest[0] == "search":

@@ -22,8 +22,8 @@ from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
 from nas.loop.loop import Loop
-from nas.options import Options
-from nas.progress import Quiet
+from nas.loop.status import Quiet
+from nas.options.search import Search
 from nas.runs.result import Result
 from nas.strategies.strategy import Strategy
 
@@ -61,7 +61,7 @@ class Timed:
 def measure(strategy: str, candidates: int) -> tuple[float, Timed]:
     """The overhead of a candidate in milliseconds, and the strategy's part in it."""
     with TemporaryDirectory(prefix="nas-orchestration-") as folder:
-        options = Options(
+        options = Search(
             space="subgrid", strategy=strategy, trials=candidates, workers=WORKERS, device="cpu", runs_dir=Path(folder)
         )
         session = Session(options)

@@ -20,7 +20,7 @@ from statistics import fmean, stdev
 from einmix import Architecture
 from nas.api.search import Session
 from nas.loop.past import make_job
-from nas.options import Options
+from nas.options.search import Search
 from nas.runs.job import Outcome, Score, record
 from nas.runs.result import Result
 from search_spaces import BoundSpace
@@ -42,7 +42,7 @@ def _chance(text: str) -> float:
 def climb(strategy_name: str, seed: int, arguments: argparse.Namespace) -> tuple[list[float], float]:
     """The best accuracy after every trial, and the processor's seconds in `ask` and `tell`."""
     session = Session(
-        Options(space=arguments.space, strategy=strategy_name, trials=arguments.trials, seed=seed, device="cpu")
+        Search(space=arguments.space, strategy=strategy_name, trials=arguments.trials, seed=seed, device="cpu")
     )
     strategy, best, seconds = session.strategy, [0.0], 0.0
     for number in range(arguments.trials):

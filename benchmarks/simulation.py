@@ -28,8 +28,8 @@ from simulated import Cluster, Simulated, utilisation
 
 from nas.api.search import Session
 from nas.loop.loop import Loop
-from nas.options import Options
-from nas.progress import Quiet
+from nas.loop.status import Quiet
+from nas.options.search import Search
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job
 from nas.strategies import STRATEGIES
@@ -123,7 +123,7 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
         seed=arguments.seed,
     )
     with TemporaryDirectory(prefix="nas-simulation-", dir=arguments.folder) as folder:
-        options = Options(
+        options = Search(
             space=arguments.space,
             strategy=arguments.strategy,
             trials=arguments.candidates,

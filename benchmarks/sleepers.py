@@ -22,8 +22,8 @@ from nas.api.search import Session
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.cluster.workers import RayWorkers
 from nas.loop.loop import Loop
-from nas.options import Options
-from nas.progress import Quiet
+from nas.loop.status import Quiet
+from nas.options.search import Search
 from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sleepers = Sleepers(tuple(recorded(None)), arguments.scale)
     with TemporaryDirectory(prefix="nas-sleepers-") as folder:
-        options = Options(
+        options = Search(
             strategy=arguments.strategy, trials=arguments.candidates, device="cpu", runs_dir=Path(folder), seed=0
         )
         session = Session(options)

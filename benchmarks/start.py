@@ -31,7 +31,7 @@ SEARCH = [
     "--workers",
     "2",
 ]
-NAS = f"import sys; sys.argv = ['nas', *{SEARCH!r}]; from nas.cli import main; main()"
+NAS = f"import sys; sys.argv = ['nas', *{SEARCH!r}]; from nas.cli.main import main; main()"
 
 
 def seconds(checkout: Path) -> tuple[float, float]:

@@ -23,8 +23,8 @@ from einmix import Architecture
 from nas.api.search import Session
 from nas.executors.processes import LocalWorkers
 from nas.loop.loop import Loop
-from nas.options import Options
-from nas.progress import Quiet
+from nas.loop.status import Quiet
+from nas.options.search import Search
 from nas.runs.result import Result
 from nas.training.worker import PRELOAD, MakeTrainer
 
@@ -56,7 +56,7 @@ class Fixed:
 
 def prepare(candidates: int, epochs: int) -> tuple[Session, list[Architecture]]:
     """The session and its candidates: drawn uniformly from `subgrid` within the default budget, with a fixed seed."""
-    options = Options(
+    options = Search(
         trials=candidates, epochs=epochs, workers=WORKERS, device="cpu", prune=False, runs_dir=Path("runs")
     )
     session = Session(options)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal  # and no more: until these are imported, and what Python imports itself, Ctrl-C is Python's own
+import sys
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells expect it."""
 
-STOPPED = "stopped: finished trainings are on disk, and the same command goes on"
+STOPPED = "nas: stopped: finished trainings are on disk, and the same command goes on\n"
 
 
 def main() -> None:
@@ -16,18 +17,22 @@ def main() -> None:
     waiting = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started it ignores Ctrl-C
     if waiting:
         signal.signal(signal.SIGINT, _leave)  # an exception amid imports can be lost, or told with a traceback
-    from nas.cli import main as run
+    from nas.cli.main import main as run
 
     try:
         if waiting:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        run()
+        try:
+            run()
+        except KeyboardInterrupt:
+            sys.stderr.write(STOPPED)
+            sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
         _leave()
 
 
 def _leave(*_: object) -> None:
-    os.write(2, f"nas: {STOPPED}\n".encode())
+    os.write(2, STOPPED.encode())
     os._exit(INTERRUPTED)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from einmix import Architecture
 from nas.api.defaults import default_seeds, load_data, path_text
@@ -15,14 +15,14 @@ from nas.api.resources import find_device, local_executor, worker_count
 from nas.api.run import Run
 from nas.data.dataset import SYNTHETIC, Dataset
 from nas.data.known import place_of
-from nas.errors import NasError, nearest
+from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes
 from nas.loop.status import Status, Watcher
-from nas.options import check_range
+from nas.options.compare import Compare
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
@@ -38,7 +38,6 @@ from search_spaces.blocks.patch import Patch
 from search_spaces.sizing.resizing import patch_of
 from search_spaces.sizing.scaling import (
     NEAR,
-    Cost,
     Target,
     depth_of,
     moved,
@@ -47,9 +46,6 @@ from search_spaces.sizing.scaling import (
     scaled_member,
 )
 from search_spaces.zoo import Inputs
-
-AGAINST = ("mixer", "resmlp", "gmlp", "vip", "raft", "dynamixer")
-
 
 FACTOR = 3
 """From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
@@ -60,56 +56,6 @@ MOST_RATES = 5
 
 TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
-
-
-MAY_DIFFER = (
-    "against",
-    "networks",
-    "seeds",
-    "device",
-    "workers",
-    "command",
-    "data.name",
-    "data_path",
-    "data_dir",
-    "versions",
-)
-"""Settings that a comparison can go on with although they have changed: what is trained already stays good."""
-
-
-@dataclass(frozen=True)
-class Comparing:
-    """What can be asked of a comparison; None (or nothing) leaves it to the run, the data or the machine."""
-
-    against: tuple[str, ...] = AGAINST
-    id: str | None = None
-    data: str | None = None
-    images: int | None = None
-    match: str = "params"
-    budget: int | None = None
-    patch: Patch | None = None
-    depth: int | None = None
-    epochs: int | None = None
-    lrs: tuple[float, ...] = ()
-    seeds: int | None = None
-    device: str = "auto"
-    workers: int | None = None
-    data_dir: Path | None = None
-    log: tuple[str, ...] = ()
-    command: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("images", "budget", "depth", "epochs"):
-            check_range(name, getattr(self, name), 1)
-        for side in (self.patch,) if self.patch is None or isinstance(self.patch, int) else self.patch:
-            check_range("patch", side, 1)
-        check_range("depth", self.depth, 1, 64)
-        check_range("seeds", self.seeds, 1, 1000)
-        check_range("workers", self.workers, 0, 2**12)
-        if self.match not in get_args(Cost):
-            raise NasError(f"no --match {self.match!r}: {nearest(self.match, get_args(Cost))}")
-        if not self.against:
-            raise NasError(f"--against names nobody: write names of the zoo, as in {','.join(AGAINST[:3])}")
 
 
 @dataclass(frozen=True)
@@ -158,17 +104,17 @@ class Compared:
 class Comparison:
     """A comparison made ready: all networks have their sizes before anything is trained or written."""
 
-    def __init__(self, opened: Run, comparing: Comparing):
-        self.opened, self.comparing = opened, comparing
-        self.device, self.devices = find_device(comparing.device)
+    def __init__(self, opened: Run, asked: Compare):
+        self.opened, self.asked = opened, asked
+        self.device, self.devices = find_device(asked.device)
         self.settings  # noqa: B018 - all is checked on the way
-        check_loggers(comparing.log)
+        check_loggers(asked.log)
 
     @cached_property
     def standing(self) -> Standing:
         """The network that was found: the one asked for, or the best of the run that is no reference."""
-        if self.comparing.id is not None:
-            return self.opened.find(self.comparing.id)
+        if self.asked.id is not None:
+            return self.opened.find(self.asked.id)
         for standing in self.opened.standings:
             if not standing.is_reference and standing.state in ("final", "complete"):
                 return standing
@@ -182,35 +128,35 @@ class Comparison:
     @cached_property
     def _located(self) -> tuple[str, Dataset] | None:
         """The run's data in the run's split and how to load it; None where other data is asked for."""
-        own, asked = self.opened.setting("data.name", "a text"), self.comparing.data
+        own, asked = self.opened.setting("data.name", "a text"), self.asked.data
         if asked in (None, own, own.removesuffix(SYNTHETIC)):
-            return self.opened.located(self.comparing.data_dir)
+            return self.opened.located(self.asked.data_dir)
         if place_of(own) is None or place_of(asked) is None:
             return None
         try:  # the same data may have been moved
-            return self.opened.located(self.comparing.data_dir, asked)
+            return self.opened.located(self.asked.data_dir, asked)
         except NasError:
             return None
 
     @cached_property
     def dataset(self) -> Dataset:
         """The run's data in the run's split, unless other data or another number of images is asked for."""
-        name = self.comparing.data or self.opened.setting("data.name", "a text")
+        name = self.asked.data or self.opened.setting("data.name", "a text")
         if self._located is not None:
             place, own = self._located
-            if self.comparing.images is None:
+            if self.asked.images is None:
                 return own
             name = place
-        return load_data(name, self._data_dir, self._split, self.comparing.images, self.device)
+        return load_data(name, self._data_dir, self._split, self.asked.images, self.device)
 
     @property
     def _data_dir(self) -> Path:
-        return self.comparing.data_dir or self.opened.data_dir()
+        return self.asked.data_dir or self.opened.data_dir()
 
     @cached_property
     def recipe(self) -> Recipe:
         """That of the run; on other data with the epochs, batch and augmentation that fit it."""
-        recipe, epochs = self.opened.recipe, self.comparing.epochs
+        recipe, epochs = self.opened.recipe, self.asked.epochs
         if self.is_elsewhere:
             fitting = Recipe.for_dataset(self.dataset)
             recipe = replace(recipe, epochs=fitting.epochs, batch=fitting.batch, augment=fitting.augment)
@@ -219,7 +165,7 @@ class Comparison:
     @cached_property
     def lrs(self) -> tuple[float, ...]:
         """The learning rates to choose from, or those to begin with: ascending."""
-        given = self.comparing.lrs or (self.recipe.lr, _rounded(FACTOR * self.recipe.lr))
+        given = self.asked.lrs or (self.recipe.lr, _rounded(FACTOR * self.recipe.lr))
         return tuple(sorted({replace(self.recipe, lr=lr).lr for lr in given}))
 
     @property
@@ -232,7 +178,7 @@ class Comparison:
     def seeds(self) -> range:
         """The seeds that networks are tested with: none was found by luck with them."""
         first = self._split + FIRST_SEEDS["compare"]
-        return range(first, first + (self.comparing.seeds or default_seeds(self.dataset)))
+        return range(first, first + (self.asked.seeds or default_seeds(self.dataset)))
 
     @property
     def _split(self) -> int:
@@ -247,26 +193,26 @@ class Comparison:
     @cached_property
     def found(self) -> Architecture:
         """The found network as it is trained here: as found, or carried to other data or to a budget."""
-        found, budget = self.standing.architecture, self.comparing.budget
+        found, budget = self.standing.architecture, self.asked.budget
         if self.is_elsewhere:
-            found = moved(found, self.inputs, patch=self.comparing.patch)
-        if budget is None or Target(self.match, budget).off(found) <= NEAR:
+            found = moved(found, self.inputs, patch=self.asked.patch)
+        if budget is None or Target(self.asked.match, budget).off(found) <= NEAR:
             return found
-        return scaled_found(found, self.inputs, Target(self.match, budget), patch=patch_of(found))
+        return scaled_found(found, self.inputs, Target(self.asked.match, budget), patch=patch_of(found))
 
     @cached_property
     def patch(self) -> Patch:
         """The patch at which the others are built, where it has a network of such a size."""
-        return self.comparing.patch or patch_of(self.found)
+        return self.asked.patch or patch_of(self.found)
 
     @cached_property
     def networks(self) -> dict[str, Architecture]:
         """The found network, by its own id, then the others by their names, all of about one size."""
-        target = Target(self.match, self.comparing.budget or getattr(self.found, self.match))
-        depth = self.comparing.depth or depth_of(self.found)
-        scaled = scaled_anywhere if self.comparing.patch is None else scaled_member
+        target = Target(self.asked.match, self.asked.budget or getattr(self.found, self.asked.match))
+        depth = self.asked.depth or depth_of(self.found)
+        scaled = scaled_anywhere if self.asked.patch is None else scaled_member
         others, refused = {}, {}
-        for name in dict.fromkeys(self.comparing.against):
+        for name in dict.fromkeys(self.asked.against):
             try:
                 others[name] = scaled(name, self.inputs, target, patch=self.patch, depth=depth)
             except NasError as error:
@@ -282,28 +228,23 @@ class Comparison:
         """Those that have no network of such a size at the patch of the found one."""
         return [n for n, each in self.networks.items() if each is not self.found and patch_of(each) != self.patch]
 
-    @property
-    def match(self) -> Cost:
-        return "macs" if self.comparing.match == "macs" else "params"
-
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What run.json keeps: everything needed to repeat the comparison."""
-        asked = {name: getattr(self.comparing, name) for name in ("match", "budget", "patch", "depth")}
+        asked = {name: getattr(self.asked, name) for name in ("match", "budget", "patch", "depth")}
         return {
             "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": self.found.id} | asked,
             "data": self.dataset.facts(),
             "recipe": self.recipe.to_json(),
             "lrs": list(self.lrs),
-            "other_lrs": not self.comparing.lrs,
+            "other_lrs": not self.asked.lrs,
             "tuning_epochs": self.tuning_epochs,
             "first_seed": self.seeds.start,
+            **self.asked.kept("how"),
             "seeds": len(self.seeds),
-            "against": list(self.comparing.against),
             "networks": {name: each.id for name, each in self.networks.items()},
             "device": self.device,
             "workers": self.workers,
-            "command": self.comparing.command,
             "data_path": path_text(self._located[0] if self._located else self.dataset.name),
             "data_dir": str(self._data_dir.resolve()),
             "versions": versions(),
@@ -312,16 +253,16 @@ class Comparison:
     @cached_property
     def name(self) -> str:
         """The name of its own run directory, which stands beside that of the search."""
-        name = f"{self.opened.run.name[:80]}-compare-{digest(self.settings, MAY_DIFFER)}"
+        name = f"{self.opened.run.name[:80]}-compare-{digest(self.settings, Compare.may_differ())}"
         root = self.opened.run.path.resolve().parent
         if (root / name).exists():
             return name
         alike = rf"{re.escape(self.opened.run.name[:80])}-compare-[0-9a-f]{{6}}"
-        return RunFolder.made_with(root, alike, self.settings, MAY_DIFFER) or name
+        return RunFolder.made_with(root, alike, self.settings, Compare.may_differ()) or name
 
     @property
     def workers(self) -> int:
-        return worker_count(self.comparing.workers, self.device, self.devices)
+        return worker_count(self.asked.workers, self.device, self.devices)
 
     @property
     def conditions(self) -> Conditions:
@@ -331,7 +272,7 @@ class Comparison:
     def open_run(self) -> RunFolder:
         """The comparison's run directory, locked."""
         root = self.opened.run.path.resolve().parent
-        return RunFolder.create_or_open(root, self.name, self.settings, may_differ=MAY_DIFFER)
+        return RunFolder.create_or_open(root, self.name, self.settings, may_differ=Compare.may_differ())
 
     def compare(self, watcher: Watcher, run: RunFolder) -> list[Compared]:
         """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
@@ -339,7 +280,7 @@ class Comparison:
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
         """
         say_changes(run, kind_on(self.device), watcher)
-        with logging_to(self.comparing.log, run, watcher.say):
+        with logging_to(self.asked.log, run, watcher.say):
             tuned = self._tuned(watcher, run)
             chosen = {name: self._best(tuned[name]) for name in self.networks}
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
@@ -377,7 +318,7 @@ class Comparison:
     def _next_rate(self, tuned: tuple[Result, ...]) -> float | None:
         """The learning rate beyond the best where that is the last one tried; lower ones where all failed."""
         rates = sorted(result.lr for result in tuned)
-        if self.comparing.lrs or not rates or len(rates) >= MOST_RATES:
+        if self.asked.lrs or not rates or len(rates) >= MOST_RATES:
             return None
         best = self._best(tuned)
         if best == rates[-1]:

@@ -13,7 +13,7 @@ from nas.data.dataset import Dataset, ranges
 from nas.data.known import load
 from nas.data.known import place_of as place_of_data
 from nas.exports.preprocessing import Preprocessing
-from nas.options import Options
+from nas.options.search import Search
 from nas.training.recipe import LARGE
 from search_spaces import BoundSpace, Budget, Space, SpaceError
 from search_spaces.sizing.scaling import NEAR, Target, nearest_member
@@ -88,7 +88,7 @@ def path_text(data: str) -> str | None:
     return None if place is None else str(place)
 
 
-def bind(declared: Space, options: Options, dataset: Dataset) -> BoundSpace:
+def bind(declared: Space, options: Search, dataset: Dataset) -> BoundSpace:
     """The space on the shape of the data, with the sizes that were asked for."""
     if options.draw is not None:
         declared = declared.drawn(options.draw)
@@ -103,7 +103,7 @@ def bind(declared: Space, options: Options, dataset: Dataset) -> BoundSpace:
     )
 
 
-def budget_band(space: BoundSpace, options: Options) -> Budget:
+def budget_band(space: BoundSpace, options: Search) -> Budget:
     """One band of sizes: from half the largest parameter count to all of it.
 
     The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
@@ -116,7 +116,7 @@ def budget_band(space: BoundSpace, options: Options) -> Budget:
     return budget
 
 
-def _band(space: BoundSpace, options: Options) -> Budget:
+def _band(space: BoundSpace, options: Search) -> Budget:
     """The band, be it empty or not."""
     reference = space.references(space.middle)["full token mixing"]
     least, most, fewest, _ = space.bounds()

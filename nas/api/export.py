@@ -7,12 +7,12 @@ from pathlib import Path
 
 from einmix.networks.summary import mixers
 from nas.api.run import Run
+from nas.cli.tables import accuracy, gain_verdict
 from nas.errors import counted
 from nas.exports import write_checked
 from nas.exports.check import Export, Exported
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
-from nas.tables import accuracy, gain_verdict
 
 
 def export(

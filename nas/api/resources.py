@@ -12,7 +12,7 @@ from nas.executors.cluster.messages import LOCAL
 from nas.executors.executor import Executor
 from nas.executors.processes import DEFAULT_METHOD, LocalWorkers, start_server
 from nas.executors.serial import Serial
-from nas.options import Options
+from nas.options.search import Search
 from nas.training.worker import PRELOAD, MakeTrainer
 
 GPU_FILES = [Path(path) for path in ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")]
@@ -52,7 +52,7 @@ def worker_count(wanted: int | None, device: str, devices: int) -> int:
     return cores() if device == "cpu" else devices
 
 
-def ray_device(options: Options) -> tuple[str, int]:
+def ray_device(options: Search) -> tuple[str, int]:
     """The kind of device that all of a search's trainings on a cluster have: a GPU, where there is one.
 
     Raises NasError where Ray is not installed, or the cluster that has to be asked cannot be joined.

@@ -26,6 +26,7 @@ from nas.api.defaults import (
     starting,
 )
 from nas.api.resources import cores, find_device, local_executor, ray_device, warm_up, worker_count
+from nas.api.resuming import resumed
 from nas.data.dataset import Dataset
 from nas.data.known import place_of as place_of_data
 from nas.errors import NasError, counted
@@ -37,8 +38,8 @@ from nas.loggers.feed import logging_to
 from nas.loop.loop import Loop
 from nas.loop.past import say_changes
 from nas.loop.plan import Plan
-from nas.loop.status import Watcher
-from nas.options import Options
+from nas.loop.status import Quiet, Watcher
+from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import Ranking, Standing, standings_of
 from nas.runs.folder import LAST, RunFolder, digest
@@ -53,33 +54,12 @@ from nas.training.worker import MakeTrainer
 from search_spaces import SpaceError
 from search_spaces import load as load_space
 
-MAY_DIFFER = (
-    "trials",
-    "minutes",
-    "top",
-    "seeds",
-    "device",
-    "workers",
-    "ray",
-    "gpus_per_trial",
-    "space_file",
-    "data.name",
-    "data_path",
-    "data_dir",
-    "storage",
-    "log",
-    "command",
-    "versions",
-    "inputs",
-    "started",
-)
-"""Settings that a run can go on with although they have changed; its data may lie elsewhere, with one fingerprint."""
-
 
 class Session:
     """A search made ready: everything is checked before anything is trained or written."""
 
-    def __init__(self, options: Options, dataset: Dataset | None = None):
+    def __init__(self, options: Search, dataset: Dataset | None = None):
+        options.check()
         self.options = options
         self.objectives = parse_objectives(options.objective)
         self.place = None if options.storage is None else place_of(options.storage)
@@ -120,6 +100,11 @@ class Session:
         self.complaint = ""  # about trainings of the search that could not be brought to an end
         check_loggers(options.log)
 
+    @classmethod
+    def of(cls, asked: Search) -> Session:
+        """The session of what was asked for, or of its run that goes on. Raises NasError as `resumed` does."""
+        return cls(*resumed(asked))
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What run.json keeps: everything needed to repeat the run."""
@@ -131,24 +116,15 @@ class Session:
             "data": self.dataset.facts() | {"mean": list(self.dataset.mean), "std": list(self.dataset.std)},
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
-            "strategy": options.strategy,
-            "objective": options.objective,
-            "seed": options.seed,
+            **options.kept("what"),
             "rungs": list(self.plan.rungs),
-            "trials": options.trials,
-            "minutes": options.minutes,
-            "top": options.top,
+            **options.kept("how"),
             "seeds": self.plan.seeds,
             "device": self.device,
             "workers": self.workers,
-            "ray": self.options.ray,
-            "gpus_per_trial": options.gpus_per_trial,
-            "command": options.command,
+            "storage": self.place,
             "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
             "data_path": path_text(options.data),
-            "data_dir": str(options.data_dir.resolve()),
-            "storage": self.place,
-            "log": list(options.log),
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
         } | ({"start": list(options.start), "started": self.started} if options.start else {})
@@ -164,11 +140,14 @@ class Session:
             return self.options.run
         space, place = self.space.name, place_of_data(self.options.data) or Path(self.options.data)
         data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
-        name = f"{space}-{data}-{digest(self.settings, MAY_DIFFER)}"
+        name = f"{space}-{data}-{digest(self.settings, Search.may_differ())}"
         root = self.options.runs_dir
         if (root / name).exists():
             return name
-        return RunFolder.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, MAY_DIFFER) or name
+        return (
+            RunFolder.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, Search.may_differ())
+            or name
+        )
 
     @property
     def workers(self) -> int:
@@ -229,8 +208,8 @@ class Session:
 
     def open_run(self) -> RunFolder:
         """The run directory, locked for this search."""
-        run = RunFolder.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=MAY_DIFFER)
-        own = {name: value for name, value in self.settings.items() if name in MAY_DIFFER}
+        run = RunFolder.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=Search.may_differ())
+        own = {name: value for name, value in self.settings.items() if name in Search.may_differ()}
         own = {name: value for name, value in own.items() if name not in ("command", "versions", "inputs")}
         run.keep(LAST, own | {"workers": self.options.workers})
         return run
@@ -279,7 +258,7 @@ class Session:
 
 
 def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: Any) -> Ranking:
-    """The search in one call, as from the command line; options are those of `Options`.
+    """The search in one call, as from the command line; options are those of `nas.options.Search`.
 
     It shows its progress on stderr, as the command does, or to a watcher; `quiet` asks for nothing of it.
 
@@ -287,16 +266,14 @@ def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: An
     >>> ranking[0].accuracy, str(ranking[0].architecture.mixers[0])  # doctest: +SKIP
     >>> [reference.accuracy for reference in ranking.references]  # doctest: +SKIP
     """
-    from nas import progress
-    from nas.resuming import ready
-    from nas.terminal import console_for
+    from nas.api import progress
 
-    chosen = Options(**options)
-    if chosen.ray is None:
-        warm_up(chosen.device, chosen.workers)
-    session = ready({name: value for name, value in options.items() if value is not None})
-    given = progress.Quiet() if quiet else watcher
-    shown = nullcontext(given) if given else progress.watcher(console_for(stderr=True))
+    asked = Search(**options)
+    if asked.ray is None:
+        warm_up(asked.device, asked.workers)
+    session = Session.of(asked)
+    given = Quiet() if quiet else watcher
+    shown = nullcontext(given) if given else progress.watcher()
     with session.open_run() as run, shown as watching:
         for note in session.dataset.notes:
             watching.say(note)

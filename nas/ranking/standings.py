@@ -192,9 +192,9 @@ class Ranking:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """All of it as dictionaries, those of `nas top --json`: rank, id, accuracy, params, mixers, …"""
-        from nas.tables import as_json
+        from nas.cli.tables import standing_json
 
-        return [as_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
+        return [standing_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
 
 
 def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from nas.cli import app
+from nas.cli.main import app
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILES = DOCS / "cluster"

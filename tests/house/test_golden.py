@@ -24,7 +24,7 @@ from unittest.mock import patch
 import pytest
 
 from einmix import Architecture, PatternError, build, source
-from nas.cli import main
+from nas.cli.main import main
 from nas.ranking.objectives import parse_objectives
 from nas.runs.result import Result
 from nas.strategies import make_strategy

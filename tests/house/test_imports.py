@@ -47,7 +47,7 @@ HOUSE = Plan(
         "search_spaces/zoo": "search_spaces/blocks einmix",
         "search_spaces/sizing": "search_spaces/zoo search_spaces/blocks einmix",
         "nas": "nas/api nas/cli",
-        "nas/options": "",
+        "nas/options": "search_spaces/blocks",
         "nas/runs": "einmix",
         "nas/data": "",
         "nas/ranking": "nas/runs einmix",
@@ -65,18 +65,18 @@ HOUSE = Plan(
         "einmix/kinds": "",
         "search_spaces": "space",
         "search_spaces/zoo": "member pyramids",
-        "nas/options": "option",
+        "nas/options": "option common",
         "nas/strategies": "strategy started",
         "nas/loggers": "feed logger trials",
         "nas/exports": "check preprocessing",
-        "nas/cli": "main typed terminal progress tables",
+        "nas/cli": "main typed values terminal grid tables comparisons",
     },
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/executors/cluster nas/api/resources",
         "optuna": "nas/strategies/tpe",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
-        "rich": "nas/cli",
+        "rich": "nas/cli nas/api/progress",
         "matplotlib": "",
     },
     long={},
@@ -330,81 +330,25 @@ RULES: dict[str, Callable[[House, Plan], set[str]]] = {
 # What does not hold yet, by rule: a text a breach, in lines.
 BREACHES: dict[str, str] = {
     "no_room": """
-nas/grid
-nas/progress
-nas/resuming
-nas/tables
-nas/terminal
-nas/zoo_commands
 """,
     "not_allowed": """
-nas/api/export -> nas/tables
-nas/api/search -> nas/progress
-nas/api/search -> nas/resuming
-nas/api/search -> nas/terminal
-nas/cli -> nas/__main__
-nas/cli -> nas/grid
-nas/cli -> nas/progress
-nas/cli -> nas/resuming
-nas/cli -> nas/tables
-nas/cli -> nas/terminal
-nas/cli -> nas/zoo_commands
-nas/progress -> nas/loop/status
-nas/progress -> nas/runs/result
-nas/ranking/standings -> nas/tables
-nas/resuming -> nas/data/known
-nas/resuming -> nas/options
-nas/resuming -> nas/ranking/objectives
-nas/resuming -> nas/runs/folder
-nas/resuming -> search_spaces/blocks/patch
-nas/tables -> einmix
-nas/tables -> einmix/networks/summary
-nas/tables -> nas/ranking/gains
-nas/tables -> nas/ranking/objectives
-nas/tables -> nas/ranking/standings
-nas/tables -> nas/runs/job
-nas/tables -> nas/runs/result
-nas/tables -> nas/training/latency
-nas/tables -> search_spaces/blocks/patch
-nas/tables -> search_spaces/sizing/scaling
-nas/terminal -> nas/data/known
-nas/terminal -> search_spaces/blocks/patch
-nas/zoo_commands -> einmix
-nas/zoo_commands -> einmix/algebra/factors
-nas/zoo_commands -> nas/data/npz
-nas/zoo_commands -> nas/exports
-nas/zoo_commands -> nas/exports/check
-nas/zoo_commands -> nas/options
-nas/zoo_commands -> search_spaces/blocks/patch
-nas/zoo_commands -> search_spaces/zoo
-nas/zoo_commands -> search_spaces/zoo/member
+nas/api/export -> nas/cli/tables
+nas/ranking/standings -> nas/cli/tables
 search_spaces/sizing/scaling -> nas/errors
 search_spaces/sizing/scaling -> search_spaces
 """,
     "circles_of_files": """
-nas/__main__ <-> nas/cli
-nas/api/compare <-> nas/api/run <-> nas/ranking/standings <-> nas/tables
-nas/api/search <-> nas/resuming
+nas/api/run <-> nas/cli/tables <-> nas/cli/terminal <-> nas/ranking/standings
 """,
     "circles_of_rooms": """
-nas <-> nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
+nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
 """,
     "outside_packages": """
-nas/cli -> no rich
-nas/grid -> rich
-nas/progress -> rich
-nas/terminal -> rich
-nas/terminal -> typer
-nas/zoo_commands -> typer
 """,
     "not_in_its_list": """
-nas/cli
-nas/options
 """,
     "too_long": """
 nas/api/compare
-nas/cli
-nas/tables
 """,
     "privates_taken": """
 nas/api/search: _band

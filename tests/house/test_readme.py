@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from einmix import Mixer
-from nas.cli import app
+from nas.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,11 +75,11 @@ def test_own_data_is_read(folder: Path) -> None:
     python("my_data.py", cwd=folder)
     data = next(folder.glob("*.npz")).name
     assert f"--data {data}" in README
-    assert "subgrid" in python("-m", "nas.cli", "spaces", "--data", data, cwd=folder)
+    assert "subgrid" in python("-m", "nas", "spaces", "--data", data, cwd=folder)
 
 
 def test_own_space_is_searched(folder: Path) -> None:
-    proposed = python("-m", "nas.cli", "search", "--space", "my_space.py", "--trials", "3", "--dry-run", cwd=folder)
+    proposed = python("-m", "nas", "search", "--space", "my_space.py", "--trials", "3", "--dry-run", cwd=folder)
     assert proposed.count("Mix(") >= 6
 
 

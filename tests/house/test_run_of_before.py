@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from nas.cli import main
+from nas.cli.main import main
 
 HERE = Path(__file__).parent
 RUN = "macro-digits-f65742"

@@ -15,8 +15,7 @@ from nas.executors.executor import Executor
 from nas.loop.loop import Loop
 from nas.loop.past import make_job
 from nas.loop.plan import Plan
-from nas.loop.status import Watcher
-from nas.progress import Quiet
+from nas.loop.status import Quiet, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Key, Outcome, Score, State, Trainer, record
 from nas.runs.result import Result

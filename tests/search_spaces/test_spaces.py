@@ -23,7 +23,7 @@ from einmix import Architecture, Factor, FactorSet, Mixer, Stage, build, enumera
 from einmix.algebra.factors import canonical
 from einmix.algebra.moves import moves, scaled
 from einmix.kinds import Mix, Residual
-from nas.tables import sizes
+from nas.cli.tables import sizes
 from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
 from search_spaces.blocks.patch import default_patches
 from search_spaces.bound.neighbours import places_moved

@@ -17,12 +17,13 @@ from nas.api import run as runs
 from nas.api import search as sessions
 from nas.api.defaults import CPU_IMAGES, budget_band, default_seeds, load_data, starting
 from nas.api.resources import find_device, worker_count
+from nas.api.resuming import IDENTITY, options_of
 from nas.api.run import Run
-from nas.api.search import MAY_DIFFER, Session
+from nas.api.search import Session
 from nas.errors import NasError
-from nas.options import Options
+from nas.options.option import declared
+from nas.options.search import Search
 from nas.ranking.standings import sizes_of
-from nas.resuming import IDENTITY, options_of, ready
 from nas.runs.folder import RunFolder
 from nas.runs.storage import Storage
 from nas.training.recipe import LARGE, Recipe
@@ -30,7 +31,7 @@ from nas.training.worker import MakeTrainer
 from search_spaces import BoundSpace, Budget, SpaceError, load
 from search_spaces.zoo import Inputs, member
 
-PLAIN = Options(space="mixed", strategy="random", device="cpu", width=(8, 16), depth=(1, 2), patch=(1, 2), seed=3)
+PLAIN = Search(space="mixed", strategy="random", device="cpu", width=(8, 16), depth=(1, 2), patch=(1, 2), seed=3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,19 +135,19 @@ def test_the_band_is_half_to_all_of_full_token_mixing_in_the_middle():
         ({"max_params": 10**9}, Budget(space.bounds()[1] // 2, 10**9, None)),
     ]
     for asked, expected in cases:
-        assert budget_band(space, Options(**asked)) == expected
+        assert budget_band(space, Search(**asked)) == expected
 
 
 def test_a_band_that_would_be_empty_gives_way_below():
     space = space_on("grouped", width=(8,), depth=(1,))
     least = space.bounds()[0]
-    assert budget_band(space, Options(max_params=least)).min_params == least // 2
+    assert budget_band(space, Search(max_params=least)).min_params == least // 2
     only = space_on("local", width=(8, 64), depth=(1,), patch=(4,))
     least, most, *_ = only.bounds()
     between = [arch.params for arch in only.enumerate() if most // 4 <= arch.params <= most // 2]
-    assert not between and budget_band(only, Options(max_params=most // 2)) == Budget(0, most // 2, None)
+    assert not between and budget_band(only, Search(max_params=most // 2)) == Budget(0, most // 2, None)
     with pytest.raises(SpaceError, match="no architecture of space 'local' has"):
-        budget_band(only, Options(max_params=least - 1))
+        budget_band(only, Search(max_params=least - 1))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ AGAIN = {
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where there is a run "x" with settings of which many are not the default, and "plain"."""
     folder = tmp_path_factory.mktemp("runs")
-    for name, options in (("x", PLAIN), ("plain", Options(device="cpu"))):
+    for name, options in (("x", PLAIN), ("plain", Search(device="cpu"))):
         Session(replace(options, run=name, runs_dir=folder)).open_run().close()
     return folder
 
@@ -327,14 +328,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_option_is_read_back_or_belongs_to_a_session(root):
     options = options_of(Run(RunFolder.open(root, "x"), []))
     own = {"run", "runs_dir", "command", "retry_failed", "data"}
-    assert options.keys() == Options.__dataclass_fields__.keys() - own
+    assert options.keys() == declared(Search).keys() - own
     assert set(IDENTITY) | {"images"} == OTHERS.keys()
-    assert OTHERS.keys() | AGAIN.keys() | own | {"ray", "gpus_per_trial"} == Options.__dataclass_fields__.keys()
+    assert OTHERS.keys() | AGAIN.keys() | own | {"ray", "gpus_per_trial"} == declared(Search).keys()
 
 
 @pytest.mark.parametrize("name", ["x", "plain"])
 def test_a_run_goes_on_as_the_session_that_it_was(name, root):
-    made, again = Session(PLAIN if name == "x" else Options(device="cpu")), ready({"run": name, "runs_dir": root})
+    made, again = Session(PLAIN if name == "x" else Search(device="cpu")), Session.of(Search(run=name, runs_dir=root))
     assert facts(again) == facts(made)
     assert {**again.settings, "command": ""} == {**made.settings, "command": ""}
     assert again.dataset.fingerprint == made.dataset.fingerprint
@@ -344,7 +345,7 @@ def test_a_run_goes_on_as_the_session_that_it_was(name, root):
 @pytest.mark.parametrize("option", OTHERS)
 def test_a_changed_option_is_called_as_it_was_given(option, root):
     with pytest.raises(NasError) as raised:
-        ready({"run": "x", "runs_dir": root, option: OTHERS[option]})
+        Session.of(Search(run="x", runs_dir=root, **{option: OTHERS[option]}))
     flag = "--no-prune" if option == "prune" else f"--{option.replace('_', '-')} is "
     assert str(raised.value).startswith(flag)
     assert re.fullmatch(r"[^;]*, run 'x' was made with [^;]*: choose another --run", str(raised.value))
@@ -352,19 +353,19 @@ def test_a_changed_option_is_called_as_it_was_given(option, root):
 
 @pytest.mark.parametrize("option", AGAIN)
 def test_what_may_change_is_what_is_given(option, root):
-    session = ready({"run": "x", "runs_dir": root, option: AGAIN[option]})
+    session = Session.of(Search(run="x", runs_dir=root, **{option: AGAIN[option]}))
     assert getattr(session.options, option) == AGAIN[option]
-    assert not RunFolder.open(root, "x").differing(json.loads(json.dumps(session.settings)), MAY_DIFFER)
+    assert not RunFolder.open(root, "x").differing(json.loads(json.dumps(session.settings)), Search.may_differ())
 
 
 def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):
     monkeypatch.setattr(sessions, "find_device", lambda wanted: (wanted, 1))
     monkeypatch.setattr(sessions, "kind_on", lambda device: (device, "float32"))
-    assert ready({"run": "x", "runs_dir": root}).options.workers == PLAIN.workers
+    assert Session.of(Search(run="x", runs_dir=root)).options.workers == PLAIN.workers
     Session(replace(PLAIN, run="w", runs_dir=root, workers=3)).open_run().close()
-    assert ready({"run": "w", "runs_dir": root}).options.workers == 3
-    assert ready({"run": "w", "runs_dir": root, "device": "mps"}).options.workers is None
-    assert ready({"run": "w", "runs_dir": root, "device": "mps", "workers": 2}).options.workers == 2
+    assert Session.of(Search(run="w", runs_dir=root)).options.workers == 3
+    assert Session.of(Search(run="w", runs_dir=root, device="mps")).options.workers is None
+    assert Session.of(Search(run="w", runs_dir=root, device="mps", workers=2)).options.workers == 2
 
 
 def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import itertools
 import json
 import os
@@ -18,8 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -30,17 +27,20 @@ from searches import Noting, notes, result_of, tiny
 from stubs import importing
 
 from einmix import Mixer
-from nas import cli
+from nas.__main__ import main
 from nas.api.search import search
+from nas.cli import COMMANDS, spaces
+from nas.cli import search as searching
+from nas.cli.tables import print_ranking
 from nas.errors import NasError
 from nas.executors.executor import Event, Unfinished
 from nas.executors.serial import Serial
-from nas.options import MOST, Options
+from nas.options import Compare, Search, Train
+from nas.options.option import declared
 from nas.ranking.standings import rank, sizes_of
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS
 
-COMMANDS = ("search", "spaces", "top", "show", "export", "train", "compare", "zoo")
 SMALL = "--patch 2 --width 8 --depth 1 --ratio 1 --epochs 3 --device cpu"
 SEARCH = f"search --space local --strategy random {SMALL} --trials 5 --top 2 --seeds 2 --run x"
 
@@ -67,7 +67,7 @@ def nas(tmp_path, monkeypatch, capsys) -> Callable[[str], Done]:
         monkeypatch.setattr(sys, "argv", ["nas", *shlex.split(line)])
         status = 0
         try:
-            cli.main()
+            main()
         except SystemExit as leave:
             status = int(leave.code or 0)
         return Done(status, *capsys.readouterr())
@@ -109,13 +109,6 @@ def test_the_version_is_that_of_the_package_and_of_what_results_depend_on(nas):
     done = nas("--version")
     assert (done.status, done.err) == (0, "")
     assert re.fullmatch(r"nas \d+\.\d+\.\d+ \(torch \d\S*, einops \d\S*, optuna \d\S*\)\n", done.out)
-
-
-def test_defaults_are_those_of_the_options():
-    given = {name: parameter.default for name, parameter in inspect.signature(cli.search).parameters.items()}
-    for name in Options.__dataclass_fields__.keys() & given.keys():
-        assert given[name] == (getattr(Options, name) or given[name])
-    assert len(Options.__dataclass_fields__.keys() & given.keys()) == len(Options.__dataclass_fields__) - 1
 
 
 REFUSED = [
@@ -360,8 +353,8 @@ def test_the_leader_is_called_a_winner_only_where_it_is_ahead(accuracies, verdic
     for seed, value in enumerate((0.59, 0.61, 0.60)):
         results.append(result_of(full, value, phase="final", seed=seed, label="full token mixing"))
     standings = rank(results, sizes_of)
-    cli._print_ranking(standings, "x", 10, False)
-    cli._print_next("x", standings, Path("my runs"))
+    print_ranking(standings, "x", 10, False)
+    searching.print_next("x", standings, Path("my runs"))
     out = capsys.readouterr().out
     assert f"\n{found.id} {verdict}" in out
     assert "nas top x -n 100 --runs-dir 'my runs'  " in out
@@ -407,7 +400,8 @@ def test_longer_trainings_have_their_own_seeds_and_leave_the_finals_weights(nas,
 @pytest.mark.parametrize("phase", ["final", "tune", "compare", "train"])
 def test_the_seeds_of_phases_never_meet(phase):
     """With as many of each as can be asked for."""
-    most = {"search": 1, "final": MOST["seeds"], "tune": 1, "compare": 1000, "train": 2**16}
+    commands = {"final": Search, "compare": Compare, "train": Train}
+    most = {"search": 1, "tune": 1} | {each: declared(asked)["seeds"][1].most for each, asked in commands.items()}
     spans = {each: range(first, first + most[each]) for each, first in FIRST_SEEDS.items()}
     mine = spans.pop(phase)
     assert not any(mine.start < other.stop and other.start < mine.stop for other in spans.values())
@@ -852,8 +846,8 @@ def test_spaces_are_listed_with_exact_counts(nas):
 @pytest.mark.parametrize("command", ["spaces", "zoo"])
 def test_tables_of_spaces_and_of_the_zoo_cut_no_figure(command, nas, monkeypatch):
     def figures(width: int) -> set[str]:
-        for module in ("cli", "zoo_commands"):
-            monkeypatch.setattr(f"nas.{module}.console_for", lambda: Console(width=width))
+        for module in ("spaces", "zoo"):
+            monkeypatch.setattr(f"nas.cli.{module}.console_for", lambda: Console(width=width))
         lines = nas(command).out.splitlines()
         assert max(len(line) for line in lines if not line.startswith("Published")) <= width
         return {word for line in lines for word in line.split() if any(c.isdigit() for c in word)}
@@ -1007,7 +1001,7 @@ def test_a_real_comparison_from_end_to_end(nas, tmp_path):
     one_line(nas(f"top {path.name}"), "holds a comparison, not a search: `nas compare` of its search shows it")
 
 
-def start(line: str, folder: Path, program: Sequence[str] = ("-m", "nas.cli")) -> subprocess.Popen[str]:
+def start(line: str, folder: Path, program: Sequence[str] = ("-m", "nas")) -> subprocess.Popen[str]:
     """A command in a process group of its own, as a shell starts it."""
     pipe = subprocess.PIPE
     command = [sys.executable, *program, *shlex.split(line)]
@@ -1037,7 +1031,7 @@ def test_a_killed_comparison_goes_on_and_tests_nothing_twice(nas, tmp_path):
 
 UNENDING = """
 import time
-from nas import cli
+from nas.__main__ import main
 from nas.runs.folder import RunFolder
 
 append, lines = RunFolder.append, []
@@ -1049,7 +1043,7 @@ def append_or_wait(run, line):
     return append(run, line)
 
 RunFolder.append = append_or_wait
-cli.main()
+main()
 """
 """The command, which cannot end before Ctrl-C, however long that takes to come on a busy machine."""
 
@@ -1093,7 +1087,7 @@ def test_a_reader_that_has_seen_enough_ends_the_command_in_silence(line, lines, 
 
 
 def test_a_terminal_without_the_signs_gets_others(tmp_path):
-    command = [sys.executable, "-m", "nas.cli", "spaces"]
+    command = [sys.executable, "-m", "nas", "spaces"]
     done = subprocess.run(command, env=importing() | {"PYTHONIOENCODING": "ascii"}, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"9.1k ? 1.1M" in done.stdout
@@ -1104,7 +1098,7 @@ def test_ctrl_c_is_one_line_whatever_typer_makes_of_it(kind, nas, monkeypatch):
     def interrupted(*_: object) -> None:
         raise kind
 
-    monkeypatch.setattr(cli, "_list", interrupted)
+    monkeypatch.setattr(spaces, "_list", interrupted)
     done = nas("spaces local --list")
     assert (done.status, done.out) == (130, "")
     assert done.err == "nas: stopped: finished trainings are on disk, and the same command goes on\n"
@@ -1170,71 +1164,6 @@ def test_whatever_stands_in_a_run_is_read_or_refused_in_a_line(rounds, nas, stub
                 refusals += 1
                 one_line(done, "", out="space local" * (command == SEARCH and "space local" in done.out))
     assert rounds < refusals < 6 * rounds
-
-
-VALUES = {
-    # by the name of an option: what is typed, and what is meant; other numbers are counted up
-    "max_params": ("9000", 9000),
-    "min_params": ("8000", 8000),
-    "patch": ("1,4", (1, 4)),
-    "width": ("8,24", (8, 24)),
-    "depth": ("3,5", (3, 5)),
-    "ratio": ("2,6", (2, 6)),
-    "start": ("mixer,gmlp", ("mixer", "gmlp")),
-    "log": ("tensorboard,wandb", ("tensorboard", "wandb")),
-    "against": ("vip,raft", ("vip", "raft")),
-    "lrs": ("0.25,0.5", (0.25, 0.5)),
-    "match": ("macs", "macs"),
-    "objective": ("loss,macs", "loss,macs"),
-    "device": ("cpu", "cpu"),
-    "prune": (None, False),
-}
-
-
-def typed_out(name: str, **given: tuple[str | None, object]) -> tuple[str, dict[str, object]]:
-    """A command with a value of its own for every option that it has, and what these say by their names."""
-    known, words, meant = VALUES | given, [name], {}
-    hints = get_type_hints(getattr(cli, name), include_extras=True)
-    for number, option in enumerate(sorted(hints.keys() - {"as_json", "dry_run", "runs_dir", "return"}), start=2):
-        type_, place = get_args(hints[option]) or (None, None)
-        if type(place).__name__ != "OptionInfo":
-            continue
-        kind = (get_args(type_) or (type_,))[0]
-        plain = {int: (f"{number}", number), float: (f"{number}.5", number + 0.5), bool: (None, True)}
-        text, value = known.get(option, plain.get(kind, (f"{option}-here", f"{option}-here")))
-        flag = f"--{'no-' * (value is False)}{option.replace('_', '-')}"
-        words += [flag] if text is None else [flag, text]
-        meant[option] = Path(text) if kind is Path else value
-    return shlex.join(words), meant
-
-
-def of(asked: object, names: dict[str, object]) -> dict[str, object]:
-    return {name: getattr(asked, name) for name in names}
-
-
-def test_every_option_of_a_command_means_what_it_is_called(nas, monkeypatch):
-    """From the words to the values that are asked for: none is forgotten, none stands in another's place."""
-    asked: dict[str, object] = {}
-
-    def keep(name: str, *places: int) -> Callable[..., None]:
-        def kept(*given: object) -> None:
-            asked[name] = given[places[0]]
-            raise NasError("enough")
-
-        return kept
-
-    monkeypatch.setattr("nas.resuming.Session", keep("search", 0))
-    monkeypatch.setattr("nas.api.compare.Comparison", keep("compare", 1))
-    monkeypatch.setattr("nas.api.train.train_longer", keep("train", 2))
-    monkeypatch.setattr(cli, "_open", lambda *_: SimpleNamespace(find=lambda id: id))
-    one = {"patch": ("4", 4), "depth": ("3", 3)}
-    for name, arguments, given in (("search", "", {}), ("compare", "RUN", one), ("train", "RUN ID", {})):
-        line, meant = typed_out(name, **given)
-        done = nas(f"{line} {arguments}")
-        assert (done.status, done.err) == (2, "nas: enough\n")
-        assert of(asked[name], meant) == meant and len(meant) > 6
-        plain = type(asked[name])()
-        assert [option for option in meant if getattr(plain, option) == meant[option]] in ([], ["device"])
 
 
 @pytest.mark.parametrize(

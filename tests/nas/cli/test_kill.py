@@ -132,7 +132,7 @@ def test_a_real_search_survives_kills_at_random_moments(tmp_path):
     """The command itself, with real trainings on digits."""
     options = "--trials 160 --epochs 1 --strategy random --top 2 --seeds 2 --workers 2 --device cpu"
     sizes = "--patch 2 --width 32 --depth 2"
-    search = [sys.executable, "-m", "nas.cli", "search", "--runs-dir", str(tmp_path), *f"{options} {sizes}".split()]
+    search = [sys.executable, "-m", "nas", "search", "--runs-dir", str(tmp_path), *f"{options} {sizes}".split()]
 
     @contextmanager
     def nothing_lost() -> Iterator[None]:

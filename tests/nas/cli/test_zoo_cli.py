@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from einmix import PatternError
-from nas import cli
+from nas.cli.main import main
+from nas.cli.zoo import default_patch, find
 from nas.errors import NasError
-from nas.zoo_commands import Size, default_patch, find
+from nas.options.zoo import Zoo
 from search_spaces import SpaceError
 from search_spaces.zoo import ZOO
 
@@ -30,7 +31,7 @@ def zoo(tmp_path, monkeypatch, capsys) -> Callable[[str], tuple[int, str, str]]:
         monkeypatch.setattr(sys, "argv", ["nas", "zoo", *shlex.split(line)])
         status = 0
         try:
-            cli.main()
+            main()
         except SystemExit as leave:
             status = int(leave.code or 0)
         return status, *capsys.readouterr()
@@ -70,7 +71,7 @@ def test_a_published_size_is_shown(line, zoo):
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize("data", ["digits", "fashion-mnist", "mnist1d", "volumes"])
 def test_every_network_has_a_default_size_on_all_kinds_of_data(name, data):
-    network = find(name, Size(data=data))
+    network = find(name, Zoo(data=data))
     assert 1_000 < network.architecture.params < 10**6
     assert network.stem == f"{name}_{network.architecture.id}".replace("-", "_")
 
@@ -80,7 +81,7 @@ def test_every_size_is_made_or_refused_in_words(name):
     for width in (*range(1, 20), 65_536):
         for patch, depth in ((1, 1), (8, 2), (3, 1)):
             try:
-                find(name, Size(patch=patch, width=width, depth=depth))
+                find(name, Zoo(patch=patch, width=width, depth=depth))
             except (NasError, SpaceError, PatternError) as error:
                 assert "\n" not in (error.summary if isinstance(error, PatternError) else str(error))
 

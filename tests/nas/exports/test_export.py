@@ -33,7 +33,7 @@ from nas.exports import FORMATS, write_checked
 from nas.exports.check import Export, Exported, checked, differences
 from nas.exports.module import FORMAT
 from nas.exports.preprocessing import Preprocessing
-from nas.options import Options
+from nas.options.search import Search
 from nas.runs.folder import RunFolder
 from nas.runs.result import Result
 from nas.training.trainer import weights_of
@@ -52,7 +52,7 @@ def network(architecture: Architecture, seed: int = 0) -> torch.nn.Module:
 
 def make_run(root: Path, *results: Result, **settings: object) -> Run:
     """A run with these results; weights are kept of all but those of the search."""
-    session = Session(Options(space="local", patch=(2,), width=(8,), depth=(1,), ratio=(1,), device="cpu", epochs=3))
+    session = Session(Search(space="local", patch=(2,), width=(8,), depth=(1,), ratio=(1,), device="cpu", epochs=3))
     with RunFolder.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
         for result in results:
             if run.append(result.to_line()).phase != "search":

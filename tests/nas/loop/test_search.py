@@ -32,9 +32,8 @@ from nas.loop.loop import Loop
 from nas.loop.past import check_result
 from nas.loop.plan import Plan
 from nas.loop.rungs import Rungs
-from nas.loop.status import Status
-from nas.options import Options
-from nas.progress import Quiet
+from nas.loop.status import Quiet, Status
+from nas.options.search import Search
 from nas.ranking.objectives import Objective, merit, parse_objectives
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
@@ -645,7 +644,7 @@ def test_rungs_are_a_quarter_and_half_of_all_epochs(epochs, expected):
 
 def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
     """From the options to the jobs that an executor is given."""
-    session = Session(Options(space="local", trials=3, epochs=8, top=1, seeds=2, seed=5, strategy="random"))
+    session = Session(Search(space="local", trials=3, epochs=8, top=1, seeds=2, seed=5, strategy="random"))
     given = []
 
     class Keeping(Serial):

@@ -15,7 +15,7 @@ from stubs import stub_job
 from nas.executors.executor import Done, Executor, OnRung, Ready
 from nas.loop.loop import Loop
 from nas.loop.past import check_result
-from nas.progress import Quiet
+from nas.loop.status import Quiet
 from nas.ranking.objectives import parse_objectives
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score

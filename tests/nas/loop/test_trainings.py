@@ -22,8 +22,7 @@ from nas.executors.serial import Serial
 from nas.loop.batch import train_missing
 from nas.loop.loop import Loop
 from nas.loop.past import check_result, make_job
-from nas.loop.status import Status
-from nas.progress import Quiet
+from nas.loop.status import Quiet, Status
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Trainer
 from nas.runs.result import Result

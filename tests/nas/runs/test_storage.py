@@ -31,9 +31,9 @@ from nas.executors.executor import Done, run_job
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.past import make_job
+from nas.loop.status import Quiet
 from nas.loop.trainings import keep
-from nas.options import Options
-from nas.progress import Quiet
+from nas.options.search import Search
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 from nas.runs.storage import EVERY, Storage, place_of
@@ -525,7 +525,7 @@ def test_nothing_is_left_after_a_search(place, kept_at_once, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     sizes: dict[str, Any] = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
     session = Session(
-        Options("local", trials=2, epochs=2, top=1, seeds=1, images=100, workers=0, device="cpu", run="x", **sizes)
+        Search("local", trials=2, epochs=2, top=1, seeds=1, images=100, workers=0, device="cpu", run="x", **sizes)
     )
     if place is not None:
         session = Session(replace(session.options, storage=place))

@@ -17,7 +17,7 @@ from walks import bands, tiny
 from einmix import Architecture, Mixer
 from einmix.algebra.factor_sets import Urn
 from nas.api.search import Session
-from nas.options import Options
+from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.random_search import RandomSearch
@@ -204,12 +204,12 @@ def test_a_search_draws_as_its_space_or_its_user_says() -> None:
     """What stands in run.json, and what is proposed."""
     ids: dict[str | None, list[str]] = {}
     for draw in (None, "ideas", "networks"):
-        session = Session(Options(space="macro", strategy="random", draw=draw, patch=(2,), width=(16,), ratio=(2,)))
+        session = Session(Search(space="macro", strategy="random", draw=draw, patch=(2,), width=(16,), ratio=(2,)))
         assert session.settings["space"].get("weights") == (None if draw == "networks" else dict.fromkeys(FORMS, 1))
         ids[draw] = [each.id for _ in range(3) if (each := session.strategy.ask())]
     assert ids[None] == ids["ideas"] != ids["networks"]
-    assert "weights" not in Session(Options(space="local")).settings["space"]
-    assert Session(Options(space="mixed", draw="ideas")).settings["space"]["weights"]["local"] == 1
+    assert "weights" not in Session(Search(space="local")).settings["space"]
+    assert Session(Search(space="mixed", draw="ideas")).settings["space"]["weights"]["local"] == 1
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_a_host_is_cut_off_and_comes_back_and_every_training_is_done_once(tmp_pa
 
 
 STAND_INS = {
-    "nas": f'exec {sys.executable} -m nas.cli "$@"',
+    "nas": f'exec {sys.executable} -m nas "$@"',
     "ray": f'exec {sys.executable} -m ray.scripts.scripts "$@"',
     "hostname": f"[ $# = 0 ] && echo head || echo {HEAD} fe80::1",
     "srun": 'while [ "${1#-}" != "$1" ]; do shift; done; exec ip netns exec "$OTHER" "$@"',

@@ -95,7 +95,7 @@ def test_it_is_the_search_of_local_workers(traces, tmp_path):
     lines = []
     for where in (["--workers", "1"], ["--workers", "1", "--ray", "local"]):
         name = f"run{len(where)}"
-        command = [sys.executable, "-m", "nas.cli", *SEARCH.split(), *where, "--run", name, "--runs-dir", str(tmp_path)]
+        command = [sys.executable, "-m", "nas", *SEARCH.split(), *where, "--run", name, "--runs-dir", str(tmp_path)]
         done = subprocess.run(command, env=traces.environment, capture_output=True, text=True, timeout=240)
         assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
         rows = map(json.loads, (tmp_path / name / "results.jsonl").read_text().splitlines())

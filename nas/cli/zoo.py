@@ -14,9 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from einmix.algebra.factors import divisors
+from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
+from nas.cli.typed import takes
 from nas.errors import NasError, nearest
-from nas.options import Options, check_range
-from nas.terminal import AsJson, DataDir, console_for, patch_of_text, print_json, shape_of, typed
+from nas.options.search import Search
+from nas.options.zoo import Zoo
 from search_spaces.blocks.patch import Patch, axis_patches, patch_grid
 from search_spaces.zoo import ZOO, Inputs, Member, member
 
@@ -39,53 +41,6 @@ Name = Annotated[
         metavar="NAME[:SIZE]", help="A network, as in mixer, or one of its published sizes, as in mixer:s/16."
     ),
 ]
-Data = Annotated[str | None, typer.Option("--data", help="The data whose shape and classes it gets (default: digits).")]
-PatchText = Annotated[
-    str | None,
-    typer.Option("--patch", help="Positions an axis of a patch, or for each as in 1x4x4 (default: some 64 patches)."),
-]
-Shape = Annotated[
-    str | None,
-    typer.Option("--shape", help="Inputs of another shape, channels last, as in 32x32x3; --classes says how many."),
-]
-Width = Annotated[int | None, typer.Option(help="Channels (default: 64).")]
-Depth = Annotated[int | None, typer.Option(help="Blocks (default: 4).")]
-Classes = Annotated[int | None, typer.Option(help="Classes (default: those of the data).")]
-
-
-@dataclass(frozen=True)
-class Size:
-    """What can be asked of a network that is not at a published size; None leaves it to the data, or to a default."""
-
-    data: str | None = None
-    shape: str | None = None
-    patch: Patch | None = None
-    width: int | None = None
-    depth: int | None = None
-    classes: int | None = None
-    data_dir: Path = Options.data_dir
-
-    def __post_init__(self) -> None:
-        if self.data is not None and self.shape is not None:
-            raise NasError("--data has a shape: leave --shape out, or --data")
-        for side in (self.patch,) if self.patch is None or isinstance(self.patch, int) else self.patch:
-            check_range("patch", side, 1, 2**16)
-        for name, most in (("width", 2**16), ("depth", 1024), ("classes", 2**20)):
-            check_range(name, getattr(self, name), 1, most)
-
-    @property
-    def given(self) -> list[str]:
-        """The options that are set."""
-        names = "data", "shape", "patch", "width", "depth", "classes"
-        return [f"--{name}" for name in names if getattr(self, name) is not None]
-
-    @property
-    def inputs(self) -> Inputs:
-        """Those of the data, or of the shape that was asked for. Raises NasError where it is none."""
-        shape, channels, classes = shape_of(self.data or Options.data, self.data_dir)
-        if self.shape is not None:
-            shape, channels = _shape(self.shape)
-        return Inputs(shape, channels, self.classes or classes)
 
 
 @dataclass(frozen=True)
@@ -141,24 +96,15 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(
-    name: Name,
-    data: Data = None,
-    shape: Shape = None,
-    patch: PatchText = None,
-    width: Width = None,
-    depth: Depth = None,
-    classes: Classes = None,
-    as_json: AsJson = False,
-    data_dir: DataDir = Options.data_dir,
-) -> None:
+@takes(Zoo)
+def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
     """One network as a module, with its numbers.
 
     Example: nas zoo show vip --shape 32x32x3 --width 32
     """
     from einmix import source
 
-    network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
+    network = find(name, asked)
     if as_json:
         row = _row(network.member, network.variant, network.architecture)
         print_json(row | {"id": network.architecture.id, "text": source(network.architecture, network.facts)})
@@ -167,17 +113,8 @@ def show(
 
 
 @app.command()
-def export(
-    name: Name,
-    data: Data = None,
-    shape: Shape = None,
-    patch: PatchText = None,
-    width: Width = None,
-    depth: Depth = None,
-    classes: Classes = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path("exported"),
-    data_dir: DataDir = Options.data_dir,
-) -> None:
+@takes(Zoo)
+def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
     """Write one network as a module that needs torch and einops alone.
 
     Example: nas zoo export mixer:s/16 -o networks
@@ -185,7 +122,7 @@ def export(
     from nas.exports import write_checked
     from nas.exports.check import Export
 
-    network = find(name, Size(data, shape, _patch(patch), width, depth, classes, data_dir))
+    network = find(name, asked)
     wanted = Export(network.architecture, network.stem, network.facts | {"exported by": typed()})
     (exported,) = write_checked([wanted], out)
     print(
@@ -194,7 +131,7 @@ def export(
     )
 
 
-def find(name: str, size: Size) -> Network:
+def find(name: str, asked: Zoo) -> Network:
     """The network of a name, at a published size if it is in the name, else at the one asked for.
 
     Raises NasError for an unknown size and one that it cannot have, SpaceError for an unknown name.
@@ -205,27 +142,31 @@ def find(name: str, size: Size) -> Network:
         raise NasError(f"no network {name!r} in the zoo: did you mean {f'{head}:{rest}'!r}?")
     found = member(stem)
     if not colon:
-        return _sized(found, size)
+        return _sized(found, asked)
     if variant not in found.variants:
         known = nearest(variant, found.variants) if found.variants else f"it has none, write {stem} alone"
         raise NasError(f"no published size {variant!r} of {stem}: {known}")
-    if size.given:
-        raise NasError(f"{name} has a published size: leave {' and '.join(size.given)} out, or write {stem} alone")
+    if asked.sizes:
+        raise NasError(f"{name} has a published size: leave {' and '.join(asked.sizes)} out, or write {stem} alone")
     return Network(found, variant, found.published(variant), "as published, for 224 x 224")
 
 
-def _sized(found: Member, size: Size) -> Network:
-    inputs = size.inputs
-    width, depth = size.width or 64, size.depth or 4
-    patch = size.patch or default_patch(inputs.shape)
+def _sized(found: Member, asked: Zoo) -> Network:
+    inputs = _inputs(asked)
+    width, depth = asked.width or 64, asked.depth or 4
+    patch = asked.patch or default_patch(inputs.shape)
     if width % found.step:
         raise NasError(f"--width is {width}; {found.name} has multiples of {found.step}")
     network = found.at(inputs, patch=patch, width=width, depth=depth)
     return Network(found, None, network, f"patch {patch} width {width} depth {depth}")
 
 
-def _patch(text: str | None) -> Patch | None:
-    return None if text is None else patch_of_text(text)
+def _inputs(asked: Zoo) -> Inputs:
+    """Those of the data, or of the shape that was asked for. Raises NasError where it is none."""
+    shape, channels, classes = shape_of(asked.data or Search.data, asked.data_dir)
+    if asked.shape is not None:
+        shape, channels = _shape(asked.shape)
+    return Inputs(shape, channels, asked.classes or classes)
 
 
 def _shape(text: str) -> tuple[dict[str, int], int]:
@@ -272,8 +213,8 @@ def _row(found: Member, variant: str | None, architecture: Architecture | None) 
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
-    from nas.grid import Column, Grid
-    from nas.tables import short
+    from nas.cli.grid import Column, Grid
+    from nas.cli.tables import short
 
     lines = []
     for name, same in groupby(rows, key=lambda row: row["name"]):

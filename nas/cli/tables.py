@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from einmix import Architecture, Mixer
-from einmix.networks.summary import mixers
+from einmix.networks.summary import block_mixers, block_words, blocks, mixers
+from nas.cli.grid import Column, Grid
+from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
-from nas.grid import Column, Grid
 from nas.ranking.gains import CONFIDENCE, Gain
-from nas.ranking.objectives import Figure
+from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, ranked
 from nas.runs.job import HALVED
 from nas.runs.result import Result
 from search_spaces.blocks.patch import patch_from
-
-if TYPE_CHECKING:
-    from nas.api.compare import Compared, Comparison
-    from search_spaces.sizing.scaling import Cost
 
 MIXERS = 20
 """Characters from which on mixers stand in a table."""
@@ -65,7 +61,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
             cells[name],
             words=name in ("architecture", "mixers"),
             left=name == "sizes",
-            goes=_place_of(name, going),
+            goes=going_at(name, going),
             least=MIXERS if name == "mixers" else 0,
         )
         for name in cells
@@ -104,10 +100,10 @@ def accuracy(standing: Standing) -> str:
 
 def gain(standing: Standing) -> str:
     """The paired difference to the best reference in points, with its interval."""
-    return "" if standing.gain is None else _points(standing.gain)
+    return "" if standing.gain is None else points(standing.gain)
 
 
-def _points(gain: Gain) -> str:
+def points(gain: Gain) -> str:
     half = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
     return f"{100 * gain.mean:+.1f}{half}"
 
@@ -143,7 +139,7 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     notes += [f"{one_line(s.title)} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]]
     if len(lacking) > most:
         notes.append(f"and {len(lacking) - most} more lack seeds: --json tells which")
-    notes += _halved((one_line(s.label) or s.id, s.trainings) for s in standings)
+    notes += halved((one_line(s.label) or s.id, s.trainings) for s in standings)
     failed = [standing for standing in standings if standing.reason and standing not in lacking]
     notes += [f"{one_line(s.title)} failed: {one_line(s.reason)}" for s in failed[:most]]
     if len(failed) > most:
@@ -151,7 +147,7 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     return notes
 
 
-def _halved(trainings: Iterable[tuple[str, Sequence[Result]]]) -> list[str]:
+def halved(trainings: Iterable[tuple[str, Sequence[Result]]]) -> list[str]:
     """Which of some networks were not trained with the batch that the others were."""
     names = [name for name, results in trainings if any(HALVED in result.extra for result in results)]
     which = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -165,7 +161,7 @@ def _lacks(standing: Standing) -> str:
     return f"has {len(standing.finals)} of {counted(seeds, 'seed')}{why}"
 
 
-def as_json(place: int | None, standing: Standing) -> dict[str, Any]:
+def standing_json(place: int | None, standing: Standing) -> dict[str, Any]:
     """A standing as JSON values; `place` is None for a reference."""
     gained = standing.gain
     return {
@@ -202,49 +198,9 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
     }
 
 
-def comparison(compared: Sequence[Compared], *, title: str, match: Cost = "params") -> Grid:
-    """The found network, then those that it is compared with, each with its size, its figures and the difference.
-
-    What they `match` in never goes.
-    """
-    found = compared[0]
-    cells = {
-        "network": [f"{each.title} (found)" if each.is_found else each.name for each in compared],
-        "sizes": [sizes(each.architecture) for each in compared],
-        "params": [f"{each.architecture.params:,}" for each in compared],
-        "MACs": [short(each.architecture.macs) for each in compared],
-        "lr": ["" if each.lr is None else f"{each.lr:g}" for each in compared],
-        "test accuracy": [_test_accuracy(each) for each in compared],
-        "n": [str(len(each.accuracies)) for each in compared],
-        "ms": ["" if each.ms is None else f"{each.ms:.1f}" for each in compared],
-        "ratio": ["" if (ratio := _ratio(each, found)) is None else f"{ratio:.2f}" for each in compared],
-        "found - it": ["" if each.difference is None else _points(each.difference) for each in compared],
-    }
-    going = [name for name in ("ratio", "lr", "MACs", "ms", "sizes", "n", "params") if name != COLUMNS[match]]
-    columns = [
-        Column(
-            name,
-            cells[name],
-            words=name == "network",
-            left=name == "sizes",
-            goes=_place_of(name, going),
-        )
-        for name in cells
-    ]
-    return Grid(columns, title, ends=[number for number, each in enumerate(compared) if each.is_found])
-
-
-def _place_of(name: str, going: Sequence[str]) -> int:
+def going_at(name: str, going: Sequence[str]) -> int:
     """When a column goes: from 1 on in this order, 0 for never."""
     return going.index(name) + 1 if name in going else 0
-
-
-def verdict(found: str, other: Compared) -> str:
-    """What a difference says, in words."""
-    gained = other.difference
-    if gained is None:
-        return f"{found} is not compared with {other.name}: {other.undecided}"
-    return _judged(found, gained)
 
 
 def leader(standings: Sequence[Standing]) -> Standing | None:
@@ -259,93 +215,16 @@ def gain_verdict(standing: Standing) -> str:
     if standing.gain is None:
         why = "it failed with a seed" if standing.failures else "none of its sizes was trained with its seeds"
         return f"{one_line(standing.title)} is held against no reference: {why}"
-    return _judged(one_line(standing.title), standing.gain)
+    return judged(one_line(standing.title), standing.gain)
 
 
-def _judged(name: str, gained: Gain) -> str:
-    against, points = one_line(gained.against), _points(gained) + " points"
+def judged(name: str, gained: Gain) -> str:
+    """What a difference says of a network, in words."""
+    against, by = one_line(gained.against), f"{points(gained)} points"
     if gained.half_width is None:
-        return f"{name} and {against}: {points} on one seed, which says little (--seeds)"
+        return f"{name} and {against}: {by} on one seed, which says little (--seeds)"
     words = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[gained.verdict]
-    return f"{name} {words} {against}: {points}"
-
-
-def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:
-    """What the reader of a comparison has to know about its figures, and why what failed did (of the first few)."""
-    conditions = comparison.conditions
-    data, of_run = comparison.dataset, comparison.opened.setting("data.name", "a text")
-    where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
-    notes = [
-        f"test accuracy: {counted(len(data.test), 'test image')}, each training tested once, after "
-        f"{counted(comparison.recipe.epochs, 'epoch')}; mean ± std over n seeds that no choice was made with",
-        _rates_words(comparison),
-        f"the found network was chosen {where}; no choice was made with test data",
-        f"found - it: points of test accuracy, mean of the differences by seed, {CONFIDENCE:.0%} interval (t), each by "
-        "itself; it covers the seeds, not the choice of images",
-        f"ms: a forward pass of {counted(conditions.batch, 'image')}, {conditions.device}, "
-        f"{counted(conditions.threads, 'thread')}, median of {conditions.repeats} in turn with the others; "
-        "ratio: to the found network's",
-    ]
-    if comparison.found != comparison.standing.architecture:
-        was = comparison.standing.architecture
-        notes.append(f"the found network was carried to this size or data: as found it is {sizes(was)}, {was.params:,}")
-    if others := comparison.at_other_patches:
-        names = ", ".join(others)
-        notes.append(f"{names}: nothing of this size at a patch of {comparison.patch}, so at the nearest that has it")
-    if edge := [each.name for each in compared if each.at_edge]:
-        notes.append(f"the best lr of {', '.join(edge)} is at the end of those tried: with --lrs it may do better")
-    notes += _halved((each.name, each.tested) for each in compared)
-    failed = [each for each in compared if each.reason]
-    return notes + [f"{each.name} failed: {one_line(each.reason)}" for each in failed[:most]]
-
-
-def _rates_words(comparison: Comparison) -> str:
-    """How the learning rates were chosen."""
-    rates = ", ".join(f"{lr:g}" for lr in comparison.lrs)
-    if len(comparison.lrs) == 1:
-        return f"lr: {rates} for all, not chosen"
-    further = "" if comparison.comparing.lrs else " and beyond, in steps of 3, while the last is the best"
-    how = f"on validation data after {counted(comparison.tuning_epochs, 'epoch')}, with a seed of its own"
-    return f"lr: each network's best of {rates}{further}: {how}"
-
-
-def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
-    """A row of a comparison as JSON values; accuracies are shares, differences too."""
-    accuracies, gained = each.accuracies, each.difference
-    return {
-        "name": each.name,
-        "start": each.start,
-        "found": each.is_found,
-        "id": each.architecture.id,
-        "params": each.architecture.params,
-        "macs": each.architecture.macs,
-        "sizes": sizes(each.architecture),
-        "lr": each.lr,
-        "validation": {f"{r.lr:g}": r.score.accuracy if r.score else None for r in each.tuned},
-        "test": {"mean": fmean(accuracies.values()) if accuracies else None, "std": _std(each), "n": len(accuracies)},
-        "seeds": {str(seed): accuracy for seed, accuracy in accuracies.items()},
-        "ms": each.ms,
-        "ratio": _ratio(each, found),
-        "difference": gained and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n},
-        "verdict": None if each.is_found else verdict(found.title, each),
-        "seconds": fmean(r.seconds for r in (*each.tuned, *each.tested)) if each.tuned else None,
-        "reason": each.reason,
-    }
-
-
-def _test_accuracy(each: Compared) -> str:
-    if not each.accuracies:
-        return "failed"
-    mean, std = fmean(each.accuracies.values()), _std(each)
-    return f"{mean:.1%}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}%"
-
-
-def _std(each: Compared) -> float | None:
-    return stdev(each.accuracies.values()) if len(each.accuracies) > 1 else None
-
-
-def _ratio(each: Compared, found: Compared) -> float | None:
-    return each.ms / found.ms if each.ms and found.ms else None
+    return f"{name} {words} {against}: {by}"
 
 
 def einmix_line(mixer: Mixer) -> str:
@@ -378,3 +257,31 @@ def count(n: int) -> str:
     ('9,303', '1.00e+22', '1.00e+400')
     """
     return f"{n:,}" if n < 10**12 else f"{Decimal(n):.2e}"
+
+
+def print_ranking(
+    standings: list[Standing], name: str, most: int, as_json: bool, objectives: Sequence[Objective] = ()
+) -> None:
+    """The ranking of a run, with what has to be known to read it."""
+    if as_json:
+        for place, standing in ranked(standings):
+            if place is None or place <= most or standing.finals:
+                print_json(standing_json(place, standing))
+        return
+    console = console_for()
+    tried = sum(standing.search is not None for standing in standings)
+    names, title = [objective.name for objective in objectives], f"{name}: {counted(tried, 'candidate')}"
+    console.print(ranking(standings, title=title, most=most, objectives=names))
+    for note in footnotes(standings):
+        print_words(console, f"  {note}", style="dim")
+    if best := leader(standings):
+        print_words(console, gain_verdict(best))
+
+
+def print_blocks(architecture: Architecture) -> None:
+    """A line a mixer, below a line a block where there is more to a block than its mixer."""
+    for block in blocks(architecture):
+        found, words = block_mixers(block), block_words(block)
+        alone = [str(mixer).removesuffix(" +b") for mixer in found] == [words]
+        for line in [*([] if alone else [words]), *map(einmix_line, found)]:
+            print(f"      {line}")

@@ -1,44 +1,47 @@
-"""A search made ready from what was asked for and, where its run exists, from what that was."""
+"""What is asked of a search whose run exists: what was given, and else what the run was."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from nas.api.defaults import rungs
 from nas.api.run import Run
-from nas.api.search import MAY_DIFFER, Session
+from nas.data.dataset import Dataset
 from nas.data.known import load
 from nas.errors import NasError
-from nas.options import Options
+from nas.options.option import declared, flag, marked
+from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.runs.folder import LAST, RunFolder
 from search_spaces.blocks.patch import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
-BUDGET = ("max_params", "min_params", "max_macs")
-RECIPE = ("epochs", "lr", "batch", "weight_decay", "label_smoothing", "augment")
-IDENTITY = ("space", "strategy", "start", "objective", *BUDGET, *SIZES, "draw", *RECIPE, "prune", "seed")
+KINDS = {str: "a text", int: "a count", float: "a finite number", tuple: "a list of texts", Path: "a text"}
+"""What run.json has for an option of such a type."""
+
+IDENTITY = [name for name, (_, option) in declared(Search).items() if option.run not in (None, "how", "data")]
 """Options that make a run another one where they change; so do data and images, which their fingerprint tells."""
 
 
-def ready(given: Mapping[str, Any]) -> Session:
-    """A session of the options that were given: those not given are what the run was, or else have their defaults.
+def resumed(asked: Search) -> tuple[Search, Dataset | None]:
+    """The options with which a search goes on: those not given are what its run was; with the data, where it exists.
 
-    Raises NasError where the run is another one with them; it names those that were given.
+    Raises NasError where the run is another one with those that were given; it names them.
     """
-    root, name = given.get("runs_dir", Options.runs_dir), given.get("run")
-    if name is None or not RunFolder.exists(root, name):
-        return Session(Options(**given))
-    run = RunFolder.open(root, name)
+    name, given = asked.run, asked.given
+    if name is None or not RunFolder.exists(asked.runs_dir, name):
+        return asked, None
+    run = RunFolder.open(asked.runs_dir, name)
     if "comparison" in run.settings:
         raise NasError(f"run {name!r} holds a comparison, not a search: choose another --run")
-    run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in MAY_DIFFER}
+    run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in Search.may_differ()}
     opened = Run(run, [])
     made = options_of(opened)
     if "patch" in given:  # 2x2 is 2 on two axes
         axes = opened.setting("data.shape", "an object")
-        given = dict(given) | {"patch": tuple(dict.fromkeys(patch_on(each, axes) for each in given["patch"]))}
+        given["patch"] = tuple(dict.fromkeys(patch_on(each, axes) for each in asked.patch))
     refuse_changes(name, made, given)
     place, dataset = opened.located(given.get("data_dir"), given.get("data"))
     images = given.get("images", made["images"])
@@ -51,32 +54,34 @@ def ready(given: Mapping[str, Any]) -> Session:
         kept |= {"workers": given.get("workers"), "gpus_per_trial": given.get("gpus_per_trial")}
     if str(given.get("space", "")).endswith(".py"):
         kept["space"] = given["space"]
-    return Session(Options(**dict(given) | kept | {"data": place}), dataset)
+    return Search(**given | kept | {"data": place}), dataset
 
 
 def options_of(opened: Run) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
     has, may, recipe = opened.setting, opened.optional, opened.recipe
-    ray, workers = may("ray", "a text"), may("workers", "a count")
     several = len(parse_objectives(has("objective", "a text"))) > 1
-    return {
+    kept = {name: _kept(opened, name) for mark in ("what", "how") for name in marked(Search, mark) if name != "command"}
+    return kept | {
         "space": may("space_file", "a text") or has("space.name", "a text"),
         "start": tuple(may("start", "a list of texts") or ()),
         "draw": "ideas" if may("space.weights", "an object") else "networks",
         "images": has("data.train", "a count"),
         "data_dir": opened.data_dir(),
         "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
-        "ray": ray,
-        "workers": (workers or None) if ray else workers,
-        "log": tuple(may("log", "a list of texts") or ()),
-        "storage": may("storage", "a text"),
-        **{name: has(name, "a text") for name in ("strategy", "objective", "device")},
-        **{name: has(name, "a count") for name in ("seed", "trials", "top", "seeds")},
-        **{name: may(name, "a finite number") for name in ("minutes", "gpus_per_trial")},
+        "workers": kept["workers"] if kept["ray"] is None else kept["workers"] or None,
         **{name: tuple(map(_size, has(f"space.{name}", "a list of sizes"))) for name in SIZES},
-        **{name: may(f"budget.{name}", "a count") for name in BUDGET},
-        **{name: getattr(recipe, name) for name in RECIPE},
+        **{name: may(f"budget.{name}", "a count") for name in marked(Search, "budget")},
+        **{name: getattr(recipe, name) for name in marked(Search, "recipe")},
     }
+
+
+def _kept(opened: Run, name: str) -> Any:
+    """An option that run.json keeps as it is; what an earlier version did not keep has its default."""
+    kind = declared(Search)[name][0]
+    kind = get_origin(kind) if get_origin(kind) is tuple else (*get_args(kind), kind)[0]  # without `| None`
+    value = opened.optional(name, KINDS[kind])
+    return getattr(Search, name) if value is None else tuple(value) if kind is tuple else value
 
 
 def refuse_changes(name: str, made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -111,7 +116,7 @@ def _changed(name: str, changed: Mapping[str, Any], made: Mapping[str, Any]) -> 
 
 
 def _words(option: str, value: Any) -> str:
-    return _value(option, value) if option == "prune" else f"--{option.replace('_', '-')} is {_value(option, value)}"
+    return _value(option, value) if option == "prune" else f"{flag(option)} is {_value(option, value)}"
 
 
 def _value(option: str, value: Any) -> str:

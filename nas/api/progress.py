@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -26,14 +27,6 @@ WIDE = 100
 """Columns of a terminal from which on there is room for a bar."""
 
 BETWEEN = " · "
-
-
-class Quiet:
-    """Says nothing."""
-
-    def show(self, status: Status) -> None: ...
-
-    def say(self, text: str) -> None: ...
 
 
 class Lines:
@@ -122,8 +115,9 @@ def _parts(status: Status, room: int) -> list[Text]:
     return list(told.values())
 
 
-def watcher(console: Console) -> Live | Lines:
-    """The live display where it can be seen."""
+def watcher(console: Console | None = None) -> Live | Lines:
+    """The live display where it can be seen; on stderr, unless another console is given."""
+    console = console or Console(stderr=True, width=None if sys.stderr.isatty() else 140)
     return Live(console) if console.is_terminal else Lines(console)
 
 

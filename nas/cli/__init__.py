@@ -1,0 +1,19 @@
+"""The command line: a command is one file here and one entry in the list."""
+
+from collections.abc import Callable
+
+from typer import Typer
+
+from nas.cli import compare, export, runs, search, spaces, train, zoo
+
+COMMANDS: dict[str, Callable[..., None] | Typer] = {
+    "search": search.search,
+    "spaces": spaces.spaces,
+    "top": runs.top,
+    "show": runs.show,
+    "export": export.export,
+    "train": train.train,
+    "compare": compare.compare,
+    "zoo": zoo.app,
+}
+"""By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

@@ -1,0 +1,49 @@
+"""`nas export`: architectures of a run as modules that stand alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.terminal import Out, RunName, RunsDir, opened, say, typed, where
+from nas.errors import NasError
+from nas.options.common import RUNS
+
+
+def export(
+    run: RunName,
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="An architecture's rank or id.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Export the best so many (default: 1).")] = None,
+    out: Out = Path("exported"),
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """Write architectures as modules that need torch and einops alone, with their trained weights beside them.
+
+    Example: nas export subgrid-digits-1a2b3c --top 3
+    """
+    from nas.api.export import best_trained
+    from nas.api.export import export as export_all
+
+    if id is not None and top is not None:
+        raise NasError("export takes an ID or --top, not both")
+    found = opened(runs_dir, run)
+    if id is not None:
+        chosen = [found.find(id)]
+    else:
+        chosen = [s for s in found.standings if not s.is_reference and s.state in ("final", "complete")][: top or 1]
+    if not chosen:
+        raise NasError(f"run {found.run.name!r} has no finished training yet: go on with its search")
+    for standing in chosen:
+        if best_trained(found, standing) is None:
+            say(
+                f"{standing.id} has no weights, only finalists do: its module is written without; "
+                f"`nas train {found.run.name} {standing.id}{where(runs_dir)}` trains it, then export it again"
+            )
+    for exported in export_all(found, chosen, out, typed()):
+        weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"
+        print(
+            f"{exported.file}{weights}: checked in a clean process with torch and einops alone, "
+            f"outputs equal to {exported.difference:.0e}"
+        )

@@ -1,0 +1,98 @@
+"""`nas top`, `nas show`: what a run has found."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.terminal import AsJson, Id, RunName, RunsDir, opened, print_json, training_json
+from nas.errors import counted, one_line
+from nas.options.common import RUNS
+
+if TYPE_CHECKING:
+    from nas.api.run import Run
+    from nas.ranking.standings import Standing
+    from nas.runs.result import Result
+
+
+def top(
+    run: RunName,
+    n: Annotated[int, typer.Option("-n", min=0, help="How many candidates to show, beside all finalists.")] = 10,
+    as_json: AsJson = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """The ranking of a run.
+
+    Example: nas top subgrid-digits-1a2b3c -n 20
+    """
+    from nas.cli.tables import print_ranking
+
+    found = opened(runs_dir, run)
+    print_ranking(found.standings, found.run.name, n, as_json, found.objectives)
+
+
+def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
+    """One architecture: its mixers in words and as EinMix, its trainings, its text.
+
+    Example: nas show subgrid-digits-1a2b3c 9c41
+    """
+    found = opened(runs_dir, run)
+    standing = found.find(id)
+    trainings = [result for result in found.results if result.id == standing.id]
+    if as_json:
+        print_json(_standing_json(found, standing, trainings))
+    else:
+        _print_standing(standing, trainings)
+
+
+def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
+    from nas.cli.tables import architecture_json, standing_json
+    from nas.ranking.standings import ranked
+
+    place = next(place for place, other in ranked(found.standings) if other.id == standing.id)
+    architecture = standing.architecture
+    return (
+        standing_json(place, standing)
+        | architecture_json(architecture)
+        | {
+            "architecture": json.loads(architecture.to_json()),
+            "trainings": [training_json(result) for result in trainings],
+            "redundancies": list(architecture.redundancies()),
+            "untouched": list(architecture.untouched()),
+        }
+    )
+
+
+def _print_standing(standing: Standing, trainings: list[Result]) -> None:
+    from einmix import describe, source
+    from einmix.networks.summary import block_mixers, block_words, blocks
+    from nas.cli.tables import accuracy, einmix_line, gain
+
+    architecture = standing.architecture
+    name = one_line(standing.title)
+    print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
+    gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
+    print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
+    number = 0
+    for block, same in groupby(blocks(architecture)):
+        first, number = number + 1, number + len(list(same))
+        print(f"block {first}" + f" to {number}" * (number > first) + f"  {block_words(block, bias=True)}")
+        for mixer in dict.fromkeys(block_mixers(block)):
+            print(f"         {describe(mixer)}\n         {einmix_line(mixer)}")
+    for note in architecture.redundancies():
+        print(f"redundant: {note}")
+    for axis in architecture.untouched():
+        print(f"untouched: no mixer mixes anything along {axis}")
+    print("trainings")
+    for result in trainings:
+        end = result.score and f"loss {result.score.loss:.3f}  accuracy {result.score.accuracy:.1%}"
+        test = f"  test {result.test.accuracy:.1%}" if result.test else ""
+        losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[:: max(1, len(result.train_loss) // 5)])
+        print(
+            f"  {result.phase:6} seed {result.seed}  {counted(result.epochs, 'epoch')}  {result.state:8}  "
+            f"{end or one_line(result.reason)}{test}  {result.seconds:.1f} s  training loss {losses}"
+        )
+    print("\n" + source(architecture, {"title": standing.id}), end="")

@@ -1,0 +1,17 @@
+"""What can be asked, declared once: the options of every command, and of the function of its name."""
+
+from nas.options.compare import Compare
+from nas.options.option import Options
+from nas.options.search import Search
+from nas.options.spaces import Spaces
+from nas.options.train import Train
+from nas.options.zoo import Zoo
+
+OPTIONS: dict[str, type[Options]] = {
+    "search": Search,
+    "spaces": Spaces,
+    "train": Train,
+    "compare": Compare,
+    "zoo": Zoo,
+}
+"""By the name of the command."""
