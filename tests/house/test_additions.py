@@ -92,7 +92,7 @@ ADDITIONS = {
             "tests/search_spaces/zoo/test_zoo.py": {'"resmlp-tutorial", "fnet"': '"randformer", '},
         },
         "tests/search_spaces/zoo/test_zoo.py",
-        least=14,
+        least=13,
     ),
     "climb": Addition(
         "nas/strategies/climb.py",
