@@ -9,11 +9,11 @@ from einmix.algebra.factor_sets import FactorSet, count_factorizations
 from einmix.algebra.factors import Factor
 from einmix.algebra.mixer import Mixer, enumerate_mixers, redundant, sample_mixer
 from einmix.algebra.reading import Layout
-from einmix.algebra.words import describe
 from einmix.errors import PatternError
 from einmix.networks.architecture import Architecture, Block, Stage
 from einmix.networks.notation import read_nodes
 from einmix.networks.source import build, source
+from einmix.networks.summary import describe
 from einmix.nodes.node import Node, Sequence
 
 __all__ = [

@@ -21,6 +21,7 @@ RESERVED = {"b", "axis", "self", "pattern", "weight_shape", "bias_shape", "ellip
 """Names that mean something else: to einops, or as arguments beside the sizes."""
 
 _AXIS = re.compile(r"[a-z][a-z0-9]*")
+_FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
 
 
 class Factor(NamedTuple):
@@ -77,6 +78,31 @@ def _check(factor: Any) -> None:
         )
 
 
+def parse_factors(text: str, whole: str, offset: int) -> Factors:
+    """Read `m8.s4`, which stands in the whole text from `offset` on. Raises PatternError."""
+    factors: list[Factor] = []
+    axis = offset, offset + len(text)
+    for piece in text.split("."):
+        span = offset, offset + len(piece)
+        offset += len(piece) + 1
+        match = _FACTOR.fullmatch(piece)
+        if not match:
+            hint = "write a role and a size, as in m8, s4, g64 or m4:1"
+            raise wrong(whole, span, f"{piece!r} is no factor", hint)
+        role, size, out = match[1], int(match[2][:10]), int((match[3] or match[2])[:10])
+        if role not in ROLES:
+            raise wrong(whole, span, f"{role!r} is no role", "s shared, g grouped, m mixed")
+        if not (1 <= size <= MAX_SIZE and 1 <= out <= MAX_SIZE):
+            raise wrong(whole, span, f"{piece!r} has an impossible size", f"write a size from 1 to {MAX_SIZE}")
+        if role != "m" and size != out:
+            hint = f"write m{size}:{out}, or {role}{size}"
+            raise wrong(whole, span, f"{piece!r} changes its size, and only mixed factors can", hint)
+        factors.append(Factor(role, size, out))
+        if max(prod(f.size for f in factors), prod(f.out for f in factors)) > MAX_SIZE:
+            raise wrong(whole, axis, f"{text!r} has an impossible size", f"an axis is at most {MAX_SIZE} long")
+    return tuple(factors)
+
+
 @cache
 def divisors(n: int) -> tuple[int, ...]:
     """All divisors of n > 0, ascending.
@@ -91,9 +117,10 @@ def divisors(n: int) -> tuple[int, ...]:
     return tuple(small + [n // d for d in reversed(small) if d * d != n])
 
 
-def check_length(n: Any) -> None:
+def check_length(n: Any, axis: str = "an axis") -> None:
+    """Raises PatternError unless an axis can be so long."""
     if type(n) is not int or not 1 <= n <= MAX_SIZE:
-        raise PatternError(f"an axis cannot have size {shown(n)}", hint=f"write a size from 1 to {MAX_SIZE}")
+        raise PatternError(f"{axis} cannot have size {shown(n)}", hint=f"write a size from 1 to {MAX_SIZE}")
 
 
 def check_axis(name: str, text: str, span: tuple[int, int]) -> None:
@@ -108,8 +135,7 @@ def check_sizes(sizes: Mapping[str, int]) -> None:
     """Raises PatternError unless these are lengths of axes."""
     for name, size in sizes.items():
         check_axis(name, name, (0, len(name)))
-        if type(size) is not int or not 1 <= size <= MAX_SIZE:
-            raise PatternError(f"axis {name} cannot have size {shown(size)}", hint=f"write a size from 1 to {MAX_SIZE}")
+        check_length(size, f"axis {name}")
 
 
 def written(sizes: Mapping[str, int]) -> str:

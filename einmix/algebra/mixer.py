@@ -13,8 +13,6 @@ from typing import Any
 
 from einmix.algebra.factor_sets import EVERY
 from einmix.algebra.factors import (
-    MAX_SIZE,
-    ROLES,
     Axes,
     Factor,
     Factors,
@@ -22,6 +20,7 @@ from einmix.algebra.factors import (
     check_axis,
     check_sizes,
     divisors,
+    parse_factors,
     text_of,
 )
 from einmix.algebra.order import included
@@ -29,8 +28,6 @@ from einmix.algebra.reach import Reach
 from einmix.algebra.reading import Layout, layout_of, read_einmix
 from einmix.algebra.writing import write_einmix
 from einmix.errors import PatternError, shown, wrong
-
-_FACTOR = re.compile(r"([a-z])([0-9]+)(?::([0-9]+))?")
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Mixer:
             check_axis(name, text, (start, start + len(name)))
             if name in axes:
                 raise wrong(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
-            axes[name] = _parse_factors(factors, text, start + len(name) + 1)
+            axes[name] = parse_factors(factors, text, start + len(name) + 1)
         if not axes:
             raise wrong(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
         return cls(tuple(axes.items()), bias)
@@ -229,27 +226,3 @@ def _axis(name: str, factors: Factors) -> tuple[str, Factors]:
     """An axis in canonical form. Raises PatternError for a name or factors that it cannot have."""
     check_axis(name, shown(name), (0, len(shown(name))))
     return name, canonical(factors)
-
-
-def _parse_factors(text: str, whole: str, offset: int) -> Factors:
-    factors: list[Factor] = []
-    axis = offset, offset + len(text)
-    for piece in text.split("."):
-        span = offset, offset + len(piece)
-        offset += len(piece) + 1
-        match = _FACTOR.fullmatch(piece)
-        if not match:
-            hint = "write a role and a size, as in m8, s4, g64 or m4:1"
-            raise wrong(whole, span, f"{piece!r} is no factor", hint)
-        role, size, out = match[1], int(match[2][:10]), int((match[3] or match[2])[:10])
-        if role not in ROLES:
-            raise wrong(whole, span, f"{role!r} is no role", "s shared, g grouped, m mixed")
-        if not (1 <= size <= MAX_SIZE and 1 <= out <= MAX_SIZE):
-            raise wrong(whole, span, f"{piece!r} has an impossible size", f"write a size from 1 to {MAX_SIZE}")
-        if role != "m" and size != out:
-            hint = f"write m{size}:{out}, or {role}{size}"
-            raise wrong(whole, span, f"{piece!r} changes its size, and only mixed factors can", hint)
-        factors.append(Factor(role, size, out))
-        if max(prod(f.size for f in factors), prod(f.out for f in factors)) > MAX_SIZE:
-            raise wrong(whole, axis, f"{text!r} has an impossible size", f"an axis is at most {MAX_SIZE} long")
-    return tuple(factors)

@@ -1,8 +1,4 @@
-"""What the names in somebody's EinMix call tell: which parts of its sides are one axis, and what that is called.
-
->>> [tuple(axis) for axis in named_axes([["hI", "h"], ["c"]], [["hO", "h"], ["c"]], ["h", "c"], {"hI", "hO", "h", "c"})]
-[('h', ['hI', 'h'], ['hO', 'h']), ('c', ['c'], ['c'])]
-"""
+"""What the names in somebody's EinMix call tell: which parts of its sides are one axis, and what that is called."""
 
 from __future__ import annotations
 
@@ -21,31 +17,18 @@ SPATIAL = ("h", "w", "d")
 USUAL = ("c", "t", *SPATIAL)
 """Axes whose names decide: the first of them that parts speak of, where these speak of several."""
 
-PLACES = {"t": 0, "d": 1, "h": 2, "w": 3, "c": 99}
-"""Where usual axes stand in a mixer; others stand between w and c, in the order of the call."""
+PLACES = {"t": 0, "d": 1, "h": 2, "w": 3, "": 4, "c": 5}
+"""Where usual axes stand in a mixer, and others (""), in the order of the call."""
 
-OTHERS = 50
-
-
-class AxisWord(NamedTuple):
-    """Names of one form: the axis that each speaks of stands in the parentheses."""
-
-    form: str
-    examples: Mapping[str, str]
-
-
-AXIS_WORDS = (
-    AxisWord("([ct])[a-z]", {"ci": "c", "tp": "t", "ch": "c"}),
-    AxisWord("([dhw])[a-ce-gi-vx-z]", {"hp": "h", "wi": "w", "dk": "d"}),  # but hw is both
-    AxisWord("([a-z])[iog]", {"ni": "n", "xo": "x", "kg": "k"}),
-    AxisWord(r"([a-z])[A-Z0-9_]\w*", {"hI": "h", "h0": "h", "h_out": "h", "c1": "c", "n_tokens": "n"}),
-    AxisWord(r"[a-ce-gi-vx-z]([dhw])\d*", {"gh": "h", "kw": "w", "fd2": "d"}),
-    AxisWord(
-        r"(\w+?)\d*(?:_(?:in|out|new|i|o|g))?",
-        {"h": "h", "hw": "hw", "hid": "hid", "tokens2": "tokens", "tokens_out": "tokens", "hid2_new": "hid"},
-    ),
-)
-"""What a name speaks of, read from the top: the first form that it has."""
+AXIS_WORDS: dict[str, dict[str, str]] = {
+    "([ct])[a-z]": {"ci": "c", "tp": "t", "ch": "c"},
+    "([dhw])[a-ce-gi-vx-z]": {"hp": "h", "wi": "w", "dk": "d"},  # but hw is both
+    "([a-z])[iog]": {"ni": "n", "xo": "x", "kg": "k"},
+    r"([a-z])[A-Z0-9_]\w*": {"hI": "h", "h0": "h", "h_out": "h", "c1": "c", "n_tokens": "n"},
+    r"[a-ce-gi-vx-z]([dhw])\d*": {"gh": "h", "kw": "w", "fd2": "d"},
+    r"(\w+?)\d*(?:_(?:in|out|new|i|o|g))?": {"h": "h", "hw": "hw", "tokens2": "tokens", "tokens_out": "tokens"},
+}
+"""The axis that a name speaks of is what the first of these forms has in parentheses, as in the examples."""
 
 
 class Guess(NamedTuple):
@@ -99,7 +82,7 @@ def named_axes(left: Groups, right: Groups, kept: list[str], wide: set[str]) -> 
 
 def axis_of(name: str) -> str:
     """The axis that a name speaks of."""
-    found = (re.fullmatch(word.form, name) for word in AXIS_WORDS)
+    found = (re.fullmatch(form, name) for form in AXIS_WORDS)
     return next(match[1] for match in found if match)
 
 
@@ -202,4 +185,4 @@ def _named(pairs: list[_Pair], names: list[str], kept: list[str]) -> list[NamedA
         guesses = (guess.name(source, target, free) for guess in GUESSES)
         name = fresh(next(filter(None, guesses)), {*RESERVED, *(axis.name for axis in axes)})
         axes.append(NamedAxis(name, *end))
-    return sorted(axes, key=lambda axis: PLACES.get(axis.name, OTHERS))
+    return sorted(axes, key=lambda axis: PLACES.get(axis.name, PLACES[""]))

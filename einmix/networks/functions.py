@@ -82,30 +82,23 @@ def merged(calls: Sequence[Call]) -> Template:
     return Template(body, dict(sorted(parameters.items(), key=lambda item: not isinstance(item[1][0], Call))))
 
 
-def _by_others(values: Values, stem: str, parameters: dict[str, Values]) -> str:
-    """Sizes by those of a parameter that there is, if they can be had from it."""
-    alike = [name for name in parameters if (_stem(name) in OF_CHANNELS) == (stem in OF_CHANNELS)]
-    return next(filter(None, (_as_other(values, stem, name, parameters[name]) for name in alike)), "")
-
-
-def _stem(name: str) -> str:
-    return name.rstrip("0123456789")
-
-
-def _as_other(values: Values, stem: str, name: str, others: Values) -> str:
-    """Sizes as the opposite, a multiple or a part of those of a parameter, where they are that in every call."""
-    if not all(isinstance(value, Size) for value in (*values, *others)):
-        return ""
-    pairs = [(value.value, other.value) for value, other in zip(values, others, strict=True)]
-    if all(n == -other for n, other in pairs):
-        return f"-{name}"
-    if stem not in OF_CHANNELS and _stem(name) != stem:
-        return ""  # the axes of a grid and distances along them only happen to have a ratio
-    for times in range(2, MOST + 1):
-        if all(n == times * other for n, other in pairs):
-            return f"{times} * {name}"
-        if all(n * times == other for n, other in pairs):
-            return f"{name} // {times}"
+def _by_others(values: Values, word: str, parameters: dict[str, Values]) -> str:
+    """Sizes as the opposite, a multiple or a part of those of a parameter, if they are that in every call."""
+    for name, others in parameters.items():
+        other = name.rstrip("0123456789")
+        sizes = all(isinstance(value, Size) for value in (*values, *others))
+        if not sizes or (other in OF_CHANNELS) != (word in OF_CHANNELS):
+            continue
+        pairs = [(value.value, of.value) for value, of in zip(values, others, strict=True)]
+        if all(n == -m for n, m in pairs):
+            return f"-{name}"
+        if word not in OF_CHANNELS and other != word:
+            continue  # the axes of a grid and distances along them only happen to have a ratio
+        for times in range(2, MOST + 1):
+            if all(n == times * m for n, m in pairs):
+                return f"{times} * {name}"
+            if all(n * times == m for n, m in pairs):
+                return f"{name} // {times}"
     return ""
 
 

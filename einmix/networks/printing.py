@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from einmix.algebra.words import describe
+from einmix.networks.summary import describe
 from einmix.nodes.calls import Call, Hole, Size
 
 WIDTH = 120

@@ -9,13 +9,12 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from einmix.algebra.factors import Factor, Factors
-from einmix.algebra.words import describe, title
 from einmix.kinds import Mix, Residual
 from einmix.networks.architecture import Architecture, Part
 from einmix.networks.emission import emit, from_channels_first, helpers, used
 from einmix.networks.functions import NAMES, Template, merged, shape
 from einmix.networks.printing import ROOM, WIDTH, lines
-from einmix.networks.summary import job
+from einmix.networks.summary import describe, job, title
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
 from einmix.nodes.node import Step

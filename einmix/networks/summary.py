@@ -1,9 +1,11 @@
-"""Networks, blocks and branches in words, for tables, comments and names."""
+"""Mixers, branches, blocks and networks in words, for tables, comments and names."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 
+from einmix.algebra.factors import Factors
 from einmix.algebra.mixer import Mixer
 from einmix.kinds import Mix
 from einmix.networks.architecture import Architecture
@@ -65,3 +67,75 @@ def _is_mlp(branch: Step) -> bool:
         elif isinstance(leaf.node, Mix) and leaf.touched - {"c"}:
             found += "m"
     return "mam" in found
+
+
+_CHANNELS = {
+    "": "weights shared by all channels",
+    "s": "weights shared by all channels",
+    "g": "weights per channel",
+    "gs": "weights per group of {1} channels",
+    "sg": "{1} kinds of channels in turn, weights per kind",
+    "m": "all channels mixed",
+    "sm": "channels mixed within segments of {1}, alike in each",
+    "ms": "channels mixed in steps of {1}, {0} at a time, alike in each",
+    "gm": "channels mixed within groups of {1}, weights per group",
+    "mg": "channels mixed in steps of {1}, {0} at a time, weights per step",
+}
+_POSITIONS = {"": "the only position", "m": "all positions", "s": "position by position"}
+_ALONG = {
+    "": "alone",
+    "m": "mixed",
+    "s": "apart",
+    "g": "apart with weights for each",
+    "ms": "mixed in steps of {1}",
+    "sm": "mixed within {1}",
+}
+
+
+def describe(mixer: Mixer) -> str:
+    """What a mixer connects, and which weights it shares, in words.
+
+    >>> describe(Mixer.parse("h=m4.s2 w=m4.s2 c=g4.s8"))
+    'a 4 x 4 subgrid in steps of 2, weights per group of 8 channels'
+    >>> describe(Mixer.parse("h=m8:12 w=m8:1 c=s8"))
+    'all positions, weights shared by all channels; h from 8 to 12, w from 8 to 1'
+    """
+    axes = dict(mixer.axes)
+    channels = axes.pop("c", ())
+    inner = _said(_CHANNELS, channels, "channels as {text}")
+    outputs = mixer.outputs
+    changed = [f"{axis} from {n} to {outputs[axis]}" for axis, n in mixer.inputs.items() if n != outputs[axis]]
+    return "; ".join([f"{_positions(axes)}, {inner}", *[", ".join(changed)] * bool(changed)])
+
+
+def title(mixer: Mixer) -> str:
+    """A name for a function that makes this mixer: `subgrid`, `local`, `everywhere`, `along_h`, `pointwise`…"""
+    if not mixer.mixed - {"c"}:
+        return "pointwise" if mixer.mixed else "in_place"
+    words = {name: _word(factors) for name, factors in mixer.axes if name != "c"}
+    known = {"ms": "subgrid", "sm": "local", "m": "everywhere", "/m": "everywhere"}
+    along = "along_" + "_".join(name for name, word in words.items() if "m" in word)
+    return known.get("/".join(sorted(set(words.values()))), along)
+
+
+def _word(factors: Factors) -> str:
+    return "".join(f.role for f in factors)
+
+
+def _positions(axes: dict[str, Factors]) -> str:
+    words = "/".join(sorted({_word(factors) for factors in axes.values()}))
+    if words == "ms":
+        steps = [str(inner.size) for _, inner in axes.values()]
+        grid = " x ".join(str(outer.size) for outer, _ in axes.values())
+        step = " x ".join(steps if len(set(steps)) > 1 else steps[:1])
+        return f"a{'n' * grid.startswith(('8', '11 ', '18 '))} {grid} subgrid in steps of {step}"
+    if words == "sm":
+        return f"within patches of {' x '.join(str(inner.size) for _, inner in axes.values())}"
+    each = ", ".join(f"{name} {_said(_ALONG, factors, 'as {text}')}" for name, factors in axes.items())
+    return _POSITIONS.get(words.removeprefix("/"), each)
+
+
+def _said(words: Mapping[str, str], factors: Factors, other: str) -> str:
+    """What these words say of the roles of factors, else the other text, with the sizes in it."""
+    text = ".".join(map(str, factors))
+    return words.get(_word(factors), other).format(*(f.size for f in factors), text=text)

@@ -135,6 +135,6 @@ def test_the_examples_of_the_design() -> None:
 
 
 def test_the_public_functions_have_examples() -> None:
-    names = ("factors", "factor_sets", "mixer", "names", "order", "reach", "words")
+    names = ("factors", "factor_sets", "mixer", "names", "order", "reach")
     modules = (importlib.import_module(f"einmix.algebra.{name}") for name in names)
     assert all(doctest.testmod(module).attempted for module in modules)

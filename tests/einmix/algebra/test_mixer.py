@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from einmix import Factor, FactorSet, Mixer, PatternError, describe, enumerate_mixers, redundant, sample_mixer
 from einmix.algebra.factors import MAX_SIZE, divisors
-from einmix.algebra.words import title
+from einmix.networks.summary import title
 
 
 def axis(text: str) -> Mixer:

@@ -11,7 +11,7 @@ from einmix.algebra import names
 from einmix.algebra.names import AXIS_WORDS, GUESSES, axis_of, named_axes
 from einmix.algebra.reading import groups_of
 
-WORDS = [(row, name, axis) for row, word in enumerate(AXIS_WORDS) for name, axis in word.examples.items()]
+WORDS = [(row, name, axis) for row, words in enumerate(AXIS_WORDS.values()) for name, axis in words.items()]
 CALLS = [(row, call, axes) for row, guess in enumerate(GUESSES) for call, axes in guess.examples.items()]
 
 
@@ -26,7 +26,7 @@ def called(call: str) -> str:
 @pytest.mark.parametrize(("row", "name", "axis"), WORDS)
 def test_a_name_has_the_form_of_its_row_first(row: int, name: str, axis: str) -> None:
     assert axis_of(name) == axis
-    assert [re.fullmatch(word.form, name) is not None for word in AXIS_WORDS[: row + 1]] == [False] * row + [True]
+    assert [re.fullmatch(form, name) is not None for form in AXIS_WORDS][: row + 1] == [False] * row + [True]
 
 
 @pytest.mark.parametrize(("row", "call", "axes"), CALLS)
