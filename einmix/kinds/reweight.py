@@ -2,7 +2,6 @@
 
 from dataclasses import KW_ONLY, dataclass
 
-from einmix.algebra.factors import MAX_SIZE
 from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call, Size, one
 from einmix.nodes.fields import whole
@@ -42,7 +41,7 @@ class Reweight(Parallel):
 
     def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
         after = super().leave(sizes, ends)
-        whole(self.hidden(after["c"]), "hidden channels", MAX_SIZE)
+        whole(self.hidden(after["c"]), "hidden channels")
         return after
 
     def hidden(self, width: int) -> int:

@@ -3,7 +3,6 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
-from einmix.algebra.factors import MAX_SIZE
 from einmix.algebra.reach import Inputs, Reach
 from einmix.nodes.calls import Call
 from einmix.nodes.fields import Whole, whole
@@ -40,7 +39,7 @@ class Unfold(Windowed):
 
     def through(self, sizes: Sizes) -> Sizes:
         after = super().through(sizes)
-        return after | {"c": whole(sizes["c"] * self.kernel ** (len(sizes) - 1), "channels of windows", MAX_SIZE)}
+        return after | {"c": whole(sizes["c"] * self.kernel ** (len(sizes) - 1), "channels of windows")}
 
     def reach(self, step: Step) -> Reach:
         """An upper bound, exact once a linear layer has mixed its channels."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from einmix.algebra.factors import MAX_SIZE, check_axis
+from einmix.algebra.factors import check_axis
 from einmix.algebra.mixer import Mixer, redundant
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
@@ -55,8 +55,8 @@ class Architecture:
             raise PatternError(f"inputs are 1 to 4 axes and c, each once, not {' '.join(names)!r}")
         for name, size in self.inputs:
             check_axis(name, name, (0, len(name)))
-            whole(size, name, MAX_SIZE)
-        whole(self.classes, "classes", MAX_SIZE)
+            whole(size, name)
+        whole(self.classes, "classes")
         if not self.stages or sum(len(stage.blocks) for stage in self.stages) > MAX_BLOCKS:
             raise PatternError(f"an architecture has at least one stage, and at most {MAX_BLOCKS} blocks")
         self.parts  # noqa: B018 - sizes are checked on the way

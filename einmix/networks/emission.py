@@ -70,12 +70,13 @@ def helpers(nodes: Iterable[Node]) -> dict[str, str]:
 
 
 def used(known: Mapping[str, str], text: str) -> list[str]:
-    """Of these helpers those that a text calls, and those that these call, which stand behind them."""
-    found: list[str] = []
-    for name, source in known.items():
-        if any(f"{name}(" in calling for calling in (text, *found)):
-            found.append(source)
-    return found
+    """Of these helpers those that a text calls, and those that these call."""
+    found, calling = set[str](), [text]
+    for code in calling:
+        new = {name for name in known if f"{name}(" in code} - found
+        found |= new
+        calling += [known[name] for name in new]
+    return [source for name, source in known.items() if name in found]
 
 
 def _called(source: str) -> str:

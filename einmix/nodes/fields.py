@@ -235,7 +235,7 @@ def real(value: Any, name: str, least: float, most: float) -> float:
     return float(value) + 0.0
 
 
-def whole(value: Any, name: str, most: int, least: int = 1) -> int:
+def whole(value: Any, name: str, most: int = MAX_SIZE, least: int = 1) -> int:
     """The value, if it is an integer from `least` to `most`; else PatternError."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise PatternError(f"{name} cannot be {shown(value)}", hint=f"an integer from {least} to {most}")

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from einmix.algebra.factors import MAX_SIZE, written
+from einmix.algebra.factors import written
 from einmix.algebra.mixer import Mixer
 from einmix.algebra.reach import Inputs, Reach
 from einmix.errors import PatternError
@@ -189,7 +189,7 @@ class Parallel(Tree):
     def side_by_side(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
         """The sizes after branches whose channels are put one after the other. Raises PatternError."""
         after = Parallel.leave(self, sizes, [end | {"c": 1} for end in ends])
-        return after | {"c": whole(sum(end["c"] for end in ends), "channels", MAX_SIZE)}
+        return after | {"c": whole(sum(end["c"] for end in ends), "channels")}
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         return reduce(or_, branches)

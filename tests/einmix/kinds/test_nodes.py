@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import make_dataclass
 from itertools import product
 from random import Random
 from time import process_time
@@ -63,9 +64,9 @@ from einmix.kinds import (
 )
 from einmix.kinds.activation import FORMS
 from einmix.layers import FastMix
-from einmix.networks.emission import helpers
+from einmix.networks.emission import helpers, used
 from einmix.networks.notation import from_value, to_value
-from einmix.nodes.node import MAX_DEPTH, steps
+from einmix.nodes.node import MAX_DEPTH, Leaf, Step, steps
 from search_spaces.blocks.parts import mixer
 
 HELPERS = helpers(KINDS)
@@ -405,6 +406,41 @@ def test_on_four_axes_a_node_runs_or_is_refused(name: str) -> None:
     else:
         arch = network(nodes, FOUR)
         assert build(arch)(torch.randn(2, WIDTH, *FOUR.values())).shape == (2, 3)
+
+
+EMITS = {"kind": "fake", "emit": lambda self, step: []}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says", "words"),
+    [
+        ([], {"kind": "fake"}, "abstract"),
+        ([("x", complex)], EMITS, "nothing says how Fake.x is written: annotate it with a form"),
+        ([("x", int), ("y", int)], EMITS, "one field of Fake may stand behind its word: make the others keyword-only"),
+    ],
+    ids=["not emitted", "of an unknown type", "two behind the word"],
+)
+def test_what_could_not_be_written_or_built_is_no_kind(fields: list[Any], says: dict[str, Any], words: str) -> None:
+    kind = make_dataclass("Fake", fields, bases=(Leaf,), namespace=says, frozen=True)
+    with pytest.raises(TypeError, match=words):
+        kind(*(1 for _ in fields))
+
+
+def test_a_leaf_that_says_nothing_is_a_function_at_every_element() -> None:
+    node = make_dataclass("Fake", [("x", int)], bases=(Leaf,), namespace=EMITS, frozen=True)(3)
+    step = Step(node, {"h": 2, "c": 3}, {"h": 2, "c": 3})
+    assert (node.text, step.cost, step.touched, node.through(step.before)) == ("fake 3", (0, 0), set(), step.before)
+    assert np.array_equal(step.reach.matrix(), np.eye(6)) and node.resized(lambda n: 2 * n) is node
+    assert (node.as_mixer(step.before), node.width, node.windows) == (None, 0, 0)
+
+
+def test_helpers_stand_in_the_order_that_modules_have_had_and_others_behind() -> None:
+    made = {name: f"\ndef {name}(x):\n    return frozen(x)\n" for name in ("aid", "zeal")}
+    others = [make_dataclass("Fake", [], namespace={"helpers": (source,)}) for source in made.values()]
+    known = helpers((others[1], *reversed(KINDS), others[0]))
+    assert list(known) == [*HELPERS, "zeal", "aid"]
+    assert used(known, "frozen(Wrap(1))") == [HELPERS["Wrap"], HELPERS["frozen"]]
+    assert used(known, "zeal(x)") == [HELPERS["frozen"], made["zeal"]]
 
 
 def nested(depth: int) -> Sequence:
