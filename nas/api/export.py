@@ -7,11 +7,11 @@ from pathlib import Path
 
 from einmix.networks.summary import mixers
 from nas.api.run import Run
-from nas.cli.tables import accuracy, gain_verdict
 from nas.errors import counted
 from nas.exports import write_checked
 from nas.exports.check import Export, Exported
 from nas.ranking.standings import Standing
+from nas.ranking.words import accuracy, gain_verdict
 from nas.runs.result import Result
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from nas.api.compare import Compared, Comparison
 from nas.cli.grid import Column, Grid
-from nas.cli.tables import COLUMNS, going_at, halved, judged, points, short, sizes
+from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
 from nas.errors import counted, one_line
 from nas.ranking.gains import CONFIDENCE
+from nas.ranking.words import judged, points
 from search_spaces.sizing.scaling import Cost
 
 

@@ -49,13 +49,13 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS
 
 
 def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
-    from nas.cli.tables import architecture_json, standing_json
+    from nas.cli.tables import architecture_json
     from nas.ranking.standings import ranked
 
     place = next(place for place, other in ranked(found.standings) if other.id == standing.id)
     architecture = standing.architecture
     return (
-        standing_json(place, standing)
+        standing.row(place)
         | architecture_json(architecture)
         | {
             "architecture": json.loads(architecture.to_json()),
@@ -69,7 +69,8 @@ def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> d
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from einmix import describe, source
     from einmix.networks.summary import block_mixers, block_words, blocks
-    from nas.cli.tables import accuracy, einmix_line, gain
+    from nas.cli.tables import einmix_line
+    from nas.ranking.words import accuracy, gain
 
     architecture = standing.architecture
     name = one_line(standing.title)

@@ -63,7 +63,7 @@ def _search(session: Session, as_json: bool) -> None:
 
 def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
     """What can be done with the leader, which is called a winner only where it is ahead of its reference."""
-    from nas.cli.tables import leader
+    from nas.ranking.words import leader
 
     if (best := leader(standings)) is None:
         return

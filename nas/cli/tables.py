@@ -11,9 +11,10 @@ from einmix.networks.summary import block_mixers, block_words, blocks, mixers
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
-from nas.ranking.gains import CONFIDENCE, Gain
+from nas.ranking.gains import CONFIDENCE
 from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, ranked
+from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader
 from nas.runs.job import HALVED
 from nas.runs.result import Result
 from search_spaces.blocks.patch import patch_from
@@ -86,28 +87,6 @@ def _place(place: int | None) -> str:
     return "–" if place is None else str(place)
 
 
-def accuracy(standing: Standing) -> str:
-    """Mean ± standard deviation in percent; of a candidate that did not finish, how far it got."""
-    if standing.accuracy is None:
-        return "failed"
-    value = f"{standing.accuracy:.1%}"
-    if standing.std is not None:
-        return f"{value[:-1]} ± {100 * standing.std:.1f}%"
-    if standing.state == "pruned":
-        return f"{value} @ {standing.scores[0].epoch}"
-    return value
-
-
-def gain(standing: Standing) -> str:
-    """The paired difference to the best reference in points, with its interval."""
-    return "" if standing.gain is None else points(standing.gain)
-
-
-def points(gain: Gain) -> str:
-    half = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
-    return f"{100 * gain.mean:+.1f}{half}"
-
-
 def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
     """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
     tried = sum(standing.search is not None for standing in standings)
@@ -136,7 +115,7 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
             f"median of {kept.repeats}; seconds: a training's"
         )
     lacking = [standing for standing in standings if standing.lacking]
-    notes += [f"{one_line(s.title)} {_lacks(s)}: it ranks below those that have them all" for s in lacking[:most]]
+    notes += [f"{one_line(s.title)} {lacks(s)}: it ranks below those that have them all" for s in lacking[:most]]
     if len(lacking) > most:
         notes.append(f"and {len(lacking) - most} more lack seeds: --json tells which")
     notes += halved((one_line(s.label) or s.id, s.trainings) for s in standings)
@@ -154,39 +133,6 @@ def halved(trainings: Iterable[tuple[str, Sequence[Result]]]) -> list[str]:
     return [f"{which}: trained with half the batch, memory was short for all of it"] if names else []
 
 
-def _lacks(standing: Standing) -> str:
-    """Which share of the seeds a standing has, and why."""
-    seeds = len(standing.lacking) + len(standing.finals)
-    why = f", {len(standing.failures)} failed ({one_line(standing.reason)})" if standing.failures else ""
-    return f"has {len(standing.finals)} of {counted(seeds, 'seed')}{why}"
-
-
-def standing_json(place: int | None, standing: Standing) -> dict[str, Any]:
-    """A standing as JSON values; `place` is None for a reference."""
-    gained = standing.gain
-    return {
-        "rank": place,
-        "id": standing.id,
-        "label": standing.label,
-        "name": standing.name,
-        "front": standing.on_front,
-        "state": standing.state,
-        "accuracy": standing.accuracy,
-        "std": standing.std,
-        "n": standing.n,
-        "lacking": list(standing.lacking),
-        "loss": standing.loss,
-        "gain": gained
-        and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n, "against": gained.against},
-        "params": standing.architecture.params,
-        "macs": standing.architecture.macs,
-        "seconds": standing.seconds,
-        "halved_batch": any(HALVED in result.extra for result in standing.trainings),
-        "reason": standing.reason,
-        "mixers": [str(mixer) for mixer in standing.architecture.mixers],
-    } | ({} if standing.latency is None else {"latency_ms": standing.latency})
-
-
 def architecture_json(architecture: Architecture) -> dict[str, Any]:
     """An architecture as JSON values: its costs, its mixers in both forms."""
     return {
@@ -201,30 +147,6 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
 def going_at(name: str, going: Sequence[str]) -> int:
     """When a column goes: from 1 on in this order, 0 for never."""
     return going.index(name) + 1 if name in going else 0
-
-
-def leader(standings: Sequence[Standing]) -> Standing | None:
-    """The first of the finalists that were found."""
-    return next((standing for standing in standings if standing.finals and not standing.is_reference), None)
-
-
-def gain_verdict(standing: Standing) -> str:
-    """What a finalist's gain says, in words."""
-    if standing.failures:
-        return f"{standing.id} is held against nothing: it {_lacks(standing)}"
-    if standing.gain is None:
-        why = "it failed with a seed" if standing.failures else "none of its sizes was trained with its seeds"
-        return f"{one_line(standing.title)} is held against no reference: {why}"
-    return judged(one_line(standing.title), standing.gain)
-
-
-def judged(name: str, gained: Gain) -> str:
-    """What a difference says of a network, in words."""
-    against, by = one_line(gained.against), f"{points(gained)} points"
-    if gained.half_width is None:
-        return f"{name} and {against}: {by} on one seed, which says little (--seeds)"
-    words = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[gained.verdict]
-    return f"{name} {words} {against}: {by}"
 
 
 def einmix_line(mixer: Mixer) -> str:
@@ -266,7 +188,7 @@ def print_ranking(
     if as_json:
         for place, standing in ranked(standings):
             if place is None or place <= most or standing.finals:
-                print_json(standing_json(place, standing))
+                print_json(standing.row(place))
         return
     console = console_for()
     tried = sum(standing.search is not None for standing in standings)

@@ -13,7 +13,7 @@ from einmix import Architecture
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
 from nas.runs.folder import RunFolder
-from nas.runs.job import RANKED, Kind, Score
+from nas.runs.job import HALVED, RANKED, Kind, Score
 from nas.runs.result import Result, latest
 
 
@@ -99,6 +99,31 @@ class Standing:
         """Why a training failed, of the search or of the finals."""
         failed = [result for result in (self.search, *self.failures) if result and result.state == "failed"]
         return failed[0].reason if failed else ""
+
+    def row(self, place: int | None) -> dict[str, Any]:
+        """Its figures as JSON values; `place` is None for a reference."""
+        gained = self.gain
+        return {
+            "rank": place,
+            "id": self.id,
+            "label": self.label,
+            "name": self.name,
+            "front": self.on_front,
+            "state": self.state,
+            "accuracy": self.accuracy,
+            "std": self.std,
+            "n": self.n,
+            "lacking": list(self.lacking),
+            "loss": self.loss,
+            "gain": gained
+            and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n, "against": gained.against},
+            "params": self.architecture.params,
+            "macs": self.architecture.macs,
+            "seconds": self.seconds,
+            "halved_batch": any(HALVED in result.extra for result in self.trainings),
+            "reason": self.reason,
+            "mixers": [str(mixer) for mixer in self.architecture.mixers],
+        } | ({} if self.latency is None else {"latency_ms": self.latency})
 
 
 def search_order(result: Result, by: Quality = "accuracy") -> tuple[float, ...]:
@@ -192,9 +217,7 @@ class Ranking:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """All of it as dictionaries, those of `nas top --json`: rank, id, accuracy, params, mixers, …"""
-        from nas.cli.tables import standing_json
-
-        return [standing_json(place, standing) for place, standing in ranked([*self.found, *self.references])]
+        return [standing.row(place) for place, standing in ranked([*self.found, *self.references])]
 
 
 def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:

@@ -332,16 +332,12 @@ BREACHES: dict[str, str] = {
     "no_room": """
 """,
     "not_allowed": """
-nas/api/export -> nas/cli/tables
-nas/ranking/standings -> nas/cli/tables
 search_spaces/sizing/scaling -> nas/errors
 search_spaces/sizing/scaling -> search_spaces
 """,
     "circles_of_files": """
-nas/api/run <-> nas/cli/tables <-> nas/cli/terminal <-> nas/ranking/standings
 """,
     "circles_of_rooms": """
-nas/api <-> nas/cli <-> nas/loop <-> nas/ranking <-> nas/strategies
 """,
     "outside_packages": """
 """,

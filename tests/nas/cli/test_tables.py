@@ -18,20 +18,16 @@ from nas.cli.comparisons import comparison_json, comparison_table
 from nas.cli.comparisons import verdict as compared_verdict
 from nas.cli.tables import (
     COLUMNS,
-    accuracy,
     count,
     einmix_line,
     footnotes,
-    gain,
-    gain_verdict,
-    leader,
     ranking,
     short,
-    standing_json,
 )
 from nas.ranking.gains import Gain
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import along_front, rank, ranked, sizes_of
+from nas.ranking.words import accuracy, gain, gain_verdict, leader
 from nas.runs.job import Score
 
 SPACE = tiny("local", depth=(2,))
@@ -119,7 +115,7 @@ def test_who_was_trained_with_half_the_batch_is_said():
     names = ", ".join(arch.id for arch in MORE[:3])
     standings = rank([*halved, results[5]], sizes_of)
     assert f"{names} and 2 more: trained with half the batch, memory was short for all of it" in footnotes(standings)
-    assert [standing_json(1, standing)["halved_batch"] for standing in standings] == [True] * 5 + [False]
+    assert [standing.row(1)["halved_batch"] for standing in standings] == [True] * 5 + [False]
     assert not any("batch" in note for note in footnotes(STANDINGS))
 
 
@@ -211,9 +207,9 @@ def test_a_front_is_marked_and_a_network_keeps_the_name_it_came_with():
     assert re.search(rf"{FINAL.id} \(mixer\)  ", text)
     assert [note for note in footnotes(standings) if note.startswith("front: *")]
     assert " front " not in text_of() and not [note for note in footnotes(STANDINGS) if note.startswith("front")]
-    row = next(standing_json(1, s) for s in standings if s.id == FINAL.id)
+    row = next(s.row(1) for s in standings if s.id == FINAL.id)
     assert (row["name"], row["front"]) == ("mixer", True)
-    assert standing_json(1, STANDINGS[0])["front"] is None
+    assert STANDINGS[0].row(1)["front"] is None
     assert gain_verdict(next(s for s in standings if s.id == FINAL.id)).startswith(f"{FINAL.id} (mixer) is ahead of ")
 
 
@@ -268,7 +264,7 @@ def test_texts_of_a_foreign_run_do_nothing_to_a_terminal(terminal):
 
 
 def test_json_rows_are_valid_and_hold_no_nan():
-    lines = [json.dumps(standing_json(place, standing), allow_nan=False) for place, standing in ranked(STANDINGS)]
+    lines = [json.dumps(standing.row(place), allow_nan=False) for place, standing in ranked(STANDINGS)]
     found = {row["id"]: row for row in map(json.loads, lines)}
     assert [row["rank"] for row in found.values()] == [1, 2, None, None, 3, 4, 5]
     assert found[FINAL.id]["gain"] == {
@@ -327,7 +323,7 @@ def test_a_latency_stands_in_the_table_where_it_was_measured_and_never_goes_as_a
     ]
     standings = rank(lines, sizes_of)
     assert [standing.latency for standing in standings] == [1.5, None]
-    assert [standing_json(1, standing).get("latency_ms") for standing in standings] == [1.5, None]
+    assert [standing.row(1).get("latency_ms") for standing in standings] == [1.5, None]
     grid = ranking(standings, title="x", most=9, objectives=("accuracy", "latency"))
     (ms,) = (column for column in grid.columns if column.name == "ms")
     assert (ms.cells, ms.goes) == (["1.50", ""], 0)
@@ -348,7 +344,7 @@ def test_a_json_row_holds_every_figure_under_its_name():
             (FULL, "full token mixing", 2, 0.5, 0.8, 1.0),
         )
     ]
-    row = standing_json(1, rank(lines, sizes_of)[0])
+    row = rank(lines, sizes_of)[0].row(1)
     gained = row.pop("gain")
     half = 12.706204736 * 0.1 / 2  # of differences of 0.2 and 0.3: t(0.975, 1) times std / sqrt(2)
     assert gained.pop("half_width") == pytest.approx(half)
