@@ -31,12 +31,8 @@ def best_trained(opened: Run, standing: Standing) -> Result | None:
     Of a training that was done twice, on another device, the weights are those of the last time.
     """
     last = {(result.phase, result.key): result for result in opened.results if result.id == standing.id}
-    kept = [
-        (result.epochs, result.score.accuracy, -number, result)
-        for number, result in enumerate(last.values())
-        if result.score and opened.run.kept_weights(result)
-    ]
-    return max(kept)[-1] if kept else None
+    kept = [result for result in last.values() if result.scores and opened.run.kept_weights(result)]
+    return max(kept, key=lambda result: (result.epochs, result.scores[-1].accuracy), default=None)
 
 
 def _wanted(opened: Run, standing: Standing, command: str) -> Export:

@@ -122,11 +122,12 @@ class _Open:
 
 @dataclass
 class _Lane:
-    """What is known of a lane: how it was last opened, on which node (by its id), what it was given in which call."""
+    """What is known of a lane: how it was last opened, on which node (by its id), what it was given, in which call."""
 
     opening: Opening | None = None
     node: str = ""
-    given: tuple[int, Task | None] = (0, None)
+    call: int = 0
+    given: Task | None = None
     over: bool = False
     gone: bool = False  # which the driver knows
 
@@ -211,7 +212,7 @@ class Desk:
         lane = self._lanes[opening.lane]
         if lane.over or lane.opening == opening:
             return
-        before, lane.opening, lane.node, lane.given = lane.opening, opening, node_id, (0, None)
+        before, lane.opening, lane.node, lane.call = lane.opening, opening, node_id, 0
         if before:
             await self._lose(opening.lane, "its node was drained")
         await self._tell(Opened(opening.lane, node, versions))
@@ -234,14 +235,14 @@ class Desk:
         """A job for a lane, as soon as there is one; None ends the lane. A lane numbers its calls from 1."""
         lane, deadline = self._lanes[opening.lane], time.monotonic() + self.patience
         while not lane.over and lane.opening == opening:
-            if call <= lane.given[0]:
-                return lane.given[1]
+            if call <= lane.call:
+                return lane.given
             if self._leaves(lane):
                 return Leave()
             held = self._queue.popleft() if self._queue else self._straggler()
             if held:
                 held.since[opening] = time.monotonic()
-                lane.given = call, held.task
+                lane.call, lane.given = call, held.task
                 return held.task
             left = deadline - time.monotonic()
             if left <= 0:
