@@ -1,7 +1,5 @@
 """Networks of a run for elsewhere, with their trained weights and all that is known of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

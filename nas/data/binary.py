@@ -1,7 +1,5 @@
 """The binary formats of MNIST and CIFAR."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import math

@@ -1,7 +1,5 @@
 """A data set: its parts, scaled and split."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field

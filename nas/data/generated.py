@@ -1,7 +1,5 @@
 """Generates data sets from a fixed seed: one-dimensional digits and three-dimensional solids, both synthetic."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

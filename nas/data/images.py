@@ -1,7 +1,5 @@
 """A folder of images, one subfolder a class."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections import Counter

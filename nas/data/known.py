@@ -1,7 +1,5 @@
 """Holds a data set in memory, in a training, a validation and a test part."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout

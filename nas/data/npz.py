@@ -1,7 +1,5 @@
 """Arrays of a NumPy archive, or given as they are."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,10 @@
 """Reads the files that data sets come in, and trusts none of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -24,8 +23,8 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: np.ndarray) -> Arrays:
-        return Arrays(self.x[index], self.y[index])
+    def __getitem__(self, index: np.ndarray) -> Self:
+        return type(self)(self.x[index], self.y[index])
 
 
 @dataclass(frozen=True, eq=False)

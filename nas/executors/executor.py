@@ -1,7 +1,5 @@
 """What every executor does: takes jobs, gives events."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

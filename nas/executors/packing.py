@@ -1,7 +1,5 @@
 """How many trainings share a GPU: as many as have been seen to fit."""
 
-from __future__ import annotations
-
 MOST = 8
 """Trainings that share a GPU until one has been measured; more would share its cores, whatever their memory."""
 

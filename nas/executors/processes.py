@@ -1,7 +1,5 @@
 """The executor of worker processes on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """The executor that trains in this process."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import replace
 from typing import Self

@@ -1,7 +1,5 @@
 """What worker processes of one machine are given once for all of them: arrays in memory that they share."""
 
-from __future__ import annotations
-
 import mmap
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Networks for elsewhere: a format is a file here, and proven in a clean process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Exported files, compared with their networks in a process of their own."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

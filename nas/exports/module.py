@@ -1,7 +1,5 @@
 """A network as one Python module that needs torch and einops alone, with its weights beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

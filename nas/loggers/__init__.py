@@ -1,7 +1,5 @@
 """Trainings told to others: a service is a file."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Collection

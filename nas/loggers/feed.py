@@ -1,7 +1,5 @@
 """Trainings logged to TensorBoard, MLflow and others, by Ray Tune's own callbacks, wherever they ran."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What a logger is: a service that trainings are told to by one of Ray Tune's own callbacks."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """MLflow: an experiment a run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """TensorBoard: event files in the run's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Trainings as Ray Tune's callbacks see them: trials, each under a name of its own."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass

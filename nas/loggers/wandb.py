@@ -1,7 +1,5 @@
 """Weights & Biases: a group a run."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

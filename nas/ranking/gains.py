@@ -1,7 +1,5 @@
 """By how much one network is ahead of another, seed by seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev

@@ -1,7 +1,5 @@
 """What a search can optimise: figures of a result, each with its direction."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import dist, inf

@@ -1,7 +1,5 @@
 """Who is ahead: results gathered by architecture, ranked, and held against the reference points."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,12 +1,10 @@
 """Strategies: they propose architectures of a space and learn from results; who trains them is not their concern."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from nas.errors import NasError, nearest
 from nas.ranking.objectives import Objective
-from nas.strategies.exhaustive import Exhaustive
+from nas.strategies.exhaustive import exhaustive
 from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.strategy import Strategy
@@ -17,7 +15,7 @@ STRATEGIES: dict[str, Callable[[BoundSpace, Budget, int, tuple[Objective, ...]],
     "tpe": Tpe,
     "fast-tpe": FastTpe,
     "random": RandomSearch,
-    "exhaustive": Exhaustive,
+    "exhaustive": exhaustive,
 }
 """By name; each is made for a space and a budget, with a seed and the objectives."""
 

@@ -1,7 +1,5 @@
 """A tree-structured Parzen estimator that counts answers: a proposal takes milliseconds after any number of results."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

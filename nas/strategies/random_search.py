@@ -1,7 +1,5 @@
 """Architectures drawn uniformly, none twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 
@@ -32,14 +30,14 @@ class RandomSearch:
         self._listable = space.count() <= LISTABLE
         self.known: set[str] = set()  # ids of all that was proposed or told
         self._replayed: set[str] = set()  # of these, those that an earlier session drew and this one has yet to draw
-        self._rest: Iterator[Architecture] | None = None
+        self.rest: Iterator[Architecture] | None = None  # listed, once drawing leads nowhere
 
     def ask(self) -> Architecture | None:
-        if self._rest is None:
+        if self.rest is None:
             if found := self._draw():
                 return found
-            self._rest = affordable(self.space, self.budget) if self._listable else iter(())
-        return next((architecture for architecture in self._rest if self.take(architecture)), None)
+            self.rest = affordable(self.space, self.budget) if self._listable else iter(())
+        return next((architecture for architecture in self.rest if self.take(architecture)), None)
 
     def _draw(self) -> Architecture | None:
         """A new architecture; None when so many known ones came in a row that drawing leads nowhere."""

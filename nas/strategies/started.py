@@ -1,7 +1,5 @@
 """A strategy that begins with given networks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from einmix import Architecture

@@ -1,7 +1,5 @@
 """What every strategy does: proposes architectures, is told results."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Shifts and flips of a batch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """A training under way as safetensors, from which it goes on bit by bit as if nothing had happened."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, dataclass, field

@@ -1,8 +1,7 @@
 """Data on a device, taken batch by batch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ class Examples:
     std: Tensor
 
     @classmethod
-    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Examples:
+    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Self:
         """Puts one part of a data set on a device, with the moments of the training part."""
         shape = dataset.channels, *[1] * len(dataset.axes)
         moments = [torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std)]

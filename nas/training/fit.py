@@ -1,7 +1,5 @@
 """Trains one candidate, with the data on the device and nothing read back inside an epoch."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable

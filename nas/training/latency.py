@@ -1,7 +1,5 @@
 """How long networks take for a batch, measured side by side in one process."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Sequence

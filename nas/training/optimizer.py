@@ -1,7 +1,5 @@
 """AdamW, without what a search has no use for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Trains one job on a device."""
 
-from __future__ import annotations
-
 import time
 import traceback
 from collections.abc import Callable

@@ -100,7 +100,7 @@ ADDITIONS = {
         {
             "nas/strategies/__init__.py": {
                 "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
-                '    "exhaustive": Exhaustive,': '    "climb": Climb,\n',
+                '    "exhaustive": exhaustive,': '    "climb": Climb,\n',
             }
         },
         "tests/nas/strategies/test_strategies.py",

@@ -3,8 +3,6 @@
 It is a process of its own because Ray ends the process that joined a cluster when the cluster's head is gone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

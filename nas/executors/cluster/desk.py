@@ -1,7 +1,5 @@
 """The desk between driver and lanes: hands out jobs, passes on rungs and outcomes, copies what a straggler holds up."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -1,7 +1,5 @@
 """A lane: the Tune trainable that makes its trainer once and then trains job after job."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable

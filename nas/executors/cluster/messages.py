@@ -1,7 +1,5 @@
 """What driver and conductor say to each other, beside the news of the desk."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from nas.executors.packing import MOST

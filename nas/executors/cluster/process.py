@@ -1,7 +1,5 @@
 """The conductor's process as the driver holds it: started, written to, ended, and swept up after where nobody could."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import multiprocessing

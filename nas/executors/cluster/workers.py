@@ -1,7 +1,5 @@
 """The executor of a Ray cluster, as the driver sees it: it keeps what is not done, and outlives the cluster."""
 
-from __future__ import annotations
-
 import importlib.util
 import time
 from collections.abc import Callable

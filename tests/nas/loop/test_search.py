@@ -39,7 +39,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
 from nas.strategies import STRATEGIES, make_strategy
-from nas.strategies.exhaustive import Exhaustive
+from nas.strategies.exhaustive import exhaustive
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget
 
@@ -597,7 +597,7 @@ def test_a_line_that_belies_its_architecture_is_refused_with_its_number(change, 
 
 def test_an_exhaustive_search_is_one_like_others(searching, tmp_path):
     space = tiny("grouped", depth=(1, 2))
-    searching(plan(trials=100), space=space, strategy=Exhaustive(space, Budget(), 0, (Objective("accuracy"),)))
+    searching(plan(trials=100), space=space, strategy=exhaustive(space, Budget(), 0, (Objective("accuracy"),)))
     assert sorted(result.id for result in results(tmp_path, "search")) == sorted(arch.id for arch in space.enumerate())
 
 
