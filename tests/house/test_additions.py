@@ -119,6 +119,13 @@ ADDITIONS = {
         "tests/nas/loggers/test_loggers.py",
         least=2,
     ),
+    "tally": Addition(
+        "nas/cli/tally.py",
+        WRITTEN["nas/cli/tally.py"],
+        {"nas/cli/__init__.py": {"train, zoo\n": "tally, ", '    "zoo": zoo.app': '    "tally": tally.tally,\n'}},
+        "tests/nas/cli/test_cli.py",
+        least=2,
+    ),
     "bundle": Addition(
         "nas/exports/bundle.py",
         WRITTEN["nas/exports/bundle.py"],

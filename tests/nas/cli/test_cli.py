@@ -94,15 +94,24 @@ def one_line(done: Done, pattern: str, *, out: str = "") -> None:
     assert re.search(pattern, done.err), done.err
 
 
-def test_every_command_has_help_with_an_example(nas):
+def test_help_lists_the_commands(nas):
     done = nas("--help")
     assert done.status == 0
-    assert all(re.search(rf"^  {command}  ", done.out, re.M) for command in COMMANDS)
+    assert re.findall(r"^  ([a-z]\S*)  +[A-Z]", done.out, re.M) == list(COMMANDS)
     assert nas("").out == done.out
-    for command in COMMANDS:
-        done = nas(f"{command} --help")
-        assert (done.status, done.err) == (0, "")
-        assert re.search(rf"Example: nas {command} \S+", done.out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, nas):
+    done = nas(f"{command} --help")
+    assert (done.status, done.err) == (0, "")
+    assert re.search(rf"Example: nas {command} \S+", done.out)
+    assert re.search(rf"^  {command}  ", nas("--help").out, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_an_unknown_option_in_a_line(command, nas):
+    one_line(nas(f"{command} --frobnicate"), "No such option: --frobnicate")
 
 
 def test_the_version_is_that_of_the_package_and_of_what_results_depend_on(nas):
