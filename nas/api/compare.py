@@ -34,6 +34,7 @@ from nas.runs.versions import versions
 from nas.training.latency import Conditions, latencies
 from nas.training.recipe import LARGE, Recipe, kind_on
 from nas.training.worker import MakeTrainer
+from search_spaces import SpaceError
 from search_spaces.blocks.patch import Patch
 from search_spaces.sizing.resizing import patch_of
 from search_spaces.sizing.scaling import (
@@ -41,11 +42,12 @@ from search_spaces.sizing.scaling import (
     Target,
     depth_of,
     moved,
-    scaled_anywhere,
-    scaled_found,
-    scaled_member,
+    nearest_anywhere,
+    nearest_found,
+    nearest_member,
+    possible_patches,
 )
-from search_spaces.zoo import Inputs
+from search_spaces.zoo import Inputs, member
 
 FACTOR = 3
 """From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
@@ -195,10 +197,17 @@ class Comparison:
         """The found network as it is trained here: as found, or carried to other data or to a budget."""
         found, budget = self.standing.architecture, self.asked.budget
         if self.is_elsewhere:
-            found = moved(found, self.inputs, patch=self.asked.patch)
+            try:
+                found = moved(found, self.inputs, self.asked.patch or patch_of(found))
+            except SpaceError as error:
+                others = " or ".join(map(str, possible_patches(found, self.inputs)))
+                raise NasError(f"{error}{f': --patch {others} goes' if others else ''}") from None
         if budget is None or Target(self.asked.match, budget).off(found) <= NEAR:
             return found
-        return scaled_found(found, self.inputs, Target(self.asked.match, budget), patch=patch_of(found))
+        best = nearest_found(found, self.inputs, Target(self.asked.match, budget), patch=patch_of(found))
+        goes = f"with its mixers carried over: --budget {getattr(best, self.asked.match)} is a size that it has"
+        where = f"about {depth_of(found)} blocks {goes}"
+        return near(f"network {found.id}", best, Target(self.asked.match, budget), where)
 
     @cached_property
     def patch(self) -> Patch:
@@ -210,13 +219,15 @@ class Comparison:
         """The found network, by its own id, then the others by their names, all of about one size."""
         target = Target(self.asked.match, self.asked.budget or getattr(self.found, self.asked.match))
         depth = self.asked.depth or depth_of(self.found)
-        scaled = scaled_anywhere if self.asked.patch is None else scaled_member
+        nearest_of = nearest_anywhere if self.asked.patch is None else nearest_member
+        where = f"a patch of {self.patch} and about {depth} blocks (--budget, --patch and --depth change that)"
         others, refused = {}, {}
-        for name in dict.fromkeys(self.asked.against):
+        for each in map(member, dict.fromkeys(self.asked.against)):
             try:
-                others[name] = scaled(name, self.inputs, target, patch=self.patch, depth=depth)
-            except NasError as error:
-                refused[name] = str(error)
+                best = nearest_of(each, self.inputs, target, patch=self.patch, depth=depth)
+                others[each.name] = near(each.name, best, target, where)
+            except (SpaceError, NasError) as error:
+                refused[each.name] = str(error)
         if refused:
             also = f"; nor has {', '.join(list(refused)[1:])}" if len(refused) > 1 else ""
             goes = f": --against {','.join(others)} goes" if others else ""
@@ -364,6 +375,14 @@ class Comparison:
                 return replace(other, undecided=f"{lacks}, and the same command tries the others again")
         difference = paired(found.accuracies, other.accuracies, other.name)
         return replace(other, difference=difference, undecided="" if difference else "no seed was tested of both")
+
+
+def near(name: str, best: Architecture, target: Target, where: str) -> Architecture:
+    """The nearest network of a name that there is. Raises NasError where it misses the target by over a twentieth."""
+    if target.off(best) > NEAR:
+        missed = f"{getattr(best, target.cost):,} are the nearest that it has at {where}"
+        raise NasError(f"{name} has no size within {NEAR:.0%} of {target}: {missed}")
+    return best
 
 
 def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:

@@ -49,7 +49,7 @@ WIDER = (
 def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     """A network of the zoo to start with: the largest that is in the space and the budget, or one of about its size.
 
-    Raises SpaceError for an unknown name, NasError where it cannot be built on the data.
+    Raises SpaceError for an unknown name, and where it cannot be built on the data.
     """
     found, inputs = member(name), Inputs(space.shape, space.channels, space.classes)
     inside = []
@@ -63,7 +63,7 @@ def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     middle = space.middle
     most = budget.max_params or space.references(middle)["full token mixing"].params
     target = Target("params", round((1 - NEAR) * most))
-    return nearest_member(name, inputs, target, patch=middle.patch, depth=middle.depth)
+    return nearest_member(found, inputs, target, patch=middle.patch, depth=middle.depth)
 
 
 def preprocessing(dataset: Dataset) -> Preprocessing:

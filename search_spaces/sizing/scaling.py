@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import gcd, log, prod
 from typing import Literal
 
 from einmix import Architecture, PatternError
 from einmix.algebra.factors import divisors
-from nas.errors import NasError
-from search_spaces import SpaceError
 from search_spaces.blocks.patch import Patch, axis_patches, sides
-from search_spaces.sizing.resizing import patch_of, resized
-from search_spaces.zoo import Inputs, member
+from search_spaces.errors import SpaceError
+from search_spaces.sizing.resizing import resized
+from search_spaces.zoo import Inputs, Member
 
 NEAR = 0.05
 """Sizes that differ by no more are compared."""
@@ -58,100 +57,79 @@ def depth_of(architecture: Architecture) -> int:
     return sum(len(stage.blocks) for stage in architecture.stages)
 
 
-def scaled_member(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
+def nearest_member(found: Member, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
     """A network of the zoo at this patch, of `depth` to twice as many blocks, as near to the target as there is one.
 
     Where none of these is near, half to three times as many blocks are tried, then widths between its usual ones.
 
     >>> digits = Inputs({"h": 8, "w": 8}, channels=1, classes=10)
-    >>> scaled_member("mixer", digits, Target("params", 20_000), patch=2, depth=4).params
+    >>> nearest_member(member("mixer"), digits, Target("params", 20_000), patch=2, depth=4).params
     20058
 
-    Raises NasError where none can be built on such inputs, or none is within a twentieth of the target; SpaceError for
-    an unknown name.
+    Raises SpaceError where none can be built on such inputs.
     """
-    best = nearest_member(name, inputs, target, patch=patch, depth=depth)
-    if target.off(best) > NEAR:
-        words = _nearest_words(name, best, target, f"a patch of {patch} and about {depth} blocks")
-        raise NasError(f"{words} (--budget, --patch and --depth change that)")
-    return best
-
-
-def scaled_anywhere(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
-    """The same at this patch, or where that has no such size at the nearest patch that has one, larger ones first.
-
-    Raises what `scaled_member` does at this patch where no other one is of help.
-    """
-    own, volumes = prod(sides(inputs.shape, patch).values()), {}
-    for size in (*divisors(gcd(*inputs.shape.values()))[:-1], *axis_patches(inputs.shape)):
-        if size != patch:
-            volumes[size] = prod(sides(inputs.shape, size).values())
-    others = sorted(volumes, key=lambda size: (abs(log(volumes[size] / own)), -volumes[size]))
-    try:
-        return scaled_member(name, inputs, target, patch=patch, depth=depth)
-    except NasError:
-        for other in others:
-            with suppress(NasError):
-                return scaled_member(name, inputs, target, patch=other, depth=depth)
-        raise
-
-
-def nearest_member(name: str, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
-    """The same, however near it comes."""
-    found = member(name)
 
     def make(width: int, depth: int) -> Architecture:
         return found.at(inputs, patch=patch, width=width, depth=depth)
 
-    best = nearest_size(name, make, target, step=found.step, depth=depth)
+    best = nearest_size(found.name, make, target, step=found.step, depth=depth)
     for step in reversed(divisors(found.step)[:-1]):
         if target.off(best) > NEAR:
-            best = min(best, nearest_size(name, make, target, step=step, depth=depth), key=target.off)
+            best = min(best, nearest_size(found.name, make, target, step=step, depth=depth), key=target.off)
     return best
 
 
-def scaled_found(architecture: Architecture, inputs: Inputs, target: Target, *, patch: Patch) -> Architecture:
+def nearest_anywhere(found: Member, inputs: Inputs, target: Target, *, patch: Patch, depth: int) -> Architecture:
+    """The same, where it is not near at the nearest patch where it is, larger ones first; if at none, at this one."""
+
+    @cache
+    def at(size: Patch) -> Architecture:
+        return nearest_member(found, inputs, target, patch=size, depth=depth)
+
+    every = *divisors(gcd(*inputs.shape.values()))[:-1], *axis_patches(inputs.shape)
+    volumes = {size: prod(sides(inputs.shape, size).values()) for size in every if size != patch}
+    own = prod(sides(inputs.shape, patch).values())
+    for size in (patch, *sorted(volumes, key=lambda size: (abs(log(volumes[size] / own)), -volumes[size]))):
+        with suppress(SpaceError):
+            if target.off(at(size)) <= NEAR:
+                return at(size)
+    return at(patch)
+
+
+def nearest_found(architecture: Architecture, inputs: Inputs, target: Target, *, patch: Patch) -> Architecture:
     """A found network on these inputs, as near to the target as its mixers can be carried to other widths.
 
-    Raises NasError where they cannot be, or not to within a twentieth of the target.
+    Raises SpaceError where they cannot be.
     """
-    width, depth, name = architecture.grids[0]["c"], depth_of(architecture), f"network {architecture.id}"
+    width, depth = architecture.grids[0]["c"], depth_of(architecture)
 
     def make(width: int, depth: int) -> Architecture:
         return resized(architecture, inputs, patch=patch, width=width, depth=depth)
 
     step = next((step for step in divisors(width) if _can(partial(make, width + step, depth))), width)
-    best = nearest_size(name, make, target, step=step, depth=depth)
-    if target.off(best) > NEAR:
-        words = _nearest_words(name, best, target, f"about {depth} blocks with its mixers carried over")
-        raise NasError(f"{words}: --budget {getattr(best, target.cost)} is a size that it has")
-    return best
+    return nearest_size(f"network {architecture.id}", make, target, step=step, depth=depth)
 
 
-def moved(architecture: Architecture, inputs: Inputs, *, patch: Patch | None) -> Architecture:
-    """A found network on other inputs, at its own width and depth, and its own patch unless another is given.
+def moved(architecture: Architecture, inputs: Inputs, patch: Patch) -> Architecture:
+    """A found network on other inputs, cut into such patches, at its own width and depth.
 
-    Raises NasError where its mixers cannot be carried to the new grid; the message has the patches at which they can.
+    Raises SpaceError where its mixers cannot be carried to the new grid; they can at `possible_patches`.
     """
     width, depth = architecture.grids[0]["c"], depth_of(architecture)
+    return resized(architecture, inputs, patch=patch, width=width, depth=depth)
 
-    def make(patch: Patch) -> Architecture:
-        return resized(architecture, inputs, patch=patch, width=width, depth=depth)
 
-    try:
-        return make(patch or patch_of(architecture))
-    except SpaceError as error:
-        every = dict.fromkeys((*divisors(min(inputs.shape.values())), *axis_patches(inputs.shape)))
-        others = [size for size in every if _can(partial(make, size))]
-        hint = f": --patch {' or '.join(map(str, others))} goes" if others else ""
-        raise NasError(f"{error}{hint}") from None
+def possible_patches(architecture: Architecture, inputs: Inputs) -> list[Patch]:
+    """The patches at which a found network can be `moved` to other inputs."""
+    every = dict.fromkeys((*divisors(min(inputs.shape.values())), *axis_patches(inputs.shape)))
+    return [size for size in every if _can(partial(moved, architecture, inputs, size))]
 
 
 def nearest_size(name: str, make: Make, target: Target, *, step: int, depth: int) -> Architecture:
     """Of networks of about this depth, and of widths that are multiples of `step`, the nearest to the target.
 
     Depths are taken in turn until one has a network of the target's size: this one to its double, and where none of
-    them is near, down to its half and up to three times as many. Raises NasError where none can be built.
+    them is near, down to its half and up to three times as many. Raises SpaceError where none can be built.
     """
     best, why = None, ""
     usual, fewer = range(depth, 2 * depth + 1), range(depth - 1, (depth - 1) // 2, -1)
@@ -164,7 +142,7 @@ def nearest_size(name: str, make: Make, target: Target, *, step: int, depth: int
             elif best is None or target.off(found) < target.off(best):
                 best = found
     if best is None:
-        raise NasError(f"{name} cannot be built here: {why}")
+        raise SpaceError(f"{name} cannot be built here: {why}")
     return best
 
 
@@ -202,8 +180,3 @@ def _can(make: Callable[[], object]) -> bool:
     except (SpaceError, PatternError):
         return False
     return True
-
-
-def _nearest_words(name: str, best: Architecture, target: Target, where: str) -> str:
-    missed = f"{getattr(best, target.cost):,} are the nearest that it has at {where}"
-    return f"{name} has no size within {NEAR:.0%} of {target}: {missed}"

@@ -332,8 +332,6 @@ BREACHES: dict[str, str] = {
     "no_room": """
 """,
     "not_allowed": """
-search_spaces/sizing/scaling -> nas/errors
-search_spaces/sizing/scaling -> search_spaces
 """,
     "circles_of_files": """
 """,

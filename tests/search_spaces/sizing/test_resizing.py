@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from einmix import Architecture, Mixer
-from nas.errors import NasError
 from search_spaces import Space, SpaceError, load
 from search_spaces.blocks.patch import patch_from
 from search_spaces.sizing.resizing import patch_of, resized
-from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, nearest_size, scaled_anywhere, scaled_found
+from search_spaces.sizing.scaling import NEAR, Target, depth_of, moved, nearest_anywhere, nearest_found, nearest_size
 from search_spaces.zoo import ZOO, Inputs
 
 DIGITS = Inputs({"h": 8, "w": 8}, 1, 10)
@@ -144,9 +143,9 @@ def test_patches_of_several_sides_are_carried_along() -> None:
     finer = resized(arch, inputs, patch=patch_from((1, 4, 4)), width=8, depth=2)
     assert texts(finer) == ["t=m5 h=m8 w=m8 c=s8"] * 2 and patch_of(finer) == (1, 4, 4)
     larger = Inputs({"t": 5, "h": 64, "w": 64}, 3, 7)
-    assert moved(arch, larger, patch=None).grids[0] == {"t": 5, "h": 8, "w": 8, "c": 8}
+    assert moved(arch, larger, patch_of(arch)).grids[0] == {"t": 5, "h": 8, "w": 8, "c": 8}
     for name in ("mixer", "vip", "raft", "cycle", "as", "hire"):
-        other = scaled_anywhere(name, inputs, Target("params", 20_000), patch=patch_of(arch), depth=2)
+        other = nearest_anywhere(ZOO[name], inputs, Target("params", 20_000), patch=patch_of(arch), depth=2)
         assert patch_of(other) == (1, 8, 8), name
     with pytest.raises(SpaceError, match="a patch of 1x3x8 does not divide axis h=32"):
         ZOO["mixer"].at(inputs, patch=(1, 3, 8), width=8, depth=1)
@@ -157,7 +156,7 @@ def test_patches_of_several_sides_are_carried_along() -> None:
 def test_scaling_to_a_budget_keeps_the_turns() -> None:
     """Depths that would break them are passed over."""
     arch = network(*(A, B) * 2)
-    found = scaled_found(arch, DIGITS, Target("params", 3 * arch.params), patch=1)
+    found = nearest_found(arch, DIGITS, Target("params", 3 * arch.params), patch=1)
     assert {roles(text) for text in texts(found)} == {roles(A), roles(B)} and depth_of(found) % 2 == 0
     assert Target("params", 3 * arch.params).off(found) <= NEAR
     assert prod(found.grids[0].values()) >= prod(arch.grids[0].values())
@@ -165,8 +164,10 @@ def test_scaling_to_a_budget_keeps_the_turns() -> None:
 
 def test_what_cannot_be_resized_at_all_says_why() -> None:
     arch = network(LOCAL)
-    with pytest.raises(NasError, match=f"network {arch.id} cannot be built here: .* cannot be carried to 1 positions"):
-        scaled_found(arch, DIGITS, Target("params", 5000), patch=8)
+    with pytest.raises(
+        SpaceError, match=f"network {arch.id} cannot be built here: .* cannot be carried to 1 positions"
+    ):
+        nearest_found(arch, DIGITS, Target("params", 5000), patch=8)
 
 
 @pytest.mark.parametrize("name", ZOO)
