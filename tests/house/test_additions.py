@@ -19,22 +19,14 @@ COPIED = ("einmix", "search_spaces", "nas", "tests", "pyproject.toml")
 
 @dataclass(frozen=True)
 class Addition:
-    """A file with what it holds; of other files what is written there, and before what; the tests of its contract."""
+    """A file of CONTRIBUTING.md; what is written to other files, and before what; the tests of its contract."""
 
     file: str
-    text: str
     entries: Mapping[str, Mapping[str, str]]
     contract: str
     least: int
     """How many tests there are for every member of the list, or more."""
 
-
-HALVES = '''"""By halves: one half of an axis with the other, or all of it; channels in pairs, or each by itself."""
-
-from search_spaces.space import Family, Space
-
-SPACE = Space("by_halves", "halves or all", (Family("halves", "m2.s*|m*", "g*.s2|g*"),))
-'''
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 WRITTEN = dict(re.findall(r"whole\s+of\s+`(\S+)`:\n\n```python\n(.*?)```", GUIDE, re.DOTALL))
@@ -55,7 +47,6 @@ READ_JSONL = """def read_jsonl(folder: Path) -> list[Logged]:
 ADDITIONS = {
     "flip": Addition(
         "einmix/kinds/flip.py",
-        WRITTEN["einmix/kinds/flip.py"],
         {
             "einmix/kinds/__init__.py": {
                 "from einmix.kinds.gate ": "from einmix.kinds.flip import Flip\n",
@@ -71,7 +62,6 @@ ADDITIONS = {
     ),
     "by_halves": Addition(
         "search_spaces/by_halves.py",
-        HALVES,
         {
             "search_spaces/__init__.py": {
                 "grouped, local, macro": "by_halves, ",
@@ -83,7 +73,6 @@ ADDITIONS = {
     ),
     "randformer": Addition(
         "search_spaces/zoo/randformer.py",
-        WRITTEN["search_spaces/zoo/randformer.py"],
         {
             "search_spaces/zoo/__init__.py": {
                 "    resmlp,\n": "    randformer,\n",
@@ -96,7 +85,6 @@ ADDITIONS = {
     ),
     "climb": Addition(
         "nas/strategies/climb.py",
-        WRITTEN["nas/strategies/climb.py"],
         {
             "nas/strategies/__init__.py": {
                 "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
@@ -108,7 +96,6 @@ ADDITIONS = {
     ),
     "jsonl": Addition(
         "nas/loggers/jsonl.py",
-        WRITTEN["nas/loggers/jsonl.py"],
         {
             "nas/loggers/__init__.py": {"mlflow, tensorboard": "jsonl, ", '"mlflow": ': '"jsonl": jsonl.LOGGER, '},
             "tests/nas/loggers/test_loggers.py": {
@@ -121,14 +108,12 @@ ADDITIONS = {
     ),
     "tally": Addition(
         "nas/cli/tally.py",
-        WRITTEN["nas/cli/tally.py"],
         {"nas/cli/__init__.py": {"train, zoo\n": "tally, ", '    "zoo": zoo.app': '    "tally": tally.tally,\n'}},
         "tests/nas/cli/test_cli.py",
         least=2,
     ),
     "bundle": Addition(
         "nas/exports/bundle.py",
-        WRITTEN["nas/exports/bundle.py"],
         {
             "nas/exports/__init__.py": {
                 "module\nfrom nas.exports.check": "bundle, ",
@@ -144,13 +129,17 @@ ADDITIONS = {
 def add(addition: Addition, root: Path) -> None:
     """Writes the file, and its entry into the list (of a kind of node, an example into the contract's)."""
     assert not (root / addition.file).exists()
-    (root / addition.file).write_text(addition.text)
+    (root / addition.file).write_text(WRITTEN[addition.file])
     for name, entries in addition.entries.items():
         text = (root / name).read_text()
         for before, entry in entries.items():
             assert text.count(before) == 1, before
             text = text.replace(before, entry + before)
         (root / name).write_text(text)
+
+
+def test_every_file_of_the_guide_is_added():
+    assert WRITTEN.keys() == {addition.file for addition in ADDITIONS.values()}
 
 
 def test_one_file_and_one_entry_are_enough(tmp_path):
