@@ -30,13 +30,15 @@ class Option:
 
     @property
     def limits(self) -> str:
-        """What is expected of a value, in words.
+        """What is expected of a number, in words; nothing is of one without limits.
 
         >>> Option("Seeds.", least=1, most=999).limits, Option("Minutes.", above=0).limits
         ('1 to 999', 'more than 0')
         """
         if self.above is not None:
             return f"more than {self.above:g}"
+        if self.least is None:
+            return ""
         return f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
 
     def admits(self, value: float) -> bool:

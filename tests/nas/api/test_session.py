@@ -333,6 +333,12 @@ def test_every_option_is_read_back_or_belongs_to_a_session(root):
     assert OTHERS.keys() | AGAIN.keys() | own | {"ray", "gpus_per_trial"} == declared(Search).keys()
 
 
+def test_what_an_earlier_version_did_not_keep_has_its_default(root):
+    opened = Run(RunFolder.open(root, "x"), [])
+    opened.run.settings = {name: value for name, value in opened.run.settings.items() if name not in ("top", "log")}
+    assert (options_of(opened)["top"], options_of(opened)["log"]) == (Search.top, ())
+
+
 @pytest.mark.parametrize("name", ["x", "plain"])
 def test_a_run_goes_on_as_the_session_that_it_was(name, root):
     made, again = Session(PLAIN if name == "x" else Search(device="cpu")), Session.of(Search(run=name, runs_dir=root))
