@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from nas.data import known as data
 from nas.data import sources as formats
 from nas.data.binary import read_cifar_binary, read_cifar_pickle, read_idx
-from nas.data.dataset import Dataset, _fingerprint
+from nas.data.dataset import Dataset, _fingerprint, ranges
 from nas.data.images import read_folder
 from nas.data.known import load
 from nas.data.npz import NPZ_AXES, from_arrays
@@ -794,3 +794,23 @@ def test_arrays_that_are_no_data_are_refused(data, message, tmp_path):
     with pytest.raises(NasError) as raised:
         load(from_arrays(data), data_dir=tmp_path, seed=0)
     assert str(raised.value).startswith(message)
+
+
+BYTES = {"uint8": (0, 255, 1), "float": (0, 1, 255)}
+GREY, COLOUR = np.full((3, 1, 2, 2), 7, np.uint8), np.full((3, 3, 2, 2), 200, np.uint8)
+COLOUR[0] = 0
+
+
+@pytest.mark.parametrize(
+    ("x", "white", "takes"),
+    [
+        (GREY, 16, {"uint8": (0, 16, 1), "float": (0, 1, 16)}),
+        (GREY, None, {"uint8": (0, 255, 1)}),  # of what scale is unknown, so floats would be a guess
+        (COLOUR, None, BYTES),
+        (COLOUR / np.float32(255), None, {"uint8": (0, 255, 1 / 255), "float": (0, 1, 1)}),
+        (COLOUR.astype(np.float32), None, {"uint8": (0, 255, 1), "float": (0, 255, 1)}),
+        (np.float32([-1, 3]), None, {"float": (-5, 7, 1)}),
+    ],
+)
+def test_what_may_come_follows_from_the_training_data(x, white, takes):
+    assert ranges(x, white) == takes
