@@ -7,8 +7,7 @@ True
 
 from einmix.algebra.factor_sets import FactorSet, count_factorizations
 from einmix.algebra.factors import Factor
-from einmix.algebra.mixer import Mixer, enumerate_mixers, redundant, sample_mixer
-from einmix.algebra.reading import Layout
+from einmix.algebra.mixer import Mixer, enumerate_mixers, sample_mixer
 from einmix.errors import PatternError
 from einmix.networks.architecture import Architecture, Block, Stage
 from einmix.networks.notation import read_nodes
@@ -21,7 +20,6 @@ __all__ = [
     "Block",
     "Factor",
     "FactorSet",
-    "Layout",
     "Mixer",
     "Node",
     "PatternError",
@@ -32,7 +30,6 @@ __all__ = [
     "describe",
     "enumerate_mixers",
     "read_nodes",
-    "redundant",
     "sample_mixer",
     "source",
 ]

@@ -12,17 +12,7 @@ from random import Random
 from typing import Any
 
 from einmix.algebra.factor_sets import EVERY
-from einmix.algebra.factors import (
-    Axes,
-    Factor,
-    Factors,
-    canonical,
-    check_axis,
-    check_sizes,
-    divisors,
-    parse_factors,
-    text_of,
-)
+from einmix.algebra.factors import Axes, Factors, canonical, check_axis, check_sizes, divisors, parse_factors, text_of
 from einmix.algebra.order import included
 from einmix.algebra.reach import Reach
 from einmix.algebra.reading import Layout, layout_of, read_einmix
@@ -132,8 +122,8 @@ class Mixer:
         return prod(f.size * f.out if f.role == "m" else f.size for f in self._factors)
 
     @property
-    def _factors(self) -> list[Factor]:
-        return [factor for _, factors in self.axes for factor in factors]
+    def _factors(self) -> Factors:
+        return tuple(factor for _, factors in self.axes for factor in factors)
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -197,11 +187,10 @@ def redundant(a: Mixer, b: Mixer, *, a_first: bool) -> bool:
     if a.inputs != a.outputs:
         return False
 
-    def squared(factor: Factor) -> Factor:
-        side = factor.size if a_first else factor.out
-        return Factor(factor.role, side, side)
+    def squared(factors: Factors) -> Factors:
+        return tuple(f._replace(out=f.size) if a_first else f._replace(size=f.out) for f in factors)
 
-    return a <= Mixer(tuple((name, tuple(map(squared, factors))) for name, factors in b.axes), b.bias)
+    return a <= Mixer(tuple((name, squared(factors)) for name, factors in b.axes), b.bias)
 
 
 def enumerate_mixers(*, bias: bool = False, **sizes: int) -> Iterator[Mixer]:

@@ -6,9 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import prod
 
-from einmix.algebra.factors import Axes, Factors
-
-_RANK = {"s": 0, "g": 1, "m": 2}
+from einmix.algebra.factors import ROLES, Axes, Factors
 
 
 def included(a: Axes, b: Axes) -> bool:
@@ -48,7 +46,7 @@ def _digits_included(a: Factors, b: Factors, strides: list[int]) -> bool:
     """Digit by digit on the common refinement whose strides these are."""
 
     def role(factors: Factors, stride: int) -> int:
-        return next(_RANK[f.role] for i, f in enumerate(factors) if _stride(factors, i) <= stride)
+        return next(ROLES.index(f.role) for i, f in enumerate(factors) if _stride(factors, i) <= stride)
 
     return all(role(a, low) <= role(b, low) for low, high in pairwise(strides) if low < high)
 

@@ -21,7 +21,7 @@ MOST = 16
 
 @dataclass
 class Template:
-    """The body of a function for calls of one form; `arguments` are what each of them passes, by parameter."""
+    """The body of a function for calls of one form, and what each of them passes for each parameter."""
 
     body: Call
     parameters: dict[str, Sequence[Any]]
@@ -63,15 +63,12 @@ def merged(calls: Sequence[Call]) -> Template:
     places: list[Place] = []
     common(calls, places.append)
     layer = "mix" if sum(place.is_layer for place in places) == 1 else "mix1"
-    words: dict[tuple[Values, bool], list[str]] = {}
-    for place in places:
-        words.setdefault(place.same, []).append(place.word)
     parameters: dict[str, Values] = {}
     written: dict[tuple[Values, bool], str] = {}
     holes: list[Hole] = []
     for place in places:
         if place.is_layer or place.same not in written:  # each layer is one of its own, though it be made alike
-            name = layer if place.is_layer else _size_name(words[place.same])
+            name = layer if place.is_layer else _size_name([p.word for p in places if p.same == place.same])
             written[place.same] = _by_others(place.values, name, parameters)
             if not written[place.same]:
                 written[place.same] = _new(name, set(parameters))

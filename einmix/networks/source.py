@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from einmix.algebra.factors import Factor, Factors
@@ -124,12 +124,9 @@ class _Writer:
         passed = [layer for call in every for layer in self.functions[call].args]
         for call in (call for call, times in Counter(passed).items() if times > 1):
             assert call.mixer
-            name = title(call.mixer)
-            while name in taken:
-                stem, _, number = name.rpartition("_")
-                name = f"{stem}_{int(number) + 1}" if number.isdigit() else f"{name}_2"
-            taken.add(name)
-            self.mixers[call] = name
+            names = (title(call.mixer) + (f"_{k}" if k > 1 else "") for k in count(1))
+            self.mixers[call] = next(name for name in names if name not in taken)
+            taken.add(self.mixers[call])
 
     def _call(self, call: Call) -> Call:
         """How a layer stands in the model: as the call of a function where it has one."""
@@ -224,7 +221,7 @@ def _layers(part: Part, first: bool) -> list[Call]:
 
 def _names(groups: list[list[Step]]) -> list[str]:
     """A name for the function of each group of branches: by what they do, then by their axes, then numbered."""
-    plain = [job(steps[0])[0] for steps in groups]
+    plain = [job(steps[0]).name for steps in groups]
     stems = [_along(stem, steps) if plain.count(stem) > 1 else stem for stem, steps in zip(plain, groups, strict=True)]
     numbers = [stems[: i + 1].count(stem) for i, stem in enumerate(stems)]
     return [stem if number == 1 else f"{stem}_{number}" for stem, number in zip(stems, numbers, strict=True)]
@@ -245,10 +242,9 @@ def _function(name: str, template: Template, steps: list[Step]) -> str:
         axes["c"] = "c"
     shape = " ".join(["b", *axes.values()])
     body = lines(template.body, WIDTH - 4, lead=len("return "))
-    _, words = job(steps[0])
     return (
         f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
-        f'    """{words}: `{shape} -> {shape}`."""\n'
+        f'    """{job(steps[0]).words}: `{shape} -> {shape}`."""\n'
         + textwrap.indent("\n".join([f"return {body[0]}", *body[1:]]), "    ")
         + "\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from einmix.algebra.factors import Factors
 from einmix.algebra.mixer import Mixer
@@ -41,8 +42,15 @@ def block_words(block: tuple[Step, ...], *, bias: bool = False) -> str:
     return " ".join(words)
 
 
-def job(branch: Step) -> tuple[str, str]:
+class Job(NamedTuple):
     """What a branch does: a name for a function that makes it, and words for its docstring."""
+
+    name: str
+    words: str
+
+
+def job(branch: Step) -> Job:
+    """What this branch does."""
     ideas = dict(step.node.job for step in branch.walk() if all(step.node.job))
     if not ideas and _is_mlp(branch):
         ideas = {"token_mlp": "by an MLP"}
@@ -55,7 +63,7 @@ def job(branch: Step) -> tuple[str, str]:
     names = list(ideas)[:2]
     if names and what != "tokens":
         names.append(what)
-    return "_".join(names or [what]), ", ".join([words, *ideas.values()])
+    return Job("_".join(names or [what]), ", ".join([words, *ideas.values()]))
 
 
 def _is_mlp(branch: Step) -> bool:
@@ -106,6 +114,17 @@ def describe(mixer: Mixer) -> str:
     outputs = mixer.outputs
     changed = [f"{axis} from {n} to {outputs[axis]}" for axis, n in mixer.inputs.items() if n != outputs[axis]]
     return "; ".join([f"{_positions(axes)}, {inner}", *[", ".join(changed)] * bool(changed)])
+
+
+def einmix_line(mixer: Mixer) -> str:
+    """The EinMix call of a mixer, as it would stand in code.
+
+    >>> einmix_line(Mixer.parse("t=m8 c=s4"))
+    "Mix('b ti c -> b to c', weight_shape='ti to', ti=8, to=8, c=4)"
+    """
+    call = mixer.einmix()
+    pattern = call.pop("pattern")
+    return f"Mix({pattern!r}, " + ", ".join(f"{name}={value!r}" for name, value in call.items()) + ")"
 
 
 def title(mixer: Mixer) -> str:

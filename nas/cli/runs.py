@@ -68,8 +68,7 @@ def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> d
 
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from einmix import describe, source
-    from einmix.networks.summary import block_mixers, block_words, blocks
-    from nas.cli.tables import einmix_line
+    from einmix.networks.summary import block_mixers, block_words, blocks, einmix_line
     from nas.ranking.words import accuracy, gain
 
     architecture = standing.architecture

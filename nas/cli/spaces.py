@@ -47,7 +47,8 @@ def spaces(
 
 def _list(space: BoundSpace, n: int | None, as_json: bool) -> None:
     """Lazily: the first lines of the largest space come at once."""
-    from nas.cli.tables import architecture_json, count, einmix_line, print_blocks
+    from einmix.networks.summary import einmix_line
+    from nas.cli.tables import architecture_json, count, print_blocks
 
     if as_json:
         for letter in islice(space.letters(space.middle), n):

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, get_args
 
-from einmix import Architecture, Mixer
-from einmix.networks.summary import block_mixers, block_words, blocks, mixers
+from einmix import Architecture
+from einmix.networks.summary import block_mixers, block_words, blocks, einmix_line, mixers
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
@@ -147,17 +147,6 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
 def going_at(name: str, going: Sequence[str]) -> int:
     """When a column goes: from 1 on in this order, 0 for never."""
     return going.index(name) + 1 if name in going else 0
-
-
-def einmix_line(mixer: Mixer) -> str:
-    """The EinMix call of a mixer, as it would stand in code.
-
-    >>> einmix_line(Mixer.parse("t=m8 c=s4"))
-    "Mix('b ti c -> b to c', weight_shape='ti to', ti=8, to=8, c=4)"
-    """
-    call = mixer.einmix()
-    pattern = call.pop("pattern")
-    return f"Mix({pattern!r}, " + ", ".join(f"{name}={value!r}" for name, value in call.items()) + ")"
 
 
 def short(n: int) -> str:

@@ -16,8 +16,9 @@ from einops.layers.torch import EinMix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from einmix import Factor, FactorSet, Mixer, PatternError, describe, enumerate_mixers, redundant, sample_mixer
+from einmix import Factor, FactorSet, Mixer, PatternError, describe, enumerate_mixers, sample_mixer
 from einmix.algebra.factors import MAX_SIZE, divisors
+from einmix.algebra.mixer import redundant
 from einmix.networks.summary import title
 
 

@@ -12,14 +12,13 @@ import pytest
 from rich.console import Console
 from searches import result_of, tiny
 
-from einmix.networks.summary import mixers
+from einmix.networks.summary import einmix_line, mixers
 from nas.api.compare import Compared
 from nas.cli.comparisons import comparison_json, comparison_table
 from nas.cli.comparisons import verdict as compared_verdict
 from nas.cli.tables import (
     COLUMNS,
     count,
-    einmix_line,
     footnotes,
     ranking,
     short,
