@@ -1,7 +1,5 @@
 """The one error of `einmix`, in the manner of einops: what was written, where it fails, what to write instead."""
 
-from __future__ import annotations
-
 
 class PatternError(ValueError):
     """A pattern, a mixer's text or an architecture that does not mean anything.

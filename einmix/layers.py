@@ -1,7 +1,5 @@
 """EinMix computed faster: the same arguments, parameters, initialisation and function as einops' layer."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

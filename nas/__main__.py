@@ -1,7 +1,5 @@
 """The command `nas` from its first moment on: Ctrl-C ends it in a line, also while it is still importing itself."""
 
-from __future__ import annotations
-
 import os
 import signal  # and no more: until these are imported, and what Python imports itself, Ctrl-C is Python's own
 import sys

@@ -1,7 +1,5 @@
 """The one error that `nas` shows to its user: a line on stderr, exit status 2."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -6,8 +6,6 @@
 10404
 """
 
-from __future__ import annotations
-
 import difflib
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """The one error of `search_spaces`."""
 
-from __future__ import annotations
-
 
 class SpaceError(ValueError):
     """A space that does not exist, does not fit the data, or holds nothing that meets a budget."""

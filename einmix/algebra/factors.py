@@ -1,7 +1,5 @@
 """Axes: their names, lengths and factors, and the roles of these."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache

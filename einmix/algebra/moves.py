@@ -1,7 +1,5 @@
 """Factors one step away, and factors of another length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 from math import prod

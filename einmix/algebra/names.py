@@ -1,7 +1,5 @@
 """What the names in somebody's EinMix call tell: which parts of its sides are one axis, and what that is called."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, pairwise

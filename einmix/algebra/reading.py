@@ -1,7 +1,5 @@
 """From an EinMix call, as users have it in their code, to the axes of a mixer."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """From the axes of a mixer to an EinMix call."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Nodes as calls, and the small layers that these need."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """How nodes are written: as JSON values and back, and as EinMix calls."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any

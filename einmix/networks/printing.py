@@ -1,7 +1,5 @@
 """Calls as lines of code that people can read."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator
 from itertools import chain

@@ -1,7 +1,5 @@
 """Calls as values: what the nodes of a network become before they are text."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The fields of nodes: what each may be, and how it stands in a text."""
 
-from __future__ import annotations
-
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints

@@ -1,7 +1,5 @@
 """The order of axes: nodes have `b ... c`, some layers of torch want `b c ...`."""
 
-from __future__ import annotations
-
 from einmix.algebra.factors import written
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call

@@ -1,7 +1,5 @@
 """How the weights of a layer start."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Windows that go over positions, as convolutions and unfolding have them."""
 
-from __future__ import annotations
-
 from einmix.algebra.factors import written
 from einmix.algebra.reach import Inputs
 from einmix.errors import PatternError

@@ -1,7 +1,5 @@
 """Progress of a search: a live display where a terminal is, plain lines where none is."""
 
-from __future__ import annotations
-
 import sys
 from types import TracebackType
 from typing import Self

@@ -1,7 +1,5 @@
 """Devices, workers, and which executor they make."""
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Tables for a terminal of any width, in which every figure is shown whole."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 

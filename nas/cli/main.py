@@ -1,7 +1,5 @@
 """The command line: parses what was typed, calls one command; what the user can mend is one line on stderr."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

@@ -1,7 +1,5 @@
 """Options on a command line: of their fields typer gets a signature, of what was typed they are made."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from inspect import Parameter

@@ -1,7 +1,5 @@
 """Values as they are typed: several with commas between."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Trainings outside a search: those of a list that have no line yet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import inf
 

@@ -1,7 +1,5 @@
 """The search: ask, evaluate, tell; then the best ones and the reference points over several seeds."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections import deque

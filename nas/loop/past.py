@@ -1,7 +1,5 @@
 """What earlier sessions of a run have left."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence

@@ -1,7 +1,5 @@
 """How much a search tries."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

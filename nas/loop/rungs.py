@@ -1,7 +1,5 @@
 """Asynchronous successive halving."""
 
-from __future__ import annotations
-
 from bisect import bisect_right, insort
 from collections import defaultdict
 from math import ceil

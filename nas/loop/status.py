@@ -1,7 +1,5 @@
 """Where a search is, and who is shown it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Trainings under way in an executor, whose results are kept in the run once it is clear that they are results."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 

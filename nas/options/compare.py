@@ -1,7 +1,5 @@
 """What can be asked of a comparison with networks of the literature."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """What can be asked of a search."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar

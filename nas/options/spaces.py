@@ -1,7 +1,5 @@
 """What can be asked of spaces that are only looked at."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

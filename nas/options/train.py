@@ -1,7 +1,5 @@
 """What can be asked of a longer training of one network of a run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures in words: accuracies, gains and what they say, for tables and for the headers of modules."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nas.errors import counted, one_line

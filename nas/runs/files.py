@@ -1,7 +1,5 @@
 """Plain files, never reached through a symbolic link, and written whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """A run directory: its settings, its append-only log of finished trainings, its weights; nothing in it is trusted."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

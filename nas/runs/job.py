@@ -1,7 +1,5 @@
 """What is sent to a worker and what comes back: plain values that cross processes and become JSON lines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal

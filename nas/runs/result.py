@@ -1,7 +1,5 @@
 """A finished training as a JSON line, read back so strictly that all else can rely on it."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

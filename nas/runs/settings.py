@@ -1,7 +1,5 @@
 """run.json: what a run was made with, written, read and compared."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime

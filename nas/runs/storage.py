@@ -1,7 +1,5 @@
 """Where trainings under way are kept for a restart: a local folder, or a place that fsspec reaches by its URL."""
 
-from __future__ import annotations
-
 import os
 import platform
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The versions of the packages that decide what a training gives."""
 
-from __future__ import annotations
-
 from importlib.metadata import PackageNotFoundError, version
 
 

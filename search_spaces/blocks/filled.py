@@ -1,7 +1,5 @@
 """The blocks that a place in a network may hold: counted by cost, listed lazily, drawn uniformly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache

@@ -1,7 +1,5 @@
 """The ways to fill the slots of a form with mixers, counted by what these come to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import cached_property, reduce
 from itertools import product

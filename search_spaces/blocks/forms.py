@@ -1,7 +1,5 @@
 """The forms that a block may have: what stands in it, and where in it mixers are free to choose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain

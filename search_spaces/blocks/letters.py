@@ -1,7 +1,5 @@
 """Letters: what one place of a network may hold, counted by what it costs and by the axes along which it mixes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from random import Random

@@ -1,7 +1,5 @@
 """The mixers that a block of given sizes may have: counted by cost, listed lazily, drawn uniformly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod

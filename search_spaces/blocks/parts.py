@@ -1,7 +1,5 @@
 """Parts that blocks and networks share: embeddings, norms, channel MLPs, mixers from short words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Patches: how many positions of every axis go into one, and which of them fit a shape."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from math import gcd, log, prod
 

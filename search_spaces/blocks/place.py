@@ -1,7 +1,5 @@
 """Where a block stands, and what is alike in all blocks of a network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

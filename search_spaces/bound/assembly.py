@@ -1,7 +1,5 @@
 """How networks of a space are put together from what their blocks hold, and taken apart again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import islice

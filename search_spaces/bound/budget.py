@@ -1,7 +1,5 @@
 """Limits on the size of a network, and uniform proposals of networks within them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from search_spaces.blocks.letters import Bounds

@@ -1,7 +1,5 @@
 """From a network to those one step away."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

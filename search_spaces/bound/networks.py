@@ -1,7 +1,5 @@
 """The networks of one size: how many there are, what they cost, and which they are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations

@@ -1,7 +1,5 @@
 """A space as primitive choices, for samplers such as Optuna's: named questions, each with its options."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The sizes of a network, and where its blocks stand on inputs of some shape."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

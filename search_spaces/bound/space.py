@@ -1,7 +1,5 @@
 """A space over given data: counted by arithmetic, listed lazily, sampled uniformly, walked step by step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain, product

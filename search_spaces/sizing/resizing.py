@@ -1,7 +1,5 @@
 """A network at other sizes: its mixers carried to another grid, its channels to another number, its blocks repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction

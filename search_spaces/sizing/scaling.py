@@ -1,7 +1,5 @@
 """Scales networks to a number of parameters, or of multiply-accumulates: those of the zoo, and found ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass

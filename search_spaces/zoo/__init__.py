@@ -1,7 +1,5 @@
 """The zoo: networks of the literature as points of the space, at their published sizes and at any other."""
 
-from __future__ import annotations
-
 import difflib
 
 from search_spaces.blocks.parts import Inputs

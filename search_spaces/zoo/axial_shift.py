@@ -1,7 +1,5 @@
 """AS-MLP: runs of channels shifted by different distances along an axis, then one linear layer over them."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Linear, Norm, Residual, Shift, Sum, Unfold
 from einmix.nodes.node import Sizes

@@ -1,7 +1,5 @@
 """ConvMixer, the convolutional counterpart: depthwise convolutions over positions and linear layers over channels."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Conv, Linear, Norm, Residual
 from search_spaces.blocks.parts import Inputs

@@ -1,7 +1,5 @@
 """CycleMLP: channels in turn take one of three neighbours along an axis, then one linear layer over them."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Linear, Norm, Residual, Reweight, Shift
 from search_spaces.blocks.parts import Inputs, mlp

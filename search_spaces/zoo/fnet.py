@@ -1,7 +1,5 @@
 """FNet on patches: the real part of a Fourier transform over positions and channels, then an MLP over channels."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Stage
 from einmix.kinds import Mix, Norm, Residual, Sum
 from search_spaces.blocks.parts import Inputs, everywhere, mixer, mlp

@@ -1,7 +1,5 @@
 """gMLP: an MLP over channels, half of whose hidden channels gate the other half after a linear layer over positions."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, everywhere

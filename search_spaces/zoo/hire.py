@@ -1,7 +1,5 @@
 """Hire-MLP: regions of neighbours along every axis, rolled from block to block so that they meet."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Linear, Mix, Norm, Residual, Reweight, Wrap
 from search_spaces.blocks.parts import Inputs, mixer, mlp

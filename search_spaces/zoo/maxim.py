@@ -1,7 +1,5 @@
 """MAXIM's multi-axis gMLP as a classifier: half of the channels gated by a grid of positions, half by a block."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Block, Mixer, Sequence
 from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual, Split
 from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp

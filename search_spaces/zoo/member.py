@@ -1,7 +1,5 @@
 """What a network of the literature is here: a function from inputs and sizes to an architecture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """MLP-Mixer: an MLP over positions, shared by the channels, then an MLP over channels, shared by the positions."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, mixer, mlp

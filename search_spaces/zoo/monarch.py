@@ -1,7 +1,5 @@
 """A mixer of Monarch layers: every dense layer as two block-diagonal ones with a transposition between."""
 
-from __future__ import annotations
-
 from math import isqrt
 
 from einmix import Architecture, Mixer, Stage

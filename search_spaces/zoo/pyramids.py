@@ -1,7 +1,5 @@
 """Pyramids: stages of which each has fewer positions than the one before it, and mostly more channels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

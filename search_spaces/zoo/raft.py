@@ -1,7 +1,5 @@
 """RaftMLP: positions along one axis mixed together with a raft of channels, axis by axis."""
 
-from __future__ import annotations
-
 from functools import reduce
 
 from einmix import Architecture, Block, Sequence

@@ -1,7 +1,5 @@
 """ResMLP: one linear layer over positions, an MLP over channels, and factors for every channel in place of norms."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from einmix import Architecture, Stage

@@ -1,7 +1,5 @@
 """S2-MLP: groups of channels moved by one position along every axis, both ways, between linear layers over channels."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Stage
 from einmix.kinds import Activation, Linear, Norm, Residual, Shift
 from search_spaces.blocks.parts import Inputs, mlp

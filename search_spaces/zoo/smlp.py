@@ -1,7 +1,5 @@
 """sMLPNet: every axis mixed alone, side by side with the input itself, after a depthwise convolution."""
 
-from __future__ import annotations
-
 from einmix import Architecture, Block
 from einmix.kinds import Activation, Concat, Conv, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, mixer, mlp

@@ -1,7 +1,5 @@
 """Vision Permutator and DynaMixer: a branch along every axis and one over channels, then an MLP over channels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any
