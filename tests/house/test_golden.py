@@ -168,6 +168,16 @@ def proposed(name: str) -> Iterator[str]:
     yield "gone on: " + " ".join(each.id if each else "none" for each in (again.ask() for _ in range(6)))
 
 
+def proposed_after_many(name: str) -> Iterator[str]:
+    """Proposals after as many results of an earlier session as make a strategy forget some."""
+    space, rng = small("mixed", width=(8,), depth=(2,)), Random(6)
+    made = make_strategy(name, space, Budget(), seed=4, objectives=parse_objectives("accuracy"))
+    for number in range(220):
+        architecture = space.sample(rng)
+        made.tell(architecture, result_of(architecture, number))
+    yield " ".join(each.id if each else "none" for each in (made.ask() for _ in range(6)))
+
+
 # The command line
 
 
@@ -301,7 +311,8 @@ SECTIONS: dict[str, Cases] = {
     "zoo": {name: through(sized, name) for name in ZOO},
     "counts": {name: through(counted, name) for name in SPACES},
     "draws": {f"{name} {where}": through(drawn, name, where) for where, names in DRAWN.items() for name in names},
-    "strategies": {name: through(proposed, name) for name in SEARCHED},
+    "strategies": {name: through(proposed, name) for name in SEARCHED}
+    | {f"{name} after many": through(proposed_after_many, name) for name in ("tpe", "fast-tpe")},
     "help": {command: through(nas, f"{command} --help".strip()) for command in COMMANDS},
     "runs": commands(DRY, ONE),
     "lists": commands(LISTS) | commands(f"spaces {each} --list -n 4" for each in LISTED),
