@@ -45,7 +45,6 @@ def nearest(wanted: str, known: Iterable[str]) -> str:
 OUT_OF_MEMORY = "out of memory"
 """So the reason begins of a training for which memory was short."""
 
-
 _SHORT_OF_MEMORY = OUT_OF_MEMORY, "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"
 
 

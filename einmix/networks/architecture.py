@@ -22,9 +22,7 @@ from einmix.nodes.node import Sequence, Sizes, Step, reach_of, steps
 Block = Sequence
 """What repeats in a stage: residual branches (`x + branch(x)`) mostly, and nodes that stand alone."""
 
-
 MAX_BLOCKS = 1024
-
 
 HEAD: Sequence = (Norm(),)
 

@@ -52,9 +52,7 @@ from search_spaces.zoo import Inputs, member
 FACTOR = 3
 """From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
 
-
 MOST_RATES = 5
-
 
 TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""

@@ -22,18 +22,14 @@ from search_spaces.zoo import Inputs, member
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
 
-
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""
-
 
 SEEDS, FEW_SEEDS = 5, 3
 """Seeds of the finals, and those where a training takes long."""
 
-
 LITTLE, ENOUGH = 0.001, 0.1
 """A share of the space that a default budget should not fall below, and one at which it is wide enough."""
-
 
 WIDER = (
     ("max_params",),

@@ -20,7 +20,6 @@ TITLES = {
     "compare": "comparing",
 }
 
-
 WIDE = 100
 """Columns of a terminal from which on there is room for a bar."""
 

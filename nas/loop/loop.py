@@ -28,7 +28,6 @@ from search_spaces import BoundSpace
 PROPOSED = "proposed"
 """The notes of a run (`RunFolder.note`) with the architectures that were proposed: a line each, in their order."""
 
-
 POLL = 1.0
 """Seconds after which a waiting search looks up, so that a live display moves."""
 

@@ -14,7 +14,6 @@ from nas.runs.storage import Storage
 ROW = 5
 """So many different networks that fail in a row of one cause are not to blame for it."""
 
-
 DIVERGED = "FloatingPointError"
 """So begins the reason of a training whose loss is no number: for a learning rate that is tried, an answer."""
 

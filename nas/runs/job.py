@@ -6,29 +6,22 @@ from typing import Any, Literal
 
 State = Literal["complete", "pruned", "failed"]
 
-
 Phase = Literal["search", "final", "train", "tune", "compare"]
 """`tune` finds a learning rate and `compare` is tested: those two are of comparisons, the others of searches."""
 
-
 RANKED: tuple[Phase, ...] = ("search", "final")
-
 
 TESTED: tuple[Phase, ...] = ("train", "compare")
 """What is trained in these phases meets the test data, once, at its end."""
 
-
 FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
 """Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
-
 
 Kind = tuple[str, str]
 """The device and the precision of a training: `("cpu", "float32")`. Figures of different kinds are not averaged."""
 
-
 HALVED = "halved_batch"
 """Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
-
 
 Key = tuple[str, float, int, int]
 
@@ -92,7 +85,6 @@ class Outcome:
 
 GoOn = Callable[[Score], bool]
 """Called by a trainer at a rung; False means: stop here, the candidate is pruned."""
-
 
 Trainer = Callable[[Job, GoOn], Outcome]
 """Trains one job. It may raise: the executor turns an exception into a failed outcome, and nothing else does."""

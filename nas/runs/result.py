@@ -15,9 +15,7 @@ from nas.runs.job import Key, Phase, Score, State
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an architecture's id may look like: it becomes part of file names."""
 
-
 LARGEST = 1e100  # of a loss, say, which in float32 ends at 3e38
-
 
 _DEPTH = 100  # an architecture nests some ten levels deep; Python's own limit is 1000 calls
 
@@ -228,7 +226,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     " or ".join(get_args(Phase)): lambda value: value in get_args(Phase),
     " or ".join(get_args(State)): lambda value: value in get_args(State),
 }
-
 
 _FIELDS = {
     "architecture": "an object",

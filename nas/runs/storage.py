@@ -15,7 +15,6 @@ from nas.runs.result import file_name
 EVERY = 30.0
 """Seconds between two saves of one training: what a kill costs at most, beside what is left of an epoch."""
 
-
 _PROBE = "writable"
 
 

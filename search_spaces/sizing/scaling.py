@@ -17,19 +17,14 @@ from search_spaces.zoo import Inputs, Member
 NEAR = 0.05
 """Sizes that differ by no more are compared."""
 
-
 SAME = 0.01
 """Sizes that differ by no more are as good: between them the number of blocks decides."""
 
-
 REACH = 24  # steps of width around where the size crosses the target: it need not grow with the width everywhere
-
 
 NARROWEST, WIDEST = 8, 2**14
 
-
 Cost = Literal["params", "macs"]
-
 
 Make = Callable[[int, int], Architecture]
 """A network of a width and a depth; raises SpaceError or PatternError where there is none."""

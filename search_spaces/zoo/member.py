@@ -12,7 +12,6 @@ from search_spaces.blocks.patch import Patch
 PerStage = int | tuple[int, ...]
 """One number, or one for each stage of a pyramid."""
 
-
 IMAGENET = Inputs({"h": 224, "w": 224}, 3, 1000)
 
 

@@ -51,7 +51,6 @@ HOSTILE = [
     "self",
 ]
 
-
 LEAVES = (
     st.none()
     | st.booleans()
@@ -72,7 +71,6 @@ LEAVES = (
         ]
     )
 )
-
 
 VALUES = st.recursive(
     LEAVES,
