@@ -1,9 +1,6 @@
 """What is asked of a search whose run exists: what was given, and else what the run was."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from nas.api.defaults import rungs
@@ -18,8 +15,8 @@ from nas.runs.folder import LAST, RunFolder
 from search_spaces.blocks.patch import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
-KINDS = {str: "a text", int: "a count", float: "a finite number", tuple: "a list of texts", Path: "a text"}
-"""What run.json has for an option of such a type."""
+KINDS = {int: "a count", float: "a finite number", bool: "true or false", tuple: "a list of texts"}
+"""What run.json has for an option of such a type; for others a text."""
 
 IDENTITY = [name for name, (_, option) in declared(Search).items() if option.run not in (None, "how", "data")]
 """Options that make a run another one where they change; so do data and images, which their fingerprint tells."""
@@ -61,6 +58,7 @@ def options_of(opened: Run) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
     has, may, recipe = opened.setting, opened.optional, opened.recipe
     several = len(parse_objectives(has("objective", "a text"))) > 1
+    listed = {name: has(f"space.{name}", "a list of sizes") for name in SIZES}
     kept = {name: _kept(opened, name) for mark in ("what", "how") for name in marked(Search, mark) if name != "command"}
     return kept | {
         "space": may("space_file", "a text") or has("space.name", "a text"),
@@ -70,7 +68,7 @@ def options_of(opened: Run) -> dict[str, Any]:
         "data_dir": opened.data_dir(),
         "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
         "workers": kept["workers"] if kept["ray"] is None else kept["workers"] or None,
-        **{name: tuple(map(_size, has(f"space.{name}", "a list of sizes"))) for name in SIZES},
+        **{name: tuple(tuple(n) if isinstance(n, list) else n for n in sizes) for name, sizes in listed.items()},
         **{name: may(f"budget.{name}", "a count") for name in marked(Search, "budget")},
         **{name: getattr(recipe, name) for name in marked(Search, "recipe")},
     }
@@ -80,24 +78,16 @@ def _kept(opened: Run, name: str) -> Any:
     """An option that run.json keeps as it is; what an earlier version did not keep has its default."""
     kind = declared(Search)[name][0]
     kind = get_origin(kind) if get_origin(kind) is tuple else (*get_args(kind), kind)[0]  # without `| None`
-    value = opened.optional(name, KINDS[kind])
+    value = opened.optional(name, KINDS.get(kind, "a text"))
     return getattr(Search, name) if value is None else tuple(value) if kind is tuple else value
 
 
 def refuse_changes(name: str, made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raises NasError for options with which this would be another run, called as they were given."""
-    changed = {
-        option: value
-        for option, value in given.items()
-        if option in IDENTITY and not _same(option, value, made[option])
-    }
-    if changed:
+    if changed := {
+        each: given[each] for each in IDENTITY if each in given and not _same(each, given[each], made[each])
+    }:
         raise _changed(name, changed, made)
-
-
-def _size(value: Any) -> Any:
-    """One for all axes, or one for each."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _same(option: str, value: Any, made: Any) -> bool:

@@ -1,7 +1,5 @@
 """Comparisons as tables for a terminal, and the same as JSON values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any

@@ -1,7 +1,5 @@
 """`nas export`: architectures of a run as modules that stand alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

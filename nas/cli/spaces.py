@@ -1,7 +1,5 @@
 """`nas spaces`: what there is to search, counted and listed."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Rankings and spaces as tables for a terminal, and the same as JSON values."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, get_args

@@ -34,7 +34,7 @@ def takes(options: type[Options], **before: str) -> Callable[[Callable[..., None
         def called(context: typer.Context, **words: Any) -> None:
             sources = {name: context.get_parameter_source(name) for name in known}
             given = {name: words[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-            given = {name: READERS.get(known[name][0], _itself)(value, name) for name, value in given.items()}
+            given |= {name: READERS[kind](given[name], name) for name in given if (kind := known[name][0]) in READERS}
             line = {"command": typed()} if "command" in declared(options) else {}
             command(asked=options(**given, **line), **{name: words[name] for name in own})
 
@@ -54,7 +54,3 @@ def parameter(options: type[Options], name: str) -> Parameter:
     only = [flag(name)] if default is False else []  # there is nothing to be switched off
     shown = typer.Option(default, *only, help=option.help, metavar=option.metavar)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=shown, annotation=kind)
-
-
-def _itself(value: Any, option: str) -> Any:
-    return value

@@ -1,18 +1,17 @@
 """`nas zoo`: networks of the literature, listed, shown and exported."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from math import gcd, log, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from einmix import Architecture, source
 from einmix.algebra.factors import divisors
 from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
 from nas.cli.typed import takes
@@ -21,9 +20,6 @@ from nas.options.search import Search
 from nas.options.zoo import Zoo
 from search_spaces.blocks.patch import Patch, axis_patches, patch_grid
 from search_spaces.zoo import ZOO, Inputs, Member, member
-
-if TYPE_CHECKING:
-    from einmix import Architecture
 
 
 class ShowByName(TyperGroup):
@@ -35,12 +31,8 @@ class ShowByName(TyperGroup):
 
 app = typer.Typer(cls=ShowByName, rich_markup_mode=None)
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME[:SIZE]", help="A network, as in mixer, or one of its published sizes, as in mixer:s/16."
-    ),
-]
+NAME = "A network, as in mixer, or one of its published sizes, as in mixer:s/16."
+Name = Annotated[str, typer.Argument(metavar="NAME[:SIZE]", help=NAME)]
 
 
 @dataclass(frozen=True)
@@ -102,8 +94,6 @@ def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
 
     Example: nas zoo show vip --shape 32x32x3 --width 32
     """
-    from einmix import source
-
     network = find(name, asked)
     if as_json:
         row = _row(network.member, network.variant, network.architecture)

@@ -1,9 +1,8 @@
 """How an option is declared: a field of a frozen dataclass, with its help, its limits and what a run keeps of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -22,9 +21,9 @@ class Option:
 
     help: str = ""
     _: KW_ONLY
-    least: int | None = None
-    most: int | None = None
-    above: float | None = None
+    least: float = -inf
+    most: float = inf
+    above: float = -inf
     run: str | None = None
     metavar: str | None = None
 
@@ -35,19 +34,14 @@ class Option:
         >>> Option("Seeds.", least=1, most=999).limits, Option("Minutes.", above=0).limits
         ('1 to 999', 'more than 0')
         """
-        if self.above is not None:
-            return f"more than {self.above:g}"
-        if self.least is None:
-            return ""
-        return f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
+        if self.most < inf:
+            return f"{self.least} to {self.most}"
+        words = {"at least": self.least, "more than": self.above}
+        return " ".join(f"{word} {limit}" for word, limit in words.items() if limit > -inf)
 
     def admits(self, value: float) -> bool:
         """Whether a value is within the limits; NaN is not."""
-        return (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-        )
+        return not self.limits or (self.least <= value <= self.most and value > self.above)
 
 
 def option(default: Any, what: str | Option, **more: Any) -> Any:
@@ -67,9 +61,7 @@ class Options:
 
     def __new__(cls, *values: Any, **named: Any) -> Self:
         asked = super().__new__(cls)
-        object.__setattr__(
-            asked, "_named", {*named, *(each.name for each, _ in zip(fields(cls), values, strict=False))}
-        )
+        object.__setattr__(asked, "_named", {*named, *list(declared(cls))[: len(values)]})
         return asked
 
     def __post_init__(self) -> None:
@@ -85,8 +77,7 @@ class Options:
     @property
     def given(self) -> dict[str, Any]:
         """The options that were named, in their order; the others have their defaults. None names nothing."""
-        named: set[str] = vars(self)["_named"]
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name in named}
+        values = {name: getattr(self, name) for name in declared(type(self)) if name in vars(self)["_named"]}
         return {name: value for name, value in values.items() if value is not None}
 
     def kept(self, run: str) -> dict[str, Any]:

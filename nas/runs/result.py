@@ -220,6 +220,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a list of finite numbers": _list_of(is_finite),
     "a list of counts": _list_of(_is_count),
     "a list of sizes": _list_of(lambda value: _is_count(value) or _list_of(_is_count)(value)),
+    "true or false": lambda value: isinstance(value, bool),
     "a list of texts": _list_of(lambda value: isinstance(value, str)),
     "a score or null": lambda value: value is None or _is_score(value),
     "a list of scores": _list_of(_is_score),

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import pickle
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -48,7 +49,7 @@ def value_of(options: type[Options], name: str) -> tuple[str | None, Any]:
         text = {"lrs": "0.25,0.5", "patch": "3"}.get(name, "6,7" if kind == tuple[int, ...] else "vip,raft")
         return text, READERS[kind](text, name)
     plain = get_args(kind)[0] if get_args(kind) else kind
-    number = (option.least or 0) + 5
+    number = max(option.least, 0) + 5
     return (str(number), plain(number)) if plain in (int, float) else (f"{name}-here", plain(f"{name}-here"))
 
 
@@ -86,16 +87,16 @@ def test_an_option_means_what_it_is_called(command: str, name: str) -> None:
 def test_what_is_beyond_its_limits_is_told(command: str, name: str) -> None:
     options = COMMANDS[command]
     option = declared(options)[name][1]
-    least = option.least if option.above is None else option.above + 1
+    least = max(option.least, option.above + 1)
     beside = {"ray": "local"} if name == "gpus_per_trial" else {}
-    beyond = [least - 1, *([] if option.most is None else [option.most + 1]), *([float("nan")] * (option.above == 0))]
+    beyond = [least - 1, *([] if option.most == inf else [option.most + 1]), *([float("nan")] * (option.above == 0))]
     for value in beyond:
         with pytest.raises(NasError) as raised:
             options(**beside | {name: value})
         shown = str(value) if isinstance(value, int) else f"{value:g}"
         assert str(raised.value) == f"{flag(name)} is {shown}; {option.limits} is expected"
     for value in (least, option.most):
-        if value is not None:
+        if value < inf:
             assert getattr(options(**beside | {name: value}), name) == value
 
 
