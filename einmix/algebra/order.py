@@ -1,7 +1,5 @@
 """Which axes' maps are among another's: the order s < g < m, exact also where factors do not line up."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from itertools import pairwise
 from math import prod

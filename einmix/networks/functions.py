@@ -1,7 +1,5 @@
 """Calls that are alike, as calls of one function: docs/design.md shows how on an example."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

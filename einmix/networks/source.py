@@ -1,7 +1,5 @@
 """The text of an architecture: a standalone module that a person can read, and that `build` runs."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Mixers, branches, blocks and networks in words, for tables, comments and names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import groupby
 from typing import NamedTuple
