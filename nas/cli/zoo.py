@@ -1,10 +1,8 @@
 """`nas zoo`: networks of the literature, listed, shown and exported."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
-from math import gcd, log, prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from einmix import Architecture, source
-from einmix.algebra.factors import divisors
 from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
 from nas.cli.typed import takes
 from nas.errors import NasError, nearest
 from nas.options.search import Search
 from nas.options.zoo import Zoo
-from search_spaces.blocks.patch import Patch, axis_patches, patch_grid
+from search_spaces.blocks.patch import default_patch
 from search_spaces.zoo import ZOO, Inputs, Member, member
 
 
@@ -170,24 +167,6 @@ def _shape(text: str) -> tuple[dict[str, int], int]:
         raise NasError(f"--shape takes one to three lengths and the channels, as in 32x32x3, not {text!r}")
     *lengths, channels = map(int, pieces)
     return dict(zip(names, lengths, strict=True)), channels
-
-
-def default_patch(shape: Mapping[str, int]) -> Patch:
-    """The patch that cuts an input into the number of patches nearest to 64: of one size, where one comes near to it.
-
-    >>> default_patch({"h": 28, "w": 28}), default_patch({"t": 40})
-    (4, 1)
-    >>> print(default_patch({"t": 5, "h": 32, "w": 32}))
-    1x8x8
-    """
-    common: list[Patch] = list(divisors(gcd(*shape.values())))
-    found = min(common, key=lambda patch: _far(shape, patch))
-    return found if _far(shape, found) <= log(4) else min((found, *axis_patches(shape)), key=lambda p: _far(shape, p))
-
-
-def _far(shape: Mapping[str, int], patch: Patch) -> float:
-    """How many times more or fewer patches than 64 there are, as a logarithm."""
-    return abs(log(prod(patch_grid(shape, patch).values()) / 64))
 
 
 def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:

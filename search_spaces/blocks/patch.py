@@ -91,10 +91,23 @@ def default_patches(shape: Mapping[str, int]) -> tuple[Patch, ...]:
     if not fitting:  # then the nearest to 64, but not a single one, where there is nothing to mix
         every = list(dict.fromkeys((*common, *axis_patches(shape))))
         several = [p for p in every if _positions(shape, p) > 1] or [1]
-        fitting = [min(several, key=lambda p: abs(log(_positions(shape, p) / 64)))]
+        fitting = [min(several, key=lambda p: far(shape, p))]
     able = [axis for axis, n in shape.items() if count_factorizations(n) > 3]
     rich = [p for p in fitting if all(count_factorizations(patch_grid(shape, p)[axis]) > 3 for axis in able)]
     return tuple(rich or fitting)
+
+
+def default_patch(shape: Mapping[str, int]) -> Patch:
+    """The patch that cuts an input into the number of patches nearest to 64: of one size, where one comes near to it.
+
+    >>> default_patch({"h": 28, "w": 28}), default_patch({"t": 40})
+    (4, 1)
+    >>> print(default_patch({"t": 5, "h": 32, "w": 32}))
+    1x8x8
+    """
+    common: list[Patch] = list(divisors(gcd(*shape.values())))
+    found = min(common, key=lambda patch: far(shape, patch))
+    return found if far(shape, found) <= log(4) else min((found, *axis_patches(shape)), key=lambda p: far(shape, p))
 
 
 def axis_patches(shape: Mapping[str, int]) -> list[Patch]:
@@ -117,3 +130,8 @@ def _fitting(shape: Mapping[str, int], patches: Sequence[Patch]) -> list[Patch]:
 
 def _positions(shape: Mapping[str, int], patch: Patch) -> int:
     return prod(patch_grid(shape, patch).values())
+
+
+def far(shape: Mapping[str, int], patch: Patch) -> float:
+    """How many times more or fewer patches than 64 there are, as a logarithm."""
+    return abs(log(_positions(shape, patch) / 64))

@@ -1,7 +1,7 @@
 """A space over given data: counted by arithmetic, listed lazily, sampled uniformly, walked step by step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import chain, product
 from math import log, prod
 from random import Random
@@ -10,7 +10,7 @@ from typing import Any
 from einmix import Architecture
 from einmix.algebra.factors import divisors
 from search_spaces.blocks.letters import Ask, Bounds, Letter
-from search_spaces.blocks.patch import Patch, patch_grid, sides
+from search_spaces.blocks.patch import Patch, far, sides
 from search_spaces.bound import questions
 from search_spaces.bound.assembly import Assembly
 from search_spaces.bound.budget import Budget
@@ -55,14 +55,15 @@ class BoundSpace:
 
     @cached_property
     def _ordered(self) -> dict[str, list[Any]]:
-        """Every size's options from the smallest to the largest; patches by their positions, then sides."""
+        """Every size's options from the smallest to the largest: patches by their positions, then their sides."""
 
         def held(patch: Patch) -> tuple[int, tuple[int, ...]]:
             each = tuple(sides(self.shape, patch).values())
             return prod(each), each
 
-        numbers = {name: sorted(each) if isinstance(each[0], int) else [*each] for name, each in self.sizes.items()}
-        return numbers | {"patch": sorted(self.sizes["patch"], key=held)}
+        others = {name: each for name, each in self.sizes.items() if name != "patch"}
+        numbers = {name: sorted(each) if isinstance(each[0], int) else list(each) for name, each in others.items()}
+        return {"patch": sorted(self.sizes["patch"], key=held)} | numbers
 
     def grid(self, skeleton: Skeleton) -> dict[str, int]:
         """The sizes of the axes in the blocks (of the first stage): positions, then channels."""
@@ -223,10 +224,10 @@ class BoundSpace:
 
     @property
     def middle(self) -> Skeleton:
-        """The sizes that references and default budgets are taken at: nearest to 64 positions, then the middle ones."""
-        patch = min(self.sizes["patch"], key=lambda each: abs(log(prod(patch_grid(self.shape, each).values()) / 64)))
-        middles = {name: _middle(sizes) for name, sizes in self.sizes.items() if name != "patch"}
-        return Skeleton(patch=patch, **middles)
+        """The sizes of references and default budgets: the patch that leaves nearest to 64 positions, middle ones."""
+        ordered = self._ordered.items()
+        middles = {name: each[(len(each) - 1) // 2 if isinstance(each[0], int) else 0] for name, each in ordered}
+        return Skeleton(**middles | {"patch": min(self.sizes["patch"], key=partial(far, self.shape))})
 
     def references(self, skeleton: Skeleton) -> dict[str, Architecture]:
         """What a found network has to beat at its own sizes: everything mixed, only channels mixed, small patches.
@@ -246,11 +247,6 @@ class BoundSpace:
     def assemble(self, skeleton: Skeleton, letters: Sequence[Letter]) -> Architecture:
         """The network of these letters: a mixer for each block, or a block for each place."""
         return self._assembly.assemble(skeleton, letters)
-
-
-def _middle(sizes: Sequence[Any]) -> Any:
-    """The middle one of numbers in their order, the first of words."""
-    return sorted(sizes)[(len(sizes) - 1) // 2] if isinstance(sizes[0], int) else sizes[0]
 
 
 def _multiples(n: int, of: int) -> tuple[str, str]:

@@ -26,8 +26,8 @@ NARROWEST, WIDEST = 8, 2**14
 
 Cost = Literal["params", "macs"]
 
-Make = Callable[[int, int], Architecture]
-"""A network of a width and a depth; raises SpaceError or PatternError where there is none."""
+Make = Callable[..., Architecture]
+"""A network of a `width` and a `depth`, called so; raises SpaceError or PatternError where there is none."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,14 @@ def nearest_member(found: Member, inputs: Inputs, target: Target, *, patch: Patc
 
     Where none of these is near, half to three times as many blocks are tried, then widths between its usual ones.
 
+    >>> from search_spaces.zoo import ZOO
     >>> digits = Inputs({"h": 8, "w": 8}, channels=1, classes=10)
-    >>> nearest_member(member("mixer"), digits, Target("params", 20_000), patch=2, depth=4).params
+    >>> nearest_member(ZOO["mixer"], digits, Target("params", 20_000), patch=2, depth=4).params
     20058
 
     Raises SpaceError where none can be built on such inputs.
     """
-
-    def make(width: int, depth: int) -> Architecture:
-        return found.at(inputs, patch=patch, width=width, depth=depth)
-
+    make = partial(found.at, inputs, patch=patch)
     best = nearest_size(found.name, make, target, step=found.step, depth=depth)
     for step in reversed(divisors(found.step)[:-1]):
         if target.off(best) > NEAR:
@@ -95,11 +93,8 @@ def nearest_found(architecture: Architecture, inputs: Inputs, target: Target, *,
     Raises SpaceError where they cannot be.
     """
     width, depth = architecture.grids[0]["c"], depth_of(architecture)
-
-    def make(width: int, depth: int) -> Architecture:
-        return resized(architecture, inputs, patch=patch, width=width, depth=depth)
-
-    step = next((step for step in divisors(width) if _can(partial(make, width + step, depth))), width)
+    make = partial(resized, architecture, inputs, patch=patch)
+    step = next((step for step in divisors(width) if _can(partial(make, width=width + step, depth=depth))), width)
     return nearest_size(f"network {architecture.id}", make, target, step=step, depth=depth)
 
 
@@ -160,7 +155,7 @@ def _around(make: Callable[[int], Architecture | str], target: Target, step: int
 def _made(make: Make, depth: int, width: int) -> Architecture | str:
     """A network, or why there is none."""
     try:
-        return make(width, depth)
+        return make(width=width, depth=depth)
     except SpaceError as error:
         return str(error)
     except PatternError as error:

@@ -15,10 +15,11 @@ import torch
 
 from einmix import PatternError
 from nas.cli.main import main
-from nas.cli.zoo import default_patch, find
+from nas.cli.zoo import find
 from nas.errors import NasError
 from nas.options.zoo import Zoo
 from search_spaces import SpaceError
+from search_spaces.blocks.patch import default_patch
 from search_spaces.zoo import ZOO
 
 
