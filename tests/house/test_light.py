@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import einmix
+import search_spaces
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "ray", "optuna", "matplotlib", "fsspec")
@@ -122,7 +123,11 @@ def test_next_to_nothing_is_imported_before_ctrl_c_is_looked_after() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["einmix", *(module.name for module in pkgutil.walk_packages(einmix.__path__, "einmix."))]
+    "name",
+    [
+        *("einmix", *(module.name for module in pkgutil.walk_packages(einmix.__path__, "einmix."))),
+        *("search_spaces", *(each.name for each in pkgutil.walk_packages(search_spaces.__path__, "search_spaces."))),
+    ],
 )
 def test_examples(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name))
