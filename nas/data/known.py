@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,15 +21,24 @@ from nas.errors import NasError, nearest
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts its files
 
-SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
-    "digits": ({"h": 8, "w": 8}, 1, 10),
-    "fashion-mnist": ({"h": 28, "w": 28}, 1, 10),
-    "cifar10": ({"h": 32, "w": 32}, 3, 10),
-    "cifar100": ({"h": 32, "w": 32}, 3, 100),
-    "mnist1d": ({"t": 40}, 1, 10),
-    "volumes": ({"d": 16, "h": 16, "w": 16}, 1, 8),
+
+class Sizes(NamedTuple):
+    """Lengths of the spatial axes, channels and classes of a data set."""
+
+    shape: dict[str, int]
+    channels: int
+    classes: int
+
+
+SHAPES = {
+    "digits": Sizes({"h": 8, "w": 8}, channels=1, classes=10),
+    "fashion-mnist": Sizes({"h": 28, "w": 28}, channels=1, classes=10),
+    "cifar10": Sizes({"h": 32, "w": 32}, channels=3, classes=10),
+    "cifar100": Sizes({"h": 32, "w": 32}, channels=3, classes=100),
+    "mnist1d": Sizes({"t": 40}, channels=1, classes=10),
+    "volumes": Sizes({"d": 16, "h": 16, "w": 16}, channels=1, classes=8),
 }
-"""Lengths of the spatial axes, channels and classes of the known data sets, for what needs no data."""
+"""The sizes of the known data sets, for what needs no data."""
 
 FASHION = (
     "T-shirt/top",

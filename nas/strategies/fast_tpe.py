@@ -61,21 +61,22 @@ class FastTpe:
     def _propose(self) -> Architecture | None:
         """The most promising of some draws; None when none of them can be proposed."""
         odds = _Odds(self._good(), self._counts, self.prior)
-        drawn: dict[str, tuple[Architecture, Answers]] = {}
+        drawn: dict[str, Architecture] = {}
+        answered: dict[str, Answers] = {}
         for _ in range(self.attempts):
             answers: Answers = {}
             architecture = self.space.choose(partial(odds.draw, self._rng, answers))
             new = architecture.id not in self.uniform.known
             if new and self.budget.admits(architecture.params, architecture.macs):
-                drawn[architecture.id] = architecture, answers
+                drawn[architecture.id], answered[architecture.id] = architecture, answers
             if len(drawn) == self.candidates:
                 break
-        for architecture, answers in sorted(drawn.values(), key=lambda each: -odds.promise(each[1])):
-            if architecture in self.space:  # which is slow to say
-                self.uniform.take(architecture)
-                self._open[architecture.id] = answers
-                self._count(answers, 1)
-                return architecture
+        for id in sorted(drawn, key=lambda id: -odds.promise(answered[id])):
+            if drawn[id] in self.space:  # which is slow to say
+                self.uniform.take(drawn[id])
+                self._open[id] = answered[id]
+                self._count(answered[id], 1)
+                return drawn[id]
         return None
 
     def _good(self) -> list[Answers]:

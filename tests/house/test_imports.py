@@ -56,7 +56,7 @@ HOUSE = Plan(
         "nas/executors": "nas/runs",
         "nas/executors/cluster": "nas/executors nas/runs",
         "nas/loggers": "nas/runs einmix",
-        "nas/exports": "nas/runs einmix",
+        "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
         "nas/api": f"{BELOW_API} search_spaces einmix",
         "nas/cli": f"nas/api {BELOW_API} search_spaces einmix",
