@@ -33,13 +33,7 @@ def comparison_table(compared: Sequence[Compared], *, title: str, match: Cost = 
     }
     going = [name for name in ("ratio", "lr", "MACs", "ms", "sizes", "n", "params") if name != COLUMNS[match]]
     columns = [
-        Column(
-            name,
-            cells[name],
-            words=name == "network",
-            left=name == "sizes",
-            goes=going_at(name, going),
-        )
+        Column(name, cells[name], words=name == "network", left=name == "sizes", goes=going_at(name, going))
         for name in cells
     ]
     return Grid(columns, title, ends=[number for number, each in enumerate(compared) if each.is_found])

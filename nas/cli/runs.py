@@ -54,16 +54,13 @@ def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> d
 
     place = next(place for place, other in ranked(found.standings) if other.id == standing.id)
     architecture = standing.architecture
-    return (
-        standing.row(place)
-        | architecture_json(architecture)
-        | {
-            "architecture": json.loads(architecture.to_json()),
-            "trainings": [training_json(result) for result in trainings],
-            "redundancies": list(architecture.redundancies()),
-            "untouched": list(architecture.untouched()),
-        }
-    )
+    more = {
+        "architecture": json.loads(architecture.to_json()),
+        "trainings": [training_json(result) for result in trainings],
+        "redundancies": list(architecture.redundancies()),
+        "untouched": list(architecture.untouched()),
+    }
+    return standing.row(place) | architecture_json(architecture) | more
 
 
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
