@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from einmix.algebra.factors import Factor, Factors
-from einmix.kinds import Mix, Residual
+from einmix.kinds import Residual
 from einmix.networks.architecture import Architecture, Part
 from einmix.networks.emission import emit, from_channels_first, helpers, used
 from einmix.networks.functions import NAMES, Template, merged, shape
 from einmix.networks.printing import ROOM, WIDTH, lines
-from einmix.networks.summary import describe, job, title
+from einmix.networks.summary import describe, embedding_words, job, subject, title
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
 from einmix.nodes.node import Step
@@ -90,7 +89,7 @@ class _Writer:
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
         title = facts.get("title", arch.id)
-        heading = f"{title}: an EinMix network for {_subject(arch)}, {arch.classes} classes."
+        heading = f"{title}: an EinMix network for {subject(arch)}, {arch.classes} classes."
         macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
         size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
         plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
@@ -143,7 +142,7 @@ class _Writer:
             alone = sum(len(calls) for _, calls in parts) == 1
             inside = [row for each in layers for row in (_side_by_side(each) if part.role != "head" else each)]
             if part.role == "embed":
-                rows += [f"# {_embedding_words(part)}", *inside]
+                rows += [f"# {embedding_words(part)}", *inside]
             elif times == 1 or part.role == "head" or not inside:
                 rows += inside
             elif alone and len(inside) == 1:
@@ -256,41 +255,6 @@ def _mixer_function(call: Call, name: str) -> str:
     docstring = textwrap.fill(f'"""{words}."""', ROOM)
     body = "\n".join(lines(call, WIDTH - 4, lead=len("return ")))
     return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
-
-
-def _embedding_words(part: Part) -> str:
-    """What an embedding does, for the comment above it."""
-    axes = [axis for axis in part.before if axis != "c"]
-    to = f"to {part.after['c']} channels"
-    if not any(step.touched - {"c"} for step in part.steps):
-        return f"every position {to}"
-    first, *others = part.steps
-    if isinstance(first.node, Mix) and not any(step.touched - {"c"} for step in others):
-        patch = [_patch(factors) for axis, factors in first.node.mixer.axes if axis != "c"]
-        if all(patch):
-            return f"patches of {' x '.join(map(str, patch))} {to}"
-    leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
-    strides = {leaf.node.windows for leaf in leaves}
-    if len(strides) == 1 and 0 not in strides:
-        return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
-    return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])
-
-
-def _patch(factors: Factors) -> int:
-    """The length of the patches that become one position each, along an axis; 0 where it is not cut into such."""
-    *apart, last = factors or (Factor("s", 1, 1),)
-    if last.role != "m":
-        apart, last = [*apart, last], Factor("m", 1, 1)
-    return last.size if last.out == 1 and all(factor.role == "s" for factor in apart) else 0
-
-
-def _subject(arch: Architecture) -> str:
-    *axes, (_, channels) = arch.inputs
-    shape = " x ".join(str(size) for _, size in axes)
-    noun = {1: "sequences of", 2: "images of", 3: "volumes of"}.get(len(axes), "arrays of")
-    if len(axes) == 2 and channels in (1, 3):
-        return f"{shape} {'grey' if channels == 1 else 'colour'} images"
-    return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
 
 
 def _wrapped(name: str, text: str) -> str:

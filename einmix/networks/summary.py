@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from einmix.algebra.factors import Factors
+from einmix.algebra.factors import Factor, Factors
 from einmix.algebra.mixer import Mixer
 from einmix.kinds import Mix
-from einmix.networks.architecture import Architecture
+from einmix.networks.architecture import Architecture, Part
 from einmix.nodes.node import Step
 
 
@@ -73,6 +73,42 @@ def _is_mlp(branch: Step) -> bool:
         elif isinstance(leaf.node, Mix) and leaf.touched - {"c"}:
             found += "m"
     return "mam" in found
+
+
+def embedding_words(part: Part) -> str:
+    """What an embedding does."""
+    axes = [axis for axis in part.before if axis != "c"]
+    to = f"to {part.after['c']} channels"
+    if not any(step.touched - {"c"} for step in part.steps):
+        return f"every position {to}"
+    first, *others = part.steps
+    if isinstance(first.node, Mix) and not any(step.touched - {"c"} for step in others):
+        patch = [_patch(factors) for axis, factors in first.node.mixer.axes if axis != "c"]
+        if all(patch):
+            return f"patches of {' x '.join(map(str, patch))} {to}"
+    leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
+    strides = {leaf.node.windows for leaf in leaves}
+    if len(strides) == 1 and 0 not in strides:
+        return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
+    return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])
+
+
+def _patch(factors: Factors) -> int:
+    """The length of the patches that become one position each, along an axis; 0 where it is not cut into such."""
+    *apart, last = factors or (Factor("s", 1, 1),)
+    if last.role != "m":
+        apart, last = [*apart, last], Factor("m", 1, 1)
+    return last.size if last.out == 1 and all(factor.role == "s" for factor in apart) else 0
+
+
+def subject(arch: Architecture) -> str:
+    """What a network is for: images, sequences, volumes of which sizes."""
+    *axes, (_, channels) = arch.inputs
+    shape = " x ".join(str(size) for _, size in axes)
+    noun = {1: "sequences of", 2: "images of", 3: "volumes of"}.get(len(axes), "arrays of")
+    if len(axes) == 2 and channels in (1, 3):
+        return f"{shape} {'grey' if channels == 1 else 'colour'} images"
+    return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
 
 
 _CHANNELS = {
