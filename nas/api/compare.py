@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 from einmix import Architecture
 from nas.api.defaults import default_seeds, load_data, path_text
 from nas.api.resources import find_device, local_executor, worker_count
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.data.dataset import SYNTHETIC, Dataset
 from nas.data.known import place_of
+from nas.data.sources import Source
 from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
@@ -23,7 +24,8 @@ from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes
 from nas.loop.status import Status, Watcher
 from nas.options.compare import Compare
-from nas.ranking.gains import Gain, paired
+from nas.ranking.compared import Compared
+from nas.ranking.gains import paired
 from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder, digest
@@ -58,54 +60,11 @@ TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
-
-    `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
-    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why. `start` is
-    what the found network was called where the search began with it.
-    """
-
-    name: str
-    architecture: Architecture
-    is_found: bool
-    tuned: tuple[Result, ...]
-    tested: tuple[Result, ...]
-    lr: float | None
-    ms: float | None = None
-    difference: Gain | None = None
-    undecided: str = ""
-    start: str = ""
-
-    @property
-    def title(self) -> str:
-        """Its name, and what else it is called."""
-        return f"{self.name} ({self.start})" if self.start else self.name
-
-    @property
-    def accuracies(self) -> dict[int, float]:
-        """Test accuracy by seed, of the trainings that reached the end."""
-        return {result.seed: result.test.accuracy for result in self.tested if result.test}
-
-    @property
-    def reason(self) -> str:
-        """Why a training failed that the figures miss."""
-        failed = [result for result in (self.tested or self.tuned) if result.state == "failed"]
-        return failed[0].reason if failed else ""
-
-    @property
-    def at_edge(self) -> bool:
-        """Whether the best learning rate is the least or the largest of several: another could be better still."""
-        rates = [result.lr for result in self.tuned]
-        return len(rates) > 1 and self.lr in (min(rates), max(rates))
-
-
 class Comparison:
     """A comparison made ready: all networks have their sizes before anything is trained or written."""
 
-    def __init__(self, opened: Run, asked: Compare):
-        self.opened, self.asked = opened, asked
+    def __init__(self, saved: SavedRun, asked: Compare):
+        self.saved, self.asked = saved, asked
         self.device, self.devices = find_device(asked.device)
         self.settings  # noqa: B018 - all is checked on the way
         check_loggers(asked.log)
@@ -114,11 +73,8 @@ class Comparison:
     def standing(self) -> Standing:
         """The network that was found: the one asked for, or the best of the run that is no reference."""
         if self.asked.id is not None:
-            return self.opened.find(self.asked.id)
-        for standing in self.opened.standings:
-            if not standing.is_reference and standing.state in ("final", "complete"):
-                return standing
-        raise NasError(f"run {self.opened.run.name!r} has no finished training yet: go on with its search")
+            return self.saved.find(self.asked.id)
+        return self.saved.finished[0]
 
     @property
     def is_elsewhere(self) -> bool:
@@ -126,22 +82,22 @@ class Comparison:
         return self._located is None
 
     @cached_property
-    def _located(self) -> tuple[str, Dataset] | None:
+    def _located(self) -> tuple[str | Source, Dataset] | None:
         """The run's data in the run's split and how to load it; None where other data is asked for."""
-        own, asked = self.opened.setting("data.name", "a text"), self.asked.data
+        own, asked = self.saved.setting("data.name", "a text"), self.asked.data
         if asked in (None, own, own.removesuffix(SYNTHETIC)):
-            return self.opened.located(self.asked.data_dir)
+            return self.saved.located(self.asked.data_dir)
         if place_of(own) is None or place_of(asked) is None:
             return None
         try:  # the same data may have been moved
-            return self.opened.located(self.asked.data_dir, asked)
+            return self.saved.located(self.asked.data_dir, asked)
         except NasError:
             return None
 
     @cached_property
     def dataset(self) -> Dataset:
         """The run's data in the run's split, unless other data or another number of images is asked for."""
-        name = self.asked.data or self.opened.setting("data.name", "a text")
+        name: str | Source = self.asked.data or self.saved.setting("data.name", "a text")
         if self._located is not None:
             place, own = self._located
             if self.asked.images is None:
@@ -151,12 +107,12 @@ class Comparison:
 
     @property
     def _data_dir(self) -> Path:
-        return self.asked.data_dir or self.opened.data_dir()
+        return self.asked.data_dir or self.saved.data_dir()
 
     @cached_property
     def recipe(self) -> Recipe:
         """That of the run; on other data with the epochs, batch and augmentation that fit it."""
-        recipe, epochs = self.opened.recipe, self.asked.epochs
+        recipe, epochs = self.saved.recipe, self.asked.epochs
         if self.is_elsewhere:
             fitting = Recipe.for_dataset(self.dataset)
             recipe = replace(recipe, epochs=fitting.epochs, batch=fitting.batch, augment=fitting.augment)
@@ -182,7 +138,7 @@ class Comparison:
 
     @property
     def _split(self) -> int:
-        seed: int = self.opened.setting("data.seed", "a count")
+        seed: int = self.saved.setting("data.seed", "a count")
         return seed
 
     @cached_property
@@ -242,7 +198,7 @@ class Comparison:
         """What run.json keeps: everything needed to repeat the comparison."""
         asked = {name: getattr(self.asked, name) for name in ("match", "budget", "patch", "depth")}
         return {
-            "comparison": {"run": self.opened.run.name, "found": self.standing.id, "id": self.found.id} | asked,
+            "comparison": {"run": self.saved.name, "found": self.standing.id, "id": self.found.id} | asked,
             "data": self.dataset.facts(),
             "recipe": self.recipe.to_json(),
             "lrs": list(self.lrs),
@@ -262,11 +218,11 @@ class Comparison:
     @cached_property
     def name(self) -> str:
         """The name of its own run directory, which stands beside that of the search."""
-        name = f"{self.opened.run.name[:80]}-compare-{digest(self.settings, Compare.may_differ())}"
-        root = self.opened.run.path.resolve().parent
+        name = f"{self.saved.name[:80]}-compare-{digest(self.settings, Compare.may_differ())}"
+        root = self.saved.folder.path.resolve().parent
         if (root / name).exists():
             return name
-        alike = rf"{re.escape(self.opened.run.name[:80])}-compare-[0-9a-f]{{6}}"
+        alike = rf"{re.escape(self.saved.name[:80])}-compare-[0-9a-f]{{6}}"
         return RunFolder.made_with(root, alike, self.settings, Compare.may_differ()) or name
 
     @property
@@ -280,7 +236,7 @@ class Comparison:
 
     def open_run(self) -> RunFolder:
         """The comparison's run directory, locked."""
-        root = self.opened.run.path.resolve().parent
+        root = self.saved.folder.path.resolve().parent
         return RunFolder.create_or_open(root, self.name, self.settings, may_differ=Compare.may_differ())
 
     def compare(self, watcher: Watcher, run: RunFolder) -> list[Compared]:

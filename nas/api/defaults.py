@@ -12,6 +12,8 @@ from einmix import Architecture, PatternError
 from nas.data.dataset import Dataset, ranges
 from nas.data.known import load
 from nas.data.known import place_of as place_of_data
+from nas.data.sources import Source
+from nas.errors import NasError
 from nas.exports.preprocessing import Preprocessing
 from nas.options.search import Search
 from nas.training.recipe import LARGE
@@ -43,11 +45,20 @@ WIDER = (
 
 
 def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
-    """A network of the zoo to start with: the largest that is in the space and the budget, or one of about its size.
+    """A network to start with, by its JSON text or by its name in the zoo.
 
-    Raises SpaceError for an unknown name, and where it cannot be built on the data.
+    Of the zoo it is the largest that is in the space and the budget, or one of about its size. Raises SpaceError for an
+    unknown name, and where it cannot be built on the data.
     """
-    found, inputs = member(name), Inputs(space.shape, space.channels, space.classes)
+    inputs = Inputs(space.shape, space.channels, space.classes)
+    if is_text(name):
+        architecture = Architecture.from_json(name)
+        if (dict(architecture.inputs), architecture.classes) != (space.shape | {"c": space.channels}, space.classes):
+            raise NasError(
+                f"network {architecture.id} cannot start a search on other data: its inputs or classes differ"
+            )
+        return architecture
+    found = member(name)
     inside = []
     for patch, width, depth in product(*(space.sizes[size] for size in ("patch", "width", "depth"))):
         with suppress(SpaceError, PatternError):
@@ -62,6 +73,11 @@ def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     return nearest_member(found, inputs, target, patch=middle.patch, depth=middle.depth)
 
 
+def is_text(start: str) -> bool:
+    """Whether a network to start with is given as its JSON text."""
+    return start.startswith("{")
+
+
 def preprocessing(dataset: Dataset) -> Preprocessing:
     """How raw inputs become those that a network was trained on."""
     takes = ranges(dataset.train.x, dataset.white)
@@ -73,12 +89,12 @@ def default_seeds(dataset: Dataset) -> int:
     return FEW_SEEDS if len(dataset.train) >= LARGE else SEEDS
 
 
-def load_data(name: str, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
+def load_data(name: str | Source, data_dir: Path, seed: int, images: int | None, device: str) -> Dataset:
     """The data; of a large set on the CPU as many training images as a search needs."""
     return load(name, data_dir=data_dir, seed=seed, limit=images or (CPU_IMAGES if device == "cpu" else None))
 
 
-def path_text(data: str) -> str | None:
+def path_text(data: str | Source) -> str | None:
     """The absolute path of data that is named by its path, as a setting."""
     place = place_of_data(data)
     return None if place is None else str(place)

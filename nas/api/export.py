@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from einmix.networks.summary import mixers
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.errors import counted
 from nas.exports import write_checked
 from nas.exports.check import Export, Exported
@@ -14,52 +14,52 @@ from nas.runs.result import Result
 
 
 def export(
-    opened: Run, standings: Sequence[Standing], folder: Path, command: str, *, format: str = "module"
+    saved: SavedRun, standings: Sequence[Standing], folder: Path, command: str, *, format: str = "module"
 ) -> list[Exported]:
     """Writes `SPACE_ID.*`, with weights where the network was trained in the finals or by `nas train`.
 
     Raises NasError when a written file does not give the trained network's outputs.
     """
-    return write_checked([_wanted(opened, standing, command) for standing in standings], folder, format)
+    return write_checked([_wanted(saved, standing, command) for standing in standings], folder, format)
 
 
-def best_trained(opened: Run, standing: Standing) -> Result | None:
+def best_trained(saved: SavedRun, standing: Standing) -> Result | None:
     """Of the trainings whose weights are kept, the one with the most epochs, then the best validation accuracy.
 
     Of a training that was done twice, on another device, the weights are those of the last time.
     """
-    last = {(result.phase, result.key): result for result in opened.results if result.id == standing.id}
-    kept = [result for result in last.values() if result.scores and opened.run.kept_weights(result)]
+    last = {(result.phase, result.key): result for result in saved.results if result.id == standing.id}
+    kept = [result for result in last.values() if result.scores and saved.folder.kept_weights(result)]
     return max(kept, key=lambda result: (result.epochs, result.scores[-1].accuracy), default=None)
 
 
-def _wanted(opened: Run, standing: Standing, command: str) -> Export:
+def _wanted(saved: SavedRun, standing: Standing, command: str) -> Export:
     """All that is written of a network."""
-    trained = best_trained(opened, standing)
-    kept = opened.run.kept_weights(trained) if trained else None
-    name = f"{opened.space_name}_{standing.id}"
-    return Export(standing.architecture, name, _facts(opened, standing, trained, command), kept, opened.preprocessing)
+    trained = best_trained(saved, standing)
+    kept = saved.folder.kept_weights(trained) if trained else None
+    name = f"{saved.space_name}_{standing.id}"
+    return Export(standing.architecture, name, _facts(saved, standing, trained, command), kept, saved.preprocessing)
 
 
-def _facts(opened: Run, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
+def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
     """The header of an exported module: what was found, on which data, with which score, and how to repeat it."""
-    recipe, name = opened.recipe, opened.space_name
+    recipe, name = saved.recipe, saved.space_name
     data, train, validation = (
-        opened.setting(f"data.{fact}", kind)
+        saved.setting(f"data.{fact}", kind)
         for fact, kind in (("name", "a text"), ("train", "a count"), ("validation", "a count"))
     )
-    tried = sum(s.search is not None for s in opened.standings)
+    tried = sum(s.search is not None for s in saved.standings)
     n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
     of_all = f"best of {counted(tried, 'candidate')}, so optimistic"
     lines = {
         "title": f"{name}-{standing.id}",
-        "found by": opened.setting("command", "a text"),
-        "data": f"{data}: {train:,} training and {validation:,} validation {opened.noun}",
+        "found by": saved.setting("command", "a text"),
+        "data": f"{data}: {train:,} training and {validation:,} validation {saved.noun}",
         "score": f"validation accuracy {accuracy(standing)} ({n}), {of_all}",
     }
     if standing.gain:
         lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe, paired by seed)"
-    if references := [s for s in opened.standings if s.is_reference]:
+    if references := [s for s in saved.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (
         f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {recipe.lr:g} "
@@ -74,7 +74,7 @@ def _facts(opened: Run, standing: Standing, trained: Result | None, command: str
             f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
             f"validation accuracy {trained.score.accuracy:.1%}{test}"
         )
-    raw = opened.preprocessing
+    raw = saved.preprocessing
     lines["inputs"] = (
         f"{raw.words}, which preprocess() normalises by channel: mean {_figures(raw.mean)}, std {_figures(raw.std)}"
     )

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from nas.api.defaults import rungs
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.data.dataset import Dataset
 from nas.data.known import load
+from nas.data.npz import GIVEN
+from nas.data.sources import Source
 from nas.errors import NasError
 from nas.options.option import declared, flag, marked
 from nas.options.search import Search
@@ -22,8 +24,10 @@ IDENTITY = [name for name, (_, option) in declared(Search).items() if option.run
 """Options that make a run another one where they change; so do data and images, which their fingerprint tells."""
 
 
-def resumed(asked: Search) -> tuple[Search, Dataset | None]:
+def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Dataset | None]:
     """The options with which a search goes on: those not given are what its run was; with the data, where it exists.
+
+    `source` is data that is given in place of named one.
 
     Raises NasError where the run is another one with those that were given; it names them.
     """
@@ -34,13 +38,13 @@ def resumed(asked: Search) -> tuple[Search, Dataset | None]:
     if "comparison" in run.settings:
         raise NasError(f"run {name!r} holds a comparison, not a search: choose another --run")
     run.settings |= {key: value for key, value in (run.kept(LAST) or {}).items() if key in Search.may_differ()}
-    opened = Run(run, [])
-    made = options_of(opened)
+    saved = SavedRun(run, [], source)
+    made = options_of(saved)
     if "patch" in given:  # 2x2 is 2 on two axes
-        axes = opened.setting("data.shape", "an object")
+        axes = saved.setting("data.shape", "an object")
         given["patch"] = tuple(dict.fromkeys(patch_on(each, axes) for each in asked.patch))
     refuse_changes(name, made, given)
-    place, dataset = opened.located(given.get("data_dir"), given.get("data"))
+    place, dataset = saved.located(given.get("data_dir"), given.get("data"))
     images = given.get("images", made["images"])
     if images != made["images"]:  # more than there are is as many as there are
         limited = load(place, data_dir=given.get("data_dir", made["data_dir"]), seed=made["seed"], limit=images)
@@ -51,21 +55,21 @@ def resumed(asked: Search) -> tuple[Search, Dataset | None]:
         kept |= {"workers": given.get("workers"), "gpus_per_trial": given.get("gpus_per_trial")}
     if str(given.get("space", "")).endswith(".py"):
         kept["space"] = given["space"]
-    return Search(**given | kept | {"data": place}), dataset
+    return Search(**given | kept | {"data": place if isinstance(place, str) else GIVEN}), dataset
 
 
-def options_of(opened: Run) -> dict[str, Any]:
+def options_of(saved: SavedRun) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
-    has, may, recipe = opened.setting, opened.optional, opened.recipe
+    has, may, recipe = saved.setting, saved.optional, saved.recipe
     several = len(parse_objectives(has("objective", "a text"))) > 1
     listed = {name: has(f"space.{name}", "a list of sizes") for name in SIZES}
-    kept = {name: _kept(opened, name) for mark in ("what", "how") for name in marked(Search, mark) if name != "command"}
+    kept = {name: _kept(saved, name) for mark in ("what", "how") for name in marked(Search, mark) if name != "command"}
     return kept | {
         "space": may("space_file", "a text") or has("space.name", "a text"),
         "start": tuple(may("start", "a list of texts") or ()),
         "draw": "ideas" if may("space.weights", "an object") else "networks",
         "images": has("data.train", "a count"),
-        "data_dir": opened.data_dir(),
+        "data_dir": saved.data_dir(),
         "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
         "workers": kept["workers"] if kept["ray"] is None else kept["workers"] or None,
         **{name: tuple(tuple(n) if isinstance(n, list) else n for n in sizes) for name, sizes in listed.items()},
@@ -74,11 +78,11 @@ def options_of(opened: Run) -> dict[str, Any]:
     }
 
 
-def _kept(opened: Run, name: str) -> Any:
+def _kept(saved: SavedRun, name: str) -> Any:
     """An option that run.json keeps as it is; what an earlier version did not keep has its default."""
     kind = declared(Search)[name][0]
     kind = get_origin(kind) if get_origin(kind) is tuple else (*get_args(kind), kind)[0]  # without `| None`
-    value = opened.optional(name, KINDS.get(kind, "a text"))
+    value = saved.optional(name, KINDS.get(kind, "a text"))
     return getattr(Search, name) if value is None else tuple(value) if kind is tuple else value
 
 

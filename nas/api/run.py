@@ -1,180 +1,150 @@
-"""A run that exists."""
+"""A run as Python users hold it: what it found, and what can be done with that."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nas.api.defaults import preprocessing
-from nas.data.dataset import NOUNS, Dataset, Range
-from nas.data.known import load
-from nas.data.known import place_of as place_of_data
-from nas.errors import NasError, nearest
-from nas.exports.preprocessing import Preprocessing
-from nas.loop.past import check_result
-from nas.ranking.objectives import Objective, parse_objectives
-from nas.ranking.standings import Standing, ranked, standings_of
-from nas.runs.folder import LAST, RunFolder
-from nas.runs.result import Result, take
-from nas.training.recipe import Recipe
+from einmix.networks.summary import mixers
+from nas.api.compare import Comparison
+from nas.api.export import best_trained, export
+from nas.api.saved import SavedRun
+from nas.api.train import train_longer
+from nas.data.npz import from_arrays
+from nas.errors import NasError, counted
+from nas.exports.check import Exported, loaded
+from nas.loop.progress import shown
+from nas.loop.status import Watcher
+from nas.options.compare import Compare
+from nas.options.train import Train
+from nas.ranking.compared import Compared
+from nas.ranking.standings import Standing
+from nas.runs.result import Result
 
-SHORTEST = 4
-"""Letters of an id that name an architecture: what is shorter is a rank."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from torch import nn
 
 
-@dataclass(frozen=True)
 class Run:
-    """A run that exists, with what its settings say, for commands that read it or train in it."""
+    """A run, finished or not: what it found, and what can be done with it.
 
-    run: RunFolder
-    results: list[Result]
+    A network is named by its rank, its id or the beginning of that, or by its standing. What is done with one shows its
+    progress on stderr, or to a `watcher`; `quiet` asks for nothing of it. All that cannot be raises NasError.
 
-    @classmethod
-    def open(cls, runs_dir: Path, name: str) -> Run:
-        """Raises NasError for an unknown or damaged run, or one that is a comparison."""
-        run = RunFolder.open(runs_dir, name)
-        if "comparison" in run.settings:
-            raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
-        return cls(run, run.results(validate=check_result))
+    >>> run = open_run("subgrid-digits-c52e77")  # doctest: +SKIP
+    >>> run.best.accuracy, run["2c1b"].gain, run.model(1)  # doctest: +SKIP
+    """
 
-    @cached_property
-    def standings(self) -> list[Standing]:
-        """The ranking of the run."""
-        started = self.setting("started", "an object") if "started" in self.run.settings else {}
-        names = {id: name for id, name in started.items() if isinstance(name, str)}
-        return standings_of(self.results, self.run, self.objectives, names)
+    def __init__(self, saved: SavedRun):
+        self.saved = saved
 
-    @cached_property
-    def objectives(self) -> tuple[Objective, ...]:
-        """What the run optimises."""
-        return parse_objectives(self.setting("objective", "a text"))
-
-    def find(self, id: str) -> Standing:
-        """An architecture by its rank, or by its id or the beginning of it. Raises NasError."""
-        if len(id) < SHORTEST:
-            places = {str(place): standing for place, standing in ranked(self.standings) if place is not None}
-            if id not in places:
-                ranks = f"run {self.run.name!r} has ranks 1 to {len(places)}, and "
-                raise NasError(f"no architecture {id!r}: {ranks}an id takes at least {SHORTEST} letters")
-            return places[id]
-        found = [standing for standing in self.standings if standing.id.startswith(id)]
-        if len(found) != 1:
-            several = f"{len(found)} architectures of run {self.run.name!r} begin with {id!r}: write more of the id"
-            ids = [standing.id for standing in self.standings]
-            raise NasError(several if found else f"no architecture {id!r} in run {self.run.name!r}: {nearest(id, ids)}")
-        return found[0]
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        """The recipe of the run."""
-        return Recipe.from_json(self.setting("recipe", "an object"))
+    def __repr__(self) -> str:
+        found = self.top()
+        best = next((f", best {s.title} {s.accuracy:.1%} (n={s.n})" for s in found if s.accuracy is not None), "")
+        return f"<Run {self.saved.name}: {counted(len(found), 'candidate')}{best}>"
 
     @property
-    def space_name(self) -> str:
-        """The name of the space that was searched, fit for the name of a module."""
-        name: str = self.setting("space.name", "a text")
-        return name if name.isidentifier() and name.isascii() else "network"
+    def name(self) -> str:
+        return self.saved.name
 
     @property
-    def noun(self) -> str:
-        """What an example of its data is, in the plural."""
-        return NOUNS.get(len(self.setting("data.shape", "an object")), "examples")
+    def path(self) -> Path:
+        """Its directory."""
+        return self.saved.folder.path
 
-    def dataset(self, data_dir: Path | None = None, data: str | None = None) -> Dataset:
-        """The data of the run, loaded again, from where it is said to be or from where it was, or near that.
+    def top(self, n: int | None = None) -> list[Standing]:
+        """What was found, the best first: the first `n`, or all. The `references` stand apart."""
+        return [standing for standing in self.saved.standings if not standing.is_reference][:n]
 
-        Raises NasError when it is not there, or has changed.
+    @property
+    def references(self) -> list[Standing]:
+        """The reference points, the best first."""
+        return [standing for standing in self.saved.standings if standing.is_reference]
+
+    @property
+    def best(self) -> Standing:
+        """The best of what was found and has come to its end."""
+        return self.saved.finished[0]
+
+    def __getitem__(self, which: str | int | Standing) -> Standing:
+        return self.saved.find(which.id if isinstance(which, Standing) else str(which))
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self.top())
+
+    def __len__(self) -> int:
+        return len(self.top())
+
+    def frame(self) -> DataFrame:
+        """Every training as a row: what was trained, how it ended, and on what."""
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise NasError("a frame takes pandas, which is not installed: pip install pandas") from None
+        standings = {standing.id: standing for standing in self.saved.standings}
+        return DataFrame([_row(result, standings.get(result.id)) for result in self.saved.results])
+
+    def model(self, which: str | int | Standing) -> nn.Module:
+        """The network with its trained weights, to evaluate: `b c *axes` -> `b k` logits.
+
+        Of several trainings it is the longest, then the best one.
         """
-        _, dataset = self.located(data_dir, data)
-        return dataset
+        standing = self[which]
+        trained = best_trained(self.saved, standing)
+        kept = self.saved.folder.kept_weights(trained) if trained else None
+        if kept is None:
+            only = "only finalists do, and what `train` has trained"
+            raise NasError(f"{standing.id} has no weights in run {self.name!r}: {only}")
+        return loaded(standing.architecture, kept)
 
-    def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str, Dataset]:
-        """The data of the run, and how to load it. Raises NasError as `dataset` does."""
-        name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
-        changed = f"is not what run {self.run.name!r} was made with: its fingerprint differs"
-        errors = []
-        for place in self._places(data_dir) if data is None else [data]:
-            try:
-                dataset = load(
-                    place,
-                    data_dir=self.data_dir(data_dir),
-                    seed=self.setting("data.seed", "a count"),
-                    limit=self.setting("data.train", "a count"),
-                )
-            except NasError as error:
-                errors.append(error)
-                continue
-            if dataset.fingerprint == fingerprint:
-                return place, replace(dataset, name=name)
-            errors.append(NasError(f"data {place!r} {changed}: --data says where that is, another --run what is new"))
-        was = self.optional("data_path", "a text") or name
-        raise (
-            errors[0]
-            if errors
-            else NasError(
-                f"data {name!r} of run {self.run.name!r} is not where it was, {was}: write --data PATH, where it is now"
-            )
-        )
+    def export(self, which: str | int | Standing, to: Path | str = "exported", *, format: str = "module") -> Exported:
+        """The network written for elsewhere to the folder `to`, with its trained weights, and checked."""
+        standing = self[which]
+        command = f"nas.open_run({self.name!r}).export({standing.id!r})"
+        return export(self.saved, [standing], Path(to), command, format=format)[0]
 
-    def _places(self, data_dir: Path | None) -> list[str]:
-        """Where the run's data can be: a known name; or its path of then, and what is called so nearby."""
-        name, path = self.setting("data.name", "a text"), self.optional("data_path", "a text")
-        if path is None and place_of_data(name) is None:
-            return [name]
-        was, latest = Path(path or name), (self.run.kept(LAST) or {}).get("data_path")
-        near = [self._home / name, self.data_dir(data_dir) / was.name, Path(was.name)]
-        places = [was, *([Path(latest)] if isinstance(latest, str) else []), *near]
-        return [str(each) for each in dict.fromkeys(place.resolve() for place in places if place.exists())]
+    def train(
+        self,
+        which: str | int | Standing,
+        asked: Train | None = None,
+        *,
+        watcher: Watcher | None = None,
+        quiet: bool = False,
+        **options: Any,
+    ) -> list[Result]:
+        """The network trained for longer, a result a seed, with test accuracy; options are those of `options.Train`."""
+        wanted, standing = Train.of(options, asked), self[which]
+        with shown(watcher, quiet) as watching:
+            results = train_longer(self.saved, standing, wanted, watching)
+        self.saved = self.saved.again()
+        return results
 
-    def data_dir(self, given: Path | None = None) -> Path:
-        """Where known data sets are: as said, else as in the search."""
-        was = Path(self.setting("data_dir", "a text"))
-        return given or (was if was.exists() or not (self._home / was).exists() else self._home / was)
+    def compare(
+        self, asked: Compare | None = None, *, watcher: Watcher | None = None, quiet: bool = False, **options: Any
+    ) -> list[Compared]:
+        """The best network, or that of `id`, then networks of the literature at its size, all trained and tested alike.
 
-    @property
-    def _home(self) -> Path:
-        """The folder from which runs of the first version, which kept relative paths, were most likely searched."""
-        return self.run.path.resolve().parent.parent
-
-    def optional(self, name: str, kind: str) -> Any:
-        """A setting as `setting` gives it, or None where there is none."""
-        *outer, last = name.split(".")
-        values: Any = self.run.settings
-        for part in outer:
-            values = values.get(part) if isinstance(values, dict) else None
-        return self.setting(name, kind) if isinstance(values, dict) and values.get(last) is not None else None
-
-    @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """How raw inputs become those of the networks; of an earlier version's run, by its data. Raises NasError."""
-        if "inputs" not in self.run.settings:
-            return preprocessing(self.dataset())
-        mean, std = (self.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
-        try:
-            takes, classes = _inputs(self.setting("inputs", "an object"))
-        except ValueError as error:
-            raise NasError(f"{self.run.path / 'run.json'}: among its inputs {error}") from None
-        return Preprocessing(takes, classes, tuple(mean), tuple(std), self.noun)
-
-    def setting(self, name: str, kind: str) -> Any:
-        """A setting by its dotted name, checked to be of a kind that `nas.runs.result.take` knows. Raises NasError."""
-        *outer, last = name.split(".")
-        values = self.run.settings
-        try:
-            for part in outer:
-                values = take(values, part, "an object")
-            return take(values, last, kind)
-        except ValueError as error:
-            raise NasError(f"{self.run.path / 'run.json'}: among its settings {error}") from None
+        Options are those of `options.Compare`.
+        """
+        comparison = Comparison(self.saved, Compare.of(options, asked))
+        with comparison.open_run() as run, shown(watcher, quiet) as watching:
+            return comparison.compare(watching, run)
 
 
-def _inputs(value: dict[str, Any]) -> tuple[dict[str, Range], tuple[str, ...]]:
-    """The ranges and the class names that `Preprocessing.to_json` gave, from a file that is not trusted: ValueError."""
-    takes = take(value, "takes", "an object")
-    bounds = {kind: take(takes, kind, "a list of finite numbers") for kind in takes}
-    if not bounds or not bounds.keys() <= {"uint8", "float"} or any(len(each) != 3 for each in bounds.values()):
-        raise ValueError(f"'takes' is {takes!r:.100}, not ranges of uint8 or float")
-    ranges = {kind: (each[0], each[1], each[2]) for kind, each in bounds.items()}
-    return ranges, tuple(take(value, "classes", "a list of texts"))
+def open_run(name: str | Path, runs_dir: Path | str = "runs", *, data: Any = None) -> Run:
+    """A run by its name, or by the path of its directory, finished or not.
+
+    `data` are the arrays that it was searched with, if it was: they are no part of it.
+    """
+    return Run(SavedRun.open(Path(runs_dir), str(name), None if data is None else from_arrays(data)))
+
+
+def _row(result: Result, standing: Standing | None) -> dict[str, Any]:
+    figures = {name: getattr(result, name) for name in ("phase", "id", "label", "state", "seed", "lr", "epochs")}
+    for name, score in (("", result.score), ("test_", result.test)):
+        figures |= {f"{name}{figure}": getattr(score, figure, None) for figure in ("accuracy", "loss")}
+    figures |= {name: getattr(result, name) for name in ("params", "macs", "seconds", "latency", "reason")}
+    figures |= {name: result.extra.get(name) for name in ("device", "precision")}
+    return figures | {"mixers": mixers(standing.architecture) if standing else ""}

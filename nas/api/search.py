@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from random import Random
 from statistics import quantiles
 from typing import Any
 
+from einmix import Architecture
 from nas.api.defaults import (
     ENOUGH,
     LITTLE,
@@ -19,6 +20,7 @@ from nas.api.defaults import (
     bind,
     budget_band,
     default_seeds,
+    is_text,
     load_data,
     path_text,
     preprocessing,
@@ -27,8 +29,12 @@ from nas.api.defaults import (
 )
 from nas.api.resources import cores, find_device, local_executor, ray_device, warm_up, worker_count
 from nas.api.resuming import resumed
+from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.data.dataset import Dataset
 from nas.data.known import place_of as place_of_data
+from nas.data.npz import GIVEN, from_arrays
+from nas.data.sources import Source
 from nas.errors import NasError, counted
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.executor import Executor
@@ -38,10 +44,11 @@ from nas.loggers.feed import logging_to
 from nas.loop.loop import Loop
 from nas.loop.past import say_changes
 from nas.loop.plan import Plan
-from nas.loop.status import Quiet, Watcher
+from nas.loop.progress import shown
+from nas.loop.status import Watcher
 from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
-from nas.ranking.standings import Ranking, Standing, standings_of
+from nas.ranking.standings import Standing, standings_of
 from nas.runs.folder import LAST, RunFolder, digest
 from nas.runs.job import Kind
 from nas.runs.storage import Storage, place_of
@@ -51,22 +58,29 @@ from nas.strategies.started import Started
 from nas.strategies.strategy import Strategy
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
-from search_spaces import SpaceError
+from search_spaces import Space, SpaceError
 from search_spaces import load as load_space
 
 
 class Session:
     """A search made ready: everything is checked before anything is trained or written."""
 
-    def __init__(self, options: Search, dataset: Dataset | None = None):
+    def __init__(
+        self,
+        options: Search,
+        dataset: Dataset | None = None,
+        *,
+        source: Source | None = None,
+        space: Space | None = None,
+    ):
         options.check()
-        self.options = options
+        self.options, self.source = options, source
         self.objectives = parse_objectives(options.objective)
         self.place = None if options.storage is None else place_of(options.storage)
-        declared = load_space(options.space)
         self.device, self.devices = find_device(options.device) if options.ray is None else ray_device(options)
-        self.dataset = dataset or load_data(options.data, options.data_dir, options.seed, options.images, self.device)
-        self.space = bind(declared, options, self.dataset)
+        data = source or options.data
+        self.dataset = dataset or load_data(data, options.data_dir, options.seed, options.images, self.device)
+        self.space = bind(space or load_space(options.space), options, self.dataset)
         self.budget = budget_band(self.space, options)
         self.recipe = Recipe.for_dataset(
             self.dataset,
@@ -78,7 +92,8 @@ class Session:
             augment=options.augment,
         )
         self.first = [starting(name, self.space, self.budget) for name in options.start]
-        self.started = {each.id: name for each, name in zip(self.first, options.start, strict=True)}
+        names = ["given" if is_text(name) else name for name in options.start]
+        self.started = {each.id: name for each, name in zip(self.first, names, strict=True)}
         self.plan = Plan(
             trials=options.trials,
             epochs=self.recipe.epochs,
@@ -101,9 +116,12 @@ class Session:
         check_loggers(options.log)
 
     @classmethod
-    def of(cls, asked: Search) -> Session:
-        """The session of what was asked for, or of its run that goes on. Raises NasError as `resumed` does."""
-        return cls(*resumed(asked))
+    def of(cls, asked: Search, *, source: Source | None = None, space: Space | None = None) -> Session:
+        """The session of what was asked for, or of its run that goes on. Raises NasError as `resumed` does.
+
+        Data and a space may be given themselves, in place of their names.
+        """
+        return cls(*resumed(asked, source), source=source, space=space)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -124,7 +142,7 @@ class Session:
             "workers": self.workers,
             "storage": self.place,
             "space_file": str(Path(options.space).resolve()) if options.space.endswith(".py") else None,
-            "data_path": path_text(options.data),
+            "data_path": path_text(self.source or options.data),
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
         } | ({"start": list(options.start), "started": self.started} if options.start else {})
@@ -138,7 +156,8 @@ class Session:
         """
         if self.options.run:
             return self.options.run
-        space, place = self.space.name, place_of_data(self.options.data) or Path(self.options.data)
+        space, given = self.space.name, GIVEN if self.source else self.options.data
+        place = place_of_data(self.source or given) or Path(given)
         data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
         name = f"{space}-{data}-{digest(self.settings, Search.may_differ())}"
         root = self.options.runs_dir
@@ -257,24 +276,33 @@ class Session:
             )
 
 
-def search(watcher: Watcher | None = None, *, quiet: bool = False, **options: Any) -> Ranking:
-    """The search in one call, as from the command line; options are those of `nas.options.Search`.
+def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet: bool = False, **options: Any) -> Run:
+    """Searches a space, or goes on with a run, as `nas search` does; options are those of `options.Search`.
 
-    It shows its progress on stderr, as the command does, or to a watcher; `quiet` asks for nothing of it.
+    `space` may be a `Space` itself, `data` arrays `(x, y)` or by the names that an .npz has them, and `start` may hold
+    an `Architecture`. It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
+    Raises NasError and SpaceError for what cannot be.
 
-    >>> ranking = search(space="local", trials=8, epochs=4)  # doctest: +SKIP
-    >>> ranking[0].accuracy, str(ranking[0].architecture.mixers[0])  # doctest: +SKIP
-    >>> [reference.accuracy for reference in ranking.references]  # doctest: +SKIP
+    >>> run = search(space="local", data="digits", trials=8, epochs=4)  # doctest: +SKIP
+    >>> run.best.accuracy, str(run.best.architecture.mixers[0])  # doctest: +SKIP
+    >>> [reference.accuracy for reference in run.references]  # doctest: +SKIP
     """
-    from nas.api import progress
-
-    asked = Search(**options)
-    if asked.ray is None:
-        warm_up(asked.device, asked.workers)
-    session = Session.of(asked)
-    given = Quiet() if quiet else watcher
-    shown = nullcontext(given) if given else progress.watcher()
-    with session.open_run() as run, shown as watching:
+    source, space = None, None
+    if isinstance(options.get("data"), Path):
+        options["data"] = str(options["data"])
+    if not isinstance(options.get("data"), str | None):
+        source = from_arrays(options.pop("data"))
+    if isinstance(options.get("space"), Space):
+        space = options.pop("space")
+    if "start" in options:
+        starts = [options["start"]] if isinstance(options["start"], str | Architecture) else options["start"]
+        options["start"] = tuple(each.to_json() if isinstance(each, Architecture) else each for each in starts)
+    wanted = Search.of(options, asked)
+    if wanted.ray is None:
+        warm_up(wanted.device, wanted.workers)
+    session = Session.of(wanted, source=source, space=space)
+    with session.open_run() as folder, shown(watcher, quiet) as watching:
         for note in session.dataset.notes:
             watching.say(note)
-        return Ranking.of(session.run(watching, run))
+        session.run(watching, folder)
+    return Run(SavedRun.open(folder.path.parent, folder.name, source))

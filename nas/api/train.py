@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nas.api.resources import find_device, local_executor, worker_count
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
@@ -25,28 +25,28 @@ LONGER = 3
 """So many times the epochs of the search."""
 
 
-def train_longer(opened: Run, standing: Standing, asked: Train, watcher: Watcher) -> list[Result]:
+def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Watcher) -> list[Result]:
     """Trains it over seeds that nothing else in the run has; what has a line of this phase already is not repeated.
 
     Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
-    recipe = opened.recipe
+    recipe = saved.recipe
     recipe = replace(
         recipe,
         epochs=LONGER * recipe.epochs if asked.epochs is None else asked.epochs,
         lr=recipe.lr if asked.lr is None else asked.lr,
     )
     device, devices = find_device(asked.device)
-    dataset = opened.dataset(asked.data_dir, asked.data)
+    dataset = saved.dataset(asked.data_dir, asked.data)
     check_loggers(asked.log)
 
     def executor(count: int, storage: Storage) -> Executor:
         workers = min(worker_count(asked.workers, device, devices), count)
         return local_executor(MakeTrainer(dataset, recipe, device, devices, storage=storage), workers)
 
-    path = opened.run.path.resolve()
-    with RunFolder.create_or_open(path.parent, path.name, opened.run.settings, may_differ=()) as run:
-        first = opened.setting("seed", "a count") + FIRST_SEEDS["train"]
+    path = saved.folder.path.resolve()
+    with RunFolder.create_or_open(path.parent, path.name, saved.folder.settings, may_differ=()) as run:
+        first = saved.setting("seed", "a count") + FIRST_SEEDS["train"]
         seeds = range(first, first + asked.seeds)
         jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]
         jobs = [replace(job, weights=True) for job in jobs]

@@ -26,9 +26,9 @@ def compare(asked: Compare, run: RunName, as_json: AsJson = False, runs_dir: Run
     Example: nas compare subgrid-digits-1a2b3c --against mixer,resmlp,vip
     """
     from nas.api.compare import Comparison
-    from nas.api.progress import watcher
+    from nas.loop.progress import watcher
 
-    comparison = Comparison(opened(runs_dir, run), asked)
+    comparison = Comparison(opened(runs_dir, run).saved, asked)
     with comparison.open_run() as into:
         _introduce(comparison, as_json)
         warn(into)
@@ -42,7 +42,7 @@ def _introduce(comparison: Comparison, as_json: bool) -> None:
     params = [each.params for each in networks.values()]
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     say(
-        f"network {one_line(comparison.standing.title)} of {comparison.opened.run.name} and {len(networks) - 1} "
+        f"network {one_line(comparison.standing.title)} of {comparison.saved.name} and {len(networks) - 1} "
         f"of the zoo: {min(params):,} to {max(params):,} parameters"
     )
     say(

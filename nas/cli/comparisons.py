@@ -50,7 +50,7 @@ def verdict(found: str, other: Compared) -> str:
 def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:
     """What the reader of a comparison has to know about its figures, and why what failed did (of the first few)."""
     conditions = comparison.conditions
-    data, of_run = comparison.dataset, comparison.opened.setting("data.name", "a text")
+    data, of_run = comparison.dataset, comparison.saved.setting("data.name", "a text")
     where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
     notes = [
         f"test accuracy: {counted(len(data.test), 'test image')}, each training tested once, after "

@@ -26,18 +26,13 @@ def export(
 
     if id is not None and top is not None:
         raise NasError("export takes an ID or --top, not both")
-    found = opened(runs_dir, run)
-    if id is not None:
-        chosen = [found.find(id)]
-    else:
-        chosen = [s for s in found.standings if not s.is_reference and s.state in ("final", "complete")][: top or 1]
-    if not chosen:
-        raise NasError(f"run {found.run.name!r} has no finished training yet: go on with its search")
+    found = opened(runs_dir, run).saved
+    chosen = found.finished[: top or 1] if id is None else [found.find(id)]
     for standing in chosen:
         if best_trained(found, standing) is None:
             say(
                 f"{standing.id} has no weights, only finalists do: its module is written without; "
-                f"`nas train {found.run.name} {standing.id}{where(runs_dir)}` trains it, then export it again"
+                f"`nas train {found.name} {standing.id}{where(runs_dir)}` trains it, then export it again"
             )
     for exported in export_all(found, chosen, out, typed()):
         weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"

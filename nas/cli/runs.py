@@ -13,7 +13,7 @@ from nas.errors import counted, one_line
 from nas.options.common import RUNS
 
 if TYPE_CHECKING:
-    from nas.api.run import Run
+    from nas.api.saved import SavedRun
     from nas.ranking.standings import Standing
     from nas.runs.result import Result
 
@@ -30,8 +30,8 @@ def top(
     """
     from nas.cli.tables import print_ranking
 
-    found = opened(runs_dir, run)
-    print_ranking(found.standings, found.run.name, n, as_json, found.objectives)
+    found = opened(runs_dir, run).saved
+    print_ranking(found.standings, found.name, n, as_json, found.objectives)
 
 
 def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
@@ -39,7 +39,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS
 
     Example: nas show subgrid-digits-1a2b3c 9c41
     """
-    found = opened(runs_dir, run)
+    found = opened(runs_dir, run).saved
     standing = found.find(id)
     trainings = [result for result in found.results if result.id == standing.id]
     if as_json:
@@ -48,7 +48,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS
         _print_standing(standing, trainings)
 
 
-def _standing_json(found: Run, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
+def _standing_json(found: SavedRun, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
     from nas.cli.tables import architecture_json
     from nas.ranking.standings import ranked
 

@@ -46,8 +46,8 @@ def search(
 
 
 def _search(session: Session, as_json: bool) -> None:
-    from nas.api.progress import watcher
     from nas.cli.tables import print_ranking
+    from nas.loop.progress import watcher
 
     with session.open_run() as run:
         _introduce(session, as_json)

@@ -45,10 +45,10 @@ def warn(run: RunFolder) -> None:
 
 def opened(runs_dir: Path, name: str) -> Run:
     """A run to read; what is amiss with it and can be passed over is told."""
-    from nas.api.run import Run
+    from nas.api.run import open_run
 
-    run = Run.open(runs_dir, name)
-    warn(run.run)
+    run = open_run(name, runs_dir)
+    warn(run.saved.folder)
     return run
 
 

@@ -21,13 +21,7 @@ def train(asked: Train, run: RunName, id: Id, as_json: AsJson = False, runs_dir:
 
     Example: nas train subgrid-digits-1a2b3c 9c41 --epochs 100 --seeds 3
     """
-    from nas.api.progress import watcher
-    from nas.api.train import train_longer
-
-    found = opened(runs_dir, run)
-    standing = found.find(id)
-    with watcher() as watching:
-        results = train_longer(found, standing, asked, watching)
+    results = opened(runs_dir, run).train(id, asked)
     if as_json:
         for result in results:
             print_json(training_json(result))

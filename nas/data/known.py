@@ -73,8 +73,10 @@ def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = N
     return split(source, name, seed=seed, limit=limit)
 
 
-def place_of(name: str) -> Path | None:
-    """Where data is that is named by its path, absolute; None for the known data sets."""
+def place_of(name: str | Source) -> Path | None:
+    """Where data is that is named by its path, absolute; None for the known data sets, and for what has no name."""
+    if isinstance(name, Source):
+        return None
     return None if name in SOURCES or name.removesuffix(SYNTHETIC) in GENERATED else Path(name).resolve()
 
 

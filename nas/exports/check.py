@@ -1,5 +1,7 @@
 """Exported files, compared with their networks in a process of their own."""
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
@@ -9,10 +11,14 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from einmix import Architecture, build
 from nas.errors import NasError, one_line
 from nas.exports.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TOLERANCE = 1e-5
 
@@ -143,24 +149,35 @@ def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
         return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)], how)
 
 
+def loaded(architecture: Architecture, weights: Path) -> nn.Module:
+    """The network with weights of its own, to evaluate. Raises NasError for others."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        net = build(architecture).eval()
+        net.load_state_dict(load_file(weights), strict=True)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise NasError(unfit(architecture, weights, error)) from None
+    return net
+
+
 def _make_case(exported: Exported, stem: Path) -> list[str]:
     """The files of one check: what was written, its weights, and an input with the output that it should give."""
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     architecture, weights = exported.architecture, exported.weights
-    try:
-        net = build(architecture).eval()
-        if weights:
-            net.load_state_dict(load_file(weights), strict=True)
-        else:
-            weights = stem.with_suffix(".weights")
+    if weights:
+        net = loaded(architecture, weights)
+    else:
+        weights = stem.with_suffix(".weights")
+        try:
+            net = build(architecture).eval()
             save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        if exported.weights:
-            raise NasError(unfit(architecture, exported.weights, error)) from None
-        raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
     *axes, channels = (size for _, size in architecture.inputs)
     x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
     case = stem.with_suffix(".case")

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 
 from nas.errors import NasError, nearest
 
+WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "True or False"}
+"""What is expected of an option of such a type."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -74,6 +77,20 @@ class Options:
             if get_origin(kind) is Literal and value not in get_args(kind):
                 raise NasError(f"no {flag(name)} {value!r}: {nearest(str(value), get_args(kind))}")
 
+    @classmethod
+    def of(cls, named: Mapping[str, Any], asked: Self | None = None) -> Self:
+        """Options as a call in Python names them: one value or a list where there may be several, paths as texts.
+
+        None is as if it were not named; what is not is as it was `asked`. Raises NasError for an option or a type that
+        is none.
+        """
+        known, named = declared(cls), (asked.given if asked else {}) | dict(named)
+        if unknown := sorted(named.keys() - known.keys()):
+            raise NasError(f"no option {unknown[0]!r}: {nearest(unknown[0], known)}")
+        return cls(
+            **{name: _fitting(name, value, known[name][0]) for name, value in named.items() if value is not None}
+        )
+
     @property
     def given(self) -> dict[str, Any]:
         """The options that were named, in their order; the others have their defaults. None names nothing."""
@@ -108,6 +125,18 @@ def flag(name: str) -> str:
     '--max-params'
     """
     return f"--{name.replace('_', '-')}"
+
+
+def _fitting(name: str, value: Any, kind: Any) -> Any:
+    """A value as an option of such a type has it."""
+    if get_origin(kind) is tuple:
+        return tuple(value) if isinstance(value, list | tuple) else (value,)
+    kinds = get_args(kind) or (kind,)
+    if Path in kinds and isinstance(value, str):
+        return Path(value)
+    if kinds[0] in WORDS and not isinstance(value, (*kinds, int) if float in kinds else kinds):
+        raise NasError(f"{flag(name)} is {value!r}; {WORDS[kinds[0]]} is expected")
+    return value
 
 
 def _plain(value: Any) -> Any:

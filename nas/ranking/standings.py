@@ -1,11 +1,11 @@
 """Who is ahead: results gathered by architecture, ranked, and held against the reference points."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean, stdev
-from typing import Any, Self
+from typing import Any
 
 from einmix import Architecture
 from nas.ranking.gains import Gain, paired
@@ -187,35 +187,6 @@ def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
     places: list[tuple[int | None, Standing]] = list(enumerate(found, start=1))
     finals = sum(bool(standing.finals) for standing in found)
     return [*places[:finals], *((None, reference) for reference in references), *places[finals:]]
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What a search found, the best first, a sequence of standings; its `references` stand apart."""
-
-    found: tuple[Standing, ...]
-    references: tuple[Standing, ...]
-
-    @classmethod
-    def of(cls, standings: Iterable[Standing]) -> Self:
-        """Standings, taken apart."""
-        places = ranked(standings)
-        found, references = ([s for _, s in places if s.is_reference is apart] for apart in (False, True))
-        return cls(tuple(found), tuple(references))
-
-    def __getitem__(self, index: int) -> Standing:
-        return self.found[index]
-
-    def __iter__(self) -> Iterator[Standing]:
-        return iter(self.found)
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """All of it as dictionaries, those of `nas top --json`: rank, id, accuracy, params, mixers, …"""
-        return [standing.row(place) for place, standing in ranked([*self.found, *self.references])]
 
 
 def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:

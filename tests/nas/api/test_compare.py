@@ -19,7 +19,7 @@ from torch import nn
 
 from einmix import Architecture
 from nas.api.compare import Compared, Comparison
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.api.search import search
 from nas.cli.comparisons import comparison_json, comparison_notes, verdict
 from nas.errors import NasError
@@ -67,7 +67,7 @@ def prepared(tmp_path, monkeypatch):
         executor = Serial(trainer or Trainer(tmp_path / "log"))
         monkeypatch.setattr("nas.api.compare.local_executor", lambda *_: executor)
         defaults = {"against": ("mixer", "convmixer"), "seeds": 2, "device": "cpu"}
-        comparison = Comparison(Run.open(tmp_path, "x"), Compare(**defaults | changes))
+        comparison = Comparison(SavedRun.open(tmp_path, "x"), Compare(**defaults | changes))
         with comparison.open_run() as run:
             return comparison, comparison.compare(Quiet(), run)
 
@@ -159,7 +159,7 @@ def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepar
     assert comparison.conditions == Conditions("mps")
     assert (comparison.tuning_epochs, len(comparison.seeds)) == (2, 2)
     assert [{result.epochs for result in each.tuned} for each in compared] == [{2}] * 3
-    assert len(Comparison(comparison.opened, Compare(against=("convmixer",), device="cpu")).seeds) == 3
+    assert len(Comparison(comparison.saved, Compare(against=("convmixer",), device="cpu")).seeds) == 3
 
 
 def test_one_learning_rate_is_not_tried(prepared, tmp_path):
@@ -234,8 +234,8 @@ def test_other_data_gets_the_network_on_its_own_grid(prepared, tmp_path, monkeyp
     monkeypatch.setattr(
         Recipe, "for_dataset", lambda dataset: Recipe(11, 17, lr=1.0, weight_decay=1.0, augment="shift")
     )
-    own = comparison.opened.recipe
-    elsewhere = Comparison(comparison.opened, comparison.asked).recipe  # what is chosen stays, what fits is fitted
+    own = comparison.saved.recipe
+    elsewhere = Comparison(comparison.saved, comparison.asked).recipe  # what is chosen stays, what fits is fitted
     assert elsewhere == replace(own, epochs=11, batch=17, augment="shift") != own
     with pytest.raises(NasError, match=r"is for axes h w, not t$"):
         prepared(data="mnist1d")

@@ -20,7 +20,7 @@ from searches import result_of, tiny
 
 from einmix import Architecture, build, source
 from nas.api.export import best_trained, export
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.api.search import Session, search
 from nas.data.known import load
 from nas.errors import NasError
@@ -41,7 +41,7 @@ def network(architecture: Architecture, seed: int = 0) -> torch.nn.Module:
     return net
 
 
-def make_run(root: Path, *results: Result, **settings: object) -> Run:
+def make_run(root: Path, *results: Result, **settings: object) -> SavedRun:
     """A run with these results; weights are kept of all but those of the search."""
     session = Session(Search(space="local", patch=(2,), width=(8,), depth=(1,), ratio=(1,), device="cpu", epochs=3))
     with RunFolder.create_or_open(root, "x", session.settings | {"command": "nas search"} | settings) as run:
@@ -49,7 +49,7 @@ def make_run(root: Path, *results: Result, **settings: object) -> Run:
             if run.append(result.to_line()).phase != "search":
                 trained = network(Architecture.from_json(result.architecture), result.seed)
                 run.save_weights(result, weights_of(trained))
-    return Run.open(root, "x")
+    return SavedRun.open(root, "x")
 
 
 def finals(architecture: Architecture, *accuracies: float, label: str = "") -> list[Result]:
@@ -66,14 +66,14 @@ def header(module: Path) -> str:
 def exported(tmp_path_factory) -> list[Exported]:
     """The best network of a run, with its weights, and one of the search alone."""
     root = tmp_path_factory.mktemp("runs")
-    opened = make_run(
+    saved = make_run(
         root,
         result_of(BEST, 0.95),
         result_of(OTHER, 0.1, "pruned"),
         *finals(BEST, 0.9, 0.94),
         *finals(FULL, 0.8, 0.82, label="full token mixing"),
     )
-    found = export(opened, [opened.find(BEST.id), opened.find(OTHER.id)], root / "out", "nas export x --top 2")
+    found = export(saved, [saved.find(BEST.id), saved.find(OTHER.id)], root / "out", "nas export x --top 2")
     assert [each.file for each in found] == [root / "out" / f"local_{arch.id}.py" for arch in (BEST, OTHER)]
     return found
 
@@ -110,26 +110,26 @@ def test_the_header_tells_what_was_found_and_how(exported):
 
 def test_the_longest_training_is_preferred_to_the_best(tmp_path):
     longer = result_of(BEST, 0.6, phase="train", epochs=9)
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), longer)
-    assert best_trained(opened, opened.find(BEST.id)) == longer
-    opened.run.weights_path(longer).unlink()
-    assert best_trained(opened, opened.find(BEST.id)).epochs == 3
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), longer)
+    assert best_trained(saved, saved.find(BEST.id)) == longer
+    saved.folder.weights_path(longer).unlink()
+    assert best_trained(saved, saved.find(BEST.id)).epochs == 3
 
 
 def test_weights_are_those_of_the_last_time_that_a_training_was_done(tmp_path):
     """On another device a final is trained anew, under the same name."""
     first, again = finals(BEST, 0.9), finals(BEST, 0.8)
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *first, *again)
-    assert best_trained(opened, opened.find(BEST.id)) == again[0]
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *first, *again)
+    assert best_trained(saved, saved.find(BEST.id)) == again[0]
 
 
 def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    path = opened.run.weights_path(opened.results[1])
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = saved.folder.weights_path(saved.results[1])
     data = path.read_bytes()
     path.rename(path.with_name(path.name.removeprefix("final-")))
-    assert best_trained(opened, opened.find(BEST.id)) == opened.results[1]
-    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "")
+    assert best_trained(saved, saved.find(BEST.id)) == saved.results[1]
+    (exported,) = export(saved, [saved.find(BEST.id)], tmp_path / "out", "")
     assert load_file(exported.weights).keys() == load_tensors(data).keys()
     assert all(torch.equal(value, load_file(exported.weights)[name]) for name, value in load_tensors(data).items())
 
@@ -139,44 +139,44 @@ HOSTILE = 'x"""\nimport os; os.abort()\n"""\\" \x1b[31m \u202e'
 
 def test_hostile_facts_stay_in_the_docstring(tmp_path):
     reference = finals(FULL, 0.8, label=HOSTILE)
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *reference)
-    settings = opened.run.settings
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *reference)
+    settings = saved.folder.settings
     settings["command"] = HOSTILE
     settings["data"]["name"] = HOSTILE
     settings["space"]["name"] = "../" + HOSTILE
-    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", HOSTILE)
+    (exported,) = export(saved, [saved.find(BEST.id)], tmp_path / "out", HOSTILE)
     assert exported.file.parent == tmp_path / "out"
     assert "os.abort()" in header(exported.file)
     text = exported.file.read_text()
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
-    plain = ast.parse(source(BEST, also=opened.preprocessing.text(BEST)))
+    plain = ast.parse(source(BEST, also=saved.preprocessing.text(BEST)))
     assert ast.dump(ast.Module(ast.parse(text).body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
 
 
 def test_weights_of_another_network_are_told(tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *finals(OTHER, 0.8))
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *finals(OTHER, 0.8))
     (mine,), (others,) = (
-        [r for r in opened.results if r.id == arch.id and r.phase == "final"] for arch in (BEST, OTHER)
+        [r for r in saved.results if r.id == arch.id and r.phase == "final"] for arch in (BEST, OTHER)
     )
-    shutil.copy(opened.run.weights_path(others), opened.run.weights_path(mine))
+    shutil.copy(saved.folder.weights_path(others), saved.folder.weights_path(mine))
     with pytest.raises(
         NasError, match=f"architecture {BEST.id} does not take the weights .*local_{BEST.id}.safetensors"
     ):
-        export(opened, [opened.find(BEST.id)], tmp_path, "")
+        export(saved, [saved.find(BEST.id)], tmp_path, "")
 
 
 def test_what_is_no_file_is_no_weights(tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    path = opened.run.weights_path(opened.results[1])
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = saved.folder.weights_path(saved.results[1])
     path.unlink()
     os.mkfifo(path)  # on which a read would hang
-    assert best_trained(opened, opened.find(BEST.id)) is None
+    assert best_trained(saved, saved.find(BEST.id)) is None
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "huge header", "missing", "extra"])
 def test_damaged_weights_are_told_in_a_line(damage, tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    path = opened.run.weights_path(opened.results[1])
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    path = saved.folder.weights_path(saved.results[1])
     data, state = path.read_bytes(), load_file(path)
     path.unlink()
     if damage == "missing":
@@ -187,16 +187,16 @@ def test_damaged_weights_are_told_in_a_line(damage, tmp_path):
         contents = {"empty": b"", "text": b"weights", "cut": data[: len(data) // 2], "huge header": b"\xff" * 8 + data}
         path.write_bytes(contents[damage])
     with pytest.raises(NasError, match="does not take the weights") as raised:
-        export(opened, [opened.find(BEST.id)], tmp_path, "")
+        export(saved, [saved.find(BEST.id)], tmp_path, "")
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     (tmp_path / "file").touch()
     with pytest.raises(NasError, match=r"cannot write .*file: "):
-        export(opened, opened.standings, tmp_path / "file", "")
+        export(saved, saved.standings, tmp_path / "file", "")
 
 
 NAMES = [
@@ -209,9 +209,9 @@ NAMES = [
 def test_hostile_class_names_stay_texts(rotated, tmp_path, monkeypatch):
     monkeypatch.setattr("nas.exports.checked", lambda written, how: written)  # which takes seconds
     names = (NAMES[rotated:] + NAMES[:rotated])[:10]
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    opened.run.settings["inputs"]["classes"] = names
-    (exported,) = export(opened, [opened.find(BEST.id)], tmp_path / "out", "nas")
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    saved.folder.settings["inputs"]["classes"] = names
+    (exported,) = export(saved, [saved.find(BEST.id)], tmp_path / "out", "nas")
     text = exported.file.read_text()
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
@@ -267,10 +267,10 @@ def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_pa
         "run": "x",
         "quiet": True,
     } | one
-    best = search(space="local", **asked)[0]
-    opened = Run.open(tmp_path, "x")
-    (exported,) = export(opened, [opened.find("1")], tmp_path, "nas export x 1")
-    validation = opened.dataset().validation
+    best = search(space="local", **asked).best
+    saved = SavedRun.open(tmp_path, "x")
+    (exported,) = export(saved, [saved.find("1")], tmp_path, "nas export x 1")
+    validation = saved.dataset().validation
     paths = [tmp_path / "images.npy", tmp_path / "labels.npy"]
     for path, values in zip(paths, (validation.x, validation.y), strict=True):
         np.save(path, values)
@@ -283,10 +283,10 @@ def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_pa
 
 
 def test_a_run_of_an_earlier_version_is_prepared_by_its_data(tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
-    known = opened.preprocessing
-    del opened.run.settings["inputs"]
-    assert Run(opened.run, opened.results).preprocessing == known
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
+    known = saved.preprocessing
+    del saved.folder.settings["inputs"]
+    assert SavedRun(saved.folder, saved.results).preprocessing == known
 
 
 @pytest.mark.parametrize(
@@ -301,9 +301,9 @@ def test_a_run_of_an_earlier_version_is_prepared_by_its_data(tmp_path):
     ],
 )
 def test_inputs_of_other_values_are_told(inputs, message, tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), inputs=inputs)
+    saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), inputs=inputs)
     with pytest.raises(NasError, match=message):
-        export(opened, [opened.find(BEST.id)], tmp_path / "out", "")
+        export(saved, [saved.find(BEST.id)], tmp_path / "out", "")
 
 
 @pytest.mark.parametrize(
@@ -318,6 +318,6 @@ def test_inputs_of_other_values_are_told(inputs, message, tmp_path):
     ],
 )
 def test_a_run_json_of_other_values_is_told(settings, message, tmp_path):
-    opened = make_run(tmp_path, result_of(BEST, 0.9), **settings)
+    saved = make_run(tmp_path, result_of(BEST, 0.9), **settings)
     with pytest.raises(NasError, match=message):
-        export(opened, opened.standings, tmp_path, "")
+        export(saved, saved.standings, tmp_path, "")

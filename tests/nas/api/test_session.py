@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from nas.api import defaults, resources
-from nas.api import run as runs
+from nas.api import saved as runs
 from nas.api import search as sessions
 from nas.api.defaults import CPU_IMAGES, budget_band, default_seeds, load_data, starting
 from nas.api.resources import find_device, worker_count
 from nas.api.resuming import IDENTITY, options_of
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.api.search import Session
 from nas.errors import NasError
 from nas.options.option import declared
@@ -268,7 +268,7 @@ def test_a_run_that_is_opened_has_the_data_of_its_search(tmp_path):
     """The same images, in the same parts, by its seed and its number of them."""
     session = Session(replace(PLAIN, seed=3, images=700, runs_dir=tmp_path, run="x"))
     session.open_run().close()
-    found = Run.open(tmp_path, "x").dataset()
+    found = SavedRun.open(tmp_path, "x").dataset()
     assert found.fingerprint == session.dataset.fingerprint
     assert (found.seed, len(found.train)) == (3, 700)
     assert found.fingerprint != Session(replace(PLAIN, seed=4, images=700)).dataset.fingerprint
@@ -326,7 +326,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_option_is_read_back_or_belongs_to_a_session(root):
-    options = options_of(Run(RunFolder.open(root, "x"), []))
+    options = options_of(SavedRun(RunFolder.open(root, "x"), []))
     own = {"run", "runs_dir", "command", "retry_failed", "data"}
     assert options.keys() == declared(Search).keys() - own
     assert set(IDENTITY) | {"images"} == OTHERS.keys()
@@ -334,9 +334,10 @@ def test_every_option_is_read_back_or_belongs_to_a_session(root):
 
 
 def test_what_an_earlier_version_did_not_keep_has_its_default(root):
-    opened = Run(RunFolder.open(root, "x"), [])
-    opened.run.settings = {name: value for name, value in opened.run.settings.items() if name not in ("top", "log")}
-    assert (options_of(opened)["top"], options_of(opened)["log"]) == (Search.top, ())
+    folder = RunFolder.open(root, "x")
+    folder.settings = {name: value for name, value in folder.settings.items() if name not in ("top", "log")}
+    found = options_of(SavedRun(folder, []))
+    assert (found["top"], found["log"]) == (Search.top, ())
 
 
 @pytest.mark.parametrize("name", ["x", "plain"])

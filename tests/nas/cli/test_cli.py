@@ -1116,13 +1116,13 @@ def test_ctrl_c_is_one_line_whatever_typer_makes_of_it(kind, nas, monkeypatch):
 def test_a_search_from_python_is_the_one_of_the_command_line(nas, stubbed, tmp_path):
     one = {"patch": (2,), "width": (8,), "depth": (1,), "ratio": (1,)}
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 5, "top": 2, "seeds": 2, "device": "cpu"}
-    ranking = search(**asked, **one, run="x", quiet=True)
+    run = search(**asked, **one, run="x", quiet=True)
     done = nas(SEARCH)
     assert (done.status, done.err) == (0, "")  # nothing was left to train
     rows = nas("top x --json -n 99").rows
-    assert ranking.rows == rows
-    assert [standing.id for standing in ranking] == [row["id"] for row in rows if row["rank"]]
-    assert {standing.label for standing in ranking.references} == {"full token mixing", "channels only", "shared local"}
+    assert [standing.id for standing in run.top()] == [row["id"] for row in rows if row["rank"]]
+    assert [standing.accuracy for standing in run.references] == [row["accuracy"] for row in rows if not row["rank"]]
+    assert {standing.label for standing in run.references} == {"full token mixing", "channels only", "shared local"}
     with pytest.raises(NasError, match="--trials is 0; at least 1 is expected"):
         search(trials=0)
 

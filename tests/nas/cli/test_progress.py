@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from searches import Noting, plan, result_of, search_in, tiny
 
-from nas.api.progress import Lines, Live, watcher
 from nas.api.search import search
 from nas.executors.serial import Serial
+from nas.loop.progress import Lines, Live, watcher
 from nas.loop.status import Status
 from nas.runs.folder import RunFolder
 

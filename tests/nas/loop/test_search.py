@@ -22,7 +22,7 @@ from searches import Noting, notes, plan, result_of, search_in, tiny
 from stubs import accuracy
 
 from nas.api.defaults import rungs as rungs_of
-from nas.api.run import Run
+from nas.api.saved import SavedRun
 from nas.api.search import Session
 from nas.errors import NasError
 from nas.executors.executor import Done, Event, Executor, OnRung
@@ -234,13 +234,13 @@ def test_a_finalist_whose_seeds_failed_is_no_winner_and_has_them_tried_again(sea
     score = {"epoch": 3, "loss": 0.01, "accuracy": 1.0}
     lucky[0] |= {"state": "complete", "scores": [score], "reason": "", "traceback": ""}  # one survives, and is the best
     (tmp_path / "x" / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = [standing for standing in Run.open(tmp_path, "x").standings if not standing.is_reference]
+    found = [standing for standing in SavedRun.open(tmp_path, "x").standings if not standing.is_reference]
     assert [standing.id for standing in found[:2]] == [second, best]
     assert (found[1].n, found[1].accuracy, found[1].lacking) == (1, 1.0, tuple(seeds[1:]))
     searching(plan(seeds=3))
     again = {key: times for key, times in started(tmp_path).items() if times > 1}
     assert again == {(best, 0.01, seed, 3): 2 for seed in seeds[1:]}
-    (standing,) = [standing for standing in Run.open(tmp_path, "x").standings if standing.id == best]
+    (standing,) = [standing for standing in SavedRun.open(tmp_path, "x").standings if standing.id == best]
     assert (standing.n, standing.lacking, standing.failures) == (3, (), ())
 
 
@@ -588,7 +588,7 @@ def test_a_line_that_belies_its_architecture_is_refused_with_its_number(change, 
     with path.open("a") as file:
         file.write(json.dumps(result_of(other, 0.6).to_line() | change) + "\n")
     before = path.read_bytes()
-    for opening in (lambda: Run.open(tmp_path, "x"), lambda: search_over(tmp_path, [], plan())):
+    for opening in (lambda: SavedRun.open(tmp_path, "x"), lambda: search_over(tmp_path, [], plan())):
         with pytest.raises(NasError, match=rf"results\.jsonl, line 2: {message}.*; mend or delete this line") as raised:
             opening()
         assert "\n" not in str(raised.value)

@@ -1,6 +1,7 @@
 """Progress of a search: a live display where a terminal is, plain lines where none is."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.text import Text
 
 from nas.errors import one_line
-from nas.loop.status import Status
+from nas.loop.status import Quiet, Status, Watcher
 from nas.runs.result import Result
 
 TITLES = {
@@ -116,6 +117,12 @@ def watcher(console: Console | None = None) -> Live | Lines:
     """The live display where it can be seen; on stderr, unless another console is given."""
     console = console or Console(stderr=True, width=None if sys.stderr.isatty() else 140)
     return Live(console) if console.is_terminal else Lines(console)
+
+
+def shown(given: Watcher | None, quiet: bool) -> AbstractContextManager[Watcher]:
+    """Whoever is shown the progress: the watcher that is given, nobody, or else who looks at stderr."""
+    chosen = Quiet() if quiet else given
+    return watcher() if chosen is None else nullcontext(chosen)
 
 
 def _duration(seconds: float | None) -> str:

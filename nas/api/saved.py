@@ -1,0 +1,206 @@
+"""A run as it is on disk, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nas.api.defaults import preprocessing
+from nas.data.dataset import NOUNS, Dataset, Range
+from nas.data.known import load
+from nas.data.known import place_of as place_of_data
+from nas.data.npz import GIVEN
+from nas.data.sources import Source
+from nas.errors import NasError, nearest
+from nas.exports.preprocessing import Preprocessing
+from nas.loop.past import check_result
+from nas.ranking.objectives import Objective, parse_objectives
+from nas.ranking.standings import Standing, ranked, standings_of
+from nas.runs.folder import LAST, RunFolder
+from nas.runs.result import Result, take
+from nas.training.recipe import Recipe
+
+SHORTEST = 4
+"""Letters of an id that name an architecture: what is shorter is a rank."""
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run that exists, with what its settings say, for commands that read it or train in it.
+
+    `given` is its data where that was not named, but given as arrays.
+    """
+
+    folder: RunFolder
+    results: list[Result]
+    given: Source | None = None
+
+    @classmethod
+    def open(cls, runs_dir: Path, name: str, given: Source | None = None) -> SavedRun:
+        """Raises NasError for an unknown or damaged run, or one that is a comparison."""
+        run = RunFolder.open(runs_dir, name)
+        if "comparison" in run.settings:
+            raise NasError(f"{name!r} holds a comparison, not a search: `nas compare` of its search shows it")
+        return cls(run, run.results(validate=check_result), given)
+
+    def again(self) -> SavedRun:
+        """The same, read once more: trainings may have ended since."""
+        return replace(self, results=self.folder.results(validate=check_result))
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """The ranking of the run."""
+        started = self.setting("started", "an object") if "started" in self.folder.settings else {}
+        names = {id: name for id, name in started.items() if isinstance(name, str)}
+        return standings_of(self.results, self.folder, self.objectives, names)
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the run optimises."""
+        return parse_objectives(self.setting("objective", "a text"))
+
+    @property
+    def finished(self) -> list[Standing]:
+        """What was found and has come to its end, the best first. Raises NasError where nothing has."""
+        finished = [s for s in self.standings if not s.is_reference and s.state in ("final", "complete")]
+        if not finished:
+            raise NasError(f"run {self.name!r} has no finished training yet: go on with its search")
+        return finished
+
+    def find(self, id: str) -> Standing:
+        """An architecture by its rank, or by its id or the beginning of it. Raises NasError."""
+        if len(id) < SHORTEST:
+            places = {str(place): standing for place, standing in ranked(self.standings) if place is not None}
+            if id not in places:
+                ranks = f"run {self.name!r} has ranks 1 to {len(places)}, and "
+                raise NasError(f"no architecture {id!r}: {ranks}an id takes at least {SHORTEST} letters")
+            return places[id]
+        found = [standing for standing in self.standings if standing.id.startswith(id)]
+        if len(found) != 1:
+            several = f"{len(found)} architectures of run {self.name!r} begin with {id!r}: write more of the id"
+            ids = [standing.id for standing in self.standings]
+            raise NasError(several if found else f"no architecture {id!r} in run {self.name!r}: {nearest(id, ids)}")
+        return found[0]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run."""
+        return Recipe.from_json(self.setting("recipe", "an object"))
+
+    @property
+    def space_name(self) -> str:
+        """The name of the space that was searched, fit for the name of a module."""
+        name: str = self.setting("space.name", "a text")
+        return name if name.isidentifier() and name.isascii() else "network"
+
+    @property
+    def noun(self) -> str:
+        """What an example of its data is, in the plural."""
+        return NOUNS.get(len(self.setting("data.shape", "an object")), "examples")
+
+    def dataset(self, data_dir: Path | None = None, data: str | None = None) -> Dataset:
+        """The data of the run, loaded again, from where it is said to be or from where it was, or near that.
+
+        Raises NasError when it is not there, or has changed.
+        """
+        _, dataset = self.located(data_dir, data)
+        return dataset
+
+    def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str | Source, Dataset]:
+        """The data of the run, and how to load it. Raises NasError as `dataset` does."""
+        name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
+        changed = f"is not what run {self.name!r} was made with: its fingerprint differs"
+        errors = []
+        places: Sequence[str | Source] = (
+            [data] if data is not None else [self.given] if self.given else self._places(data_dir)
+        )
+        for place in places:
+            try:
+                dataset = load(
+                    place,
+                    data_dir=self.data_dir(data_dir),
+                    seed=self.setting("data.seed", "a count"),
+                    limit=self.setting("data.train", "a count"),
+                )
+            except NasError as error:
+                errors.append(error)
+                continue
+            if dataset.fingerprint == fingerprint:
+                return place, replace(dataset, name=name)
+            told = place if isinstance(place, str) else name
+            errors.append(NasError(f"data {told!r} {changed}: --data says where that is, another --run what is new"))
+        if errors:
+            raise errors[0]
+        if (was := self.optional("data_path", "a text") or name) == GIVEN:
+            raise NasError(f"run {self.name!r} was made with arrays: give them again, as in data=(x, y)")
+        raise NasError(
+            f"data {name!r} of run {self.name!r} is not where it was, {was}: write --data PATH, where it is now"
+        )
+
+    def _places(self, data_dir: Path | None) -> list[str]:
+        """Where the run's data can be: a known name; or its path of then, and what is called so nearby."""
+        name, path = self.setting("data.name", "a text"), self.optional("data_path", "a text")
+        if path is None and place_of_data(name) is None:
+            return [name]
+        was, latest = Path(path or name), (self.folder.kept(LAST) or {}).get("data_path")
+        near = [self._home / name, self.data_dir(data_dir) / was.name, Path(was.name)]
+        places = [was, *([Path(latest)] if isinstance(latest, str) else []), *near]
+        return [str(each) for each in dict.fromkeys(place.resolve() for place in places if place.exists())]
+
+    def data_dir(self, given: Path | None = None) -> Path:
+        """Where known data sets are: as said, else as in the search."""
+        was = Path(self.setting("data_dir", "a text"))
+        return given or (was if was.exists() or not (self._home / was).exists() else self._home / was)
+
+    @property
+    def _home(self) -> Path:
+        """The folder from which runs of the first version, which kept relative paths, were most likely searched."""
+        return self.folder.path.resolve().parent.parent
+
+    def optional(self, name: str, kind: str) -> Any:
+        """A setting as `setting` gives it, or None where there is none."""
+        *outer, last = name.split(".")
+        values: Any = self.folder.settings
+        for part in outer:
+            values = values.get(part) if isinstance(values, dict) else None
+        return self.setting(name, kind) if isinstance(values, dict) and values.get(last) is not None else None
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How raw inputs become those of the networks; of an earlier version's run, by its data. Raises NasError."""
+        if "inputs" not in self.folder.settings:
+            return preprocessing(self.dataset())
+        mean, std = (self.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
+        try:
+            takes, classes = _inputs(self.setting("inputs", "an object"))
+        except ValueError as error:
+            raise NasError(f"{self.folder.path / 'run.json'}: among its inputs {error}") from None
+        return Preprocessing(takes, classes, tuple(mean), tuple(std), self.noun)
+
+    def setting(self, name: str, kind: str) -> Any:
+        """A setting by its dotted name, checked to be of a kind that `nas.runs.result.take` knows. Raises NasError."""
+        *outer, last = name.split(".")
+        values = self.folder.settings
+        try:
+            for part in outer:
+                values = take(values, part, "an object")
+            return take(values, last, kind)
+        except ValueError as error:
+            raise NasError(f"{self.folder.path / 'run.json'}: among its settings {error}") from None
+
+
+def _inputs(value: dict[str, Any]) -> tuple[dict[str, Range], tuple[str, ...]]:
+    """The ranges and the class names that `Preprocessing.to_json` gave, from a file that is not trusted: ValueError."""
+    takes = take(value, "takes", "an object")
+    bounds = {kind: take(takes, kind, "a list of finite numbers") for kind in takes}
+    if not bounds or not bounds.keys() <= {"uint8", "float"} or any(len(each) != 3 for each in bounds.values()):
+        raise ValueError(f"'takes' is {takes!r:.100}, not ranges of uint8 or float")
+    ranges = {kind: (each[0], each[1], each[2]) for kind, each in bounds.items()}
+    return ranges, tuple(take(value, "classes", "a list of texts"))

@@ -1,0 +1,190 @@
+"""The front door: `nas.search` and what can be done with its run, in this process and with real trainings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stubs import importing
+
+import nas
+from nas.errors import NasError
+from nas.options.search import Search
+from search_spaces import load
+
+SMALL: dict[str, Any] = {
+    "space": "local",
+    "images": 200,
+    "trials": 3,
+    "epochs": 2,
+    "top": 1,
+    "seeds": 2,
+    "width": 8,
+    "depth": [1],
+    "workers": 0,
+    "device": "cpu",
+    "quiet": True,
+}
+RNG = np.random.default_rng(0)
+Y = np.arange(120) % 2
+X = RNG.normal(size=(120, 8, 8)) + Y[:, None, None]
+ARRAYS = {name: value for name, value in SMALL.items() if name != "images"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
+    return nas.search(**SMALL, runs_dir=str(tmp_path_factory.mktemp("runs")), run="first")
+
+
+@pytest.fixture(scope="module")
+def of_arrays(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
+    return nas.search(data=(X, Y), run="arrays", runs_dir=tmp_path_factory.mktemp("runs"), **ARRAYS)
+
+
+def test_the_door_is_open_and_light() -> None:
+    program = (
+        "import sys, nas; print(nas.__all__, [m for m in ('typing', 'numpy', 'torch', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-Sc", program], capture_output=True, text=True, env=importing(), check=True)
+    assert done.stdout == "['Run', 'open_run', 'search'] []\n"
+    assert {*nas.__all__, "options"} <= set(dir(nas))
+    assert nas.options.Search is Search
+    with pytest.raises(AttributeError, match="module 'nas' has no attribute 'serach'"):
+        nas.serach  # noqa: B018
+
+
+def test_a_run_is_what_was_found_the_best_first(run: nas.Run) -> None:
+    assert (len(run), run.name, run.path.name) == (3, "first", "first")
+    assert run.best == run.top(1)[0] == next(iter(run))
+    assert run.top() == list(run)
+    assert {reference.label for reference in run.references} == {"full token mixing", "channels only", "shared local"}
+    assert repr(run) == f"<Run first: 3 candidates, best {run.best.id} {run.best.accuracy:.1%} (n=2)>"
+
+
+@pytest.mark.parametrize("named", [1, "1", lambda best: best.id, lambda best: best.id[:4], lambda best: best])
+def test_a_network_has_a_rank_an_id_or_is_a_standing(named: Any, run: nas.Run) -> None:
+    assert run[named(run.best) if callable(named) else named] == run.best
+
+
+@pytest.mark.parametrize("named", [0, 4, -1, "zz", "zzzz", ""])
+def test_what_is_no_network_of_the_run_is_said(named: Any, run: nas.Run) -> None:
+    with pytest.raises(NasError, match=f"no architecture '{named}'"):
+        run[named]
+
+
+def test_a_model_gives_the_accuracy_of_its_training(run: nas.Run) -> None:
+    net, data = run.model(run.best), run.saved.dataset()
+    mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (data.mean, data.std))
+    with torch.no_grad():
+        classes = net((torch.from_numpy(data.validation.x).float() - mean) / std).argmax(1).numpy()
+    assert not net.training
+    found = float((classes == data.validation.y).mean())
+    assert min(abs(found - result.score.accuracy) for result in run.best.finals if result.score) < 1.5 / len(classes)
+
+
+def test_who_has_no_weights_says_so(run: nas.Run) -> None:
+    last = run.top()[-1]
+    with pytest.raises(NasError, match=f"{last.id} has no weights in run 'first': only finalists do"):
+        run.model(last)
+
+
+def test_a_frame_has_a_row_a_training(run: nas.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    frame = nas.open_run(run.path).frame()
+    assert [*frame["id"]] == [result.id for result in run.saved.folder.results()]
+    finals = frame[(frame["phase"] == "final") & (frame["id"] == run.best.id)]
+    assert finals["accuracy"].mean() == pytest.approx(run.best.accuracy)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(NasError, match="a frame takes pandas, which is not installed: pip install pandas"):
+        run.frame()
+
+
+def test_an_export_is_checked_and_says_how_it_was_made(run: nas.Run, tmp_path: Path) -> None:
+    exported = run.export("1", to=str(tmp_path / "out"))
+    assert exported.file == tmp_path / "out" / f"local_{run.best.id}.py"
+    assert exported.weights and exported.weights.exists() and exported.difference < 1e-5
+    assert f"nas.open_run('first').export('{run.best.id}')" in exported.file.read_text(encoding="utf-8")
+
+
+def test_longer_trainings_are_tested_and_not_repeated(run: nas.Run) -> None:
+    before = len(run.saved.results)
+    first = run.train(1, epochs=3, workers=0, device="cpu", quiet=True)
+    both = run.train(1, epochs=3, seeds=2, workers=0, device="cpu", quiet=True)
+    assert [result.epochs for result in both] == [3, 3] and all(result.test for result in both)
+    assert both[0] == first[0]
+    assert len(run.saved.results) == before + 2
+    assert run.top() == nas.open_run(run.path).top()
+
+
+def test_a_comparison_is_of_the_best_and_those_named(run: nas.Run) -> None:
+    options = {"lrs": 0.01, "epochs": 1, "seeds": 1, "workers": 0, "device": "cpu", "quiet": True}
+    found, other = run.compare(against="mixer", **options)
+    assert (found.name, other.name, found.is_found) == (run.best.id, "mixer", True)
+    assert len(found.accuracies) == len(other.accuracies) == 1
+
+
+def test_a_search_goes_on_by_its_name_alone(run: nas.Run) -> None:
+    lines = len(run.saved.results)
+    more = nas.search(Search(run="first", runs_dir=run.path.parent), trials=4, workers=0, quiet=True)
+    assert (len(more), more.name) == (4, "first")
+    assert len(more.saved.results) > lines
+
+
+def test_arrays_are_known_by_their_content(of_arrays: nas.Run) -> None:
+    where = {"run": "arrays", "runs_dir": of_arrays.path.parent, "quiet": True}
+    lines = len(of_arrays.saved.results)
+    again = nas.search(data={"x": torch.tensor(X), "y": torch.tensor(Y)}, **where)
+    assert len(again.saved.results) == lines  # as float32 they are the same
+    assert json.loads((of_arrays.path / "run.json").read_text())["settings"]["data_path"] is None
+    with pytest.raises(NasError, match="data 'arrays' is not what run 'arrays' was made with"):
+        nas.search(data=(X + 1, Y), **where)
+    asked = {"epochs": 1, "workers": 0, "quiet": True}
+    with pytest.raises(NasError, match=r"run 'arrays' was made with arrays: give them again, as in data=\(x, y\)"):
+        nas.open_run(of_arrays.path).train(1, **asked)
+    assert of_arrays.train(1, **asked) == nas.open_run(of_arrays.path, data=(X, Y)).train(1, **asked)
+
+
+def test_a_space_is_the_one_of_its_name(of_arrays: nas.Run) -> None:
+    where = {"run": "arrays", "runs_dir": of_arrays.path.parent, "data": (X, Y)}
+    lines = len(of_arrays.saved.results)
+    again = nas.search(**ARRAYS | {"space": load("local")}, **where)
+    assert len(again.saved.results) <= lines + 1  # the longer training may be there by now
+    with pytest.raises(NasError, match=r"run 'arrays' was made with .*space.*choose another --run"):
+        nas.search(**ARRAYS | {"space": load("subgrid")}, **where)
+
+
+def test_a_search_begins_with_a_network_that_it_is_given(of_arrays: nas.Run, tmp_path: Path) -> None:
+    best = of_arrays.best
+    begun = nas.search(data=(X, Y), start=best.architecture, run="begun", runs_dir=tmp_path, **ARRAYS)
+    assert begun.saved.results[0].id == best.id
+    assert begun[best].title == f"{best.id} (given)"
+    lines = len(begun.saved.results)
+    assert len(nas.search(data=(X, Y), run="begun", runs_dir=tmp_path, quiet=True).saved.results) == lines
+    with pytest.raises(NasError, match=f"network {best.id} .* inputs or classes"):
+        nas.search(start=[best.architecture], runs_dir=tmp_path, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trails": 3}, "no option 'trails': did you mean 'trials'?"),
+        ({"trials": "3"}, "--trials is '3'; a whole number is expected"),
+        ({"trials": 0}, "--trials is 0; at least 1 is expected"),
+        ({"lr": "fast"}, "--lr is 'fast'; a number is expected"),
+        ({"space": 3}, "--space is 3; a text is expected"),
+        ({"data": 3}, "data is of type int; expected a name, a path or two arrays (x, y)"),
+        ({"start": "mixre"}, "no network 'mixre'"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(Exception) as raised:
+        nas.search(**SMALL | options, runs_dir=tmp_path)
+    assert type(raised.value).__name__ in ("NasError", "SpaceError")
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
