@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
+from typing import NamedTuple
 
 from einmix import Block, Factor, Mixer, Sequence
 from einmix.algebra.factors import divisors
@@ -25,8 +26,13 @@ from einmix.kinds import (
 from search_spaces.blocks.parts import fitting, mixer
 from search_spaces.blocks.place import MOST_AXES, Place
 
-Slot = tuple[int, Mapping[str, str]]
-"""What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
+
+class Slot(NamedTuple):
+    """What a mixer of a block may be: its channels, and for every axis a pattern of factors (`einmix.FactorSet`)."""
+
+    width: int
+    patterns: Mapping[str, str]
+
 
 Slots = Callable[[Place], list[Slot] | None]
 
@@ -94,7 +100,7 @@ class Form:
 
 def _whole(width: Callable[[Place], int], positions: Pattern, channels: str) -> Slots:
     """One mixer over the whole grid, on so many channels."""
-    return lambda place: [(width(place), {axis: positions(n) for axis, n in place.grid} | {"c": channels})]
+    return lambda place: [Slot(width(place), {axis: positions(n) for axis, n in place.grid} | {"c": channels})]
 
 
 def _axis_by_axis(channels: Pattern) -> Slots:
@@ -102,7 +108,7 @@ def _axis_by_axis(channels: Pattern) -> Slots:
 
     def slots(place: Place) -> list[Slot]:
         others = {axis: "s*" for axis, _ in place.grid} | {"c": f"s*|{channels(place.width)}"}
-        return [(place.width, others | {axis: mixing(n)}) for axis, n in place.grid if n > 1]
+        return [Slot(place.width, others | {axis: mixing(n)}) for axis, n in place.grid if n > 1]
 
     return slots
 
@@ -113,14 +119,14 @@ def _in_turn(channels: Pattern) -> Slots:
     def slots(place: Place) -> list[Slot] | None:
         found = _axis_by_axis(channels)(place) or []
         if len(found) == 1:
-            found = [(width, {**patterns, "c": channels(width)}) for width, patterns in found if width > 1]
+            found = [Slot(width, {**patterns, "c": channels(width)}) for width, patterns in found if width > 1]
         return found or None
 
     return slots
 
 
 def _grid_and_block(place: Place) -> list[Slot]:
-    return [(place.width, {axis: within(n) for axis, n in place.grid} | {"c": "s*"}) for within in (grids, local)]
+    return [Slot(place.width, {axis: within(n) for axis, n in place.grid} | {"c": "s*"}) for within in (grids, local)]
 
 
 def _none(place: Place) -> list[Slot]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from einmix import Node, Sequence
 from einmix.kinds import Mix, Norm, Residual
@@ -35,7 +36,7 @@ class Place:
         """The axes along which something can be mixed."""
         return [axis for axis, n in self.grid if n > 1]
 
-    @property
+    @cached_property
     def before(self) -> Sequence:
         """What stands at the beginning of every branch, and of the head."""
         return (affine(self.positions, self.width) if self.norm == "affine" else Norm(self.norm),)
@@ -45,7 +46,7 @@ class Place:
         after = [affine(self.positions, self.width, bias=False, start=self.scale)] if self.scale != "none" else []
         return Residual((*self.before, *nodes, *after))
 
-    @property
+    @cached_property
     def channels(self) -> Residual:
         """The MLP over channels."""
         return self.branch(*mlp((), self.width, self.ratio).body)

@@ -22,10 +22,11 @@ class Assembly:
 
     def __init__(self, inputs: Inputs, alphabet: Callable[[Place], Alphabet], *, bias: bool):
         self.inputs, self._alphabet, self._bias = inputs, cache(alphabet), bias
+        self._places = cache(lambda skeleton: skeleton.places(inputs.shape))
 
     def networks(self, skeleton: Skeleton) -> Networks:
         """All networks of these sizes."""
-        places = skeleton.places(self.inputs.shape)
+        places = self._places(skeleton)
         alphabets = [self._alphabet(place) for place in places]
         rests = [alphabet.rest(place) for alphabet, place in zip(alphabets, places, strict=True)]
         without = self._network(skeleton, rests)
@@ -33,7 +34,7 @@ class Assembly:
 
     def assemble(self, skeleton: Skeleton, letters: Sequence[Letter]) -> Architecture:
         """The network of these letters; without any its blocks have their channel MLP alone."""
-        places = skeleton.places(self.inputs.shape)
+        places = self._places(skeleton)
         if not letters:
             return self._network(skeleton, [(place.channels,) for place in places])
         pairs = zip(letters, places, strict=True)
@@ -54,7 +55,7 @@ class Assembly:
     def uniform(self, skeleton: Skeleton, term: Callable[[int], str] | None) -> Architecture:
         """All blocks alike: one mixer, shared by the channels, of this factorisation of every axis; or none."""
         letters: list[Letter] = []
-        for place in skeleton.places(self.inputs.shape):
+        for place in self._places(skeleton):
             if term is None:
                 break
             axes = {axis: term(n) for axis, n in place.grid}
@@ -75,7 +76,7 @@ class Assembly:
         return None
 
     def _letters(self, arch: Architecture, skeleton: Skeleton) -> list[Letter] | None:
-        places = skeleton.places(self.inputs.shape)
+        places = self._places(skeleton)
         if arch.head != places[-1].before:
             return None
         blocks = [block for stage in arch.stages for block in stage.blocks]

@@ -38,4 +38,5 @@ class Skeleton:
 
     def places(self, shape: Mapping[str, int]) -> list[Place]:
         """Where every block stands."""
-        return [self.stage(shape, stage) for stage, depth in enumerate(self.depths) for _ in range(depth)]
+        stages = ([self.stage(shape, stage)] * depth for stage, depth in enumerate(self.depths))
+        return [place for stage in stages for place in stage]
