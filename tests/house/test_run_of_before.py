@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+import nas
 from nas.cli.main import main
 
 HERE = Path(__file__).parent
@@ -27,9 +28,11 @@ ASKED = (
     "search --space macro --images 300 --width 8 --depth 1 --patch 2 --ratio 2 --epochs 4 --lr 0.02 --batch 16 "
     "--strategy fast-tpe --start gmlp --seed 5 --device cpu --workers 0 --top 2 --seeds 2"
 )
+CHECKPOINT = Path("runs", RUN, "checkpoints", "final-fb510cae3f-lr0.02-s7-e4.safetensors")
 HERE_AND_NOW = "--device cpu --workers 0"
 COMPARED = f"compare {RUN} --against mixer,resmlp --budget 900 --lrs 0.01,0.03 --epochs 2 {HERE_AND_NOW}"
 
+KEPT = json.loads((HERE / "golden" / "run.json").read_text())
 READ = (
     f"top {RUN}",
     f"top {RUN} --json",
@@ -44,11 +47,16 @@ READ = (
 
 
 @pytest.fixture
-def nas(tmp_path, monkeypatch, capsys):
-    """Runs a command that succeeds in a folder with a copy of the runs, and gives the lines that it prints."""
+def in_copy(tmp_path, monkeypatch):
+    """In a folder with a copy of the runs."""
     shutil.copytree(HERE / "runs", tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)  # one thread: others want the cores
+
+
+@pytest.fixture
+def command(in_copy, monkeypatch, capsys):
+    """Runs a command that succeeds, and gives the lines that it prints."""
 
     def run(line: str) -> list[str]:
         monkeypatch.setattr(sys, "argv", ["nas", *shlex.split(line)])
@@ -62,16 +70,20 @@ def results(name: str = RUN) -> list[dict]:
     return list(map(json.loads, Path("runs", name, "results.jsonl").read_text().splitlines()))
 
 
+def numbers(file: Path) -> dict[str, list]:
+    return {name: value.tolist() for name, value in load_file(file).items()}
+
+
 @pytest.mark.parametrize("line", READ)
-def test_what_is_said_of_it_is_what_was_said(nas, line):
+def test_what_is_said_of_it_is_what_was_said(command, line):
     before = results(), results(COMPARISON)
-    assert nas(line) == json.loads((HERE / "golden" / "run.json").read_text())[line]
+    assert command(line) == KEPT[line]
     assert (results(), results(COMPARISON)) == before
 
 
-def test_it_goes_on_in_the_middle_of_a_training_with_the_proposals_that_were_next(nas):
+def test_it_goes_on_in_the_middle_of_a_training_with_the_proposals_that_were_next(command):
     before = results()
-    assert nas(f"search --run {RUN} --trials 11 {HERE_AND_NOW}")[2] == f"run runs/{RUN}: 0 workers on cpu"
+    assert command(f"search --run {RUN} --trials 11 {HERE_AND_NOW}")[2] == f"run runs/{RUN}: 0 workers on cpu"
     *same, kept, one, other = results()
     assert same == before
     assert [line["id"] for line in (kept, one, other)] == ["b9361d3cf6", "39c02a8217", "1ff09deb39"]
@@ -79,26 +91,42 @@ def test_it_goes_on_in_the_middle_of_a_training_with_the_proposals_that_were_nex
     assert kept["scores"][0] == {"epoch": 1, "loss": 2.0815018547905817, "accuracy": 0.2604166666666667}
     assert kept["scores"][-1]["accuracy"] == pytest.approx(0.4757, abs=0.05)
     assert not Path("runs", RUN, "unfinished").exists()
-    assert nas(f"top {RUN}")[0] == f"{RUN}: 11 candidates"
+    assert command(f"top {RUN}")[0] == f"{RUN}: 11 candidates"
 
 
-def test_it_is_exported_with_the_weights_that_it_has(nas):
-    nas(f"export {RUN} fb51")
+def test_it_is_exported_with_the_weights_that_it_has(command):
+    command(f"export {RUN} fb51")
     (module,) = Path("exported").glob("*.py")
-    assert module.read_text().splitlines() == json.loads((HERE / "golden" / "run.json").read_text())["exported"]
-    checkpoint = Path("runs", RUN, "checkpoints", "final-fb510cae3f-lr0.02-s7-e4.safetensors")
-    files = checkpoint, module.with_suffix(".safetensors")
-    trained, exported = ({name: value.tolist() for name, value in load_file(file).items()} for file in files)
-    assert exported == trained
+    assert module.read_text().splitlines() == KEPT["exported"]
+    assert numbers(module.with_suffix(".safetensors")) == numbers(CHECKPOINT)
 
 
-def test_it_is_trained_and_compared_with_one_more_seed(nas):
+def test_it_is_trained_and_compared_with_one_more_seed(command):
     before, compared = results(), results(COMPARISON)
-    first, second, mean = nas(f"train {RUN} 1aa7 --epochs 6 --seeds 2 {HERE_AND_NOW}")
+    first, second, mean = command(f"train {RUN} 1aa7 --epochs 6 --seeds 2 {HERE_AND_NOW}")
     assert first == "seed 10005: 6 epochs, validation 64.2%, test 65.2% (loss 1.071), 0.4 s"
     assert re.fullmatch(r"seed 10006: 6 epochs, validation [5-8]\d\.\d%, test [5-8]\d\..*", second)
     assert mean.endswith("(mean ± std, n=2)")
-    nas(f"{COMPARED} --seeds 3")
+    command(f"{COMPARED} --seeds 3")
     assert results()[:-1] == before
     assert results(COMPARISON)[:-3] == compared
     assert {line["seed"] for line in results(COMPARISON)[-3:]} == {1008}
+
+
+def test_it_is_a_run_in_python(in_copy):
+    """With its figures and weights; what it was asked for then is not trained again."""
+    before, run = (results(), results(COMPARISON)), nas.open_run(RUN)
+    rows = [json.loads(row) for row in KEPT[f"top {RUN} --json"]]
+    found = sorted([*run.top(), *run.references], key=lambda standing: standing.id)
+    figures = [(each.id, each.accuracy, each.n, each.gain and each.gain.mean) for each in found]
+    gains = {row["id"]: row["gain"] and row["gain"]["mean"] for row in rows}
+    assert figures == sorted((row["id"], row["accuracy"], row["n"], gains[row["id"]]) for row in rows)
+    assert list(run.frame()["id"]) == [line["id"] for line in before[0]]
+    weights = run.model("fb51").state_dict()
+    assert {name: value.tolist() for name, value in weights.items()} == numbers(CHECKPOINT)
+    (result,) = run.train(1, epochs=6, seeds=1, device="cpu", workers=0, quiet=True)
+    assert (result.seed, round(result.test.accuracy, 3)) == (10005, 0.652)
+    asked = {"against": ("mixer", "resmlp"), "budget": 900, "lrs": (0.01, 0.03), "epochs": 2, "seeds": 2}
+    compared = run.compare(**asked, device="cpu", workers=0, quiet=True)
+    assert [each.name for each in compared] == ["1aa793a9a1", "mixer", "resmlp"]
+    assert (results(), results(COMPARISON)) == before
