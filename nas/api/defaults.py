@@ -121,15 +121,15 @@ def budget_band(space: BoundSpace, options: Search) -> Budget:
     The largest is as asked, else that of full token mixing at the space's middle sizes, which then also bounds the
     multiply-accumulates (to twice its own). A band that would be empty gives way below. Raises SpaceError.
     """
-    budget = _band(space, options)
+    budget = asked_band(space, options)
     if options.min_params is None and not _possible(space, budget):
         budget = replace(budget, min_params=0)
     space.check(budget)
     return budget
 
 
-def _band(space: BoundSpace, options: Search) -> Budget:
-    """The band, be it empty or not."""
+def asked_band(space: BoundSpace, options: Search) -> Budget:
+    """The band that is asked for, be it empty or not."""
     reference = space.references(space.middle)["full token mixing"]
     least, most, fewest, _ = space.bounds()
     max_params, max_macs = options.max_params, options.max_macs

@@ -16,7 +16,7 @@ from nas.api.defaults import (
     ENOUGH,
     LITTLE,
     WIDER,
-    _band,
+    asked_band,
     bind,
     budget_band,
     default_seeds,
@@ -217,7 +217,7 @@ class Session:
             wider = {name: round(limits[name]) for name in names}
             if all(getattr(self.options, name) is None for name in names) and share < ENOUGH:
                 with suppress(SpaceError, NasError):
-                    budget = _band(self.space, replace(self.options, **wider))
+                    budget = asked_band(self.space, replace(self.options, **wider))
                     found = sum(budget.admits(*costs) for costs in drawn) / len(drawn)
                     if found > max(2 * share, LITTLE):
                         share = found
