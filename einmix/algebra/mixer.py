@@ -152,13 +152,10 @@ class Mixer:
             raise PatternError(f"{text!r} has axes {' '.join(self.inputs)}, not {' '.join(sizes)}")
         for (name, factors), term in zip(self.axes, re.finditer(r"\S+", text), strict=False):
             if (n := prod(f.size for f in factors)) != sizes[name]:
-                written = " * ".join(str(f.size) for f in factors) or "1"
-                raise wrong(
-                    text,
-                    (term.start() + len(name) + 1, term.end()),
-                    f"{text!r} does not fit {name}={sizes[name]}: {written} = {n}",
-                    f"sizes that fit {sizes[name]}: {', '.join(map(str, divisors(sizes[name])))}",
-                )
+                product = " * ".join(str(f.size) for f in factors) or "1"
+                fact = f"{text!r} does not fit {name}={sizes[name]}: {product} = {n}"
+                hint = f"sizes that fit {sizes[name]}: {', '.join(map(str, divisors(sizes[name])))}"
+                raise wrong(text, (term.start() + len(name) + 1, term.end()), fact, hint)
         raise AssertionError("unreachable: the sizes differ somewhere")
 
     def reach(self) -> Reach:

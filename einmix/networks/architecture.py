@@ -146,21 +146,19 @@ class Architecture:
         return tuple(part.after for part in self.parts if part.role == "embed")
 
     @property
+    def blocks(self) -> tuple[tuple[Step, ...], ...]:
+        """The nodes of its blocks where they stand, in order."""
+        return tuple(part.steps for part in self.parts if part.role == "block")
+
+    @property
     def mixers(self) -> tuple[Mixer, ...]:
         """The mixers of the blocks, in order; embeddings and channel MLPs are not among them."""
-        return tuple(
-            leaf.node.mixer
-            for part in self.parts
-            if part.role == "block"
-            for step in part.steps
-            for leaf in step.leaves()
-            if isinstance(leaf.node, Mix)
-        )
+        leaves = (leaf.node for block in self.blocks for step in block for leaf in step.leaves())
+        return tuple(node.mixer for node in leaves if isinstance(node, Mix))
 
     def untouched(self) -> tuple[str, ...]:
         """The spatial axes along which nothing in a block moves anything."""
-        blocks = [part for part in self.parts if part.role == "block"]
-        touched = frozenset[str]().union(*(step.touched for part in blocks for step in part.steps))
+        touched = frozenset[str]().union(*(step.touched for block in self.blocks for step in block))
         sizes = self.grids[-1]
         return tuple(name for name, _ in self.inputs[:-1] if name not in touched and sizes[name] > 1)
 

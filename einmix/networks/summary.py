@@ -13,13 +13,8 @@ from einmix.nodes.node import Step
 
 def mixers(architecture: Architecture) -> str:
     """What the blocks mix with, in short, runs of equal ones counted."""
-    runs = [(text, len(list(same))) for text, same in groupby(filter(None, map(block_words, blocks(architecture))))]
+    runs = [(text, len(list(same))) for text, same in groupby(filter(None, map(block_words, architecture.blocks)))]
     return " | ".join(text if times == 1 else f"{times} x {text}" for text, times in runs) or "none"
-
-
-def blocks(architecture: Architecture) -> list[tuple[Step, ...]]:
-    """The nodes of the blocks, in order."""
-    return [part.steps for part in architecture.parts if part.role == "block"]
 
 
 def block_mixers(block: tuple[Step, ...]) -> list[Mixer]:

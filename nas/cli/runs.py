@@ -65,7 +65,7 @@ def _standing_json(found: SavedRun, standing: Standing, trainings: list[Result])
 
 def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     from einmix import describe, source
-    from einmix.networks.summary import block_mixers, block_words, blocks, einmix_line
+    from einmix.networks.summary import block_mixers, block_words, einmix_line
     from nas.ranking.words import accuracy, gain
 
     architecture = standing.architecture
@@ -74,7 +74,7 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
     gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
     print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
     number = 0
-    for block, same in groupby(blocks(architecture)):
+    for block, same in groupby(architecture.blocks):
         first, number = number + 1, number + len(list(same))
         print(f"block {first}" + f" to {number}" * (number > first) + f"  {block_words(block, bias=True)}")
         for mixer in dict.fromkeys(block_mixers(block)):

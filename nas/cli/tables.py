@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from einmix import Architecture
-from einmix.networks.summary import block_mixers, block_words, blocks, einmix_line, mixers
+from einmix.networks.summary import block_mixers, block_words, einmix_line, mixers
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
@@ -189,7 +189,7 @@ def print_ranking(
 
 def print_blocks(architecture: Architecture) -> None:
     """A line a mixer, below a line a block where there is more to a block than its mixer."""
-    for block in blocks(architecture):
+    for block in architecture.blocks:
         found, words = block_mixers(block), block_words(block)
         alone = [str(mixer).removesuffix(" +b") for mixer in found] == [words]
         for line in [*([] if alone else [words]), *map(einmix_line, found)]:

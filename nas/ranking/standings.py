@@ -257,8 +257,7 @@ def standings_of(
 
 def sizes_of(architecture: Architecture) -> object:
     """What two networks share that differ in their blocks' mixing only: grids, depths, channel MLPs and norm."""
-    blocks = (part for part in architecture.parts if part.role == "block")
-    leaves = (leaf.node for part in blocks for step in part.steps for leaf in step.leaves())
+    leaves = (leaf.node for block in architecture.blocks for step in block for leaf in step.leaves())
     widest = max((node.width for node in leaves), default=0)
     grids = tuple(tuple(grid.items()) for grid in architecture.grids)
     return grids, tuple(len(stage.blocks) for stage in architecture.stages), widest, architecture.head
