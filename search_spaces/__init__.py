@@ -6,7 +6,6 @@
 10404
 """
 
-import difflib
 import runpy
 import sys
 import traceback
@@ -17,7 +16,7 @@ from search_spaces import grouped, local, macro, mixed, per_channel, roles, subg
 from search_spaces.bound.budget import Budget
 from search_spaces.bound.skeleton import Skeleton
 from search_spaces.bound.space import BoundSpace
-from search_spaces.errors import SpaceError
+from search_spaces.errors import SpaceError, known
 from search_spaces.space import Family, Space
 
 SPACES: dict[str, Space] = {
@@ -35,9 +34,7 @@ def load(name: str) -> Space:
         return SPACES[name]
     if name.endswith(".py"):
         return _from_file(Path(name))
-    close = difflib.get_close_matches(name.lower(), SPACES, n=3)
-    guess = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    raise SpaceError(f"no space {name!r}: {guess}known: {', '.join(SPACES)}, or the path of a .py file")
+    raise SpaceError(f"no space {name!r}: {known(name, SPACES)}, or the path of a .py file")
 
 
 def _from_file(path: Path) -> Space:

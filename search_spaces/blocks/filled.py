@@ -36,7 +36,7 @@ class Filled:
         return ("channels first, " if self.first else "") + " ".join(words)
 
 
-class Key(NamedTuple):
+class FilledKey(NamedTuple):
     """What blocks that cost the same have in common: a form, and what fills its slots."""
 
     form: str
@@ -70,7 +70,7 @@ class FilledForms:
             orders, (params, macs) = len(FORMS[name].orders), self._bases[name]
             for total, number in fillings.totals[-1].items():
                 covered, costs = self._covered(name) | total.covered, (params + total.params, macs + total.macs)
-                found.append(CostClass(Key(name, total), orders * number, covered, *costs))
+                found.append(CostClass(FilledKey(name, total), orders * number, covered, *costs))
         return found
 
     @cached_property
@@ -90,7 +90,7 @@ class FilledForms:
         ways = {name: sum(fillings.totals[-1].values()) for name, fillings in self._fillings.items()}
         return {name: len(FORMS[name].orders) * number for name, number in ways.items()}
 
-    def ideas_of(self, key: Key) -> list[str]:
+    def ideas_of(self, key: FilledKey) -> list[str]:
         """The form of a class of blocks."""
         return [key.form]
 
@@ -119,7 +119,7 @@ class FilledForms:
             found[name] = params, sum(macs for _, macs in costs) - sum(mixer.macs for mixer in inner)
         return found
 
-    def draw(self, key: Key, rng: Random) -> Filled:
+    def draw(self, key: FilledKey, rng: Random) -> Filled:
         """One of the blocks of this class, uniformly."""
         first = FORMS[key.form].channels and rng.random() < 0.5
         return Filled(key.form, first, self._fillings[key.form].draw(key.total, rng))

@@ -15,7 +15,7 @@ from search_spaces.blocks.letters import Ask, CostClass, Extremes, extremes
 from search_spaces.blocks.place import Place, mixes
 
 
-class Key(NamedTuple):
+class MixerKey(NamedTuple):
     """The families that accept a mixer, the spatial axes that it mixes, the products of its grouped and mixed sizes."""
 
     families: frozenset[int]
@@ -32,39 +32,39 @@ class Mixers:
 
     def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: Sequence[str], *, bias: bool):
         self.sizes, self.sets, self.names, self.bias = sizes, sets, families, bias
-        self._before: dict[str, tuple[dict[Key, int], set[frozenset[int]]]] = {}
-        self.counts: dict[Key, int] = {Key(frozenset(range(len(families))), frozenset(), 1, 1): 1}
+        self._before: dict[str, tuple[dict[MixerKey, int], set[frozenset[int]]]] = {}
+        self.counts: dict[MixerKey, int] = {MixerKey(frozenset(range(len(families))), frozenset(), 1, 1): 1}
         """How many mixers there are of each class."""
         for axis in reversed(list(sizes)):  # c, the longest, where there is least to combine it with
             self._before[axis] = self.counts, {families for families, _, _, _ in self.counts}
             self.counts = self._extended(axis)
-        self._urns: dict[tuple[str, Key], Urn[tuple[Key, Profile]]] = {}
+        self._urns: dict[tuple[str, MixerKey], Urn[tuple[MixerKey, Profile]]] = {}
 
-    def _extended(self, axis: str) -> dict[Key, int]:
+    def _extended(self, axis: str) -> dict[MixerKey, int]:
         """The classes on one axis more."""
-        found: dict[Key, int] = {}
+        found: dict[MixerKey, int] = {}
         profiles = self.sets[axis].profiles(self.sizes[axis])
         for (families, covered, grouped, mixed), count in self.counts.items():
             covering = covered | {axis} if axis != "c" else covered
             for (accepted, more_grouped, more_mixed), ways in profiles.items():
                 if alive := families & accepted:
                     reached = covering if more_mixed > 1 else covered
-                    key = Key(alive, reached, grouped * more_grouped, mixed * more_mixed)
+                    key = MixerKey(alive, reached, grouped * more_grouped, mixed * more_mixed)
                     found[key] = found.get(key, 0) + count * ways
         return found
 
-    def _ways(self, axis: str, key: Key) -> dict[tuple[Key, Profile], int]:
+    def _ways(self, axis: str, key: MixerKey) -> dict[tuple[MixerKey, Profile], int]:
         """From which classes, by which profiles of the axis, this class comes, and how often."""
         families, covered, grouped, mixed = key
         before, accepting = self._before[axis]
-        ways: dict[tuple[Key, Profile], int] = {}
+        ways: dict[tuple[MixerKey, Profile], int] = {}
         for profile, count in self.sets[axis].profiles(self.sizes[axis]).items():
             accepted, own_grouped, own_mixed = profile
             covers = own_mixed > 1 and axis != "c"
             if grouped % own_grouped or mixed % own_mixed or covers != (axis in covered):
                 continue
             for alive in accepting:
-                source = Key(alive, covered - {axis}, grouped // own_grouped, mixed // own_mixed)
+                source = MixerKey(alive, covered - {axis}, grouped // own_grouped, mixed // own_mixed)
                 if alive & accepted == families and source in before:
                     ways[source, profile] = before[source] * count
         return ways
@@ -92,7 +92,7 @@ class Mixers:
                 found[name] = found.get(name, 0) + number
         return found
 
-    def ideas_of(self, key: Key) -> list[str]:
+    def ideas_of(self, key: MixerKey) -> list[str]:
         """The families of a class of mixers."""
         return [self.names[index] for index in sorted(key.families)]
 
@@ -145,7 +145,7 @@ class Mixers:
         if [axis for axis, _ in mixer.axes] == list(self.sizes):
             yield Mixer(tuple((a, scaled(factors, self.sizes[a], order)) for a, factors in mixer.axes), mixer.bias)
 
-    def draw(self, key: Key, rng: Random) -> Mixer:
+    def draw(self, key: MixerKey, rng: Random) -> Mixer:
         """One of the mixers of this class, uniformly."""
         axes = []
         for axis, n in self.sizes.items():

@@ -1,9 +1,7 @@
 """The zoo: networks of the literature as points of the space, at their published sizes and at any other."""
 
-import difflib
-
 from search_spaces.blocks.parts import Inputs
-from search_spaces.errors import SpaceError
+from search_spaces.errors import SpaceError, known
 from search_spaces.zoo import (
     axial_shift,
     convmixer,
@@ -51,9 +49,7 @@ def member(name: str) -> Member:
     """A member by its name. Raises SpaceError for an unknown one."""
     if name in ZOO:
         return ZOO[name]
-    close = difflib.get_close_matches(name.lower(), ZOO, n=3)
-    guess = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    raise SpaceError(f"no network {name!r} in the zoo: {guess}known: {', '.join(ZOO)}")
+    raise SpaceError(f"no network {name!r} in the zoo: {known(name, ZOO)}")
 
 
 __all__ = ["IMAGENET", "ZOO", "Inputs", "Member", "member"]
