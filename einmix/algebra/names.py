@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from itertools import chain, pairwise
 from keyword import iskeyword
 from typing import NamedTuple
@@ -78,6 +79,7 @@ def named_axes(left: Groups, right: Groups, kept: list[str], wide: set[str]) -> 
     return axes
 
 
+@lru_cache(maxsize=4096)
 def axis_of(name: str) -> str:
     """The axis that a name speaks of."""
     found = (re.fullmatch(form, name) for form in AXIS_WORDS)
