@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import OneOf
+from einmix.nodes.fields import one_of
 from einmix.nodes.node import Leaf, Step
 
 FORMS = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "tanh": "Tanh"}
@@ -20,7 +20,7 @@ class Activation(Leaf):
     usage = ", ".join(FORMS)
     plain = True
     activates = True
-    form: Annotated[str, OneOf("activation", tuple(FORMS))] = "gelu"
+    form: Annotated[str, one_of("activation", tuple(FORMS))] = "gelu"
 
     def emit(self, step: Step) -> list[Call]:
         return [Call(f"nn.{FORMS[self.form]}", elementwise=True)]

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 
 from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import Whole
-from einmix.nodes.layout import CHANNELS_FIRST, channels_first, one_to_three
+from einmix.nodes.fields import integer
+from einmix.nodes.layout import CHANNELS_FIRST, one_to_three
 from einmix.nodes.node import Cost, Sizes, Step
 from einmix.nodes.windows import Windowed
 
@@ -20,11 +20,11 @@ class Conv(Windowed):
     kind = "conv"
     helpers = (CHANNELS_FIRST,)
     job = ("convolved", "by a convolution")
-    kernel: Annotated[int, Whole(1, 1024)]
+    kernel: Annotated[int, integer(1, 1024)]
     _: KW_ONLY
-    out: Annotated[int, Whole(0)] = 0
-    stride: Annotated[int, Whole(1, 1024)] = 1
-    pad: Annotated[int, Whole(0, 1024)] = 0
+    out: Annotated[int, integer(0)] = 0
+    stride: Annotated[int, integer(1, 1024)] = 1
+    pad: Annotated[int, integer(0, 1024)] = 0
     bias: bool = True
 
     def through(self, sizes: Sizes) -> Sizes:
@@ -49,7 +49,7 @@ class Conv(Windowed):
         options += [("padding", self.pad)] * bool(self.pad)
         options += [("groups", width)] * (not self.out) + [("bias", False)] * (not self.bias)
         name = f"nn.Conv{len(step.before) - 1}d"
-        return channels_first(Call(name, (width, out, self.kernel), tuple(options)), step.before)
+        return [Call("ChannelsFirst", (Call(name, (width, out, self.kernel), tuple(options)),))]
 
     def resized(self, channels: Callable[[int], int]) -> Self:
         return replace(self, out=channels(self.out)) if self.out else self

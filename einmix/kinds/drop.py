@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import OneOf, Real
+from einmix.nodes.fields import decimal, one_of
 from einmix.nodes.node import Leaf, Step
 
 DROPPATH = '''
@@ -34,8 +34,8 @@ class Drop(Leaf):
     words = ("dropout", "droppath")
     usage = "dropout P, droppath P"
     helpers = (DROPPATH,)
-    form: Annotated[str, OneOf("drop", ("dropout", "droppath"))]
-    share: Annotated[float, Real(0.0, 0.999, "the share that is dropped")]
+    form: Annotated[str, one_of("drop", ("dropout", "droppath"))]
+    share: Annotated[float, decimal(0.0, 0.999, "the share that is dropped")]
 
     def emit(self, step: Step) -> list[Call]:
         return [Call("nn.Dropout" if self.form == "dropout" else "DropPath", (self.share,), elementwise=True)]

@@ -7,7 +7,7 @@ from typing import Annotated
 from einmix.algebra.reach import Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
-from einmix.nodes.fields import Whole
+from einmix.nodes.fields import integer
 from einmix.nodes.node import Cost, Leaf, Sizes, Step, length_of
 
 DYNAMIC = '''
@@ -42,8 +42,8 @@ class Dynamic(Leaf):
     job = ("dynamic", "by generated weights")
     axis: str
     _: KW_ONLY
-    segments: Annotated[int, Whole(always=True)] = 8
-    reduced: Annotated[int, Whole(always=True)] = 2
+    segments: Annotated[int, integer(always=True)] = 8
+    reduced: Annotated[int, integer(always=True)] = 2
 
     def through(self, sizes: Sizes) -> Sizes:
         if self.axis == "c":

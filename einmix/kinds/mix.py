@@ -11,7 +11,7 @@ from einmix.algebra.reach import Reach
 from einmix.algebra.writing import MAX_NAMES, named_factors, side, sizes_of, write_einmix
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size
-from einmix.nodes.fields import OneOf, Plain
+from einmix.nodes.fields import Form, one_of
 from einmix.nodes.node import Cost, Leaf, Sizes, Step
 from einmix.nodes.starts import STARTS, Start, started
 
@@ -69,12 +69,6 @@ def frozen(mix: nn.Module) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class _Text(Plain):
-    def read(self, text: str) -> Mixer:
-        return Mixer.parse(text)
-
-
-@dataclass(frozen=True)
 class Mix(Leaf):
     """A mixer, as one EinMix layer.
 
@@ -87,10 +81,10 @@ class Mix(Leaf):
     kind = "mix"
     usage = "mix MIXER"
     helpers = (*STARTS, TIED, FOURIER, FROZEN)
-    mixer: Annotated[Mixer, _Text()]
+    mixer: Annotated[Mixer, Form(read=Mixer.parse)]
     _: KW_ONLY
     start: Start = ""
-    weights: Annotated[str, OneOf("weights", ("", "frozen", "circulant", "toeplitz", "cos", "sin", "-sin"))] = ""
+    weights: Annotated[str, one_of("weights", ("", "frozen", "circulant", "toeplitz", "cos", "sin", "-sin"))] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

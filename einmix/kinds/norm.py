@@ -5,8 +5,8 @@ from typing import Annotated
 
 from einmix.algebra.reach import Reach
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import OneOf, Real
-from einmix.nodes.layout import CHANNELS_FIRST, channels_first, one_to_three
+from einmix.nodes.fields import decimal, one_of
+from einmix.nodes.layout import CHANNELS_FIRST, one_to_three
 from einmix.nodes.node import Cost, Leaf, Sizes, Step
 
 
@@ -17,9 +17,9 @@ class Norm(Leaf):
     kind = "norm"
     helpers = (CHANNELS_FIRST,)
     plain = True
-    form: Annotated[str, OneOf("norm", ("layer", "batch", "group"))] = "layer"
+    form: Annotated[str, one_of("norm", ("layer", "batch", "group"))] = "layer"
     _: KW_ONLY
-    eps: Annotated[float, Real(1e-12, 1.0)] = 1e-5
+    eps: Annotated[float, decimal(1e-12, 1.0)] = 1e-5
 
     def through(self, sizes: Sizes) -> Sizes:
         if self.form == "batch":
@@ -38,6 +38,5 @@ class Norm(Leaf):
         width = step.size("c")
         if self.form == "layer":
             return [Call("nn.LayerNorm", (width,), eps)]
-        if self.form == "group":
-            return channels_first(Call("nn.GroupNorm", (1, width), eps), step.before)
-        return channels_first(Call(f"nn.BatchNorm{len(step.before) - 1}d", (width,), eps), step.before)
+        batch = Call(f"nn.BatchNorm{len(step.before) - 1}d", (width,), eps)
+        return [Call("ChannelsFirst", (batch if self.form == "batch" else Call("nn.GroupNorm", (1, width), eps),))]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from einmix.algebra.reach import Inputs, Reach
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import Whole, whole
+from einmix.nodes.fields import integer, whole
 from einmix.nodes.node import Sizes, Step
 from einmix.nodes.windows import Windowed
 
@@ -32,10 +32,10 @@ class Unfold(Windowed):
     kind = "unfold"
     helpers = (UNFOLD,)
     job = ("unfolded", "by windows")
-    kernel: Annotated[int, Whole(1, 1024)]
+    kernel: Annotated[int, integer(1, 1024)]
     _: KW_ONLY
-    stride: Annotated[int, Whole(1, 1024)] = 1
-    pad: Annotated[int, Whole(0, 1024)] = 0
+    stride: Annotated[int, integer(1, 1024)] = 1
+    pad: Annotated[int, integer(0, 1024)] = 0
 
     def through(self, sizes: Sizes) -> Sizes:
         after = super().through(sizes)

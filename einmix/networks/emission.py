@@ -6,23 +6,19 @@ from collections.abc import Iterable, Mapping
 from einmix.kinds import Mix
 from einmix.kinds.mix import mixer_call
 from einmix.nodes.calls import Call
-from einmix.nodes.layout import back, channels_last
+from einmix.nodes.layout import layout
 from einmix.nodes.node import Leaf, Node, Sizes, Step
 
 
 def emit(steps: Iterable[Step]) -> list[Call]:
-    """The calls for a sequence of nodes; axes are not put in another order and back where nothing happens between."""
-    return _tidied(_calls(steps))
-
-
-def _calls(steps: Iterable[Step]) -> list[Call]:
+    """The calls for a sequence of nodes."""
     found: list[Call] = []
     for step in steps:
         if isinstance(step.node, Leaf):
             found += step.node.emit(step)
         else:
             found += step.node.emit(step, list(map(emit, step.branches)))
-    return found
+    return _together(found)
 
 
 def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
@@ -30,28 +26,26 @@ def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
     found = tuple(steps)
     if found and isinstance(found[0].node, Mix):
         return [mixer_call(found[0].node, channels_first=True), *emit(found[1:])]
-    return _tidied([channels_last(sizes), *_calls(found)])
+    calls, last = emit(found), Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
+    i = _first_that_minds(calls)
+    if i < len(calls) and calls[i].name == "ChannelsFirst":
+        return [*calls[:i], *calls[i].args, last, *calls[i + 1 :]]
+    return [last, *calls]
 
 
-def _tidied(calls: list[Call]) -> list[Call]:
-    """Neighbours that want their channels first as one call, with the orders of axes that it stands for."""
-    calls = _without_round_trips(calls)
-    for i, there in enumerate(calls):
-        if there.name == "Rearrange" and not there.named and " -> b c " in there.args[0]:
-            end = calls.index(back(there), i)
-            return [*calls[:i], Call("ChannelsFirst", tuple(calls[i + 1 : end])), *_tidied(calls[end + 1 :])]
+def _together(calls: list[Call]) -> list[Call]:
+    """Neighbours that want their channels first as one call, with what stands between them and does not mind."""
+    for i, call in enumerate(calls):
+        j = i + 1 + _first_that_minds(calls[i + 1 :])
+        if j < len(calls) and call.name == calls[j].name == "ChannelsFirst":
+            both = Call(call.name, (*call.args, *calls[i + 1 : j], *calls[j].args))
+            return _together([*calls[:i], both, *calls[j + 1 :]])
     return calls
 
 
-def _without_round_trips(calls: list[Call]) -> list[Call]:
-    """Leaves out an order of axes that is undone before it matters."""
-    for i, there in enumerate(calls):
-        if there.name != "Rearrange" or there.named:
-            continue
-        j = next((j for j in range(i + 1, len(calls)) if not calls[j].elementwise), len(calls))
-        if j < len(calls) and calls[j] == back(there):
-            return _without_round_trips([*calls[:i], *calls[i + 1 : j], *calls[j + 1 :]])
-    return calls
+def _first_that_minds(calls: list[Call]) -> int:
+    """The index of the first call to which the order of the axes matters, or how many there are."""
+    return next((i for i, call in enumerate(calls) if not call.elementwise), len(calls))
 
 
 _ORDER = (

@@ -1,5 +1,6 @@
 """The fields of nodes: what each may be, and how it stands in a text."""
 
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
@@ -8,136 +9,98 @@ from einmix.algebra.factors import MAX_SIZE
 from einmix.errors import PatternError, shown
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plain:
-    """A field that is a text, as it is. Others say what they do otherwise."""
+@dataclass(frozen=True)
+class Form:
+    """What a field may be, and how it stands in a text; where nothing is said, it is a text, as it is."""
 
+    check: Callable[[Any, str], Any] = lambda value, name: value
+    """A value as it is kept. Raises PatternError where a field of this name cannot have it."""
+    write: Callable[[Any], str] = str
+    read: Callable[[str], Any] = str
+    """The value that a text stands for, unchecked. Raises ValueError or PatternError where it stands for none."""
     always: bool = False
     """Whether it stands in the text of a node even where it is the default."""
 
-    def check(self, value: Any, name: str) -> Any:
-        """The value as it is kept. Raises PatternError where a field of this name cannot have it."""
-        return value
 
-    def write(self, value: Any) -> str:
-        return str(value)
-
-    def read(self, text: str) -> Any:
-        """The value that a text stands for, unchecked. Raises ValueError or PatternError where it stands for none."""
-        return text
-
-
-@dataclass(frozen=True)
-class Whole(Plain):
+def integer(least: int = 1, most: int = MAX_SIZE, *, always: bool = False) -> Form:
     """An integer from `least` to `most`."""
 
-    least: int = 1
-    most: int = MAX_SIZE
-
-    def check(self, value: Any, name: str) -> int:
-        return whole(value, name, self.most, self.least)
-
-    def read(self, text: str) -> int:
+    def read(text: str) -> int:
         if not (text.isascii() and text.isdigit()):
             raise ValueError(f"{text[:20]!r} is no whole number")
         return int(text[:10])
 
+    return Form(lambda value, name: whole(value, name, most, least), read=read, always=always)
 
-@dataclass(frozen=True)
-class Real(Plain):
+
+def decimal(least: float, most: float, called: str = "") -> Form:
     """A number from `least` to `most`; `called` is what messages call it, where that is not the field's name."""
-
-    least: float
-    most: float
-    called: str = ""
-
-    def check(self, value: Any, name: str) -> float:
-        return real(value, self.called or name, self.least, self.most)
-
-    def write(self, value: float) -> str:
-        return number(value)
-
-    def read(self, text: str) -> float:
-        return float(text)
+    return Form(lambda value, name: real(value, called or name, least, most), number, float)
 
 
-@dataclass(frozen=True)
-class OneOf(Plain):
+def one_of(what: str, known: Collection[str]) -> Form:
     """One of these words; `what` is what messages call it."""
 
-    what: str
-    known: tuple[str, ...]
-
-    def check(self, value: Any, name: str) -> str:
-        if value not in self.known:
-            raise PatternError(f"no {self.what} {value!r}", hint=f"known: {', '.join(filter(None, self.known))}")
+    def check(value: Any, name: str) -> str:
+        if value not in known:
+            raise PatternError(f"no {what} {value!r}", hint=f"known: {', '.join(filter(None, known))}")
         return str(value)
 
-
-@dataclass(frozen=True)
-class Yes(Plain):
-    """A field that is True, which no text says, or `no`."""
-
-    def check(self, value: Any, name: str) -> bool:
-        """Of two equal nodes that are written differently, sums would have an order each."""
-        if type(value) is not bool:
-            hint = f"True or False: in a text nothing, or {name} no"
-            raise PatternError(f"{name} cannot be {shown(value)}", hint=hint)
-        return value
-
-    def write(self, value: bool) -> str:
-        return "" if value else "no"
-
-    def read(self, text: str) -> bool | str:
-        return False if text == "no" else text
+    return Form(check)
 
 
-@dataclass(frozen=True)
-class _Moves(Plain):
-    def check(self, value: Any, name: str) -> Any:
-        for _, by in value:
-            whole(by, "a move", MAX_SIZE, -MAX_SIZE)
-        return value
-
-    def write(self, value: Any) -> str:
-        return " ".join(f"{axis}{by:+d}" for axis, by in value)
-
-    def read(self, text: str) -> Any:
-        moves = []
-        for word in text.split():
-            at = max(word.rfind("+"), word.rfind("-"))
-            if at < 1 or not word[at + 1 :].isdigit() or len(word) > at + 9:
-                raise PatternError(f"{word[:20]!r} is no axis with a distance", hint="as in h+1 w-2")
-            moves.append((word[:at], int(word[at:])))
-        return tuple(moves)
+def _bool(value: Any, name: str) -> bool:
+    """Of two equal nodes that are written differently, sums would have an order each."""
+    if type(value) is not bool:
+        raise PatternError(f"{name} cannot be {shown(value)}", hint=f"True or False: in a text nothing, or {name} no")
+    return value
 
 
-@dataclass(frozen=True)
-class _Move(_Moves):
-    def check(self, value: Any, name: str) -> Any:
-        return super().check((value,), name)[0]
-
-    def write(self, value: Any) -> str:
-        return super().write((value,))
-
-    def read(self, text: str) -> Any:
-        (move,) = super().read(text)
-        return move
+def _moves(value: Any, name: str) -> Any:
+    for _, by in value:
+        whole(by, "a move", MAX_SIZE, -MAX_SIZE)
+    return value
 
 
-Move = Annotated[tuple[str, int], _Move()]
+def _write_moves(value: Any) -> str:
+    return " ".join(f"{axis}{by:+d}" for axis, by in value)
+
+
+def _read_moves(text: str) -> Any:
+    moves = []
+    for word in text.split():
+        at = max(word.rfind("+"), word.rfind("-"))
+        if at < 1 or not word[at + 1 :].isdigit() or len(word) > at + 9:
+            raise PatternError(f"{word[:20]!r} is no axis with a distance", hint="as in h+1 w-2")
+        moves.append((word[:at], int(word[at:])))
+    return tuple(moves)
+
+
+def _read_move(text: str) -> Any:
+    (move,) = _read_moves(text)
+    return move
+
+
+Move = Annotated[
+    tuple[str, int],
+    Form(lambda move, name: _moves((move,), name)[0], lambda move: _write_moves((move,)), _read_move),
+]
 """A field: an axis and by how many positions something moves along it, `h+1`."""
 
-Moves = Annotated[tuple[tuple[str, int], ...], _Moves()]
+Moves = Annotated[tuple[tuple[str, int], ...], Form(_moves, _write_moves, _read_moves)]
 """A field: several of these, `h+1 w-2`."""
 
-_FORMS: dict[Any, Plain] = {str: Plain(), int: Whole(), bool: Yes()}
+_FORMS: dict[Any, Form] = {
+    str: Form(),
+    int: integer(),
+    bool: Form(_bool, lambda value: "" if value else "no", lambda text: False if text == "no" else text),
+}
 """What fields are that have a plain type."""
 
 
 class Field(NamedTuple):
     name: str
-    form: Plain
+    form: Form
     default: Any
 
     def said(self, node: Any) -> bool:

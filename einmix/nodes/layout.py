@@ -2,7 +2,6 @@
 
 from einmix.algebra.factors import written
 from einmix.errors import PatternError
-from einmix.nodes.calls import Call
 
 
 def layout(sizes: dict[str, int], *, first: bool = False) -> str:
@@ -11,25 +10,10 @@ def layout(sizes: dict[str, int], *, first: bool = False) -> str:
     return " ".join(["b", "c", *axes] if first else ["b", *axes, "c"])
 
 
-def channels_last(sizes: dict[str, int]) -> Call:
-    """From `b c ...` to `b ... c`."""
-    return Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
-
-
-def channels_first(call: Call, sizes: dict[str, int]) -> list[Call]:
-    """A layer of torch that wants its channels before the positions."""
-    return [back(channels_last(sizes)), call, channels_last(sizes)]
-
-
 def one_to_three(what: str, sizes: dict[str, int], instead: str) -> None:
     """torch has its convolutions and batch norms for 1, 2 and 3 axes of positions. Raises PatternError for others."""
     if not 1 <= len(sizes) - 1 <= 3:
         raise PatternError(f"{what} stands on 1 to 3 axes and c, not on {written(sizes)}", hint=f"write {instead}")
-
-
-def back(there: Call) -> Call:
-    """What undoes an order of axes."""
-    return Call("Rearrange", (" -> ".join(reversed(there.args[0].split(" -> "))),))
 
 
 CHANNELS_FIRST = '''
@@ -39,4 +23,4 @@ class ChannelsFirst(nn.Sequential):
     def forward(self, x):
         return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 '''
-"""The helper that neighbours of torch's layers get together, once their orders of axes are left out."""
+"""The helper of torch's layers; neighbours get it together."""

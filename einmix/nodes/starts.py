@@ -1,33 +1,30 @@
 """How the weights of a layer start."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from einmix.errors import PatternError, shown
 from einmix.nodes.calls import Call
-from einmix.nodes.fields import Plain, number, real
+from einmix.nodes.fields import Form, number, real
 
 
-@dataclass(frozen=True)
-class _Start(Plain):
-    def check(self, value: Any, name: str) -> str:
-        if not isinstance(value, str):
-            raise PatternError(f"a start is written as a text, not {shown(value)}", hint="as in '0.1' or 'normal 0.02'")
-        text = value.removeprefix("normal ")
-        if value in ("", "zero", "gate"):
-            return value
-        try:
-            size = float(text)
-        except ValueError:
-            hint = "zero, gate, a number, or normal and a number"
-            raise PatternError(f"no start {value[:40]!r}", hint=hint) from None
-        real(size, "a start", 1e-12, 1e3)
-        if text != number(size):
-            raise PatternError(f"no start {value[:40]!r}", hint=f"the number is written {number(size)}")
+def _check(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise PatternError(f"a start is written as a text, not {shown(value)}", hint="as in '0.1' or 'normal 0.02'")
+    text = value.removeprefix("normal ")
+    if value in ("", "zero", "gate"):
         return value
+    try:
+        size = float(text)
+    except ValueError:
+        hint = "zero, gate, a number, or normal and a number"
+        raise PatternError(f"no start {value[:40]!r}", hint=hint) from None
+    real(size, "a start", 1e-12, 1e3)
+    if text != number(size):
+        raise PatternError(f"no start {value[:40]!r}", hint=f"the number is written {number(size)}")
+    return value
 
 
-Start = Annotated[str, _Start()]
+Start = Annotated[str, Form(_check)]
 """A field: "" (by the layer's own rule), a number (all of them), "normal STD", "zero", or "gate" (see `Mix`)."""
 
 
