@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from einmix.algebra.reach import Reach
-from einmix.nodes.node import Parallel, Sizes, Step
+from einmix.nodes.node import Parallel
 
 CONCAT = '''
 class Concat(nn.ModuleList):
@@ -21,9 +20,4 @@ class Concat(Parallel):
     kind = "concat"
     helpers = (CONCAT,)
     job = ("concatenated", "in branches that are put side by side")
-
-    def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
-        return self.side_by_side(sizes, ends)
-
-    def reach(self, step: Step, branches: list[Reach]) -> Reach:
-        return self.joined(branches)
+    summed = False

@@ -38,5 +38,6 @@ class Norm(Leaf):
         width = step.size("c")
         if self.form == "layer":
             return [Call("nn.LayerNorm", (width,), eps)]
-        batch = Call(f"nn.BatchNorm{len(step.before) - 1}d", (width,), eps)
-        return [Call("ChannelsFirst", (batch if self.form == "batch" else Call("nn.GroupNorm", (1, width), eps),))]
+        if self.form == "group":
+            return [Call("ChannelsFirst", (Call("nn.GroupNorm", (1, width), eps),))]
+        return [Call("ChannelsFirst", (Call(f"nn.BatchNorm{len(step.before) - 1}d", (width,), eps),))]

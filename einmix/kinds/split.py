@@ -21,14 +21,12 @@ class Split(Parallel):
     kind = "split"
     helpers = (SPLIT,)
     job = ("split", "in parts of the channels")
+    summed = False
 
     def enter(self, sizes: Sizes) -> Sizes:
         return part(sizes, len(self.branches))
 
-    def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
-        return self.side_by_side(sizes, ends)
-
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         n = step.before["c"] // len(branches)
         parts = (Reach.linked(step.before, {"c": range(k * n, (k + 1) * n)}) for k in range(len(branches)))
-        return self.joined([part.then(branch) for part, branch in zip(parts, branches, strict=True)])
+        return super().reach(step, [part.then(branch) for part, branch in zip(parts, branches, strict=True)])

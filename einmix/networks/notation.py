@@ -1,6 +1,5 @@
 """How nodes are written: as JSON values and back, and as EinMix calls."""
 
-from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
@@ -73,7 +72,7 @@ def _leaf(text: str, known: tuple[type[Node], ...]) -> Node:
     kind = _by_word(known).get(head.partition(" ")[0])
     if kind is None or not issubclass(kind, Leaf):
         raise _no_node(text)
-    return _as_written(text, lambda: kind(**values_of(kind, head, options)))
+    return _as_written(text, kind, head, options)
 
 
 def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
@@ -81,7 +80,7 @@ def _tree(text: str, branches: tuple[Sequence, ...]) -> Node:
     kind = _by_word(kinds.KINDS).get(head.partition(" ")[0])
     if kind is None or not issubclass(kind, Tree) or (issubclass(kind, Body) and (len(branches) != 1 or options)):
         raise PatternError(f"{text[:80]!r} with {len(branches)} branches is no node", hint=_known())
-    return _as_written(text, lambda: kind.of(branches, **values_of(kind, head, options)))
+    return _as_written(text, kind, head, options, branches[0] if issubclass(kind, Body) else branches)
 
 
 def _words(text: str) -> tuple[str, dict[str, str]]:
@@ -93,10 +92,10 @@ def _words(text: str) -> tuple[str, dict[str, str]]:
     return head, options
 
 
-def _as_written(text: str, read: Callable[[], Node]) -> Node:
-    """The node that is read, if it has this text and no other."""
+def _as_written(text: str, kind: Any, head: str, options: dict[str, str], *inside: Any) -> Node:
+    """The node that is read, if it has this text and no other; `inside` is what stands in it."""
     try:
-        node = read()
+        node: Node = kind(*inside, **values_of(kind, head, options))
     except PatternError:
         raise
     except (TypeError, ValueError):  # an option that the kind does not have, a word that is no number

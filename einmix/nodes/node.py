@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from einmix.algebra.factors import written
 from einmix.algebra.mixer import Mixer
 from einmix.algebra.reach import Inputs, Reach
 from einmix.errors import PatternError
 from einmix.nodes.calls import Call, Size, one
-from einmix.nodes.fields import check, grammar, text_of, whole
+from einmix.nodes.fields import check, text_of, whole
 
 Sizes = dict[str, int]
 """The lengths of the axes of `b ... c`."""
@@ -112,15 +112,9 @@ class Tree(_Kind):
         def branches(self) -> tuple[Sequence, ...]:
             """What stands in it."""
 
-    @classmethod
-    def of(cls, branches: tuple[Sequence, ...], **options: Any) -> Self:
-        """The node with these branches."""
-        kind: Any = cls
-        return kind(branches, **options)
-
+    @abstractmethod
     def rebuilt(self, branches: tuple[Sequence, ...]) -> Self:
         """The same with other branches."""
-        return self.of(branches, **{name: getattr(self, name) for name in grammar(self.__class__).options})
 
     def enter(self, sizes: Sizes) -> Sizes:
         """The sizes that its branches meet. Raises PatternError where it cannot stand."""
@@ -154,10 +148,9 @@ class Body(Tree):
     def branches(self) -> tuple[Sequence, ...]:
         return (self.body,)
 
-    @classmethod
-    def of(cls, branches: tuple[Sequence, ...], **options: Any) -> Self:
+    def rebuilt(self, branches: tuple[Sequence, ...]) -> Self:
         (body,) = branches
-        return cls(body, **options)
+        return replace(self, body=body)
 
     def emit(self, step: Step, branches: list[list[Call]]) -> list[Call]:
         return [Call(type(self).__name__, tuple(*branches))]
@@ -171,6 +164,8 @@ class Parallel(Tree):
     """
 
     branches: tuple[Sequence, ...]
+    summed: ClassVar[bool] = True
+    """Whether what its branches give is summed; else their channels are put one after the other."""
     ordered: ClassVar[bool] = True
     """Whether the order of the branches says anything; else they stand in a fixed one."""
 
@@ -181,27 +176,24 @@ class Parallel(Tree):
         object.__setattr__(self, "branches", found if self.ordered else tuple(sorted(found, key=repr)))
         super().__post_init__()
 
-    def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
-        if any(end != ends[0] for end in ends):
-            raise PatternError(f"branches of a {self.kind} end differently: {' and '.join(map(written, ends))}")
-        return ends[0]
+    def rebuilt(self, branches: tuple[Sequence, ...]) -> Self:
+        return replace(self, branches=branches)
 
-    def side_by_side(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
-        """The sizes after branches whose channels are put one after the other. Raises PatternError."""
-        after = Parallel.leave(self, sizes, [end | {"c": 1} for end in ends])
-        return after | {"c": whole(sum(end["c"] for end in ends), "channels")}
+    def leave(self, sizes: Sizes, ends: list[Sizes]) -> Sizes:
+        alike = ends if self.summed else [end | {"c": 1} for end in ends]
+        if any(end != alike[0] for end in alike):
+            raise PatternError(f"branches of a {self.kind} end differently: {' and '.join(map(written, alike))}")
+        return ends[0] if self.summed else ends[0] | {"c": whole(sum(end["c"] for end in ends), "channels")}
 
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
-        return reduce(or_, branches)
-
-    def joined(self, reaches: list[Reach]) -> Reach:
-        """What branches connect whose channels are put one after the other."""
-        widths = [reach.outputs["c"] for reach in reaches]
-        found = []
-        for k, (reach, width) in enumerate(zip(reaches, widths, strict=True)):
-            before, after = sum(widths[:k]), sum(widths[k + 1 :])
-            places: Inputs = [*[()] * before, *range(width), *[()] * after]
+        if self.summed:
+            return reduce(or_, branches)
+        found, start = [], 0
+        for reach in branches:
+            end = start + reach.outputs["c"]
+            places: Inputs = [c - start if start <= c < end else () for c in range(step.after["c"])]
             found.append(reach.then(Reach.linked(reach.outputs, {"c": places})))
+            start = end
         return reduce(or_, found)
 
     def emit(self, step: Step, branches: list[list[Call]]) -> list[Call]:
