@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.terminal import typed
 from nas.cli.values import READERS
-from nas.options.option import Options, declared, flag
+from nas.options.option import Option, Options, declared, flag
 
 PLACES = ("runs_dir", "data_dir")
 """Options that stand last, behind a command's own."""
@@ -25,7 +25,7 @@ def takes(options: type[Options], **before: str) -> Callable[[Callable[..., None
     def of(command: Callable[..., None]) -> Callable[..., None]:
         own = dict(inspect.signature(command, eval_str=True).parameters)
         del own["asked"]
-        shown = [parameter(options, name) for name in known]
+        shown = [_parameter(name, getattr(options, name), *known[name]) for name in known]
         for name in own:
             place = before.get(name) or next(each for each in known if each in PLACES)
             at = next(number for number, each in enumerate(shown) if each.name == place)
@@ -46,9 +46,8 @@ def takes(options: type[Options], **before: str) -> Callable[[Callable[..., None
     return of
 
 
-def parameter(options: type[Options], name: str) -> Parameter:
+def _parameter(name: str, default: Any, kind: Any, option: Option) -> Parameter:
     """An option as typer knows it: a text, where typer could not read its type."""
-    (kind, option), default = declared(options)[name], getattr(options, name)
     if kind in READERS or get_origin(kind) is Literal:
         kind, default = str | None, ",".join(map(str, default)) or None if isinstance(default, tuple) else default
     only = [flag(name)] if default is False else []  # there is nothing to be switched off
