@@ -22,14 +22,14 @@ def as_mlp(inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerStage
         body = NORM, Linear(width), NORM, Activation(), *moved, NORM, Linear(width)
         return ((Residual(body), mlp((NORM,), width, 4)),) * level.depth
 
-    return pyramid(inputs, levels(patch, width, depth), embed=_embed, blocks=blocks, head=(NORM,))
+    return pyramid(inputs, levels(patch, width, depth), blocks, embed=_embed, head=(NORM,))
 
 
 def _embed(before: Sizes, level: Level) -> Sequence:
     """Patches; of those of a stage before, a norm over all their channels comes first."""
     patch_grid(positions(before), level.patch)
     if level.stage == 0:
-        return cut(before, level), NORM
+        return *cut(before, level), NORM
     return Unfold(level.side, stride=level.side), NORM, Linear(level.width, bias=False)
 
 

@@ -19,13 +19,7 @@ def cycle_mlp(
         mixing = Residual((Norm(), Reweight((*axes, here)), Linear(width)))
         return ((mixing, mlp((Norm(),), width, level.of(ratio))),) * level.depth
 
-    return pyramid(
-        inputs,
-        levels(patch, width, depth),
-        embed=lambda before, level: (overlapping(before, level),),
-        blocks=blocks,
-        head=(Norm(),),
-    )
+    return pyramid(inputs, levels(patch, width, depth), blocks, embed=overlapping)
 
 
 def _neighbours(axis: str, n: int) -> Sequence:

@@ -2,6 +2,7 @@
 
 from einmix import Architecture, Block, Sequence
 from einmix.kinds import Activation, Linear, Mix, Norm, Residual, Reweight, Wrap
+from einmix.nodes.node import Sizes
 from search_spaces.blocks.parts import Inputs, mixer, mlp
 from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
@@ -20,13 +21,10 @@ def hire_mlp(
         rolls = ROLLS[level.stage % len(ROLLS)]
         return tuple(_block(grid, level, region, rolls[k % len(rolls)]) for k in range(level.depth))
 
-    return pyramid(
-        inputs,
-        levels(patch, width, depth),
-        embed=lambda before, level: (overlapping(before, level), Norm("batch"), Activation("relu")),
-        blocks=blocks,
-        head=(Norm("batch"),),
-    )
+    def embed(before: Sizes, level: Level) -> Sequence:
+        return *overlapping(before, level), Norm("batch"), Activation("relu")
+
+    return pyramid(inputs, levels(patch, width, depth), blocks, embed=embed, head=(Norm("batch"),))
 
 
 def _block(grid: Grid, level: Level, region: PerStage, roll: int) -> Block:

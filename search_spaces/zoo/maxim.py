@@ -5,7 +5,7 @@ from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual, Split
 from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp
 from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
-from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
+from search_spaces.zoo.pyramids import Level, levels, pyramid
 
 
 def maxim(
@@ -24,13 +24,7 @@ def maxim(
         multi = Residual((Norm(), Linear(2 * width), Activation(), both, Linear(width)))
         return ((multi, mlp((Norm(),), width, ratio)),) * level.depth
 
-    return pyramid(
-        inputs,
-        levels(patch, width, depth),
-        embed=lambda before, level: (cut(before, level),),
-        blocks=blocks,
-        head=(Norm(),),
-    )
+    return pyramid(inputs, levels(patch, width, depth), blocks)
 
 
 def _gmlp(positions: Mixer, width: int) -> Sequence:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from einmix import Architecture, Block, Node, Sequence, Stage
+from einmix import Architecture, Block, Sequence, Stage
 from einmix.kinds import Conv
+from einmix.networks.architecture import HEAD
 from einmix.nodes.node import Sizes, steps
 from search_spaces.blocks.parts import Inputs, patches
 from search_spaces.blocks.patch import Grid, Patch
@@ -51,13 +52,31 @@ def levels(patch: Patch, width: PerStage, depth: PerStage) -> list[Level]:
     return [Level(k, k == last, 2 if k else patch, *size) for k, size in enumerate(zip(widths, depths, strict=True))]
 
 
+def positions(sizes: Sizes) -> Grid:
+    """Sizes without the channels."""
+    return {axis: n for axis, n in sizes.items() if axis != "c"}
+
+
+def cut(before: Sizes, level: Level, *, bias: bool = True) -> Sequence:
+    """Patches that do not overlap."""
+    return (patches(positions(before), level.patch, before["c"], level.width, bias=bias),)
+
+
+def overlapping(before: Sizes, level: Level) -> Sequence:
+    """Windows of nearly two patches, as PVT v2 (arXiv:2106.13797) has them; where there is one stage, plain patches."""
+    if level.alone:
+        return cut(before, level)
+    side = level.side
+    return (Conv(2 * side - 1, out=level.width, stride=side, pad=side // 2),)
+
+
 def pyramid(
     inputs: Inputs,
     plan: Iterable[Level],
-    *,
-    embed: Callable[[Sizes, Level], Sequence],
     blocks: Callable[[Grid, Level], tuple[Block, ...]],
-    head: Sequence,
+    *,
+    embed: Callable[[Sizes, Level], Sequence] = cut,
+    head: Sequence = HEAD,
 ) -> Architecture:
     """Of every stage the embedding from the sizes before it, then the blocks at the grid that this leads to."""
     before, found = {**inputs.shape, "c": inputs.channels}, []
@@ -66,21 +85,3 @@ def pyramid(
         before = steps(nodes, before)[-1].after
         found.append(Stage(nodes, blocks(positions(before), level)))
     return network(inputs, *found, head=head)
-
-
-def positions(sizes: Sizes) -> Grid:
-    """Sizes without the channels."""
-    return {axis: n for axis, n in sizes.items() if axis != "c"}
-
-
-def cut(before: Sizes, level: Level, *, bias: bool = True) -> Node:
-    """Patches that do not overlap."""
-    return patches(positions(before), level.patch, before["c"], level.width, bias=bias)
-
-
-def overlapping(before: Sizes, level: Level) -> Node:
-    """Windows of nearly two patches, as PVT v2 (arXiv:2106.13797) has them; where there is one stage, plain patches."""
-    if level.alone:
-        return cut(before, level)
-    side = level.side
-    return Conv(2 * side - 1, out=level.width, stride=side, pad=side // 2)

@@ -25,14 +25,14 @@ def raft_mlp(
             axes = [reduce(lambda inner, outer: (Residual(inner), *outer), axes)]
         return ((*map(Residual, axes), mlp((Norm(),), level.width, 4)),) * level.depth
 
-    return pyramid(inputs, levels(patch, width, depth), embed=_embed, blocks=blocks, head=(Norm(),))
+    return pyramid(inputs, levels(patch, width, depth), blocks, embed=_embed)
 
 
 def _embed(before: Sizes, level: Level) -> Sequence:
     """Windows of one and of two patches side by side; of several stages the last one has plain patches."""
     patch_grid(positions(before), level.patch)
     if not isinstance(level.patch, int) or level.patch % 2 or (level.last and not level.alone):
-        return (cut(before, level),)
+        return cut(before, level)
     one = Unfold(level.patch, stride=level.patch)
     two = Unfold(2 * level.patch, stride=level.patch, pad=level.patch // 2)
     return Concat(((one,), (two,))), Linear(level.width)

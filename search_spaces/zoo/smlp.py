@@ -1,5 +1,7 @@
 """sMLPNet: every axis mixed alone, side by side with the input itself, after a depthwise convolution."""
 
+from functools import partial
+
 from einmix import Architecture, Block
 from einmix.kinds import Activation, Concat, Conv, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, mixer, mlp
@@ -18,13 +20,8 @@ def smlp_net(inputs: Inputs, *, patch: Patch = 4, width: PerStage, depth: PerSta
         sparse = Norm("batch"), Activation(), Concat(((), *axes)), Linear(width, bias=False)
         return ((Residual((*near, *sparse)), mlp((Norm(),), width, ratio)),) * level.depth
 
-    return pyramid(
-        inputs,
-        levels(patch, width, depth),
-        embed=lambda before, level: (cut(before, level, bias=False),),
-        blocks=blocks,
-        head=(Norm("batch"),),
-    )
+    embed, head = partial(cut, bias=False), (Norm("batch"),)
+    return pyramid(inputs, levels(patch, width, depth), blocks, embed=embed, head=head)
 
 
 MEMBER = Member(

@@ -9,7 +9,7 @@ from einmix.kinds import Dynamic, Linear, Mix, Norm, Residual, Reweight, Sum
 from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp
 from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
-from search_spaces.zoo.pyramids import Level, cut, levels, pyramid
+from search_spaces.zoo.pyramids import Level, levels, pyramid
 
 Along = Callable[[str, Grid, int], Sequence]
 """The branch along an axis of a grid, at a width."""
@@ -49,7 +49,7 @@ def _permutator(inputs: Inputs, plan: list[Level], along: Along, *, weighted: bo
         fused = Reweight(branches) if weighted else Sum(branches)
         return ((Residual((Norm(), fused, Linear(level.width))), mlp((Norm(),), level.width, 3)),) * level.depth
 
-    return pyramid(inputs, plan, embed=lambda before, level: (cut(before, level),), blocks=blocks, head=(Norm(),))
+    return pyramid(inputs, plan, blocks)
 
 
 SIZES: dict[str, dict[str, Any]] = {
