@@ -179,7 +179,7 @@ class Session:
     def kind(self) -> Kind:
         """What is trained on; of a cluster's GPUs it is assumed that they compute in bfloat16."""
         if self.device == "cuda" and self.options.ray not in (None, LOCAL):
-            return "cuda", "bfloat16"
+            return Kind("cuda", "bfloat16")
         return kind_on(self.device)
 
     def executor(self, run: RunFolder, storage: Storage | None, watcher: Watcher) -> Executor:
@@ -267,7 +267,7 @@ class Session:
             watcher.say(f"finals: {counted(chosen, 'network')}, not {self.plan.top}: {why} that are no references")
 
     def _check_latencies(self, run: RunFolder) -> None:
-        measured = {run.kind_of(result)[0] for result in run.results() if result.latency is not None}
+        measured = {run.kind_of(result).device for result in run.results() if result.latency is not None}
         if measured - {self.device} and any(objective.name == "latency" for objective in self.objectives):
             (other, *_) = sorted(measured - {self.device})
             raise NasError(
@@ -288,9 +288,7 @@ def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet
     >>> [reference.accuracy for reference in run.references]  # doctest: +SKIP
     """
     source, space = None, None
-    if isinstance(options.get("data"), Path):
-        options["data"] = str(options["data"])
-    if not isinstance(options.get("data"), str | None):
+    if not isinstance(options.get("data"), str | Path | None):
         source = from_arrays(options.pop("data"))
     if isinstance(options.get("space"), Space):
         space = options.pop("space")

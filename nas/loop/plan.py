@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nas.ranking.objectives import Objective, Quality, quality
-from nas.runs.job import Kind
+from nas.runs.job import CPU, Kind
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Plan:
     start: Mapping[str, str] = field(default_factory=dict)
     retry_failed: bool = False
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
-    kind: Kind = ("cpu", "float32")
+    kind: Kind = CPU
 
     @property
     def quality(self) -> Quality:

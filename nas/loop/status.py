@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nas.runs.job import Kind, Phase
+from nas.runs.job import CPU, Kind, Phase
 from nas.runs.result import Result
 
 
@@ -25,7 +25,7 @@ class Status:
     failed: int = 0
     reused: int = 0
     later: float = 0.0
-    kind: Kind = ("cpu", "float32")
+    kind: Kind = CPU
     names: Mapping[str, str] = field(default_factory=dict)
     best: Result | None = None
     last: Result | None = None

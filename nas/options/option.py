@@ -134,6 +134,8 @@ def _fitting(name: str, value: Any, kind: Any) -> Any:
     kinds = get_args(kind) or (kind,)
     if Path in kinds and isinstance(value, str):
         return Path(value)
+    if str in kinds and isinstance(value, Path):
+        return str(value)
     if kinds[0] in WORDS and not isinstance(value, (*kinds, int) if float in kinds else kinds):
         raise NasError(f"{flag(name)} is {value!r}; {WORDS[kinds[0]]} is expected")
     return value

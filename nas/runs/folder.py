@@ -165,7 +165,7 @@ class RunFolder:
         """What a training was trained on; where its line does not say it, the run's device was at its beginning."""
         device, precision = (result.extra.get(fact) for fact in ("device", "precision"))
         device = device or self.settings.get("device") or "cpu"
-        return one_line(str(device)), one_line(str(precision or ("bfloat16" if device == "cuda" else "float32")))
+        return Kind(one_line(str(device)), one_line(str(precision or ("bfloat16" if device == "cuda" else "float32"))))
 
     def weights_path(self, training: Job | Result) -> Path:
         """Where the trained weights of a job are kept: runs/NAME/checkpoints/PHASE-ID-lr…-s…-e….safetensors.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -17,13 +17,28 @@ TESTED: tuple[Phase, ...] = ("train", "compare")
 FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
 """Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
 
-Kind = tuple[str, str]
-"""The device and the precision of a training: `("cpu", "float32")`. Figures of different kinds are not averaged."""
+
+class Kind(NamedTuple):
+    """What a training was trained on. Figures of different kinds are not averaged."""
+
+    device: str
+    precision: str
+
+
+CPU = Kind("cpu", "float32")
+
+
+class Key(NamedTuple):
+    """What makes two trainings of a phase the same one; recipe, data and split are fixed by the run."""
+
+    id: str
+    lr: float
+    seed: int
+    epochs: int
+
 
 HALVED = "halved_batch"
 """Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
-
-Key = tuple[str, float, int, int]
 
 
 @dataclass(frozen=True)
@@ -48,8 +63,8 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """What makes two trainings the same one; recipe, data and split are fixed by the run."""
-        return self.id, self.lr, self.seed, self.epochs
+        """What makes two trainings the same one."""
+        return Key(self.id, self.lr, self.seed, self.epochs)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Result:
     @property
     def key(self) -> Key:
         """What makes two trainings of a run the same one."""
-        return self.id, self.lr, self.seed, self.epochs
+        return Key(self.id, self.lr, self.seed, self.epochs)
 
     @property
     def score(self) -> Score | None:
@@ -114,7 +114,7 @@ def retriable(results: Sequence[Result], tries: float) -> set[tuple[Phase, Key]]
 def file_name(key: Key, phase: str = "") -> str:
     """The name of a file that belongs to a training, of a phase; NasError for an id that could lead elsewhere.
 
-    >>> file_name(("a1", 3e-4, 7, 20), "final")
+    >>> file_name(Key("a1", 3e-4, 7, 20), "final")
     'final-a1-lr0.0003-s7-e20.safetensors'
     """
     id, lr, seed, epochs = key

@@ -95,7 +95,7 @@ class Recipe:
 def kind_on(device: str) -> Kind:
     """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
     if device != "cuda":
-        return device, "float32"
+        return Kind(device, "float32")
     import torch
 
-    return device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return Kind(device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32")
