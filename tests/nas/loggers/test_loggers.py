@@ -24,6 +24,7 @@ from nas.loggers import LOGGERS, check_loggers
 from nas.loggers import feed as loggers
 from nas.loggers.feed import logging_to
 from nas.loggers.trials import curve, trial_name
+from nas.options.common import LOG
 from nas.runs.folder import RunFolder
 from nas.runs.job import Score
 from nas.runs.result import Result, latest
@@ -291,6 +292,10 @@ def test_mlflow_logs_where_its_variable_says(searching, tmp_path, monkeypatch):
     client = mlflow.MlflowClient(uri)
     (experiment,) = client.search_experiments(filter_string="name = 'x'")
     assert len(client.search_runs([experiment.experiment_id])) == len(results(tmp_path))
+
+
+def test_the_help_of_the_option_names_them_all():
+    assert LOG.endswith(f": {','.join(LOGGERS)}.")
 
 
 def test_an_unknown_logger_is_told_with_the_nearest(monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import islice
 from math import prod
 from random import Random
@@ -16,6 +18,7 @@ from searches import result_of, tiny
 
 from einmix import Architecture
 from nas.errors import NasError
+from nas.options.search import Search
 from nas.ranking.objectives import Objective, parse_objectives
 from nas.runs.job import State
 from nas.runs.result import Result
@@ -194,6 +197,11 @@ def test_what_is_not_in_the_space_can_be_told(name):
 def test_a_budget_that_nothing_meets_is_told_at_once(name):
     with pytest.raises(SpaceError, match="no architecture of space 'local' has 0 to 5 parameters"):
         make(name, tiny("local"), Budget(max_params=5))
+
+
+def test_the_help_of_the_option_names_them_all():
+    (help,) = (each.metadata["option"].help for each in fields(Search) if each.name == "strategy")
+    assert re.findall(r"[a-z-]{3,}", help) == [*STRATEGIES]
 
 
 def test_an_unknown_strategy_is_told_with_the_nearest_names():
