@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
-from math import prod
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -21,11 +20,9 @@ from walks import bands, looks_uniform, walk
 
 from einmix import Architecture, Factor, FactorSet, Mixer, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
-from einmix.algebra.moves import moves, scaled
 from einmix.kinds import Mix, Residual
 from nas.cli.tables import sizes
 from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
-from search_spaces.blocks.patch import default_patches
 from search_spaces.bound.neighbours import places_moved
 
 # ------------------------------------------------------------------------------------------ families, said otherwise
@@ -452,39 +449,7 @@ def test_a_budget_between_two_sizes_ends_soon() -> None:
     assert space.share(Budget(most // 2, most // 2), Random(0)) == 0
 
 
-# ------------------------------------------------------------------------------------------ moves, membership
-
-
-def texts(found: Iterable[tuple[Factor, ...]]) -> set[str]:
-    return {".".join(map(str, factors)) for factors in found}
-
-
-def factors_of(text: str) -> tuple[Factor, ...]:
-    return Mixer.parse(f"x={text}").axes[0][1]
-
-
-def test_moves_by_example() -> None:
-    assert texts(moves(factors_of("m8"))) == {
-        *("s8", "g8", "s2.m4", "g2.m4", "s4.m2", "g4.m2", "m2.s4", "m2.g4", "m4.s2", "m4.g2"),
-        *("m2.s2.m2", "m2.g2.m2"),
-    }
-    assert texts(moves(factors_of("m2.s2.m2"))) >= {"m8", "m2.g2.m2", "s4.m2", "g2.s2.m2", "m2.s4"}
-    assert moves(()) == []
-
-
-@pytest.mark.parametrize("n", [1, 2, 4, 6, 8, 12, 24])
-def test_every_move_has_its_reverse_and_all_are_connected(n: int) -> None:
-    every = {mixer.axes[0][1] for mixer in enumerate_mixers(x=n)}
-    for factors in every:
-        found = moves(factors)
-        assert len(set(found)) == len(found) and factors not in found
-        assert set(found) <= every
-        assert all(factors in moves(moved) for moved in found)
-    seen = ahead = {factors_of(f"s{n}")}
-    while ahead:
-        ahead = {moved for factors in ahead for moved in moves(factors)} - seen
-        seen = seen | ahead
-    assert seen == every
+# ------------------------------------------------------------------------------------------ neighbours, membership
 
 
 def mixer_texts(found: Iterable[Architecture], skeleton: Skeleton, space: BoundSpace) -> set[tuple[str, ...]]:
@@ -619,60 +584,6 @@ def test_answers_that_are_no_options() -> None:
 
 
 # ------------------------------------------------------------------------------------------ sizes
-
-
-@pytest.mark.parametrize(
-    ("shape", "patches"),
-    [
-        ({"h": 8, "w": 8}, (1, 2)),
-        ({"h": 28, "w": 28}, (2, 7)),
-        ({"h": 32, "w": 32}, (2, 4, 8)),
-        ({"h": 64, "w": 64}, (4, 8, 16)),
-        ({"h": 224, "w": 224}, (14, 16, 28, 56)),
-        ({"h": 28, "w": 32}, (2,)),
-        ({"h": 6, "w": 10}, (1,)),
-        ({"t": 5, "h": 32, "w": 32}, ((1, 8, 8),)),
-        ({"d": 3, "h": 24, "w": 24}, ((1, 3, 3), (1, 4, 4), (1, 6, 6))),
-        ({"h": 29, "w": 32}, ((1, 4), (1, 8))),
-        ({"h": 14, "w": 21}, ((2, 3),)),
-        ({"h": 8, "w": 1}, (1,)),
-        ({"h": 1, "w": 64}, (1,)),
-        ({"t": 40}, (1, 2)),
-        ({"t": 1}, (1,)),
-        ({"d": 16, "h": 16, "w": 16}, (4,)),
-        ({"h": 29, "w": 29}, (1,)),
-        ({"t": 10007}, (1,)),
-    ],
-    ids=str,
-)
-def test_default_patches(shape: dict[str, int], patches: tuple[int, ...]) -> None:
-    assert default_patches(shape) == patches
-    space = load("subgrid").on(shape, channels=3, classes=10)
-    assert space.sizes["patch"] == patches
-    assert space.middle in [Skeleton(*sizes) for sizes in product(*space.sizes.values())]
-
-
-@pytest.mark.parametrize("axes", ["t", "hw", "dhw", "tdhw"])
-def test_default_patches_of_all_shapes(axes: str) -> None:
-    """They divide, leave some of each axis, are alike on axes that are, and one number wherever one does."""
-    rng = Random(0)
-    for _ in range(150):
-        shape = {axis: rng.choice((1, 2, 3, 5, 8, 12, 16, 29, 32, 48, 60, 64, 97)) for axis in axes}
-        usual, found = [], default_patches(shape)
-        for patch in range(1, 65):
-            left = [n // patch for n in shape.values()]
-            kept = all(n % patch == 0 and (n > patch or n == 1) for n in shape.values())
-            usual += [patch] if kept and 16 <= prod(left) <= 256 else []
-        assert found and len(set(found)) == len(found)
-        assert not usual or set(found) <= set(usual), (shape, found)
-        for patch in found:
-            each = (patch,) * len(shape) if isinstance(patch, int) else patch
-            left = {axis: n // side for (axis, n), side in zip(shape.items(), each, strict=True)}
-            assert all(n % side == 0 for n, side in zip(shape.values(), each, strict=True)), (shape, found)
-            assert prod(left.values()) > 1 or set(shape.values()) == {1}, (shape, found)
-            assert len({(n, side) for n, side in zip(shape.values(), each, strict=True)}) == len(set(shape.values()))
-            if not isinstance(patch, int):
-                assert len(set(patch)) > 1 and all(n > 1 or shape[axis] == 1 for axis, n in left.items())
 
 
 def test_patches_have_a_side_for_every_axis_in_all_that_is_said_of_a_network() -> None:
@@ -998,13 +909,6 @@ def test_both_ends_of_a_budget_are_in_it() -> None:
         ((100, 200, 10, 51), True, False),
     ):
         assert (limits.meets(bounds), limits.holds(bounds)) == (meets, holds)
-
-
-def test_an_axis_that_no_factor_fits_is_all_in_the_role_of_its_largest() -> None:
-    """Wherever that stands: inside, outside, in between."""
-    for text, role in (("s2.m3", "m"), ("m3.s2", "m"), ("g2.m3.s5", "s"), ("m2.g7.s3", "g")):
-        factors = Mixer.parse(f"t={text}").axes[0][1]
-        assert scaled(factors, 11, 1) == scaled(factors, 11, -1) == (Factor(role, 11, 11),)
 
 
 def test_a_mixer_of_several_families_is_said_as_one_of_the_first() -> None:

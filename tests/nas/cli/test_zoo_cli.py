@@ -19,7 +19,6 @@ from nas.cli.zoo import find
 from nas.errors import NasError
 from nas.options.zoo import Zoo
 from search_spaces import SpaceError
-from search_spaces.blocks.patch import default_patch
 from search_spaces.zoo import ZOO
 
 
@@ -107,22 +106,6 @@ def test_sizes_are_those_asked_for(zoo):
 def test_shapes_are_those_asked_for(line, facts, zoo):
     status, out, err = zoo(line)
     assert (status, err) == (0, "") and all(fact in out for fact in facts), out[:600]
-
-
-@pytest.mark.parametrize(
-    ("shape", "patch"),
-    [
-        ((8, 8), 1),
-        ((28, 28), 4),
-        ((32, 32), 4),
-        ((40,), 1),
-        ((16,) * 3, 4),
-        ((29, 32), (1, 16)),
-        ((5, 32, 32), (1, 8, 8)),
-    ],
-)
-def test_the_default_patch_leaves_some_64(shape, patch):
-    assert default_patch(dict(zip("dhw", shape, strict=False))) == patch
 
 
 @pytest.mark.parametrize(
