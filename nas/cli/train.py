@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from nas.cli.terminal import AsJson, Id, RunName, RunsDir, opened, print_json, training_json
@@ -38,6 +37,8 @@ def _print_trainings(results: list[Result]) -> None:
             )
         else:
             print(f"seed {result.seed}: {result.state}: {one_line(result.reason)}")
+    from statistics import fmean, stdev
+
     tested = [result.test.accuracy for result in results if result.test]
     if len(tested) > 1:
         print(f"test accuracy {fmean(tested):.1%} ± {100 * stdev(tested):.1f}% (mean ± std, n={len(tested)})")

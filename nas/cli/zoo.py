@@ -1,22 +1,25 @@
 """`nas zoo`: networks of the literature, listed, shown and exported."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from einmix import Architecture, source
 from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
 from nas.cli.typed import takes
 from nas.errors import NasError, nearest
 from nas.options.search import Search
 from nas.options.zoo import Zoo
-from search_spaces.blocks.patch import default_patch
-from search_spaces.zoo import ZOO, Inputs, Member, member
+
+if TYPE_CHECKING:
+    from einmix import Architecture
+    from search_spaces.zoo import Inputs, Member
 
 
 class ShowByName(TyperGroup):
@@ -72,6 +75,8 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from search_spaces.zoo import ZOO
+
     rows = [
         _row(each, variant, each.published(variant) if variant else None)
         for each in ZOO.values()
@@ -91,6 +96,8 @@ def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
 
     Example: nas zoo show vip --shape 32x32x3 --width 32
     """
+    from einmix import source
+
     network = find(name, asked)
     if as_json:
         row = _row(network.member, network.variant, network.architecture)
@@ -123,6 +130,8 @@ def find(name: str, asked: Zoo) -> Network:
 
     Raises NasError for an unknown size and one that it cannot have, SpaceError for an unknown name.
     """
+    from search_spaces.zoo import ZOO, member
+
     stem, colon, variant = name.partition(":")
     head, slash, rest = stem.partition("/")
     if slash and head in ZOO:
@@ -139,6 +148,8 @@ def find(name: str, asked: Zoo) -> Network:
 
 
 def _sized(found: Member, asked: Zoo) -> Network:
+    from search_spaces.blocks.patch import default_patch
+
     inputs = _inputs(asked)
     width, depth = asked.width or 64, asked.depth or 4
     patch = asked.patch or default_patch(inputs.shape)
@@ -150,6 +161,8 @@ def _sized(found: Member, asked: Zoo) -> Network:
 
 def _inputs(asked: Zoo) -> Inputs:
     """Those of the data, or of the shape that was asked for. Raises NasError where it is none."""
+    from search_spaces.zoo import Inputs
+
     shape, channels, classes = shape_of(asked.data or Search.data, asked.data_dir)
     if asked.shape is not None:
         shape, channels = _shape(asked.shape)

@@ -105,7 +105,7 @@ getattr(importlib.import_module(module), function)()
 """
 
 
-@pytest.mark.parametrize("moment", ["nas.cli", "typer", "einmix", "search_spaces.zoo"])
+@pytest.mark.parametrize("moment", ["nas.cli", "typer", "einmix", "search_spaces.blocks"])
 def test_ctrl_c_while_the_command_is_still_imported_is_one_line(moment: str) -> None:
     """As the installed script does it, whose first line is the import of the entry point."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
