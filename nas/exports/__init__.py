@@ -11,8 +11,13 @@ FORMATS = {"module": module.FORMAT}
 
 
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
-    """Writes networks in a format. Raises NasError when what is written does not give the networks' outputs."""
+    """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
     if format not in FORMATS:
         raise NasError(f"no format {format!r}: {nearest(format, FORMATS)}")
     how = FORMATS[format]
-    return checked([how.write(each, folder) for each in wanted], how)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = [how.write(each, folder) for each in wanted]
+    except OSError as error:
+        raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return checked(written, how)

@@ -1,9 +1,8 @@
 """A network as one Python module that needs torch and einops alone, with its weights beside it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from einmix import Architecture, source
+from einmix import source
 from nas.errors import NasError
 from nas.exports.check import Export, Exported, Format, unfit
 
@@ -24,38 +23,27 @@ def load(file, weights):
 
 
 def write(wanted: Export, folder: Path) -> Exported:
-    """Writes `NAME.py`, and `NAME.safetensors` where there are weights. Raises NasError where that cannot be."""
+    """Writes `NAME.py`, and `NAME.safetensors` where there are weights. Raises NasError where these do not fit."""
     architecture, inputs = wanted.architecture, wanted.preprocessing
     file, weights = folder / f"{wanted.name}.py", None
-    _write_text(file, source(architecture, wanted.facts, inputs.text(architecture) if inputs else ""))
+    file.write_text(source(architecture, wanted.facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
     if wanted.weights:
         weights = file.with_suffix(".safetensors")
-        told = {name: text for name, text in wanted.facts.items() if name in TOLD}
-        told |= (inputs.metadata if inputs else {}) | {"id": architecture.id}
-        _write_weights(architecture, wanted.weights, weights, told)
+        weights.write_bytes(_weights(wanted, wanted.weights))
     return Exported(architecture, file, weights, inputs)
 
 
 FORMAT = Format(write, LOAD, ("torch", "einops"))
 
 
-def _write_weights(architecture: Architecture, kept: Path, weights: Path, metadata: Mapping[str, str]) -> None:
+def _weights(wanted: Export, kept: Path) -> bytes:
     """A copy of weights with what they are and what they take."""
     from safetensors import SafetensorError
     from safetensors.torch import load, save
 
+    told = {name: text for name, text in wanted.facts.items() if name in TOLD} | {"id": wanted.architecture.id}
+    told |= wanted.preprocessing.metadata if wanted.preprocessing else {}
     try:
-        data = save(load(kept.read_bytes()), dict(metadata))
-        weights.write_bytes(data)
-    except OSError as error:
-        raise NasError(f"cannot write {error.filename or weights}: {error.strerror}") from None
+        return save(load(kept.read_bytes()), told)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise NasError(unfit(architecture, kept, error)) from None
-
-
-def _write_text(module: Path, text: str) -> None:
-    try:
-        module.parent.mkdir(parents=True, exist_ok=True)
-        module.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise NasError(f"cannot write {error.filename or module}: {error.strerror}") from None
+        raise NasError(unfit(wanted.architecture, kept, error)) from None
