@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +27,7 @@ from nas.ranking.compared import Compared
 from nas.ranking.gains import paired
 from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
-from nas.runs.folder import RunFolder, digest
+from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
 from nas.runs.result import Result
 from nas.runs.storage import Storage
@@ -218,12 +217,12 @@ class Comparison:
     @cached_property
     def name(self) -> str:
         """The name of its own run directory, which stands beside that of the search."""
-        name = f"{self.saved.name[:80]}-compare-{digest(self.settings, Compare.may_differ())}"
-        root = self.saved.folder.path.resolve().parent
-        if (root / name).exists():
-            return name
-        alike = rf"{re.escape(self.saved.name[:80])}-compare-[0-9a-f]{{6}}"
-        return RunFolder.made_with(root, alike, self.settings, Compare.may_differ()) or name
+        words = f"{self.saved.name[:80]}-compare"
+        return RunFolder.name_for(self._root, words, self.settings, Compare.may_differ())
+
+    @property
+    def _root(self) -> Path:
+        return self.saved.folder.path.resolve().parent
 
     @property
     def workers(self) -> int:
@@ -236,8 +235,7 @@ class Comparison:
 
     def open_run(self) -> RunFolder:
         """The comparison's run directory, locked."""
-        root = self.saved.folder.path.resolve().parent
-        return RunFolder.create_or_open(root, self.name, self.settings, may_differ=Compare.may_differ())
+        return RunFolder.create_or_open(self._root, self.name, self.settings, may_differ=Compare.may_differ())
 
     def compare(self, watcher: Watcher, run: RunFolder) -> list[Compared]:
         """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.

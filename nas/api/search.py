@@ -49,7 +49,7 @@ from nas.loop.status import Watcher
 from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import Standing, standings_of
-from nas.runs.folder import LAST, RunFolder, digest
+from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.storage import Storage, place_of
 from nas.runs.versions import versions
@@ -149,24 +149,14 @@ class Session:
 
     @cached_property
     def name(self) -> str:
-        """The run's name: as asked, or made of space, data and a hash of what makes the run what it is.
-
-        A run that was made with these settings under another such name, because its data was called otherwise or by
-        an earlier version, is that run.
-        """
+        """The run's name: as asked, or made of space, data and a hash; data may have been called otherwise before."""
         if self.options.run:
             return self.options.run
         space, given = self.space.name, GIVEN if self.source else self.options.data
         place = place_of_data(self.source or given) or Path(given)
         data = re.sub(r"[^A-Za-z0-9_-]+", "-", place.stem) or "data"
-        name = f"{space}-{data}-{digest(self.settings, Search.may_differ())}"
-        root = self.options.runs_dir
-        if (root / name).exists():
-            return name
-        return (
-            RunFolder.made_with(root, rf"{re.escape(space)}-.+-[0-9a-f]{{6}}", self.settings, Search.may_differ())
-            or name
-        )
+        root, like = self.options.runs_dir, rf"{re.escape(space)}-.+"
+        return RunFolder.name_for(root, f"{space}-{data}", self.settings, Search.may_differ(), like=like)
 
     @property
     def workers(self) -> int:

@@ -66,13 +66,20 @@ class RunFolder:
         raise NasError(f"no run {name!r} in {root}: {nearest(name, cls.names(root))}")
 
     @classmethod
-    def made_with(cls, root: Path, names: str, settings: dict[str, Any], may_differ: Collection[str]) -> str | None:
-        """The name of a run with these settings, among those under `root` whose names match a regular expression."""
-        for name in sorted(filter(re.compile(names).fullmatch, cls.names(root))):
+    def name_for(
+        cls, root: Path, words: str, settings: dict[str, Any], may_differ: Collection[str], *, like: str = ""
+    ) -> str:
+        """What a run is called that has no name: words and a hash of what makes it what it is.
+
+        One that was made with these settings under `root`, with words like that (a regular expression), is that run.
+        """
+        own = f"{words}-{digest(settings, may_differ)}"
+        names = re.compile(rf"(?:{like or re.escape(words)})-[0-9a-f]{{6}}")
+        for name in [] if (root / own).exists() else filter(names.fullmatch, cls.names(root)):
             with contextlib.suppress(NasError, ValueError):  # one that is damaged is not this one
                 if not cls(root / name).differing(read_object(json.dumps(settings).encode()), may_differ):
                     return name
-        return None
+        return own
 
     @classmethod
     def create_or_open(
