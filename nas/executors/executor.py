@@ -86,17 +86,25 @@ class Executor(Protocol):
 
 
 def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:
-    """Trains one job; the only place where an exception, a NaN or a worthless answer becomes a failed outcome."""
+    """Trains one job; the only place where an exception, a NaN or a worthless answer becomes a failed outcome.
+
+    What `report` raises is raised here: the trainer is not to blame for it.
+    """
     begun = time.perf_counter()
     scores: list[Score] = []
 
     def report_finite(score: Score) -> bool:
         _require_finite(score)
         scores.append(score)
-        return report(score)
+        try:
+            return report(score)
+        except Exception as error:
+            raise _DriverError(error) from error
 
     try:
         return _sound(trainer(job, report_finite))
+    except _DriverError as carried:
+        raise carried.error from None
     except Exception as error:
         return replace(failure(error), scores=tuple(scores), seconds=time.perf_counter() - begun)
 
@@ -150,8 +158,8 @@ def cause_of(outcome: Outcome) -> str:
     return OUT_OF_MEMORY if outcome.reason.startswith(OUT_OF_MEMORY) else _NUMBER.sub("#", outcome.reason) or "#"
 
 
-class DriverError(BaseException):
-    """Carries an error of `on_rung` through a trainer, which is not to blame for it, to the driver."""
+class _DriverError(BaseException):
+    """Carries an error of `report` through a trainer."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error

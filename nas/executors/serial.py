@@ -2,12 +2,12 @@
 
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from nas.executors.executor import (
     WORN,
     Done,
-    DriverError,
     Event,
     MakeTrainer,
     OnRung,
@@ -18,7 +18,7 @@ from nas.executors.executor import (
     is_device_fault,
     run_job,
 )
-from nas.runs.job import Job, Score, Trainer
+from nas.runs.job import Job, Trainer
 
 
 class Serial:
@@ -47,20 +47,10 @@ class Serial:
                 raise cannot_start(0, failure(error)) from error
             return [Ready(0)]
         number, job = self._queue.popleft()
-
-        def report(score: Score) -> bool:
-            try:
-                return on_rung(number, score)
-            except Exception as error:
-                raise DriverError(error) from error
-
-        try:
-            outcome = run_job(self._trainer, job, report)
-            if self._row.take(job.id, outcome) >= WORN or is_device_fault(outcome):
-                self._trainer, self._row = None, Row()
-            return [Done(number, outcome, 0)]
-        except DriverError as carried:
-            raise carried.error from None
+        outcome = run_job(self._trainer, job, partial(on_rung, number))
+        if self._row.take(job.id, outcome) >= WORN or is_device_fault(outcome):
+            self._trainer, self._row = None, Row()
+        return [Done(number, outcome, 0)]
 
     def close(self) -> None:
         """See `Executor.close`."""

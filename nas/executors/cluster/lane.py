@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskErr
 
 from nas.errors import OUT_OF_MEMORY
 from nas.executors.cluster.desk import Leave, Opening, Task
-from nas.executors.executor import WORN, DriverError, MakeTrainer, Row, cause_of, failure, is_device_fault, run_job
+from nas.executors.executor import WORN, MakeTrainer, Row, cause_of, failure, is_device_fault, run_job
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome, Score
 from nas.runs.versions import versions
@@ -78,16 +78,10 @@ class Lane(tune.Trainable):
         """Trains one job, whose outcome owes nothing to what became of calls."""
 
         def report(score: Score) -> bool:
-            try:
-                answer: bool = ask(lambda: self._desk.rung.remote(task, score))
-            except RayError as error:
-                raise DriverError(error) from error
+            answer: bool = ask(lambda: self._desk.rung.remote(task, score))
             return answer
 
-        try:
-            outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
-        except DriverError as carried:
-            raise carried.error from None
+        outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
         self._worn = self._row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome)
         self._share(outcome)
         ask(lambda: self._desk.done.remote(self._opening, task, outcome))
