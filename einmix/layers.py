@@ -29,28 +29,24 @@ class FastMix(EinMix):
             return
         left, right = ([name for group in side for name in group] for side in (self._left, self._right))
         weight = weight_shape.split()
-        self._grouped = [name for name in weight if name in left and name in right]
-        self._kept = [name for name in left if name in right and name not in weight]
-        self._mixed = [name for name in weight if name not in right]
-        self._made = [name for name in weight if name not in left]
-        biased = self._grouped + self._made if bias_shape is None else bias_shape.split()
-        self._plain = not (
-            self._mixed
-            and all(sizes[name] > 0 for name in weight)
-            and set(left) == {*self._grouped, *self._kept, *self._mixed}
-            and set(biased) == {*self._grouped, *self._made}
-        )
+        g = [name for name in weight if name in left and name in right]  # groups, each with weights of its own
+        k = [name for name in left if name in right and name not in weight]  # kept, with the same weights everywhere
+        m = [name for name in weight if name not in right]  # mixed
+        o = [name for name in weight if name not in left]  # what the mixed ones become
+        biased = g + o if bias_shape is None else bias_shape.split()
+        positive = all(sizes[name] > 0 for name in weight)
+        self._plain = not (m and positive and set(left) == {*g, *k, *m} and set(biased) == {*g, *o})
+        if self._plain:
+            return
         # Where the innermost axis is kept, it stays innermost: copies then move whole rows, and the weight goes first.
-        self._columns = left[-1:] == right[-1:] and not set(left[-1:]).isdisjoint(self._kept)
-        g, k, m, o = self._grouped, self._kept, self._mixed, self._made
+        self._columns = left[-1:] == right[-1:] and not set(left[-1:]).isdisjoint(k)
         before, self._after, factor = (
             (g + m + k, g + o + k, g + o + m) if self._columns else (g + k + m, g + k + o, g + m + o)
         )
-        if not self._plain:
-            self._to_products = [left.index(name) for name in before]
-            self._from_products = [self._after.index(name) for name in right]
-            self._weight_order = [weight.index(name) for name in factor]
-            self._bias_order = [right.index(name) for name in self._after]
+        self._to_products = [left.index(name) for name in before]
+        self._from_products = [self._after.index(name) for name in right]
+        self._weight_order = [weight.index(name) for name in factor]
+        self._bias_order = [right.index(name) for name in self._after]
         # einops looks at the sizes of other axes only where it cuts the input into its axes
         cut = any(len(group) != 1 for group in self._left)
         self._known = {name: size for name, size in sizes.items() if cut or name in weight}

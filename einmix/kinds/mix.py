@@ -1,5 +1,6 @@
 """Mix: a mixer, as one EinMix layer."""
 
+from collections.abc import Container
 from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from math import prod
@@ -115,15 +116,9 @@ class Mix(Leaf):
 
     def cost(self, sizes: Sizes) -> Cost:
         groups = prod(f.size for f in self._having("g"))
-        weights = groups * prod(f.size * f.out for f in self._having("m"))
-        bias = self.mixer.params - weights
-        if self.weights == "circulant":
-            weights = groups * prod(self.lengths)
-        elif self.weights == "toeplitz":
-            weights = groups * prod(2 * n - 1 for n in self.lengths)
-        elif self.weights:
-            weights = 0
-        return weights + bias, self.mixer.macs
+        free = prod(f.size * f.out for f in self._having("m"))
+        tied = {"": free, "circulant": prod(self.lengths), "toeplitz": prod(2 * n - 1 for n in self.lengths)}
+        return self.mixer.params - groups * (free - tied.get(self.weights, 0)), self.mixer.macs
 
     def as_mixer(self, before: Sizes) -> Mixer | None:
         return None if self.weights else self.mixer
@@ -181,29 +176,26 @@ def _finished(call: Call, node: Mix) -> Call:
 
 def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
     """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
-    parts = named_factors(mixer.axes)
+    parts, meanings = named_factors(mixer.axes), _meanings(mixer)
     left = parts[-1:] + parts[:-1] if channels_first else parts
-    flat = list(chain(*parts))
-    meanings = _meanings(mixer)
+    by_role = {role: [part for part in chain(*parts) if part.factor.role == role] for role in "sgm"}
 
-    def names(role: str, end: str) -> str:
-        found = [getattr(part, end) for part in flat if part.factor.role == role and getattr(part, end)]
-        return f"({' '.join(found)})" if found else "()"
+    def together(end: str) -> str:
+        names = ([getattr(part, end) for part in found] for found in by_role.values())
+        return " ".join(f"({' '.join(filter(None, each))})" for each in names)
 
-    kept = [f"{names('s', 'input')} {names('g', 'input')}", f"{names('s', 'output')} {names('g', 'output')}"]
-    mixed = [part.factor for part in flat if part.factor.role == "m"]
-    groups = prod(part.factor.size for part in flat if part.factor.role == "g")
-    sizes = {"g": groups, "i": prod(f.size for f in mixed), "o": prod(f.out for f in mixed)}
-
-    def rearrange(pattern: str, used: str) -> Call:
-        known = used.replace("(", " ").replace(")", " ").split()
-        named = ((name, Size(n, meanings[name])) for name, n in sizes_of(parts).items() if name in known)
+    def rearrange(pattern: str, names: Container[str]) -> Call:
+        named = [(name, Size(n, meanings[name])) for name, n in sizes_of(parts).items() if name in names]
         return Call("Rearrange", (pattern,), tuple(named))
 
+    inputs, outputs = ([getattr(part, end) for part in chain(*parts)] for end in ("input", "output"))
     before, after = side([p.input for p in axis] for axis in left), side([p.output for p in axis] for axis in parts)
+    mixed = [part.factor for part in by_role["m"]]
+    groups = prod(part.factor.size for part in by_role["g"])
+    sizes = {"g": groups, "i": prod(f.size for f in mixed), "o": prod(f.out for f in mixed)}
     bias = {"bias_shape": "g o"} if mixer.bias else {}
     return (
-        rearrange(f"b {before} -> b {kept[0]} {names('m', 'input')}", before),
+        rearrange(f"b {before} -> b {together('input')}", inputs),
         _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes, {"g": "groups"}),
-        rearrange(f"b {kept[1]} {names('m', 'output')} -> b {after}", after),
+        rearrange(f"b {together('output')} -> b {after}", outputs),
     )

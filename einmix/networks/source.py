@@ -40,17 +40,10 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     return namespace["model"]()
 
 
-class _Layers(NamedTuple):
-    """A part of the network as layers."""
-
-    part: Part
-    calls: list[Call]
-
-
 class _Run(NamedTuple):
-    """Parts that stand so many times one after the other."""
+    """Parts, each with its layers, that stand so many times one after the other."""
 
-    parts: list[_Layers]
+    parts: list[tuple[Part, list[Call]]]
     times: int
 
 
@@ -60,7 +53,7 @@ class _Writer:
     def __init__(self, arch: Architecture):
         self.arch = arch
         self.runs = [
-            _Run([_Layers(part, _layers(part, part is arch.parts[0])) for part in parts], times)
+            _Run([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
             for parts, times in _runs(arch.parts)
         ]
         steps = (step for run in self.runs for part, _ in run.parts for step in part.steps)
@@ -74,7 +67,8 @@ class _Writer:
         named = [_mixer_function(call, name) for call, name in self.mixers.items()]
         body = self._model()
         helping = used(self.helpers, "".join([body, *functions, *named]))
-        code = "".join(["", *helping, *functions, *named, body, also])
+        parts = [*helping, *functions, *named, body, *filter(None, [also])]
+        code = "".join(parts)
         imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
         imports += ["from einops.layers.torch import EinMix as Mix"]
         others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
@@ -84,7 +78,7 @@ class _Writer:
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
         )
         head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
-        return head + "".join("\n" + part for part in [*helping, *functions, *named, body, *filter(None, [also]), main])
+        return head + "".join("\n" + part for part in [*parts, main])
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
@@ -117,7 +111,7 @@ class _Writer:
 
     def _name_mixers(self, taken: set[str]) -> None:
         """Mixers that stand in several places of the model get a function of their own."""
-        every = [call for run in self.runs for each in run.parts for call in each.calls if call in self.functions]
+        every = [call for run in self.runs for _, calls in run.parts for call in calls if call in self.functions]
         passed = [layer for call in every for layer in self.functions[call].args]
         for call in (call for call, times in Counter(passed).items() if times > 1):
             assert call.mixer
