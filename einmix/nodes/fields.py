@@ -111,21 +111,14 @@ class Field(NamedTuple):
         return self.form.write(getattr(node, self.name))
 
 
-class Grammar(NamedTuple):
-    """Which fields make the text of a kind: `word behind; option value; ...`."""
-
-    word: Field | None
-    behind: Field | None
-    options: dict[str, Field]
-    fields: tuple[Field, ...]
-    """All of them."""
-
-
 @cache
-def grammar(kind: Any) -> Grammar:
-    """The fields of a kind of node: its options are keyword-only. Raises TypeError where it cannot be written."""
+def grammar(kind: Any) -> tuple[tuple[Field, ...], dict[str, Field]]:
+    """The fields of a kind whose text is `head; option value; ...`: those of the head, and the keyword-only options.
+
+    The head is the word and what one field says behind it. Raises TypeError where a kind cannot be written.
+    """
     hints = get_type_hints(kind, include_extras=True)
-    positional, options = [], {}
+    head, options = list[Field](), {}
     for each in fields(kind):
         if each.name in ("body", "branches"):  # what stands in a node stands beside its text
             continue
@@ -133,21 +126,19 @@ def grammar(kind: Any) -> Grammar:
         form = hint.__metadata__[0] if get_origin(hint) is Annotated else _FORMS.get(hint)
         if form is None:
             raise TypeError(f"nothing says how {kind.__name__}.{each.name} is written: annotate it with a form")
-        found = Field(each.name, form, each.default)
         if each.kw_only:
-            options[each.name] = found
-        else:
-            positional.append(found)
-    word = positional.pop(0) if kind.words else None
-    if len(positional) > 1:
+            options[each.name] = Field(each.name, form, each.default)
+        else:  # a word is said always
+            head.append(Field(each.name, form, MISSING if kind.words and not head else each.default))
+    if len(head) > 1 + bool(kind.words):
         raise TypeError(f"one field of {kind.__name__} may stand behind its word: make the others keyword-only")
-    behind = positional[0] if positional else None
-    return Grammar(word, behind, options, (*filter(None, (word, behind)), *options.values()))
+    return tuple(head), options
 
 
 def check(node: Any) -> None:
     """Every field as it is kept. Raises PatternError where one cannot be what it is."""
-    for field in grammar(node.__class__).fields:
+    head, options = grammar(node.__class__)
+    for field in (*head, *options.values()):
         value = getattr(node, field.name)
         kept = field.form.check(value, field.name)
         if kept is not value:
@@ -156,27 +147,23 @@ def check(node: Any) -> None:
 
 def text_of(node: Any) -> str:
     """A node as a text, without what stands in it."""
-    rules = grammar(node.__class__)
-    head = [rules.word.text(node) if rules.word else node.kind]
-    if rules.behind and rules.behind.said(node):
-        head.append(rules.behind.text(node))
-    options = [f"{field.name} {field.text(node)}" for field in rules.options.values() if field.said(node)]
-    return "; ".join([" ".join(head), *options])
+    head, options = grammar(node.__class__)
+    words = [node.kind] * (not node.words) + [field.text(node) for field in head if field.said(node)]
+    said = [f"{field.name} {field.text(node)}" for field in options.values() if field.said(node)]
+    return "; ".join([" ".join(words), *said])
 
 
-def values_of(kind: Any, head: str, options: dict[str, str]) -> dict[str, Any]:
-    """The fields that make a node of this text. Raises ValueError where the kind has no such text."""
-    rules = grammar(kind)
-    word, _, argument = head.partition(" ")
-    values: dict[str, Any] = {rules.word.name: word} if rules.word else {}
-    if rules.behind is None:
-        if head != word:
-            raise ValueError(f"nothing stands behind {word!r}")
-    elif argument or rules.behind.default is MISSING:
-        values[rules.behind.name] = rules.behind.form.read(argument)
-    if not options.keys() <= rules.options.keys():
+def values_of(kind: Any, text: str, options: dict[str, str]) -> dict[str, Any]:
+    """The fields that make a node with this head and these options. Raises ValueError where the kind has none such."""
+    head, known = grammar(kind)
+    word, _, argument = text.partition(" ")
+    if len(head) == bool(kind.words) and text != word:
+        raise ValueError(f"nothing stands behind {word!r}")
+    said = zip(head, [word, argument] if kind.words else [argument], strict=False)
+    values = {field.name: field.form.read(each) for field, each in said if each or field.default is MISSING}
+    if not options.keys() <= known.keys():
         raise ValueError(f"{kind.kind} has no such option")
-    return values | {name: rules.options[name].form.read(text) for name, text in options.items()}
+    return values | {name: known[name].form.read(each) for name, each in options.items()}
 
 
 def number(value: float) -> str:
