@@ -88,11 +88,9 @@ class Shift(Leaf):
 
     def members(self, width: int) -> list[range]:
         """The channels of each group."""
-        count = len(self.moves)
-        if self.groups == "turns":
-            return [range(k, width, count) for k in range(count)]
+        channels, count = range(width), len(self.moves)
         step = math.ceil(width / count)
-        return [range(min(k * step, width), min((k + 1) * step, width)) for k in range(count)]
+        return [channels[k::count] if self.groups == "turns" else channels[k * step :][:step] for k in range(count)]
 
     def reach(self, step: Step) -> Reach:
         sizes, width = step.before, step.before["c"]

@@ -1,7 +1,7 @@
 """Nodes as calls, and the small layers that these need."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from einmix.kinds import Mix
 from einmix.kinds.mix import mixer_call
@@ -21,12 +21,11 @@ def emit(steps: Iterable[Step]) -> list[Call]:
     return _together(found)
 
 
-def from_channels_first(steps: Iterable[Step], sizes: Sizes) -> list[Call]:
+def from_channels_first(steps: Sequence[Step], sizes: Sizes) -> list[Call]:
     """The same for the first nodes of a network, whose input is `b c ...`."""
-    found = tuple(steps)
-    if found and isinstance(found[0].node, Mix):
-        return [mixer_call(found[0].node, channels_first=True), *emit(found[1:])]
-    calls, last = emit(found), Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
+    if steps and isinstance(steps[0].node, Mix):
+        return [mixer_call(steps[0].node, channels_first=True), *emit(steps[1:])]
+    calls, last = emit(steps), Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
     i = _first_that_minds(calls)
     if i < len(calls) and calls[i].name == "ChannelsFirst":
         return [*calls[:i], *calls[i].args, last, *calls[i + 1 :]]
@@ -57,7 +56,8 @@ _ORDER = (
 
 def helpers(nodes: Iterable[Node]) -> dict[str, str]:
     """What these nodes may need, in the order in which it stands in a module, by the name that is called."""
-    known = {_called(source): source for node in nodes for source in node.helpers}
+    sources = [source for node in nodes for source in node.helpers]
+    known = {re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE)[-1]: source for source in sources}
     return {name: known[name] for name in (*filter(known.__contains__, _ORDER), *known)}
 
 
@@ -69,7 +69,3 @@ def used(known: Mapping[str, str], text: str) -> list[str]:
         found |= new
         calling += [known[name] for name in new]
     return [source for name, source in known.items() if name in found]
-
-
-def _called(source: str) -> str:
-    return re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE)[-1]
