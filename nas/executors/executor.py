@@ -150,6 +150,10 @@ class Row:
             self._ids.add(id)
         return len(self)
 
+    def wears(self, id: str, outcome: Outcome) -> bool:
+        """Counts it, too; whether the process in which it ended is to be replaced."""
+        return self.take(id, outcome) >= WORN or is_device_fault(outcome)
+
 
 def cause_of(outcome: Outcome) -> str:
     """What a training failed of, whatever the numbers were; empty where it did not."""

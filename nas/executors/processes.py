@@ -16,7 +16,6 @@ from typing import Any, Literal, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError
 from nas.executors.executor import (
-    WORN,
     Done,
     Event,
     MakeTrainer,
@@ -27,7 +26,6 @@ from nas.executors.executor import (
     cannot_start,
     cause_of,
     failure,
-    is_device_fault,
     run_job,
 )
 from nas.executors.packing import sharing_at_first
@@ -218,7 +216,7 @@ class LocalWorkers:
             self._alone.append(task)
             return
         self._end(worker, outcome)
-        if worker.row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome):
+        if worker.row.wears(task.job.id, outcome):
             worker.process.kill()
             self._bury(self._workers.pop(worker.index))  # the next `wait` that has something to do starts it anew
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Self
 
 from nas.executors.executor import (
-    WORN,
     Done,
     Event,
     MakeTrainer,
@@ -15,7 +14,6 @@ from nas.executors.executor import (
     Row,
     cannot_start,
     failure,
-    is_device_fault,
     run_job,
 )
 from nas.runs.job import Job, Trainer
@@ -48,7 +46,7 @@ class Serial:
             return [Ready(0)]
         number, job = self._queue.popleft()
         outcome = run_job(self._trainer, job, partial(on_rung, number))
-        if self._row.take(job.id, outcome) >= WORN or is_device_fault(outcome):
+        if self._row.wears(job.id, outcome):
             self._trainer, self._row = None, Row()
         return [Done(number, outcome, 0)]
 

@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskErr
 
 from nas.errors import OUT_OF_MEMORY
 from nas.executors.cluster.desk import Leave, Opening, Task
-from nas.executors.executor import WORN, MakeTrainer, Row, cause_of, failure, is_device_fault, run_job
+from nas.executors.executor import MakeTrainer, Row, cause_of, failure, run_job
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome, Score
 from nas.runs.versions import versions
@@ -82,7 +82,7 @@ class Lane(tune.Trainable):
             return answer
 
         outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
-        self._worn = self._row.take(task.job.id, outcome) >= WORN or is_device_fault(outcome)
+        self._worn = self._row.wears(task.job.id, outcome)
         self._share(outcome)
         ask(lambda: self._desk.done.remote(self._opening, task, outcome))
 
