@@ -128,6 +128,8 @@ class Run:
 
         Options are those of `options.Compare`.
         """
+        if "id" in options:
+            options["id"] = self[options["id"]].id
         comparison = Comparison(self.saved, Compare.of(options, asked))
         with comparison.open_run() as run, shown(watcher, quiet) as watching:
             return comparison.compare(watching, run)

@@ -6,7 +6,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
-from nas.errors import NasError, nearest
+from nas.errors import NasError, nearest, one_line
 
 WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "True or False"}
 """What is expected of an option of such a type."""
@@ -137,7 +137,7 @@ def _fitting(name: str, value: Any, kind: Any) -> Any:
     if str in kinds and isinstance(value, Path):
         return str(value)
     if kinds[0] in WORDS and not isinstance(value, (*kinds, int) if float in kinds else kinds):
-        raise NasError(f"{flag(name)} is {value!r}; {WORDS[kinds[0]]} is expected")
+        raise NasError(f"{flag(name)} is {one_line(repr(value))[:60]}; {WORDS[kinds[0]]} is expected")
     return value
 
 

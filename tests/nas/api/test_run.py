@@ -125,6 +125,7 @@ def test_longer_trainings_are_tested_and_not_repeated(run: nas.Run) -> None:
 def test_a_comparison_is_of_the_best_and_those_named(run: nas.Run) -> None:
     options = {"lrs": 0.01, "epochs": 1, "seeds": 1, "workers": 0, "device": "cpu", "quiet": True}
     found, other = run.compare(against="mixer", **options)
+    assert found.name == run.compare(against=["mixer"], id=run.best, **options)[0].name  # nothing is trained again
     assert (found.name, other.name, found.is_found) == (run.best.id, "mixer", True)
     assert len(found.accuracies) == len(other.accuracies) == 1
 
@@ -178,6 +179,7 @@ def test_a_search_begins_with_a_network_that_it_is_given(of_arrays: nas.Run, tmp
         ({"trials": 0}, "--trials is 0; at least 1 is expected"),
         ({"lr": "fast"}, "--lr is 'fast'; a number is expected"),
         ({"space": 3}, "--space is 3; a text is expected"),
+        ({"epochs": np.eye(9)}, "--epochs is array([[1., 0., 0., 0., 0., 0., 0., 0., 0.],"),
         ({"data": 3}, "data is of type int; expected a name, a path or two arrays (x, y)"),
         ({"start": "mixre"}, "no network 'mixre'"),
     ],
