@@ -127,8 +127,15 @@ PARTS = (
     Part("ray", "the same on a Ray cluster", (search("ray", f"--ray local {SAME_WORK}"),), pace, timed=True),
     Part(
         "ray-quarter",
-        "the same with a quarter of the GPU a training",
-        (search("ray-quarter", f"--ray local --gpus-per-trial 0.25 {SAME_WORK}"),),
+        "the same with a quarter of the GPU a training, four at once",
+        (search("ray-quarter", f"--ray local --workers 4 --gpus-per-trial 0.25 {SAME_WORK}"),),
+        pace,
+        timed=True,
+    ),
+    Part(
+        "ray-eight",
+        "the same with eight that share the GPU, or as many as their measured memory leaves",
+        (search("ray-eight", f"--ray local --workers 8 {SAME_WORK}"),),
         pace,
         timed=True,
     ),
