@@ -135,8 +135,7 @@ def mixer_call(node: Mix, *, channels_first: bool = False) -> Call:
     mixer = node.mixer
     names = {"b", *(name for axis in named_factors(mixer.axes) for part in axis for name in part.names)}
     if len(names) > MAX_NAMES:
-        before, mix, after = _rearranged(mixer, channels_first)
-        return Call("nn.Sequential", (before, _finished(mix, node), after), mixer=mixer)
+        return Call("nn.Sequential", _rearranged(node, channels_first), mixer=mixer)
     call = write_einmix(mixer.axes, mixer.bias, channels_first=channels_first, all_sizes=False)
     return _finished(_mix(call, _meanings(mixer)), node)
 
@@ -152,10 +151,9 @@ def _meanings(mixer: Mixer) -> dict[str, str]:
 
 
 def _mix(call: dict[str, Any], meanings: dict[str, str]) -> Call:
-    shapes = [(name, call[name]) for name in ("weight_shape", "bias_shape") if name in call]
-    names = [name for name in call if name not in ("pattern", "weight_shape", "bias_shape")]
-    sizes = [(name, Size(call[name], meanings.get(name, "n"))) for name in names]
-    return Call("Mix", (call["pattern"],), (*shapes, *sizes))
+    given = [(name, value) for name, value in call.items() if name != "pattern"]
+    named = ((name, Size(n, meanings.get(name, "n")) if isinstance(n, int) else n) for name, n in given)
+    return Call("Mix", (call["pattern"],), tuple(named))
 
 
 def _finished(call: Call, node: Mix) -> Call:
@@ -174,8 +172,9 @@ def _finished(call: Call, node: Mix) -> Call:
     return Call(call.name, call.args, call.named, mixer=node.mixer)
 
 
-def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
+def _rearranged(node: Mix, channels_first: bool) -> tuple[Call, Call, Call]:
     """A mixer with more names than EinMix knows: its factors brought together by role, mixed, and put back."""
+    mixer = node.mixer
     parts, meanings = named_factors(mixer.axes), _meanings(mixer)
     left = parts[-1:] + parts[:-1] if channels_first else parts
     by_role = {role: [part for part in chain(*parts) if part.factor.role == role] for role in "sgm"}
@@ -194,8 +193,9 @@ def _rearranged(mixer: Mixer, channels_first: bool) -> tuple[Call, Call, Call]:
     groups = prod(part.factor.size for part in by_role["g"])
     sizes = {"g": groups, "i": prod(f.size for f in mixed), "o": prod(f.out for f in mixed)}
     bias = {"bias_shape": "g o"} if mixer.bias else {}
+    call = {"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes
     return (
         rearrange(f"b {before} -> b {together('input')}", inputs),
-        _mix({"pattern": "b s g i -> b s g o", "weight_shape": "g i o"} | bias | sizes, {"g": "groups"}),
+        _finished(_mix(call, {"g": "groups"}), node),
         rearrange(f"b {together('output')} -> b {after}", outputs),
     )

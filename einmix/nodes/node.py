@@ -84,8 +84,6 @@ class _Kind(ABC):
 class Leaf(_Kind):
     """A layer. A kind says `kind` and `emit`, and of the rest whatever is not as in a function at every element."""
 
-    branches: ClassVar[tuple[()]] = ()
-
     def through(self, sizes: Sizes) -> Sizes:
         """The sizes after it. Raises PatternError where it cannot stand."""
         return sizes
