@@ -103,7 +103,6 @@ class LocalWorkers:
         resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
 
     def submit(self, number: int, job: Job) -> None:
-        """See `Executor.submit`."""
         if number in self._tasks:
             raise ValueError(f"job {number} is already submitted")
         self._tasks[number] = _Task(number, replace(job, alone=not self._packed))
@@ -127,7 +126,6 @@ class LocalWorkers:
         return events
 
     def close(self) -> None:
-        """See `Executor.close`."""
         for worker in self._workers.values():
             if worker.process.is_alive():
                 worker.process.kill()

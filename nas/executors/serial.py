@@ -5,17 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from nas.executors.executor import (
-    Done,
-    Event,
-    MakeTrainer,
-    OnRung,
-    Ready,
-    Row,
-    cannot_start,
-    failure,
-    run_job,
-)
+from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Row, cannot_start, failure, run_job
 from nas.runs.job import Job, Trainer
 
 
@@ -31,11 +21,9 @@ class Serial:
         self._queue: deque[tuple[int, Job]] = deque()
 
     def submit(self, number: int, job: Job) -> None:
-        """See `Executor.submit`."""
         self._queue.append((number, replace(job, alone=True)))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
-        """See `Executor.wait`."""
         if not self._queue:
             return []
         if self._trainer is None:
@@ -51,7 +39,6 @@ class Serial:
         return [Done(number, outcome, 0)]
 
     def close(self) -> None:
-        """See `Executor.close`."""
         self._queue.clear()
 
     def __enter__(self) -> Self:

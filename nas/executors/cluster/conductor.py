@@ -18,7 +18,7 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.executors.cluster.desk import Closed, Desk, Ended, Lost, News, Opened, Sharing, Task
+from nas.executors.cluster.desk import Closed, Desk, Ended, Lost, Opened, Sharing, Task
 from nas.executors.cluster.lane import Lane, ask
 from nas.executors.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
 from nas.executors.executor import MakeTrainer
@@ -122,8 +122,7 @@ class Conductor:
 
     def lose_lane(self, trial: Any, cause: str) -> None:
         """Tells the desk that a lane has ended."""
-        lane, sharing = trial.config["lane"], trial.config["sharing"]
-        ask(lambda: self._desk.gone.remote(lane, cause, sharing))
+        ask(self._desk.gone, trial.config["lane"], cause, trial.config["sharing"])
 
     def _guarded(self, work: Any) -> None:
         """Runs a thread's work; without it this process is of no use."""
@@ -142,23 +141,16 @@ class Conductor:
         calls = count(1)
         while not isinstance(message := self._pipe.recv(), Close):
             if isinstance(message, Answer):
-                self._answer(message)
+                ask(self._desk.answer, message.number, message.epoch, message.go_on)
             elif isinstance(message, Submit):
                 self.unfinished.add(message.number)
-                self._submit(next(calls), message)
-
-    def _answer(self, answer: Answer) -> None:
-        ask(lambda: self._desk.answer.remote(answer.number, answer.epoch, answer.go_on))
-
-    def _submit(self, call: int, submit: Submit) -> None:
-        task = Task(submit.number, submit.job)
-        ask(lambda: self._desk.submit.remote(call, task, first=submit.first))
+                ask(self._desk.submit, next(calls), Task(message.number, message.job), message.first)
 
     def _relay(self) -> None:
         """From the desk to the driver."""
         known = 0
         while not self.closing:
-            all_news = self._news(known)
+            all_news = ask(self._desk.news, known, 1.0)
             known += len(all_news)
             for news in all_news:
                 if isinstance(news, Opened):
@@ -173,10 +165,6 @@ class Conductor:
                     self.unfinished.discard(news.number)
                 self._send(news)
 
-    def _news(self, known: int) -> list[News]:
-        found: list[News] = ask(lambda: self._desk.news.remote(known, 1.0))
-        return found
-
     def _measure(self) -> None:
         """Which nodes are about to go, and how many lanes there is room for; says so where none is open for long."""
         last = time.monotonic()  # when there was a lane, or nothing to do, or it was said
@@ -184,7 +172,7 @@ class Conductor:
         while not self.closing:
             if (now := _draining()) != draining:
                 draining = now
-                self._drain(draining)
+                ask(self._desk.drain, draining)
             capacity = self._settings.workers or max(self._room(draining), 1)
             if capacity != self.capacity:
                 self.capacity = capacity
@@ -198,9 +186,6 @@ class Conductor:
                     Note(f"no worker yet: each needs {_amounts(self._request)}; the nodes have {_amounts(there)}")
                 )
             time.sleep(1.0)
-
-    def _drain(self, nodes: set[str]) -> None:
-        ask(lambda: self._desk.drain.remote(nodes))
 
     def _room(self, draining: set[str]) -> int:
         """The lanes that all nodes together can hold."""

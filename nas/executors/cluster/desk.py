@@ -169,7 +169,7 @@ class Desk:
         self._known = 0  # news that the driver has, which are forgotten here
         self._changed = asyncio.Condition()
 
-    async def submit(self, call: int, task: Task, *, first: bool = False) -> None:
+    async def submit(self, call: int, task: Task, first: bool = False) -> None:
         """Takes a job in; one that was lost comes first. Calls are numbered from 1."""
         if call <= self._submitted:
             return

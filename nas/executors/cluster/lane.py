@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -14,7 +14,7 @@ from nas.errors import OUT_OF_MEMORY
 from nas.executors.cluster.desk import Leave, Opening, Task
 from nas.executors.executor import MakeTrainer, Row, cause_of, failure, run_job
 from nas.executors.packing import sharing_after
-from nas.runs.job import Outcome, Score
+from nas.runs.job import Outcome
 from nas.runs.versions import versions
 
 STEP = 1.0
@@ -48,7 +48,7 @@ class Lane(tune.Trainable):
         except Exception as error:
             failed = failure(error)
             if not self._share(failed):
-                ask(lambda: desk.refused.remote(lane, ray.util.get_node_ip_address(), failed))
+                ask(desk.refused, lane, ray.util.get_node_ip_address(), failed)
             raise
         self._open(lane)
 
@@ -63,7 +63,7 @@ class Lane(tune.Trainable):
         begun, trained = time.monotonic(), 0
         while not trained or time.monotonic() - begun < STEP:
             self._calls += 1
-            task = ask(lambda: self._desk.next.remote(self._opening, self._calls))
+            task = ask(self._desk.next, self._opening, self._calls)
             if task is None:
                 return {"trained": trained, "done": True}
             if isinstance(task, Leave):  # after an error Tune does not keep the process for another lane
@@ -76,15 +76,11 @@ class Lane(tune.Trainable):
 
     def _train(self, task: Task) -> None:
         """Trains one job, whose outcome owes nothing to what became of calls."""
-
-        def report(score: Score) -> bool:
-            answer: bool = ask(lambda: self._desk.rung.remote(task, score))
-            return answer
-
+        report = partial(ask, self._desk.rung, task)
         outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
         self._worn = self._row.wears(task.job.id, outcome)
         self._share(outcome)
-        ask(lambda: self._desk.done.remote(self._opening, task, outcome))
+        ask(self._desk.done, self._opening, task, outcome)
 
     def _share(self, outcome: Outcome) -> bool:
         """Tells the desk where fewer are to share a GPU than do, by how a training (or the start) went."""
@@ -93,13 +89,13 @@ class Lane(tune.Trainable):
         peak, short = outcome.extra.get("gpu_bytes", 0), cause_of(outcome) == OUT_OF_MEMORY
         number = sharing_after(self._sharing, short=short, peak=peak, gpu_bytes=_gpu_bytes() if peak else 0)
         if number < self._sharing:
-            ask(lambda: self._desk.share.remote(number))
+            ask(self._desk.share, number)
         return number < self._sharing
 
     def _open(self, lane: int) -> None:
         self._opening, self._calls = Opening(lane, secrets.token_hex(8), self._sharing), 0
         node, node_id = ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
-        ask(lambda: self._desk.opened.remote(self._opening, node, versions(), node_id))
+        ask(self._desk.opened, self._opening, node, versions(), node_id)
 
 
 def _gpu_bytes() -> int:
@@ -109,15 +105,15 @@ def _gpu_bytes() -> int:
     return torch.cuda.get_device_properties(0).total_memory
 
 
-def ask(call: Callable[[], Any]) -> Any:
-    """The answer to a call of the desk, made again where Ray cannot say what became of it.
+def ask(method: Any, *arguments: object) -> Any:
+    """The answer of a method of the desk, which is called again where Ray cannot say what became of it.
 
     Raises RayError where the desk is no more, failed itself, or was out of reach for long.
     """
     failing, pause = None, 0.1
     while True:
         try:
-            return ray.get(call(), timeout=ANSWER)
+            return ray.get(method.remote(*arguments), timeout=ANSWER)
         except GetTimeoutError:
             failing, pause = None, 0.1  # there may be nothing to say yet
         except (ActorDiedError, RayTaskError):

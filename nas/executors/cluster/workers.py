@@ -63,14 +63,12 @@ class RayWorkers:
         self._lost_at: float | None = None  # and no lane has opened since
 
     def submit(self, number: int, job: Job) -> None:
-        """See `Executor.submit`."""
         if number in self._tasks:
             raise ValueError(f"job {number} is already submitted")
         self._tasks[number] = _Task(job)
         self._send(Submit(number, job))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
-        """See `Executor.wait`."""
         if self._tasks and not self._events:
             conductor = self._conductor or self._start()
             limit = None if conductor.joined else max(JOIN - (time.monotonic() - conductor.begun), 0)
@@ -82,7 +80,6 @@ class RayWorkers:
         return events
 
     def close(self) -> None:
-        """See `Executor.close`."""
         self._tasks.clear()
         if self._conductor:
             conductor, self._conductor = self._conductor, None
