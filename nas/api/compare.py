@@ -249,23 +249,23 @@ class Comparison:
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
             rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
             testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
-            tested = train_missing(
-                testing, run, self._executor, watcher, Status("compare", 0, kind=kind_on(self.device))
-            )
+            status = Status("compare", 0, kind=kind_on(self.device))
+            tested = train_missing(testing, run, self._executor, watcher, status)
         compared = [
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
             for name, each in self.networks.items()
         ]
         compared[0] = replace(compared[0], start=self.standing.name)
-        return self._measured(run, compared)
+        alive = [each.architecture for each in compared if each.accuracies]
+        ms = latencies(run, alive, self.conditions) if alive else {}
+        return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
 
     def _tuned(self, watcher: Watcher, run: RunFolder) -> dict[str, tuple[Result, ...]]:
         """Of every network its trainings at several learning rates; none where there is one rate only."""
         missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
         missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
-        status = Status(
-            "tune", 0, kind=kind_on(self.device), later=len(missing) * self.recipe.epochs / self.tuning_epochs
-        )
+        later = len(missing) * self.recipe.epochs / self.tuning_epochs
+        status = Status("tune", 0, kind=kind_on(self.device), later=later)
         rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
         results: dict[Key, Result] = {}
         while True:
@@ -310,12 +310,6 @@ class Comparison:
     def _executor(self, count: int, storage: Storage) -> Executor:
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
         return local_executor(make, min(self.workers, count))
-
-    def _measured(self, run: RunFolder, compared: list[Compared]) -> list[Compared]:
-        """The same with latencies and differences."""
-        alive = [each.architecture for each in compared if each.accuracies]
-        ms = latencies(run, alive, self.conditions) if alive else {}
-        return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
 
     def _paired(self, found: Compared, other: Compared) -> Compared:
         """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""

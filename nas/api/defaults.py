@@ -10,8 +10,7 @@ from random import Random
 
 from einmix import Architecture, PatternError
 from nas.data.dataset import Dataset, ranges
-from nas.data.known import load
-from nas.data.known import place_of as place_of_data
+from nas.data.known import load, place_of
 from nas.data.sources import Source
 from nas.errors import NasError
 from nas.exports.preprocessing import Preprocessing
@@ -96,7 +95,7 @@ def load_data(name: str | Source, data_dir: Path, seed: int, images: int | None,
 
 def path_text(data: str | Source) -> str | None:
     """The absolute path of data that is named by its path, as a setting."""
-    place = place_of_data(data)
+    place = place_of(data)
     return None if place is None else str(place)
 
 
@@ -104,15 +103,8 @@ def bind(declared: Space, options: Search, dataset: Dataset) -> BoundSpace:
     """The space on the shape of the data, with the sizes that were asked for."""
     if options.draw is not None:
         declared = declared.drawn(options.draw)
-    return declared.on(
-        dataset.shape,
-        channels=dataset.channels,
-        classes=dataset.classes,
-        patch=options.patch,
-        width=options.width,
-        depth=options.depth,
-        ratio=options.ratio,
-    )
+    sizes = {name: getattr(options, name) for name in ("patch", "width", "depth", "ratio")}
+    return declared.on(dataset.shape, channels=dataset.channels, classes=dataset.classes, **sizes)
 
 
 def budget_band(space: BoundSpace, options: Search) -> Budget:

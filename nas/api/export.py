@@ -20,7 +20,13 @@ def export(
 
     Raises NasError when a written file does not give the trained network's outputs.
     """
-    return write_checked([_wanted(saved, standing, command) for standing in standings], folder, format)
+    wanted = []
+    for standing in standings:
+        trained = best_trained(saved, standing)
+        kept = saved.folder.kept_weights(trained) if trained else None
+        name, facts = f"{saved.space_name}_{standing.id}", _facts(saved, standing, trained, command)
+        wanted.append(Export(standing.architecture, name, facts, kept, saved.preprocessing))
+    return write_checked(wanted, folder, format)
 
 
 def best_trained(saved: SavedRun, standing: Standing) -> Result | None:
@@ -33,21 +39,10 @@ def best_trained(saved: SavedRun, standing: Standing) -> Result | None:
     return max(kept, key=lambda result: (result.epochs, result.scores[-1].accuracy), default=None)
 
 
-def _wanted(saved: SavedRun, standing: Standing, command: str) -> Export:
-    """All that is written of a network."""
-    trained = best_trained(saved, standing)
-    kept = saved.folder.kept_weights(trained) if trained else None
-    name = f"{saved.space_name}_{standing.id}"
-    return Export(standing.architecture, name, _facts(saved, standing, trained, command), kept, saved.preprocessing)
-
-
 def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command: str) -> dict[str, str]:
     """The header of an exported module: what was found, on which data, with which score, and how to repeat it."""
-    recipe, name = saved.recipe, saved.space_name
-    data, train, validation = (
-        saved.setting(f"data.{fact}", kind)
-        for fact, kind in (("name", "a text"), ("train", "a count"), ("validation", "a count"))
-    )
+    recipe, name, data = saved.recipe, saved.space_name, saved.setting("data.name", "a text")
+    train, validation = (saved.setting(f"data.{split}", "a count") for split in ("train", "validation"))
     tried = sum(s.search is not None for s in saved.standings)
     n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
     of_all = f"best of {counted(tried, 'candidate')}, so optimistic"

@@ -43,7 +43,10 @@ def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Datase
     if "patch" in given:  # 2x2 is 2 on two axes
         axes = saved.setting("data.shape", "an object")
         given["patch"] = tuple(dict.fromkeys(patch_on(each, axes) for each in asked.patch))
-    refuse_changes(name, made, given)
+    if changed := {
+        each: given[each] for each in IDENTITY if each in given and not _same(each, given[each], made[each])
+    }:
+        raise _changed(name, changed, made)
     place, dataset = saved.located(given.get("data_dir"), given.get("data"))
     images = given.get("images", made["images"])
     if images != made["images"]:  # more than there are is as many as there are
@@ -84,14 +87,6 @@ def _kept(saved: SavedRun, name: str) -> Any:
     kind = get_origin(kind) if get_origin(kind) is tuple else (*get_args(kind), kind)[0]  # without `| None`
     value = saved.optional(name, KINDS.get(kind, "a text"))
     return getattr(Search, name) if value is None else tuple(value) if kind is tuple else value
-
-
-def refuse_changes(name: str, made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raises NasError for options with which this would be another run, called as they were given."""
-    if changed := {
-        each: given[each] for each in IDENTITY if each in given and not _same(each, given[each], made[each])
-    }:
-        raise _changed(name, changed, made)
 
 
 def _same(option: str, value: Any, made: Any) -> bool:

@@ -10,8 +10,7 @@ from typing import Any
 
 from nas.api.defaults import preprocessing
 from nas.data.dataset import NOUNS, Dataset, Range
-from nas.data.known import load
-from nas.data.known import place_of as place_of_data
+from nas.data.known import load, place_of
 from nas.data.npz import GIVEN
 from nas.data.sources import Source
 from nas.errors import NasError, nearest
@@ -147,7 +146,7 @@ class SavedRun:
     def _places(self, data_dir: Path | None) -> list[str]:
         """Where the run's data can be: a known name; or its path of then, and what is called so nearby."""
         name, path = self.setting("data.name", "a text"), self.optional("data_path", "a text")
-        if path is None and place_of_data(name) is None:
+        if path is None and place_of(name) is None:
             return [name]
         was, latest = Path(path or name), (self.folder.kept(LAST) or {}).get("data_path")
         near = [self._home / name, self.data_dir(data_dir) / was.name, Path(was.name)]

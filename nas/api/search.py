@@ -46,6 +46,7 @@ from nas.loop.past import say_changes
 from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Watcher
+from nas.options.option import marked
 from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import Standing, standings_of
@@ -82,15 +83,8 @@ class Session:
         self.dataset = dataset or load_data(data, options.data_dir, options.seed, options.images, self.device)
         self.space = bind(space or load_space(options.space), options, self.dataset)
         self.budget = budget_band(self.space, options)
-        self.recipe = Recipe.for_dataset(
-            self.dataset,
-            epochs=options.epochs,
-            lr=options.lr,
-            batch=options.batch,
-            weight_decay=options.weight_decay,
-            label_smoothing=options.label_smoothing,
-            augment=options.augment,
-        )
+        asked = {name: getattr(options, name) for name in marked(Search, "recipe")}
+        self.recipe = Recipe.for_dataset(self.dataset, **asked)
         self.first = [starting(name, self.space, self.budget) for name in options.start]
         names = ["given" if is_text(name) else name for name in options.start]
         self.started = {each.id: name for each, name in zip(self.first, names, strict=True)}
@@ -108,10 +102,8 @@ class Session:
             kind=self.kind,
             retry_failed=options.retry_failed,
         )
-        strategy = make_strategy(
-            options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives
-        )
-        self.strategy: Strategy = Started(strategy, self.first)
+        made = make_strategy(options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives)
+        self.strategy: Strategy = Started(made, self.first)
         self.complaint = ""  # about trainings of the search that could not be brought to an end
         check_loggers(options.log)
 

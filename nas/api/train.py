@@ -30,12 +30,8 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
 
     Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
-    recipe = saved.recipe
-    recipe = replace(
-        recipe,
-        epochs=LONGER * recipe.epochs if asked.epochs is None else asked.epochs,
-        lr=recipe.lr if asked.lr is None else asked.lr,
-    )
+    epochs, lr = asked.epochs or LONGER * saved.recipe.epochs, saved.recipe.lr if asked.lr is None else asked.lr
+    recipe = replace(saved.recipe, epochs=epochs, lr=lr)
     device, devices = find_device(asked.device)
     dataset = saved.dataset(asked.data_dir, asked.data)
     check_loggers(asked.log)
@@ -49,9 +45,8 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
         first = saved.setting("seed", "a count") + FIRST_SEEDS["train"]
         seeds = range(first, first + asked.seeds)
         jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]
-        jobs = [replace(job, weights=True) for job in jobs]
+        wanted = [(replace(job, weights=True), standing.architecture) for job in jobs]
         say_changes(run, kind_on(device), watcher)
-        status = Status("train", total=0, kind=kind_on(device))
+        status = Status("train", 0, kind=kind_on(device))
         with logging_to(asked.log, run, watcher.say):
-            results = train_missing([(job, standing.architecture) for job in jobs], run, executor, watcher, status)
-        return [results[job.key] for job in jobs if job.key in results]
+            return list(train_missing(wanted, run, executor, watcher, status).values())

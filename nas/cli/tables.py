@@ -32,7 +32,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     shown = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= most]
     cells = {
         "front": ["*" if s.on_front else "" for _, s in shown],
-        "rank": [_place(place) for place, _ in shown],
+        "rank": ["–" if place is None else str(place) for place, _ in shown],
         "architecture": [one_line(s.title) for _, s in shown],
         "sizes": [sizes(s.architecture) for _, s in shown],
         "accuracy": [accuracy(s) for _, s in shown],
@@ -47,10 +47,9 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     }
     optimised = {COLUMNS.get(name, name) for name in objectives}
     unneeded = {"loss"} - optimised
-    unneeded |= {"ms"} if not any(cells["ms"]) else set()
+    unneeded |= {name for name in ("ms", "gain") if not any(cells[name])}
     unneeded |= {"front"} if all(s.on_front is None for _, s in shown) else set()
     unneeded |= {"sizes"} if len(set(cells["sizes"])) == 1 else set()
-    unneeded |= {"gain"} if not any(cells["gain"]) else set()
     going = [
         name for name in ("mixers", "seconds", "ms", "MACs", "sizes", "params", "n", "gain") if name not in optimised
     ]
@@ -79,10 +78,6 @@ def sizes(architecture: Architecture) -> str:
     patch = patch_from(length // grid[axis] for axis, length in architecture.inputs[:-1])
     depth = sum(len(stage.blocks) for stage in architecture.stages)
     return f"p{patch} w{grid['c']} d{depth}"
-
-
-def _place(place: int | None) -> str:
-    return "–" if place is None else str(place)
 
 
 def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:

@@ -73,7 +73,6 @@ def check_result(result: Result) -> None:
     except PatternError as error:
         raise ValueError(error.summary) from None
     for name in ("id", "params", "macs"):
-        if getattr(architecture, name) != getattr(result, name):
-            raise ValueError(
-                f"{name!r} is {getattr(result, name)}, its architecture's is {getattr(architecture, name)}"
-            )
+        told, true = getattr(result, name), getattr(architecture, name)
+        if told != true:
+            raise ValueError(f"{name!r} is {told}, its architecture's is {true}")

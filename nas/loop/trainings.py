@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from einmix import Architecture
-from nas.errors import NasError
+from nas.errors import NasError, counted
 from nas.executors.executor import WORN, Done, Executor, OnRung, Row, Unfinished, cause_of, is_device_fault
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score, record
@@ -138,8 +138,7 @@ class Trainings:
         causes = Counter(event.cause for event in self.unfinished)
         if not causes:
             return ""
-        total = causes.total()
-        of = f"{total} training{'s' if total > 1 else ''}"
+        of = counted(causes.total(), "training")
         why = "; ".join(f"{times} x {cause}" if len(causes) > 1 else cause for cause, times in causes.most_common(3))
         return f"{of} could not be brought to an end ({why}): nothing is recorded, the same command goes on with it"
 

@@ -77,7 +77,8 @@ class RunFolder:
         names = re.compile(rf"(?:{like or re.escape(words)})-[0-9a-f]{{6}}")
         for name in [] if (root / own).exists() else filter(names.fullmatch, cls.names(root)):
             with contextlib.suppress(NasError, ValueError):  # one that is damaged is not this one
-                if not cls(root / name).differing(read_object(json.dumps(settings).encode()), may_differ):
+                asked = read_object(json.dumps(settings).encode())
+                if not differing(cls(root / name).settings, asked, may_differ):
                     return name
         return own
 
@@ -110,7 +111,9 @@ class RunFolder:
                         raise NasError(f"{path} has a results.jsonl but no run.json: choose another --run")
                     create_run(path / "run.json", settings)
             run = cls(path)
-            run._require(settings, may_differ)
+            if others := differing(run.settings, settings, may_differ):
+                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+                raise NasError(f"run {name!r} was made with {'; '.join(others[:3])}{more}: choose another --run")
             with telling(f"write {path / 'results.jsonl'}"):
                 run._results = open_plain(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 undo.callback(os.close, run._results)
@@ -269,17 +272,6 @@ class RunFolder:
         if path.is_symlink():
             raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
         return path
-
-    def _require(self, settings: dict[str, Any], may_differ: Collection[str]) -> None:
-        """Refuses settings other than those that the run was made with."""
-        if differing := self.differing(settings, may_differ):
-            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-            made = "; ".join(differing[:3])
-            raise NasError(f"run {self.name!r} was made with {made}{more}: choose another --run")
-
-    def differing(self, settings: dict[str, Any], may_differ: Collection[str]) -> list[str]:
-        """What is different from the settings that the run was made with, in words."""
-        return differing(self.settings, settings, may_differ)
 
     def _mend(self, results: int) -> None:
         """Leaves results.jsonl with whole lines only, so that the next one begins on its own."""
