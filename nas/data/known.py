@@ -40,18 +40,7 @@ SHAPES = {
 }
 """The sizes of the known data sets, for what needs no data."""
 
-FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 """The classes of Fashion-MNIST by label, https://github.com/zalandoresearch/fashion-mnist."""
 
 

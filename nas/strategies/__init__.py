@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from nas.errors import NasError, nearest
 from nas.ranking.objectives import Objective
-from nas.strategies.exhaustive import exhaustive
 from nas.strategies.fast_tpe import FastTpe
-from nas.strategies.random_search import RandomSearch
+from nas.strategies.random_search import RandomSearch, exhaustive
 from nas.strategies.strategy import Strategy
 from nas.strategies.tpe import Tpe
 from search_spaces import BoundSpace, Budget

@@ -60,7 +60,8 @@ class FastTpe:
 
     def _propose(self) -> Architecture | None:
         """The most promising of some draws; None when none of them can be proposed."""
-        odds = _Odds(self._good(), self._counts, self.prior)
+        good = [result.answers for result in self._best[: ceil(self.share * self._informed)]]
+        odds = _Odds(good, self._counts, self.prior)
         drawn: dict[str, Architecture] = {}
         answered: dict[str, Answers] = {}
         for _ in range(self.attempts):
@@ -78,9 +79,6 @@ class FastTpe:
                 self._count(answered[id], 1)
                 return drawn[id]
         return None
-
-    def _good(self) -> list[Answers]:
-        return [result.answers for result in self._best[: ceil(self.share * self._informed)]]
 
     def expect(self, architecture: Architecture) -> None:
         self.uniform.expect(architecture)

@@ -1,4 +1,4 @@
-"""Architectures drawn uniformly, none twice."""
+"""Architectures drawn uniformly, none twice, or all of them listed."""
 
 from collections.abc import Iterator
 from random import Random
@@ -6,8 +6,10 @@ from random import Random
 from einmix import Architecture
 from nas.ranking.objectives import Objective
 from nas.runs.result import Result
-from nas.strategies.strategy import LISTABLE, affordable
 from search_spaces import BoundSpace, Budget, SpaceError
+
+LISTABLE = 2_000_000
+"""Spaces up to this size are searched to the last architecture; in larger ones nobody gets there."""
 
 REPEATS = 200
 """So many known architectures drawn in a row make a strategy list what is left of a space that can be listed."""
@@ -36,7 +38,7 @@ class RandomSearch:
         if self.rest is None:
             if found := self._draw():
                 return found
-            self.rest = affordable(self.space, self.budget) if self._listable else iter(())
+            self.rest = _affordable(self.space, self.budget) if self._listable else iter(())
         return next((architecture for architecture in self.rest if self.take(architecture)), None)
 
     def _draw(self) -> Architecture | None:
@@ -67,3 +69,15 @@ class RandomSearch:
         new = architecture.id not in self.known
         self.known.add(architecture.id)
         return new
+
+
+def exhaustive(space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]) -> RandomSearch:
+    """Every architecture within the budget, in the order of the space's enumeration: a search that draws none."""
+    strategy = RandomSearch(space, budget, seed, objectives)
+    strategy.rest = _affordable(space, budget)
+    return strategy
+
+
+def _affordable(space: BoundSpace, budget: Budget) -> Iterator[Architecture]:
+    """Every architecture within the budget, lazily."""
+    return (architecture for architecture in space.enumerate() if budget.admits(architecture.params, architecture.macs))

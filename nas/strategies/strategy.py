@@ -1,14 +1,9 @@
 """What every strategy does: proposes architectures, is told results."""
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from einmix import Architecture
 from nas.runs.result import Result
-from search_spaces import BoundSpace, Budget
-
-LISTABLE = 2_000_000
-"""Spaces up to this size are searched to the last architecture; in larger ones nobody gets there."""
 
 
 class Strategy(Protocol):
@@ -25,8 +20,3 @@ class Strategy(Protocol):
 
     def tell(self, architecture: Architecture, result: Result) -> None:
         """How a training ended; of one that was asked for, or of an earlier session."""
-
-
-def affordable(space: BoundSpace, budget: Budget) -> Iterator[Architecture]:
-    """Every architecture within the budget, lazily."""
-    return (architecture for architecture in space.enumerate() if budget.admits(architecture.params, architecture.macs))

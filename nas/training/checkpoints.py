@@ -41,8 +41,7 @@ class TrainingState:
 
     def resume(self) -> None:
         """Goes on where an earlier try was kept, if it was, and if that is this very training and nothing is amiss."""
-        data = self.storage.load(self.job.key) if self.storage else None
-        if self.storage is None or data is None:
+        if self.storage is None or (data := self.storage.load(self.job.key)) is None:
             return
         try:
             facts = self._facts(data, self.storage.run)

@@ -11,9 +11,8 @@ from torch import nn
 
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
-from nas.training.augmentation import augment
 from nas.training.checkpoints import TrainingState
-from nas.training.examples import Examples
+from nas.training.examples import Examples, augment
 from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe, kind_on
 

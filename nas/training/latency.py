@@ -50,7 +50,9 @@ def measure(architectures: Sequence[Architecture], conditions: Conditions) -> di
         times: dict[str, list[float]] = {id: [] for id in steps}
         for _ in range(conditions.repeats):
             for id, step in steps.items():
-                times[id].append(1000 * _timed(step))
+                start = time.perf_counter()
+                step()
+                times[id].append(1000 * (time.perf_counter() - start))
     finally:
         torch.set_num_threads(before)
     return {id: statistics.median(found) for id, found in times.items()}
@@ -69,12 +71,6 @@ def _step(architecture: Architecture, conditions: Conditions) -> Callable[[], ob
             return net(x)[0, 0].item()  # reading a number waits for the device
 
     return step
-
-
-def _timed(step: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 def _kept(run: RunFolder, conditions: Conditions) -> dict[str, float]:

@@ -68,7 +68,7 @@ class Recipe:
             "batch": 128 if large else 64,
             "augment": "shift+flip" if dataset.name in MIRRORED else "none",
         }
-        return cls._of(fitting | {name: value for name, value in overrides.items() if value is not None})
+        return cls(**fitting | {name: value for name, value in overrides.items() if value is not None})
 
     @classmethod
     def from_json(cls, values: Any) -> Recipe:
@@ -77,19 +77,14 @@ class Recipe:
         if not isinstance(values, dict) or (missing := [name for name in names if name not in values]):
             found = f"without {missing[0]!r}" if isinstance(values, dict) else f"as {type(values).__name__}"
             raise NasError(f"recipe: {found}; expected an object with {', '.join(names)}")
-        return cls._of(values)
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def _of(cls, values: dict[str, Any]) -> Recipe:
-        names = [field.name for field in fields(cls)]
         for name in values:
             if name not in names:
                 raise NasError(f"recipe: unknown field {name!r}; {nearest(str(name), names)}")
         return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
 
 
 def kind_on(device: str) -> Kind:

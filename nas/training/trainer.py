@@ -41,10 +41,7 @@ def build_architecture(architecture: dict[str, Any]) -> nn.Module:
 
 @dataclass
 class ArchitectureTrainer:
-    """A `nas.runs.job.Trainer` that is sent to a worker process once and called there for every job.
-
-    It is pickled without anything that lies on a device: `start` puts the data there, in the worker.
-    """
+    """A `nas.runs.job.Trainer` that is made in a worker process once and called there for every job."""
 
     dataset: Dataset
     recipe: Recipe
@@ -72,9 +69,6 @@ class ArchitectureTrainer:
         device, precision = kind_on(torch.device(self.device).type)
         gpu = {"gpu": torch.cuda.get_device_name(self.device)} if device == "cuda" else {}
         return {"device": device, "precision": precision, "versions": versions()} | gpu
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("data", "origin")}
 
     def __call__(self, job: Job, report: GoOn) -> Outcome:
         """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is.
@@ -113,13 +107,9 @@ class ArchitectureTrainer:
         if on_gpu:  # `nas.executors.packing` goes by it; the CUDA context is not in it
             extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
         if outcome.state == "complete" and self.latency:
-            extra |= {"latency_ms": self._latency(job)}
+            import einmix
+            from nas.training.latency import Conditions, measure
+
+            (ms,) = measure([einmix.Architecture.from_json(job.architecture)], Conditions(self.device)).values()
+            extra |= {"latency_ms": ms}
         return replace(outcome, seconds=seconds, extra=extra)
-
-    def _latency(self, job: Job) -> float:
-        """Milliseconds of a forward pass of a batch, on the device of the training."""
-        import einmix
-        from nas.training.latency import Conditions, measure
-
-        (ms,) = measure([einmix.Architecture.from_json(job.architecture)], Conditions(self.device)).values()
-        return ms

@@ -87,7 +87,7 @@ ADDITIONS = {
         "nas/strategies/climb.py",
         {
             "nas/strategies/__init__.py": {
-                "from nas.strategies.exhaustive ": "from nas.strategies.climb import Climb\n",
+                "from nas.strategies.fast_tpe ": "from nas.strategies.climb import Climb\n",
                 '    "exhaustive": exhaustive,': '    "climb": Climb,\n',
             }
         },

@@ -39,8 +39,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
 from nas.strategies import STRATEGIES, make_strategy
-from nas.strategies.exhaustive import exhaustive
-from nas.strategies.random_search import RandomSearch
+from nas.strategies.random_search import RandomSearch, exhaustive
 from search_spaces import BoundSpace, Budget
 
 SPACE = tiny(depth=(1, 2))

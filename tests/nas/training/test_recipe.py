@@ -85,8 +85,3 @@ def test_json_round_trip() -> None:
 def test_json_is_read_strictly(values: object, message: str) -> None:
     with pytest.raises(NasError, match=message):
         Recipe.from_json(values)
-
-
-def test_an_unknown_override_is_refused() -> None:
-    with pytest.raises(NasError, match="unknown field 'epoch'; did you mean 'epochs'"):
-        Recipe.for_dataset(dataset("digits", 1_150), epoch=3)

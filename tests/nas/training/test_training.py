@@ -3,7 +3,6 @@
 import json
 import math
 import multiprocessing
-import pickle
 import time
 import traceback
 from collections.abc import Iterator
@@ -28,9 +27,8 @@ from nas.runs.job import HALVED, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.runs.versions import versions
 from nas.training import trainer as trainers
-from nas.training.augmentation import augment, flip, shift
 from nas.training.checkpoints import TrainingState
-from nas.training.examples import Examples
+from nas.training.examples import Examples, augment, flip, shift
 from nas.training.fit import _adamw, evaluate, evaluation_batch, fit, schedule
 from nas.training.latency import Conditions
 from nas.training.optimizer import AdamW
@@ -147,13 +145,11 @@ def test_another_process_gives_the_same_metrics(digits: Dataset) -> None:
     assert metrics(elsewhere) == metrics(run_job(trainer))
 
 
-def test_start_puts_data_there_and_pickling_leaves_it(digits: Dataset) -> None:
+def test_start_puts_data_there(digits: Dataset) -> None:
     trainer = ArchitectureTrainer(digits, Recipe(), threads=2, build=build)
-    before = len(pickle.dumps(trainer))
     trainer.start()
     assert torch.get_num_threads() == 2
     assert "data" in vars(trainer)
-    assert len(pickle.dumps(trainer)) == before
 
 
 # rungs
