@@ -94,10 +94,7 @@ def _radius(*coordinates: np.ndarray) -> np.ndarray:
 
 def _largest(*distances: np.ndarray) -> np.ndarray:
     """The distance from an intersection."""
-    largest = distances[0]
-    for each in distances[1:]:
-        largest = np.maximum(largest, each)
-    return largest
+    return np.maximum.reduce(distances)
 
 
 def _cross(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -136,7 +136,19 @@ class _Cifar:
     label_key: str
     names: tuple[str, ...] = ()
 
-    def find(self, data_dir: Path) -> Source | None:
+    def read(self, data_dir: Path) -> Source:
+        """What is there, else the binary version, fetched and unpacked."""
+        url = f"https://www.cs.toronto.edu/~kriz/{self.archive}"
+
+        def download() -> None:
+            from torchvision.datasets.utils import download_and_extract_archive
+
+            download_and_extract_archive(url, data_dir, md5=self.md5)
+
+        name, wanted = self.archive.split("-binary")[0], f"unpack {url} into {data_dir}"
+        return _find_or_download(name, partial(self._find, data_dir), download, wanted=wanted)
+
+    def _find(self, data_dir: Path) -> Source | None:
         """The data in its binary layout, else in its pickled one."""
         for folder, suffix, read in (
             (data_dir / self.binary, ".bin", partial(read_cifar_binary, label_bytes=self.label_bytes)),
@@ -148,17 +160,6 @@ class _Cifar:
                 x, y = np.concatenate([part.x for part in train]), np.concatenate([part.y for part in train])
                 return Source(str(folder), ("h", "w"), Arrays(x, y), test=test, names=self.names)
         return None
-
-    def download(self, data_dir: Path) -> None:
-        """Fetches and unpacks the binary version."""
-        from torchvision.datasets.utils import download_and_extract_archive
-
-        download_and_extract_archive(self.url, data_dir, md5=self.md5)
-
-    @property
-    def url(self) -> str:
-        """Where the archive of the binary version is."""
-        return f"https://www.cs.toronto.edu/~kriz/{self.archive}"
 
 
 _CIFAR10 = _Cifar(
@@ -183,12 +184,6 @@ _CIFAR100 = _Cifar(
 )
 
 
-def _cifar(data_dir: Path, *, kind: _Cifar) -> Source:
-    wanted = f"unpack {kind.url} into {data_dir}"
-    find, download = partial(kind.find, data_dir), partial(kind.download, data_dir)
-    return _find_or_download(kind.archive.split("-binary")[0], find, download, wanted=wanted)
-
-
 def _find_or_download(
     name: str, find: Callable[[], Source | None], download: Callable[[], None], *, wanted: str
 ) -> Source:
@@ -209,8 +204,8 @@ def _find_or_download(
 SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "digits": _digits,
     "fashion-mnist": _fashion_mnist,
-    "cifar10": partial(_cifar, kind=_CIFAR10),
-    "cifar100": partial(_cifar, kind=_CIFAR100),
+    "cifar10": _CIFAR10.read,
+    "cifar100": _CIFAR100.read,
     **{name: partial(_generated, name=name) for name in GENERATED},
 }
 """The data sets that are known by name: read from (or downloaded to) a folder, or generated."""

@@ -138,9 +138,6 @@ class Row:
     def __init__(self) -> None:
         self.cause, self._ids = "", set[str]()
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
     def take(self, id: str, outcome: Outcome) -> int:
         """Counts how a training of this network ended; the length of the row then."""
         found = cause_of(outcome)
@@ -148,7 +145,7 @@ class Row:
             self.cause, self._ids = found, set()
         if found:
             self._ids.add(id)
-        return len(self)
+        return len(self._ids)
 
     def wears(self, id: str, outcome: Outcome) -> bool:
         """Counts it, too; whether the process in which it ended is to be replaced."""

@@ -213,7 +213,8 @@ def _foreign_modules(packages: Sequence[str]) -> set[str]:
         if name not in own:
             own.add(name)
             try:
-                queue += [_requirement(line) for line in requires(name) or [] if "extra ==" not in line]
+                # the name of a line such as `sympy>=1.13.3`
+                queue += [re.split(r"[^\w.-]", line)[0] for line in requires(name) or [] if "extra ==" not in line]
             except PackageNotFoundError:  # of another platform
                 continue
     return {"nas", "einmix", "search_spaces"} | {
@@ -225,8 +226,3 @@ def _foreign_modules(packages: Sequence[str]) -> set[str]:
 
 def _normal(package: str) -> str:
     return package.lower().replace("_", "-")
-
-
-def _requirement(line: str) -> str:
-    """The name of a package in a line of its dependents' metadata: `sympy` of `sympy>=1.13.3`."""
-    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]

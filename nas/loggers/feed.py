@@ -52,7 +52,7 @@ def logging_to(names: Sequence[str], run: RunFolder, say: Say) -> Iterator[None]
         run.on_append = put
         try:
             for feed in feeds:
-                feed.start()
+                feed.thread.start()
             yield
             for feed in feeds:
                 feed.finish()
@@ -78,11 +78,7 @@ class _Feed:
                 raise NasError(f"{path} is a symbolic link: a run directory holds plain files and folders only")
         self.folder.mkdir(exist_ok=True)
         self._noted = noted(self.folder, name)
-        self._thread = Thread(target=self._work, name=f"--log {name}", daemon=True)
-
-    def start(self) -> None:
-        """Begins to log."""
-        self._thread.start()
+        self.thread = Thread(target=self._work, name=f"--log {name}", daemon=True)
 
     def put(self, result: Result) -> None:
         """Takes a training to be logged, if it is not."""
@@ -94,12 +90,12 @@ class _Feed:
         """Waits until all is logged, as long as it goes on."""
         self._queue.put(None)
         self._moved = time.monotonic()
-        self._thread.join(SOON)
-        if self._thread.is_alive() and (left := self._queue.qsize()) > 1:
+        self.thread.join(SOON)
+        if self.thread.is_alive() and (left := self._queue.qsize()) > 1:
             self.say(f"--log {self.name}: {counted(left, 'training')} still to be logged")
-        while self._thread.is_alive():
-            self._thread.join(0.2)
-            if self._thread.is_alive() and time.monotonic() - self._moved > PATIENCE:
+        while self.thread.is_alive():
+            self.thread.join(0.2)
+            if self.thread.is_alive() and time.monotonic() - self._moved > PATIENCE:
                 self._give_up(f"nothing for {PATIENCE:.0f} seconds")
                 return
 
@@ -110,8 +106,8 @@ class _Feed:
 
     def leave(self) -> None:
         """Waits a little for what is being logged."""
-        if self._thread.ident is not None:  # Ctrl-C can come before it has begun
-            self._thread.join(HURRY)
+        if self.thread.ident is not None:  # Ctrl-C can come before it has begun
+            self.thread.join(HURRY)
 
     def _work(self) -> None:
         result = self._queue.get()

@@ -15,6 +15,7 @@ from search_spaces import BoundSpace, Budget, SpaceError
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, Trial
 
 
@@ -92,10 +93,10 @@ class Tpe:
             answers = self.space.encode(architecture)
         except SpaceError:  # a run of another version of the space
             return None
-        options: dict[str, Sequence[str]] = {}
+        asked: dict[str, BaseDistribution] = {}
 
         def answer(question: str, among: Sequence[str]) -> str:
-            options[question] = among
+            asked[question] = CategoricalDistribution(among)
             return answers[question]
 
         self.space.choose(answer)
@@ -107,11 +108,8 @@ class Tpe:
                 facts["intermediate_values"] = rungs
             else:
                 facts["state"] = self._states.COMPLETE
-        return create_trial(
-            params={question: answers[question] for question in options},
-            distributions={question: CategoricalDistribution(among) for question, among in options.items()},
-            **facts,
-        )
+        params = {question: answers[question] for question in asked}
+        return create_trial(params=params, distributions=asked, **facts)
 
     def _leaders(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The best of some trials, as many as are held: complete before pruned, fewer beaten by others first."""

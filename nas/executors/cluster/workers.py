@@ -12,7 +12,7 @@ from nas.executors.cluster.desk import Closed, Ended, Lost, Opened, Refused, Run
 from nas.executors.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.executors.cluster.process import ConductorProcess
 from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
-from nas.runs.job import Job, Outcome
+from nas.runs.job import Job
 from nas.runs.versions import versions
 
 RETRIES = 2
@@ -131,7 +131,8 @@ class RayWorkers:
                     answers[score.epoch] = on_rung(number, score)
                 self._send(Answer(number, score.epoch, answers[score.epoch]))
             case Ended(number, outcome, lane) if number in self._tasks:
-                self._end(number, outcome, self._slots.get(lane, 0))
+                del self._tasks[number]
+                self._events.append(Done(number, outcome, self._slots.get(lane, 0)))
             case Lost(number, cause) if number in self._tasks:
                 self._retry(number, cause)
             case Closed(lane, cause):
@@ -155,10 +156,6 @@ class RayWorkers:
             self._slots[lane] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         self.capacity = max(self.capacity, len(self._slots))
         self._events.append(Ready(self._slots[lane]))
-
-    def _end(self, number: int, outcome: Outcome, slot: int) -> None:
-        del self._tasks[number]
-        self._events.append(Done(number, outcome, slot))
 
     def _retry(self, number: int, cause: str) -> None:
         task = self._tasks[number]
