@@ -73,7 +73,8 @@ class Executor(Protocol):
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """What has happened, as soon as anything has; empty after `timeout` seconds, a rung, or with no job submitted.
 
-        `on_rung` is called from within; what it raises is raised here, and its job does not come back.
+        `on_rung` is called from within, again for a job that runs again; what it raises is raised here, and its job
+        does not come back.
         Raises NasError when a worker cannot start.
         """
 

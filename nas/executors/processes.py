@@ -47,7 +47,6 @@ DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
 class _Task:
     number: int
     job: Job
-    answers: dict[int, bool] = field(default_factory=dict)  # by epoch: a job that runs again is not asked about again
     deaths: int = 0
 
 
@@ -197,11 +196,9 @@ class LocalWorkers:
             self._events.append(Ready(worker.index))
         elif isinstance(message, Score):
             assert worker.task is not None
-            answers = worker.task.answers
-            if message.epoch not in answers:
-                answers[message.epoch] = on_rung(worker.task.number, message)
+            answer = on_rung(worker.task.number, message)
             with contextlib.suppress(OSError):
-                worker.pipe.send(answers[message.epoch])
+                worker.pipe.send(answer)
         else:
             self._finish(worker, message)
 

@@ -145,8 +145,19 @@ def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
     All run in one process that sees the format's packages alone; those without weights get fresh ones. Raises NasError
     for weights that are not the network's, and when that process ends early.
     """
+    foreign = json.dumps(sorted(_foreign_modules(how.packages)))
+    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, foreign, how.load]
     with TemporaryDirectory(prefix="nas-export-") as folder:
-        return _run_check([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)], how)
+        files = json.dumps([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
+        try:
+            done = subprocess.run(command, input=files, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise NasError(f"the exported modules did not answer within {SECONDS} s") from None
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode or len(answers) < len(written):
+        last = one_line((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+        raise NasError(f"the check of exported modules ended early: {last[:300]}")
+    return answers
 
 
 def loaded(architecture: Architecture, weights: Path) -> nn.Module:
@@ -185,23 +196,6 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
     with torch.no_grad():
         save_file({"input": x, "output": net(x)} | raw, case)
     return [str(exported.file.absolute()), str(weights.absolute()), str(case)]
-
-
-def _run_check(files: list[list[str]], how: Format) -> list[float | str]:
-    """The answers of the clean process to the cases."""
-    foreign = json.dumps(sorted(_foreign_modules(how.packages)))
-    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, foreign, how.load]
-    try:
-        done = subprocess.run(
-            command, input=json.dumps(files), capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise NasError(f"the exported modules did not answer within {SECONDS} s") from None
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode or len(answers) < len(files):
-        last = one_line((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
-        raise NasError(f"the check of exported modules ended early: {last[:300]}")
-    return answers
 
 
 def _foreign_modules(packages: Sequence[str]) -> set[str]:

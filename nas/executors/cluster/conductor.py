@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.executors.cluster.desk import Closed, Desk, Ended, Lost, Opened, Sharing, Task
 from nas.executors.cluster.lane import Lane, ask
-from nas.executors.cluster.messages import LOCAL, Answer, Capacity, Close, Failed, Joined, Note, Settings, Submit
+from nas.executors.cluster.messages import LOCAL, Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.executors.executor import MakeTrainer
 
 CONNECT = 5.0
@@ -139,7 +139,7 @@ class Conductor:
     def _listen(self) -> None:
         """From the driver to the desk."""
         calls = count(1)
-        while not isinstance(message := self._pipe.recv(), Close):
+        while (message := self._pipe.recv()) is not None:
             if isinstance(message, Answer):
                 ask(self._desk.answer, message.number, message.epoch, message.go_on)
             elif isinstance(message, Submit):

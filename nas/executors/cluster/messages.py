@@ -1,4 +1,4 @@
-"""What driver and conductor say to each other, beside the news of the desk."""
+"""What driver and conductor say to each other, beside the news of the desk; a driver that has ended says None."""
 
 from dataclasses import dataclass
 
@@ -43,11 +43,6 @@ class Answer:
     number: int
     epoch: int
     go_on: bool
-
-
-@dataclass(frozen=True)
-class Close:
-    """The search has ended, or was broken off."""
 
 
 @dataclass(frozen=True)

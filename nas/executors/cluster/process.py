@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from nas.errors import NasError
-from nas.executors.cluster.messages import LOCAL, Close, Settings
+from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.executor import MakeTrainer
 from nas.executors.processes import starting
 from nas.runs.files import open_plain
@@ -87,7 +87,7 @@ class ConductorProcess:
 
     def close(self) -> None:
         """Ends the process, and whatever it has started on this machine; a second Ctrl-C ends it at once."""
-        self.send(Close())
+        self.send(None)
         session = self._process.pid
         assert session is not None
         try:

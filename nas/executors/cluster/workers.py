@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,6 @@ PATIENCE = 300.0
 @dataclass
 class _Task:
     job: Job
-    answers: dict[int, bool] = field(default_factory=dict)  # by epoch: a job that runs again is not asked about again
     losses: int = 0
 
 
@@ -126,10 +125,7 @@ class RayWorkers:
                     raise cannot_start(lane, outcome)
                 self._say(f"a worker could not start on node {node}: {outcome.reason}")
             case Rung(number, score) if number in self._tasks:
-                answers = self._tasks[number].answers
-                if score.epoch not in answers:
-                    answers[score.epoch] = on_rung(number, score)
-                self._send(Answer(number, score.epoch, answers[score.epoch]))
+                self._send(Answer(number, score.epoch, on_rung(number, score)))
             case Ended(number, outcome, lane) if number in self._tasks:
                 del self._tasks[number]
                 self._events.append(Done(number, outcome, self._slots.get(lane, 0)))

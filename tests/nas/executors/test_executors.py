@@ -235,19 +235,6 @@ def test_a_killed_job_runs_once_more(times, state, tmp_path):
     assert outcomes[2].reason == ("worker process died twice (signal 9)" if state == "failed" else "")
 
 
-def test_a_job_that_runs_once_more_is_not_asked_about_again(tmp_path):
-    asked = []
-
-    def on_rung(number: int, score: Score) -> bool:
-        asked.append((number, score.epoch))
-        return True
-
-    with LocalWorkers(make_stub, 1) as executor:
-        outcomes = run_all(executor, {0: stub_job("a", "die late", flag=str(tmp_path / "f"), times=1)}, on_rung)
-    assert outcomes[0].state == "complete"
-    assert asked == [(0, 1)]
-
-
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_worker_killed_at_its_start_is_started_once_more(times, tmp_path):
     with LocalWorkers(functools.partial(make_dying, tmp_path / "flag", times), 1) as executor:

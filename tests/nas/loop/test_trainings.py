@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from searches import Noting, notes, plan, result_of, search_in, tiny
-from stubs import stub_job
+from stubs import make_stub, stub_job
 
 from einmix import Architecture
 from nas.errors import NasError
@@ -23,8 +23,9 @@ from nas.loop.batch import train_missing
 from nas.loop.loop import Loop
 from nas.loop.past import check_result, make_job
 from nas.loop.status import Quiet, Status
+from nas.loop.trainings import Trainings
 from nas.runs.folder import RunFolder
-from nas.runs.job import GoOn, Job, Outcome, Trainer
+from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget
@@ -201,6 +202,23 @@ class Breaking:
             return train(job, report)
 
         return broken
+
+
+def test_a_job_that_runs_once_more_is_not_asked_about_again(tmp_path):
+    asked = []
+
+    def on_rung(number: int, score: Score) -> bool:
+        asked.append((number, score.epoch))
+        return True
+
+    with LocalWorkers(make_stub, 1) as executor, run_in(tmp_path) as run:
+        trainings = Trainings(executor, run, [])
+        job = stub_job("a", "die late", flag=str(tmp_path / "f"), times=1)
+        trainings.submit(job, next(first(SPACE, 1)))
+        while not (ended := trainings.wait(on_rung)):
+            pass
+    assert ended[0][0].state == "complete"
+    assert asked == [(0, 1)]
 
 
 def first(space: BoundSpace, n: int) -> Iterator[Architecture]:
