@@ -56,6 +56,8 @@ class Run:
 
     def top(self, n: int | None = None) -> list[Standing]:
         """What was found, the best first: the first `n`, or all. The `references` stand apart."""
+        if n is not None and (not isinstance(n, int) or n < 0):
+            raise NasError(f"the top {n!r} of a run: a number from 0 on is expected")
         return [standing for standing in self.saved.standings if not standing.is_reference][:n]
 
     @property

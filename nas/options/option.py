@@ -84,6 +84,8 @@ class Options:
         None is as if it were not named; what is not is as it was `asked`. Raises NasError for an option or a type that
         is none.
         """
+        if asked is not None and not isinstance(asked, cls):
+            raise NasError(f"{asked!r} is no options.{cls.__name__}: write the name of each option, as in seeds=3")
         known, named = declared(cls), (asked.given if asked else {}) | dict(named)
         if unknown := sorted(named.keys() - known.keys()):
             raise NasError(f"no option {unknown[0]!r}: {nearest(unknown[0], known)}")

@@ -35,6 +35,10 @@ class Standing:
     name: str = ""
     on_front: bool | None = None
 
+    def __repr__(self) -> str:
+        figure = "failed" if self.accuracy is None else f"{self.accuracy:.1%} (n={self.n})"
+        return f"<Standing {self.title}: {figure}, {self.state}>"
+
     @property
     def title(self) -> str:
         """What it is called in tables: by its label or id, and its name."""

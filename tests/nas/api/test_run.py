@@ -63,6 +63,9 @@ def test_a_run_is_what_was_found_the_best_first(run: nas.Run) -> None:
     assert (len(run), run.name, run.path.name) == (3, "first", "first")
     assert run.best == run.top(1)[0] == next(iter(run))
     assert run.top() == list(run)
+    assert repr(run.best) == f"<Standing {run.best.title}: {run.best.accuracy:.1%} (n={run.best.n}), {run.best.state}>"
+    with pytest.raises(NasError, match=r"^the top -1 of a run: a number from 0 on is expected$"):
+        run.top(-1)
     assert {reference.label for reference in run.references} == {"full token mixing", "channels only", "shared local"}
     assert repr(run) == f"<Run first: 3 candidates, best {run.best.id} {run.best.accuracy:.1%} (n=2)>"
 
@@ -190,3 +193,10 @@ def test_what_cannot_be_asked_is_one_line(options: dict[str, Any], message: str,
     assert type(raised.value).__name__ in ("NasError", "SpaceError")
     assert message in str(raised.value) and "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_are_named() -> None:
+    with pytest.raises(
+        NasError, match=r"^'local' is no options\.Search: write the name of each option, as in seeds=3$"
+    ):
+        nas.search("local")  # type: ignore[arg-type]
