@@ -19,12 +19,11 @@ from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
-from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes
 from nas.loop.status import Status, Watcher
+from nas.loop.trainings import train_missing
 from nas.options.compare import Compare
-from nas.ranking.compared import Compared
-from nas.ranking.gains import paired
+from nas.ranking.gains import Compared, paired
 from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder

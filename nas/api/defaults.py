@@ -114,8 +114,11 @@ def budget_band(space: BoundSpace, options: Search) -> Budget:
     multiply-accumulates (to twice its own). A band that would be empty gives way below. Raises SpaceError.
     """
     budget = asked_band(space, options)
-    if options.min_params is None and not _possible(space, budget):
-        budget = replace(budget, min_params=0)
+    if options.min_params is None:
+        try:
+            space.sample(Random(0), budget)
+        except SpaceError:
+            budget = replace(budget, min_params=0)
     space.check(budget)
     return budget
 
@@ -133,14 +136,6 @@ def asked_band(space: BoundSpace, options: Search) -> Budget:
         assert max_params is not None
         min_params = min(max_params, most) // BAND
     return Budget(min_params, max_params, max_macs)
-
-
-def _possible(space: BoundSpace, budget: Budget) -> bool:
-    try:
-        space.sample(Random(0), budget)
-    except SpaceError:
-        return False
-    return True
 
 
 def rungs(epochs: int) -> tuple[int, ...]:

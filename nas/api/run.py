@@ -18,7 +18,7 @@ from nas.loop.progress import shown
 from nas.loop.status import Watcher
 from nas.options.compare import Compare
 from nas.options.train import Train
-from nas.ranking.compared import Compared
+from nas.ranking.gains import Compared
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
 

@@ -104,16 +104,11 @@ class SavedRun:
         """What an example of its data is, in the plural."""
         return NOUNS.get(len(self.setting("data.shape", "an object")), "examples")
 
-    def dataset(self, data_dir: Path | None = None, data: str | None = None) -> Dataset:
-        """The data of the run, loaded again, from where it is said to be or from where it was, or near that.
+    def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str | Source, Dataset]:
+        """How to load the data of the run, and the data: from where it is said to be or where it was, or near that.
 
         Raises NasError when it is not there, or has changed.
         """
-        _, dataset = self.located(data_dir, data)
-        return dataset
-
-    def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str | Source, Dataset]:
-        """The data of the run, and how to load it. Raises NasError as `dataset` does."""
         name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
         changed = f"is not what run {self.name!r} was made with: its fingerprint differs"
         errors = []
@@ -175,7 +170,7 @@ class SavedRun:
     def preprocessing(self) -> Preprocessing:
         """How raw inputs become those of the networks; of an earlier version's run, by its data. Raises NasError."""
         if "inputs" not in self.folder.settings:
-            return preprocessing(self.dataset())
+            return preprocessing(self.located()[1])
         mean, std = (self.setting(f"data.{moment}", "a list of finite numbers") for moment in ("mean", "std"))
         try:
             takes, classes = _inputs(self.setting("inputs", "an object"))

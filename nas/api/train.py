@@ -9,9 +9,9 @@ from nas.api.saved import SavedRun
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
-from nas.loop.batch import train_missing
 from nas.loop.past import make_job, say_changes
 from nas.loop.status import Status, Watcher
+from nas.loop.trainings import train_missing
 from nas.options.train import Train
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
@@ -33,7 +33,7 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
     epochs, lr = asked.epochs or LONGER * saved.recipe.epochs, saved.recipe.lr if asked.lr is None else asked.lr
     recipe = replace(saved.recipe, epochs=epochs, lr=lr)
     device, devices = find_device(asked.device)
-    dataset = saved.dataset(asked.data_dir, asked.data)
+    _, dataset = saved.located(asked.data_dir, asked.data)
     check_loggers(asked.log)
 
     def executor(count: int, storage: Storage) -> Executor:

@@ -12,8 +12,7 @@ from typing import Any
 from einmix import Architecture, PatternError
 from nas.executors.executor import Executor
 from nas.loop.past import TRIES, check_result, make_job, of_a_kind, settled
-from nas.loop.plan import Plan
-from nas.loop.rungs import Rungs
+from nas.loop.plan import Plan, Rungs
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings
 from nas.ranking.objectives import pareto_front, spread

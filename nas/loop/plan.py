@@ -1,10 +1,13 @@
-"""How much a search tries."""
+"""What a search spends: how much it tries, and how soon it stops what is weak."""
 
+from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
-from nas.ranking.objectives import Objective, Quality, quality
-from nas.runs.job import CPU, Kind
+from nas.ranking.objectives import Objective, Quality, merit, quality
+from nas.runs.job import CPU, Kind, Score
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,21 @@ class Plan:
     def quality(self) -> Quality:
         """The figure by which candidates are compared at rungs and finalists chosen."""
         return quality(self.objectives)
+
+
+class Rungs:
+    """Asynchronous successive halving: at a rung a candidate goes on if it is among the best 1/eta seen there.
+
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020. The first few at a rung always go on.
+    """
+
+    def __init__(self, eta: float, by: Quality = "accuracy", grace: int = 4):
+        self.eta, self.by, self.grace = eta, by, grace
+        self._seen: dict[int, list[tuple[float, float]]] = defaultdict(list)  # by epoch, in ascending order
+
+    def see(self, score: Score) -> bool:
+        """Notes a score; whether its candidate goes on."""
+        mine, seen = merit(score, self.by), self._seen[score.epoch]
+        insort(seen, mine)
+        better = len(seen) - bisect_right(seen, mine)
+        return len(seen) <= self.grace or better < ceil(len(seen) / self.eta)

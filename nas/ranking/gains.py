@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
+from einmix import Architecture
+from nas.runs.result import Result
+
 CONFIDENCE = 0.95
 
 Verdict = Literal["ahead", "behind", "open"]
@@ -43,3 +46,46 @@ def paired(mine: Mapping[int, float], theirs: Mapping[int, float], against: str)
 
         half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(differences) / n**0.5
     return Gain(against, fmean(differences), half, n)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
+
+    `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
+    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why. `start` is
+    what the found network was called where the search began with it.
+    """
+
+    name: str
+    architecture: Architecture
+    is_found: bool
+    tuned: tuple[Result, ...]
+    tested: tuple[Result, ...]
+    lr: float | None
+    ms: float | None = None
+    difference: Gain | None = None
+    undecided: str = ""
+    start: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and what else it is called."""
+        return f"{self.name} ({self.start})" if self.start else self.name
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Test accuracy by seed, of the trainings that reached the end."""
+        return {result.seed: result.test.accuracy for result in self.tested if result.test}
+
+    @property
+    def reason(self) -> str:
+        """Why a training failed that the figures miss."""
+        failed = [result for result in (self.tested or self.tuned) if result.state == "failed"]
+        return failed[0].reason if failed else ""
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the best learning rate is the least or the largest of several: another could be better still."""
+        rates = [result.lr for result in self.tuned]
+        return len(rates) > 1 and self.lr in (min(rates), max(rates))

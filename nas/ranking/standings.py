@@ -214,19 +214,16 @@ def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) ->
 def _standing(found: list[Result], seeds: set[int]) -> Standing:
     """What the results of one architecture say of it, in a run whose finals are over these seeds."""
     finals = [result for result in found if result.phase == "final"]
-    lacking = seeds - {result.seed for result in finals if _finished(result)} if finals else set()
+    ended = tuple(result for result in finals if result.state == "complete" and result.score)
+    lacking = seeds - {result.seed for result in ended} if finals else set()
     return Standing(
         Architecture.from_json(found[0].architecture),
         label=next((result.label for result in found if result.label), ""),
         search=next((result for result in found if result.phase == "search"), None),
-        finals=tuple(result for result in finals if _finished(result)),
-        failures=tuple(result for result in finals if not _finished(result)),
+        finals=ended,
+        failures=tuple(result for result in finals if result not in ended),
         lacking=tuple(sorted(lacking)),
     )
-
-
-def _finished(result: Result) -> bool:
-    return result.state == "complete" and result.score is not None
 
 
 def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
@@ -241,13 +238,9 @@ def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callabl
     rivals = [r for r in references if sizes_of(r.architecture) == mine and not r.failures]
     if standing.is_reference or standing.failures or not rivals:
         return standing
-    return replace(standing, gain=gain(standing, max(rivals, key=lambda r: r.accuracy or 0.0)))
-
-
-def gain(standing: Standing, rival: Standing) -> Gain | None:
-    """The paired difference in accuracy, with the interval of Student's t over the common seeds."""
-    mine, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
-    return paired(mine, theirs, rival.label)
+    rival = max(rivals, key=lambda r: r.accuracy or 0.0)
+    ours, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
+    return replace(standing, gain=paired(ours, theirs, rival.label))
 
 
 def standings_of(

@@ -48,7 +48,7 @@ HOUSE = Plan(
         "nas/strategies": "strategy started",
         "nas/loggers": "feed logger trials",
         "nas/exports": "check preprocessing",
-        "nas/cli": "main typed values terminal grid tables comparisons",
+        "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/executors/cluster nas/api/resources nas/api/run",

@@ -270,7 +270,7 @@ def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_pa
     best = search(space="local", **asked).best
     saved = SavedRun.open(tmp_path, "x")
     (exported,) = export(saved, [saved.find("1")], tmp_path, "nas export x 1")
-    validation = saved.dataset().validation
+    validation = saved.located()[1].validation
     paths = [tmp_path / "images.npy", tmp_path / "labels.npy"]
     for path, values in zip(paths, (validation.x, validation.y), strict=True):
         np.save(path, values)

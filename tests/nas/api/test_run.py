@@ -82,7 +82,7 @@ def test_what_is_no_network_of_the_run_is_said(named: Any, run: nas.Run) -> None
 
 
 def test_a_model_gives_the_accuracy_of_its_training(run: nas.Run) -> None:
-    net, data = run.model(run.best), run.saved.dataset()
+    net, data = run.model(run.best), run.saved.located()[1]
     mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (data.mean, data.std))
     with torch.no_grad():
         classes = net((torch.from_numpy(data.validation.x).float() - mean) / std).argmax(1).numpy()

@@ -30,8 +30,7 @@ from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.loop import Loop
 from nas.loop.past import check_result
-from nas.loop.plan import Plan
-from nas.loop.rungs import Rungs
+from nas.loop.plan import Plan, Rungs
 from nas.loop.status import Quiet, Status
 from nas.options.search import Search
 from nas.ranking.objectives import Objective, merit, parse_objectives

@@ -19,11 +19,10 @@ from nas.errors import NasError
 from nas.executors.executor import Done, Event, Executor, MakeTrainer, OnRung, Unfinished
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
-from nas.loop.batch import train_missing
 from nas.loop.loop import Loop
 from nas.loop.past import check_result, make_job
 from nas.loop.status import Quiet, Status
-from nas.loop.trainings import Trainings
+from nas.loop.trainings import Trainings, train_missing
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
 from nas.runs.result import Result

@@ -15,8 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from nas.api.search import Session
-from nas.cli.typed import takes
-from nas.cli.values import READERS
+from nas.cli.typed import READERS, takes
 from nas.errors import NasError
 from nas.options import OPTIONS, Options, Search
 from nas.options.option import declared, flag, option
