@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from einmix import Architecture
@@ -29,8 +28,8 @@ from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
 from nas.runs.result import Result
+from nas.runs.settings import versions
 from nas.runs.storage import Storage
-from nas.runs.versions import versions
 from nas.training.latency import Conditions, latencies
 from nas.training.recipe import LARGE, Recipe, kind_on
 from nas.training.worker import MakeTrainer
@@ -64,6 +63,9 @@ class Comparison:
     def __init__(self, saved: SavedRun, asked: Compare):
         self.saved, self.asked = saved, asked
         self.device, self.devices = find_device(asked.device)
+        self._root = saved.folder.path.resolve().parent
+        self._data_dir = asked.data_dir or saved.data_dir()
+        self._split: int = saved.setting("data.seed", "a count")
         self.settings  # noqa: B018 - all is checked on the way
         check_loggers(asked.log)
 
@@ -103,10 +105,6 @@ class Comparison:
             name = place
         return load_data(name, self._data_dir, self._split, self.asked.images, self.device)
 
-    @property
-    def _data_dir(self) -> Path:
-        return self.asked.data_dir or self.saved.data_dir()
-
     @cached_property
     def recipe(self) -> Recipe:
         """That of the run; on other data with the epochs, batch and augmentation that fit it."""
@@ -133,11 +131,6 @@ class Comparison:
         """The seeds that networks are tested with: none was found by luck with them."""
         first = self._split + FIRST_SEEDS["compare"]
         return range(first, first + (self.asked.seeds or default_seeds(self.dataset)))
-
-    @property
-    def _split(self) -> int:
-        seed: int = self.saved.setting("data.seed", "a count")
-        return seed
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -218,10 +211,6 @@ class Comparison:
         """The name of its own run directory, which stands beside that of the search."""
         words = f"{self.saved.name[:80]}-compare"
         return RunFolder.name_for(self._root, words, self.settings, Compare.may_differ())
-
-    @property
-    def _root(self) -> Path:
-        return self.saved.folder.path.resolve().parent
 
     @property
     def workers(self) -> int:

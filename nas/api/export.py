@@ -70,12 +70,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
             f"validation accuracy {trained.score.accuracy:.1%}{test}"
         )
     raw = saved.preprocessing
-    lines["inputs"] = (
-        f"{raw.words}, which preprocess() normalises by channel: mean {_figures(raw.mean)}, std {_figures(raw.std)}"
-    )
+    mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))
+    lines["inputs"] = f"{raw.words}, which preprocess() normalises by channel: mean {mean}, std {std}"
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}
-
-
-def _figures(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)

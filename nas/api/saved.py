@@ -110,6 +110,7 @@ class SavedRun:
         Raises NasError when it is not there, or has changed.
         """
         name, fingerprint = self.setting("data.name", "a text"), self.setting("data.fingerprint", "a text")
+        seed, limit = self.setting("data.seed", "a count"), self.setting("data.train", "a count")
         changed = f"is not what run {self.name!r} was made with: its fingerprint differs"
         errors = []
         places: Sequence[str | Source] = (
@@ -117,12 +118,7 @@ class SavedRun:
         )
         for place in places:
             try:
-                dataset = load(
-                    place,
-                    data_dir=self.data_dir(data_dir),
-                    seed=self.setting("data.seed", "a count"),
-                    limit=self.setting("data.train", "a count"),
-                )
+                dataset = load(place, data_dir=self.data_dir(data_dir), seed=seed, limit=limit)
             except NasError as error:
                 errors.append(error)
                 continue
@@ -160,11 +156,10 @@ class SavedRun:
 
     def optional(self, name: str, kind: str) -> Any:
         """A setting as `setting` gives it, or None where there is none."""
-        *outer, last = name.split(".")
-        values: Any = self.folder.settings
-        for part in outer:
-            values = values.get(part) if isinstance(values, dict) else None
-        return self.setting(name, kind) if isinstance(values, dict) and values.get(last) is not None else None
+        value: Any = self.folder.settings
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return None if value is None else self.setting(name, kind)
 
     @cached_property
     def preprocessing(self) -> Preprocessing:

@@ -52,8 +52,8 @@ from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import Standing, standings_of
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
+from nas.runs.settings import versions
 from nas.runs.storage import Storage, place_of
-from nas.runs.versions import versions
 from nas.strategies import make_strategy
 from nas.strategies.started import Started
 from nas.strategies.strategy import Strategy

@@ -41,10 +41,9 @@ def comparison_table(compared: Sequence[Compared], *, title: str, match: Cost = 
 
 def verdict(found: str, other: Compared) -> str:
     """What a difference says, in words."""
-    gained = other.difference
-    if gained is None:
+    if other.difference is None:
         return f"{found} is not compared with {other.name}: {other.undecided}"
-    return judged(found, gained)
+    return judged(found, other.difference)
 
 
 def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:

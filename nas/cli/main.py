@@ -56,7 +56,7 @@ def _fail(message: str) -> NoReturn:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from nas.runs.versions import versions
+        from nas.runs.settings import versions
 
         own, *others = versions().items()
         print(f"nas {own[1]} ({', '.join(f'{name} {version}' for name, version in others)})")

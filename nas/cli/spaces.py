@@ -74,12 +74,8 @@ def _list(space: BoundSpace, n: int | None, as_json: bool) -> None:
 def _space_json(space: BoundSpace) -> dict[str, Any]:
     least, most, fewest, largest = space.bounds()
     costs = {"architectures": space.count(), "params": [least, most], "macs": [fewest, largest]}
-    facts = space.facts()
-    return (
-        {name: facts[name] for name in ("name", "summary")}
-        | costs
-        | {name: facts[name] for name in ("families", "forms", "weights", "sizes")}
-    )
+    facts, first, last = space.facts(), ("name", "summary"), ("families", "forms", "weights", "sizes")
+    return {name: facts[name] for name in first} | costs | {name: facts[name] for name in last}
 
 
 def _print_spaces(found: list[BoundSpace], *, detailed: bool) -> None:

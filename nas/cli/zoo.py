@@ -19,7 +19,7 @@ from nas.options.zoo import Zoo
 
 if TYPE_CHECKING:
     from einmix import Architecture
-    from search_spaces.zoo import Inputs, Member
+    from search_spaces.zoo import Member
 
 
 class ShowByName(TyperGroup):
@@ -45,10 +45,6 @@ class Network:
     words: str
 
     @property
-    def title(self) -> str:
-        return self.member.name + (f" {self.variant}" if self.variant else "")
-
-    @property
     def stem(self) -> str:
         """A name for its module."""
         return re.sub(r"[^a-z0-9]+", "_", f"{self.member.name} {self.variant or self.architecture.id}".lower())
@@ -57,7 +53,7 @@ class Network:
     def facts(self) -> dict[str, str]:
         """The header of its text."""
         return {
-            "title": self.title,
+            "title": self.member.name + (f" {self.variant}" if self.variant else ""),
             "what": self.member.summary,
             "source": self.member.source,
             "sizes": self.words,
@@ -149,24 +145,18 @@ def find(name: str, asked: Zoo) -> Network:
 
 def _sized(found: Member, asked: Zoo) -> Network:
     from search_spaces.blocks.patch import default_patch
+    from search_spaces.zoo import Inputs
 
-    inputs = _inputs(asked)
+    shape, channels, classes = shape_of(asked.data or Search.data, asked.data_dir)
+    if asked.shape is not None:
+        shape, channels = _shape(asked.shape)
+    inputs = Inputs(shape, channels, asked.classes or classes)
     width, depth = asked.width or 64, asked.depth or 4
     patch = asked.patch or default_patch(inputs.shape)
     if width % found.step:
         raise NasError(f"--width is {width}; {found.name} has multiples of {found.step}")
     network = found.at(inputs, patch=patch, width=width, depth=depth)
     return Network(found, None, network, f"patch {patch} width {width} depth {depth}")
-
-
-def _inputs(asked: Zoo) -> Inputs:
-    """Those of the data, or of the shape that was asked for. Raises NasError where it is none."""
-    from search_spaces.zoo import Inputs
-
-    shape, channels, classes = shape_of(asked.data or Search.data, asked.data_dir)
-    if asked.shape is not None:
-        shape, channels = _shape(asked.shape)
-    return Inputs(shape, channels, asked.classes or classes)
 
 
 def _shape(text: str) -> tuple[dict[str, int], int]:

@@ -10,7 +10,7 @@ from nas.loop.status import Status, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Kind, Phase
 from nas.runs.result import Result, retriable
-from nas.runs.versions import versions
+from nas.runs.settings import versions
 
 TRIES = 2
 """So many times what fails is trained, once in each session."""

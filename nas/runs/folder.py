@@ -139,7 +139,10 @@ class RunFolder:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(self._results)
             except OSError:
-                self._take_back(end)
+                try:
+                    os.ftruncate(self._results, end)
+                except OSError:  # then nothing more is written after the torn line
+                    self._results = None
                 raise
         if self.on_append is not None:
             self.on_append(result)
@@ -286,14 +289,6 @@ class RunFolder:
             os.ftruncate(results, len(data) - len(tail))
             self._warn(f"{path}: the last line was torn (a write was cut off): its {len(tail)} bytes are removed")
         os.fsync(results)
-
-    def _take_back(self, end: int) -> None:
-        """Cuts off a line that was not written whole; where even that fails, nothing more is written after it."""
-        assert self._results is not None
-        try:
-            os.ftruncate(self._results, end)
-        except OSError:
-            self._results = None
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,15 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: repr(value)}
     return flat
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a training gives; "unknown" for one that is run without being installed."""
+    return {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

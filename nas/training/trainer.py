@@ -14,8 +14,8 @@ from torch import nn
 from nas.data.dataset import Dataset
 from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
+from nas.runs.settings import versions
 from nas.runs.storage import Storage
-from nas.runs.versions import versions
 from nas.training.examples import Examples
 from nas.training.fit import evaluate, evaluation_batch, fit
 from nas.training.recipe import Recipe, kind_on

@@ -15,7 +15,7 @@ from nas.executors.cluster.desk import Leave, Opening, Task
 from nas.executors.executor import MakeTrainer, Row, cause_of, failure, run_job
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome
-from nas.runs.versions import versions
+from nas.runs.settings import versions
 
 STEP = 1.0
 """Seconds of jobs that one step of Tune's stands for, at least: its controller works by step, not by job."""

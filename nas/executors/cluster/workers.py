@@ -13,7 +13,7 @@ from nas.executors.cluster.messages import Answer, Capacity, Failed, Joined, Not
 from nas.executors.cluster.process import ConductorProcess
 from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
 from nas.runs.job import Job
-from nas.runs.versions import versions
+from nas.runs.settings import versions
 
 RETRIES = 2
 """Times that a job whose worker was lost is trained again."""

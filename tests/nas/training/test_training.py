@@ -24,8 +24,8 @@ from nas.data.known import load
 from nas.data.sources import Arrays
 from nas.errors import NasError
 from nas.runs.job import HALVED, Job, Outcome, Score
+from nas.runs.settings import versions
 from nas.runs.storage import Storage
-from nas.runs.versions import versions
 from nas.training import trainer as trainers
 from nas.training.checkpoints import TrainingState
 from nas.training.examples import Examples, augment, flip, shift

@@ -21,7 +21,7 @@ from nas.executors.cluster.messages import Answer, Capacity, Failed, Joined, Not
 from nas.executors.cluster.workers import RayWorkers
 from nas.executors.executor import Done, Ready, Unfinished
 from nas.runs.job import Outcome, Score
-from nas.runs.versions import versions
+from nas.runs.settings import versions
 
 GOOD = Outcome("complete", (Score(3, 0.1, 0.9),))
 OPENED = Opened(1, "10.77.0.2", versions())
