@@ -10,8 +10,6 @@ from nas.runs.result import Result
 
 CONFIDENCE = 0.95
 
-Verdict = Literal["ahead", "behind", "open"]
-
 
 @dataclass(frozen=True)
 class Gain:
@@ -23,7 +21,7 @@ class Gain:
     n: int
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Literal["ahead", "behind", "open"]:
         """What the interval says: one that holds zero, or that a single seed does not have, leaves it open."""
         if self.half_width is None or abs(self.mean) <= self.half_width:
             return "open"

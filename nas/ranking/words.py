@@ -47,8 +47,7 @@ def gain_verdict(standing: Standing) -> str:
     if standing.failures:
         return f"{standing.id} is held against nothing: it {lacks(standing)}"
     if standing.gain is None:
-        why = "none of its sizes was trained with its seeds"
-        return f"{one_line(standing.title)} is held against no reference: {why}"
+        return f"{one_line(standing.title)} is held against no reference: none of its sizes was trained with its seeds"
     return judged(one_line(standing.title), standing.gain)
 
 

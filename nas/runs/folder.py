@@ -236,10 +236,8 @@ class RunFolder:
         """Adds a line to NAME.jsonl: what helps whoever goes on with the run, and is no loss when it is lost."""
         with telling(f"write {self.path / name}.jsonl"):
             file = open_plain(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            try:
-                os.write(file, json.dumps(line).encode() + b"\n")
-            finally:
-                os.close(file)
+            with os.fdopen(file, "ab", buffering=0) as notes:
+                notes.write(json.dumps(line).encode() + b"\n")
 
     def notes(self, name: str) -> list[dict[str, Any]]:
         """What was noted in NAME.jsonl; lines that cannot be read, such as a torn one, are left out with a warning."""

@@ -56,8 +56,7 @@ class Storage:
             if self._folder:
                 return read_plain(self._folder / file_name(key))
             files, path = self._remote()
-            content: bytes = files.cat_file(f"{path}/{file_name(key)}")
-            return content
+            return bytes(files.cat_file(f"{path}/{file_name(key)}"))
         return None
 
     def drop(self, key: Key) -> None:

@@ -269,7 +269,7 @@ def test_a_run_that_is_opened_has_the_data_of_its_search(tmp_path):
     """The same images, in the same parts, by its seed and its number of them."""
     session = Session(replace(PLAIN, seed=3, images=700, runs_dir=tmp_path, run="x"))
     session.open_run().close()
-    found = SavedRun.open(tmp_path, "x").dataset()
+    _, found = SavedRun.open(tmp_path, "x").located()
     assert found.fingerprint == session.dataset.fingerprint
     assert (found.seed, len(found.train)) == (3, 700)
     assert found.fingerprint != Session(replace(PLAIN, seed=4, images=700)).dataset.fingerprint
