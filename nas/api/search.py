@@ -55,8 +55,7 @@ from nas.runs.job import Kind
 from nas.runs.settings import versions
 from nas.runs.storage import Storage, place_of
 from nas.strategies import make_strategy
-from nas.strategies.started import Started
-from nas.strategies.strategy import Strategy
+from nas.strategies.strategy import Started, Strategy
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
 from search_spaces import Space, SpaceError

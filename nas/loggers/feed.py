@@ -13,8 +13,7 @@ from typing import Any
 
 from nas.errors import NasError, counted
 from nas.loggers import LOGGERS
-from nas.loggers.logger import PATIENCE, cut, short
-from nas.loggers.trials import curve, note_of, noted, noted_as, trial_name, trial_of
+from nas.loggers.logger import PATIENCE, curve, cut, note_of, noted, noted_as, short, trial_name, trial_of
 from nas.runs.files import open_plain
 from nas.runs.folder import RunFolder
 from nas.runs.result import Result, latest

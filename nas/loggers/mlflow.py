@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nas.loggers.logger import Logger
-from nas.loggers.trials import FAILED, LoggedTrial, noted, noted_as
+from nas.loggers.logger import FAILED, LoggedTrial, Logger, noted, noted_as
 from nas.runs.folder import RunFolder
 
 

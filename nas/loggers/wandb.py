@@ -9,8 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from nas.errors import NasError
-from nas.loggers.logger import PATIENCE, Logger, short
-from nas.loggers.trials import LoggedTrial
+from nas.loggers.logger import PATIENCE, LoggedTrial, Logger, short
 from nas.runs.folder import RunFolder
 
 

@@ -90,7 +90,6 @@ class TrainingState:
         return {f"model {name}": value for name, value in self.model.state_dict().items()}
 
     def _random(self) -> dict[str, Tensor]:
-        """The states of all that draws numbers."""
         states = {"random order": self.generator.get_state(), "random cpu": torch.get_rng_state()}
         if self.generator.device.type == "cuda":
             states["random cuda"] = torch.cuda.get_rng_state(self.generator.device)
@@ -131,7 +130,6 @@ class TrainingState:
         return tensors
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
-        """Puts checked tensors where they belong."""
         model = {name.removeprefix("model "): value for name, value in tensors.items() if name.startswith("model ")}
         self.model.load_state_dict(model)
         for name, parameter in self.model.named_parameters():

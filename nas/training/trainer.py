@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+import einmix
+from einmix.layers import FastMix
 from nas.data.dataset import Dataset
 from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
@@ -32,9 +34,6 @@ def weights_of(model: nn.Module) -> bytes:
 
 def build_architecture(architecture: dict[str, Any]) -> nn.Module:
     """The model of an architecture in its JSON form: its own text, with the faster layer under the name `Mix`."""
-    import einmix
-    from einmix.layers import FastMix
-
     model: nn.Module = einmix.build(einmix.Architecture.from_json(architecture), mix=FastMix)
     return model
 
@@ -107,7 +106,6 @@ class ArchitectureTrainer:
         if on_gpu:  # `nas.executors.packing` goes by it; the CUDA context is not in it
             extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
         if outcome.state == "complete" and self.latency:
-            import einmix
             from nas.training.latency import Conditions, measure
 
             (ms,) = measure([einmix.Architecture.from_json(job.architecture)], Conditions(self.device)).values()

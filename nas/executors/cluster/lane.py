@@ -99,7 +99,6 @@ class Lane(tune.Trainable):
 
 
 def _gpu_bytes() -> int:
-    """The memory of this lane's GPU."""
     import torch
 
     return torch.cuda.get_device_properties(0).total_memory

@@ -157,7 +157,6 @@ def _uses(process: int, folder: Path) -> bool:
 
 
 def _root() -> Path:
-    """Where the folders are made."""
     usual = Path(tempfile.gettempdir())
     return usual if len(str(usual)) <= _LONGEST else Path("/tmp")
 

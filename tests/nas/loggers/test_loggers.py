@@ -23,7 +23,7 @@ from nas.executors.serial import Serial
 from nas.loggers import LOGGERS, check_loggers
 from nas.loggers import feed as loggers
 from nas.loggers.feed import logging_to
-from nas.loggers.trials import curve, trial_name
+from nas.loggers.logger import curve, trial_name
 from nas.options.common import LOG
 from nas.runs.folder import RunFolder
 from nas.runs.job import Score

@@ -24,8 +24,7 @@ from nas.runs.job import State
 from nas.runs.result import Result
 from nas.strategies import STRATEGIES, make_strategy
 from nas.strategies.random_search import LISTABLE
-from nas.strategies.started import Started
-from nas.strategies.strategy import Strategy
+from nas.strategies.strategy import Started, Strategy
 from nas.strategies.tpe import Tpe
 from search_spaces import BoundSpace, Budget, SpaceError
 
