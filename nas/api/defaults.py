@@ -50,7 +50,7 @@ def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     unknown name, and where it cannot be built on the data.
     """
     inputs = Inputs(space.shape, space.channels, space.classes)
-    if is_text(name):
+    if name.startswith("{"):
         architecture = Architecture.from_json(name)
         if (dict(architecture.inputs), architecture.classes) != (space.shape | {"c": space.channels}, space.classes):
             raise NasError(
@@ -70,11 +70,6 @@ def starting(name: str, space: BoundSpace, budget: Budget) -> Architecture:
     most = budget.max_params or space.references(middle)["full token mixing"].params
     target = Target("params", round((1 - NEAR) * most))
     return nearest_member(found, inputs, target, patch=middle.patch, depth=middle.depth)
-
-
-def is_text(start: str) -> bool:
-    """Whether a network to start with is given as its JSON text."""
-    return start.startswith("{")
 
 
 def preprocessing(dataset: Dataset) -> Preprocessing:

@@ -20,7 +20,6 @@ from nas.api.defaults import (
     bind,
     budget_band,
     default_seeds,
-    is_text,
     load_data,
     path_text,
     preprocessing,
@@ -85,7 +84,7 @@ class Session:
         asked = {name: getattr(options, name) for name in marked(Search, "recipe")}
         self.recipe = Recipe.for_dataset(self.dataset, **asked)
         self.first = [starting(name, self.space, self.budget) for name in options.start]
-        names = ["given" if is_text(name) else name for name in options.start]
+        names = ["given" if name.startswith("{") else name for name in options.start]  # a JSON text
         self.started = {each.id: name for each, name in zip(self.first, names, strict=True)}
         self.plan = Plan(
             trials=options.trials,

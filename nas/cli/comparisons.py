@@ -76,7 +76,6 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
 
 
 def _rates_words(comparison: Comparison) -> str:
-    """How the learning rates were chosen."""
     rates = ", ".join(f"{lr:g}" for lr in comparison.lrs)
     if len(comparison.lrs) == 1:
         return f"lr: {rates} for all, not chosen"

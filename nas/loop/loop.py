@@ -207,5 +207,4 @@ class Loop:
 
 
 def _proposal(architecture: Architecture) -> dict[str, Any]:
-    """What is noted of a proposal."""
     return {"id": architecture.id, "architecture": json.loads(architecture.to_json())}
