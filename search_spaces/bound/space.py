@@ -71,7 +71,7 @@ class BoundSpace:
 
     def letters(self, skeleton: Skeleton) -> Iterator[Letter]:
         """Everything that the first block at these sizes may hold (its mixer, or all of it), lazily."""
-        return self.networks[skeleton].alphabets[0].enumerate()
+        return self._assembly.networks(skeleton).alphabets[0].enumerate()
 
     def count(self) -> int:
         """The exact number of architectures, by arithmetic."""

@@ -829,6 +829,7 @@ def test_a_family_that_names_an_axis_the_data_lack() -> None:
 def test_an_empty_space(family: Family, depth: tuple[int, ...]) -> None:
     space = Space("empty", "", (family,), depth=depth).on({"h": 8, "w": 8}, channels=1, classes=2)
     assert space.count() == 0 and list(space.enumerate()) == []
+    assert space.grid(space.middle)["h"] == 8 and all("h" not in mixer.mixed for mixer in space.letters(space.middle))
     for ask in (
         space.bounds,
         lambda: space.sample(Random(0)),
