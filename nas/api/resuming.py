@@ -20,6 +20,9 @@ SIZES = ("patch", "width", "depth", "ratio")
 KINDS = {int: "a count", float: "a finite number", bool: "true or false", tuple: "a list of texts"}
 """What run.json has for an option of such a type; for others a text."""
 
+NEEDED = ("strategy", "objective", "seed", "trials", "top", "seeds", "device")
+"""Options without which run.json is damaged: every run has them."""
+
 IDENTITY = [name for name, (_, option) in declared(Search).items() if option.run not in (None, "how", "data")]
 """Options that make a run another one where they change; so do data and images, which their fingerprint tells."""
 
@@ -85,7 +88,7 @@ def _kept(saved: SavedRun, name: str) -> Any:
     """An option that run.json keeps as it is; what an earlier version did not keep has its default."""
     kind = declared(Search)[name][0]
     kind = get_origin(kind) if get_origin(kind) is tuple else (*get_args(kind), kind)[0]  # without `| None`
-    value = saved.optional(name, KINDS.get(kind, "a text"))
+    value = (saved.setting if name in NEEDED else saved.optional)(name, KINDS.get(kind, "a text"))
     return getattr(Search, name) if value is None else tuple(value) if kind is tuple else value
 
 

@@ -482,6 +482,16 @@ def test_a_damaged_run_json_is_told(text, nas, stubbed, tmp_path):
     one_line(nas(SEARCH), r"run\.json|run 'x' was made with")
 
 
+def test_a_run_does_not_go_on_with_a_default_where_run_json_lacks_what_every_run_has(nas, stubbed, tmp_path):
+    nas(SEARCH)
+    path = tmp_path / "runs" / "x" / "run.json"
+    content = json.loads(path.read_text())
+    for name in ("strategy", "objective", "seed", "trials", "top", "seeds", "device"):
+        path.write_text(json.dumps(content | {"settings": content["settings"] | {name: None}}))
+        (tmp_path / "runs" / "x" / "last.json").unlink(missing_ok=True)
+        one_line(nas("search --run x --dry-run"), rf"run\.json: among its settings '{name}' is None, not a ")
+
+
 def test_a_failing_candidate_is_told_with_its_reason(nas, monkeypatch, tmp_path):
     rows = nas(f"{SEARCH} --dry-run --json").rows
     does = {rows[1]["id"]: "raise", rows[2]["id"]: "nan", rows[3]["id"]: "out of memory"}
