@@ -93,7 +93,6 @@ def _radius(*coordinates: np.ndarray) -> np.ndarray:
 
 
 def _largest(*distances: np.ndarray) -> np.ndarray:
-    """The distance from an intersection."""
     return np.maximum.reduce(distances)
 
 

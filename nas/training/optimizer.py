@@ -21,7 +21,6 @@ class AdamW:
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
 
     def zero_grad(self) -> None:
-        """Forgets all gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None

@@ -97,7 +97,6 @@ class Conductor:
 
     @property
     def _request(self) -> dict[str, float]:
-        """What a lane asks for now."""
         share = self._settings.gpus_per_trial or 1 / self._sharing
         return {"CPU": 1.0} | ({"GPU": share} if self._settings.device == "cuda" else {})
 
@@ -209,7 +208,6 @@ class _Lanes(Searcher):
         return {}  # Tune pickles what it might restore, and nothing is
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """A lane, if one is wanted."""
         if self._conductor.closing:
             raise _Closing
         return self._conductor.open_lane(trial_id)

@@ -36,7 +36,6 @@ class Lane(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Tune asks of the cluster for a lane."""
         return tune.PlacementGroupFactory([config["request"]])
 
     def setup(self, config: dict[str, Any], desk: Any, make_trainer: MakeTrainer) -> None:
