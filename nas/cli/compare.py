@@ -13,7 +13,8 @@ from nas.options.common import RUNS
 from nas.options.compare import Compare
 
 if TYPE_CHECKING:
-    from nas.api.compare import Compared, Comparison
+    from nas.api.compare import Comparison
+    from nas.ranking.gains import Compared
 
 
 @takes(Compare)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from nas.api.compare import Compared, Comparison
+from nas.api.compare import Comparison
 from nas.cli.grid import Column, Grid
 from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
 from nas.errors import counted, one_line
-from nas.ranking.gains import CONFIDENCE
+from nas.ranking.gains import CONFIDENCE, Compared
 from nas.ranking.words import judged, points
 from search_spaces.sizing.scaling import Cost
 

@@ -18,7 +18,7 @@ from stubs import accuracy
 from torch import nn
 
 from einmix import Architecture
-from nas.api.compare import Compared, Comparison
+from nas.api.compare import Comparison
 from nas.api.saved import SavedRun
 from nas.api.search import search
 from nas.cli.comparisons import comparison_json, comparison_notes, verdict
@@ -26,7 +26,7 @@ from nas.errors import NasError
 from nas.executors.serial import Serial
 from nas.loop.status import Quiet, Status
 from nas.options.compare import Compare
-from nas.ranking.gains import Gain
+from nas.ranking.gains import Compared, Gain
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.training.latency import Conditions, latencies, measure

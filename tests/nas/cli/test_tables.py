@@ -13,7 +13,6 @@ from rich.console import Console
 from searches import result_of, tiny
 
 from einmix.networks.summary import einmix_line, mixers
-from nas.api.compare import Compared
 from nas.cli.comparisons import comparison_json, comparison_table
 from nas.cli.comparisons import verdict as compared_verdict
 from nas.cli.tables import (
@@ -23,7 +22,7 @@ from nas.cli.tables import (
     ranking,
     short,
 )
-from nas.ranking.gains import Gain
+from nas.ranking.gains import Compared, Gain
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import along_front, rank, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, leader
