@@ -26,23 +26,18 @@ def moves(factors: Factors) -> list[Factors]:
 
 
 def scaled(factors: Factors, new: int, order: int) -> Factors:
-    """Factors of another length: `stretched`, or where that cannot be all of the axis in the role of its largest."""
-    found = stretched(factors, new, order)
+    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
+
+    With `order` -1 the innermost. Where there is no such factor, all of the axis has the role of the largest.
+
+    >>> ".".join(map(str, scaled((Factor("m", 4, 4), Factor("s", 2, 2)), 14, 1)))
+    'm7.s2'
+    """
+    found = next(stretches(factors, new, order), None)
     if found is not None:
         return found
     role = max(factors, key=lambda factor: factor.size).role if factors else "s"
     return (_square(role, new),)
-
-
-def stretched(factors: Factors, new: int, order: int = 1) -> Factors | None:
-    """Factors on an axis of another length: of those that keep their size, the outermost that allows it is scaled.
-
-    With `order` -1 the innermost. None where there is no such factor.
-
-    >>> ".".join(map(str, stretched((Factor("m", 4, 4), Factor("s", 2, 2)), 14) or ()))
-    'm7.s2'
-    """
-    return next(stretches(factors, new, order), None)
 
 
 def stretches(factors: Factors, new: int, order: int = 1) -> Iterator[Factors]:

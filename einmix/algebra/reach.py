@@ -94,17 +94,14 @@ class Reach:
 
     def along(self, axis: str) -> Matrix:
         """Which positions of this axis reach which, whatever happens on the others (outputs x inputs)."""
-        return reduce(or_, (dict(term)[axis] & _connects(term) for term in self.terms))
+        # a term is a product: where one axis has nothing all have (no channels move)
+        return reduce(or_, (dict(term)[axis] & all(matrix.any() for _, matrix in term) for term in self.terms))
 
     @property
     def density(self) -> float:
         """The share of all pairs of an input and an output that are connected."""
         pairs = prod(self.inputs.values()) * prod(self.outputs.values())
         return _connected(self.terms) / pairs
-
-    def touches(self, axis: str) -> bool:
-        """Whether anything moves along this axis."""
-        return bool(self.along(axis).sum(axis=1).max(initial=0) > 1)
 
 
 def _linked(n: int, inputs: Inputs) -> Matrix:
@@ -126,11 +123,6 @@ def _matrix(factors: Factors) -> Matrix:
     matrix = np.zeros((prod(f.out for f in factors), prod(f.size for f in factors)), dtype=bool)
     matrix[rows, columns] = True
     return matrix
-
-
-def _connects(term: Term) -> bool:
-    """Whether a term connects anything: it is a product, and where one axis has nothing all have (no channels move)."""
-    return all(matrix.any() for _, matrix in term)
 
 
 def _connected(terms: tuple[Term, ...]) -> int:

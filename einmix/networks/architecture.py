@@ -179,11 +179,8 @@ class Architecture:
 
     def reach(self) -> Reach:
         """Which inputs reach which positions and channels before the final pooling."""
-        total = Reach.full(dict(self.inputs))
-        for part in self.parts:
-            if part.role != "head":
-                total = total.then(reach_of(part.steps, part.before))
-        return total
+        inner = (step for part in self.parts if part.role != "head" for step in part.steps)
+        return reach_of(inner, dict(self.inputs))
 
 
 @dataclass(frozen=True)

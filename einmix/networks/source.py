@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import Any, NamedTuple
+from typing import Any
 
 from einmix.kinds import Residual
 from einmix.networks.architecture import Architecture, Part
@@ -40,23 +40,17 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     return namespace["model"]()
 
 
-class _Run(NamedTuple):
-    """Parts, each with its layers, that stand so many times one after the other."""
-
-    parts: list[tuple[Part, list[Call]]]
-    times: int
-
-
 class _Writer:
     """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
 
     def __init__(self, arch: Architecture):
         self.arch = arch
         self.runs = [
-            _Run([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
+            ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
             for parts, times in _runs(arch.parts)
         ]
-        steps = (step for run in self.runs for part, _ in run.parts for step in part.steps)
+        """Parts, each with its layers, that stand so many times one after the other."""
+        steps = (step for parts, _ in self.runs for part, _ in parts for step in part.steps)
         self.helpers = helpers(inner.node for step in steps for inner in step.walk())
         self.functions: dict[Call, Call] = {}
         """How the function is called that makes a residual branch of a block."""
@@ -94,7 +88,7 @@ class _Writer:
     def _functions(self) -> list[str]:
         """A function for all branches of one form."""
         groups: dict[Any, dict[Call, Step]] = {}
-        for part, calls in chain.from_iterable(run.parts for run in self.runs):
+        for part, calls in chain.from_iterable(parts for parts, _ in self.runs):
             branches = (step for step in part.steps if isinstance(step.node, Residual) and part.role == "block")
             for call, step in zip((call for call in calls if call.name == "Residual"), branches, strict=False):
                 groups.setdefault((shape(call, mixers=False), tuple(step.before), job(step)), {}).setdefault(call, step)
@@ -111,7 +105,7 @@ class _Writer:
 
     def _name_mixers(self, taken: set[str]) -> None:
         """Mixers that stand in several places of the model get a function of their own."""
-        every = [call for run in self.runs for _, calls in run.parts for call in calls if call in self.functions]
+        every = [call for parts, _ in self.runs for _, calls in parts for call in calls if call in self.functions]
         passed = [layer for call in every for layer in self.functions[call].args]
         for call in (call for call, times in Counter(passed).items() if times > 1):
             assert call.mixer
