@@ -9,9 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("einmix", "search_spaces", "nas", "tests", "pyproject.toml")
@@ -89,7 +91,8 @@ ADDITIONS = {
             "nas/strategies/__init__.py": {
                 "from nas.strategies.fast_tpe ": "from nas.strategies.climb import Climb\n",
                 '    "exhaustive": exhaustive,': '    "climb": Climb,\n',
-            }
+            },
+            "nas/options/search.py": {" or exhaustive.": ", climb"},
         },
         "tests/nas/strategies/test_strategies.py",
         least=20,
@@ -98,6 +101,7 @@ ADDITIONS = {
         "nas/loggers/jsonl.py",
         {
             "nas/loggers/__init__.py": {"mlflow, tensorboard": "jsonl, ", '"mlflow": ': '"jsonl": jsonl.LOGGER, '},
+            "nas/options/common.py": {"mlflow,wandb.": "jsonl,"},
             "tests/nas/loggers/test_loggers.py": {
                 "READ = {": READ_JSONL,
                 '"tensorboard": read_': '"jsonl": read_jsonl, ',
@@ -142,16 +146,32 @@ def test_every_file_of_the_guide_is_added():
     assert WRITTEN.keys() == {addition.file for addition in ADDITIONS.values()}
 
 
-def test_one_file_and_one_entry_are_enough(tmp_path):
+@pytest.fixture
+def ran(tmp_path) -> Callable[..., str]:
+    """Runs a module of Python's in a copy to which all is added; what it prints, once it succeeds."""
     for copied in COPIED:
         copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy2
         copy(ROOT / copied, tmp_path / copied)
     for addition in ADDITIONS.values():
         add(addition, tmp_path)
+
+    def run(*command: str) -> str:
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.slow
+def test_what_is_added_has_types(ran):
+    ran("mypy", *WRITTEN)
+
+
+def test_one_file_and_one_entry_are_enough(ran):
     contracts = [addition.contract for addition in ADDITIONS.values()]
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-v", "-k", " or ".join(ADDITIONS), *contracts]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    names = " or ".join([*ADDITIONS, "names_them_all"])
+    printed = ran("pytest", "-n", "0", "-v", "-k", names, *contracts)
     for name, addition in ADDITIONS.items():
-        passed = re.findall(rf"^{addition.contract}::\S+\[.*{name}.*\] PASSED", done.stdout, re.MULTILINE)
-        assert len(passed) >= addition.least, done.stdout
+        passed = re.findall(rf"^{addition.contract}::\S+\[.*{name}.*\] PASSED", printed, re.MULTILINE)
+        assert len(passed) >= addition.least, printed

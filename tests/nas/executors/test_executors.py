@@ -27,6 +27,8 @@ from nas.executors.serial import Serial
 from nas.runs.job import Job, Outcome, Score
 
 KINDS = ["serial", "forkserver", "spawn", "ray"]
+HERE = (Serial,)
+"""Those that train in this process."""
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +160,7 @@ def test_a_trainer_that_cannot_be_made_ends_the_search(make_executor):
 
 def test_workers_say_when_they_are_ready_and_none_is_left_in_the_midst_of_training(make_executor, tmp_path):
     executor, events = make_executor(make_stub), []
-    here = isinstance(executor, Serial)
+    here = isinstance(executor, HERE)
     with executor:
         executor.submit(0, stub_job("short"))
         executor.submit(1, stub_job("long", "note pids", ms=0 if here else 60_000, folder=str(tmp_path)))

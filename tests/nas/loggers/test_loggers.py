@@ -299,7 +299,7 @@ def test_the_help_of_the_option_names_them_all():
 
 
 def test_an_unknown_logger_is_told_with_the_nearest(monkeypatch):
-    known = "known: mlflow, tensorboard, wandb"
+    known = f"known: {', '.join(sorted(LOGGERS))}"
     with pytest.raises(NasError, match=rf"^no logger 'mlfow': did you mean 'mlflow'\? {known}$"):
         check_loggers(["tensorboard", "mlfow"])
 
