@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from keyword import iskeyword
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from einmix.algebra.factors import MAX_SIZE, Axes, Factor, Factors
 from einmix.algebra.names import Groups, NamedAxis, named_axes
@@ -46,12 +46,8 @@ class Layout:
         return PatternError(f"{fact}: {self}", text=text, token=span, hint=hint)
 
 
-class Reading(NamedTuple):
-    """What a call says: the axes of its mixer, whether that has a bias, and how it was written."""
-
-    axes: Axes
-    bias: bool
-    layout: Layout
+Reading = tuple[Axes, bool, Layout]
+"""What a call says: the axes of its mixer, whether that has a bias, and how it was written."""
 
 
 def read_einmix(call: Layout) -> Reading:
@@ -133,7 +129,7 @@ def _read(call: Layout) -> tuple[Reading, list[NamedAxis]]:
         if max(prod(sizes[part] for part in end) for end in ends) > MAX_SIZE:
             raise call.error(f"axis {name} has an impossible length", "", f"an axis is at most {MAX_SIZE} long")
     factors = tuple((axis.name, _factors(axis, roles, sizes)) for axis in axes)
-    return Reading(factors, bias, call), axes
+    return (factors, bias, call), axes
 
 
 def groups_of(pattern: str) -> tuple[Groups, Groups]:

@@ -9,6 +9,7 @@ from einmix.algebra.mixer import Mixer
 from einmix.kinds import Mix
 from einmix.networks.architecture import Architecture, Part
 from einmix.nodes.node import Step
+from einmix.nodes.windows import Windowed
 
 
 def mixers(architecture: Architecture) -> str:
@@ -82,7 +83,7 @@ def embedding_words(part: Part) -> str:
         if all(patch):
             return f"patches of {' x '.join(map(str, patch))} {to}"
     leaves = [leaf for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"}]
-    strides = {leaf.node.windows for leaf in leaves}
+    strides = {leaf.node.stride if isinstance(leaf.node, Windowed) else 0 for leaf in leaves}
     if len(strides) == 1 and 0 not in strides:
         return f"windows in steps of {' x '.join([str(*strides)] * len(axes))} {to}"
     return ", ".join([f"{axis} from {n} to {part.after[axis]}" for axis, n in part.before.items()])

@@ -75,11 +75,6 @@ class _Kind(ABC):
         """The channels that a linear layer at every position gives; 0 of any other node."""
         return 0
 
-    @property
-    def windows(self) -> int:
-        """By how many positions its windows are apart; 0 where it has none."""
-        return 0
-
 
 class Leaf(_Kind):
     """A layer. A kind says `kind` and `emit`, and of the rest whatever is not as in a function at every element."""

@@ -32,7 +32,3 @@ class Windowed(Leaf):
     def _seen(self, number: int, n: int) -> range:
         start = number * self.stride - self.pad
         return range(max(start, 0), max(min(start + self.kernel, n), 0))
-
-    @property
-    def windows(self) -> int:
-        return self.stride

@@ -431,7 +431,7 @@ def test_a_leaf_that_says_nothing_is_a_function_at_every_element() -> None:
     step = Step(node, {"h": 2, "c": 3}, {"h": 2, "c": 3})
     assert (node.text, step.cost, step.touched, node.through(step.before)) == ("fake 3", (0, 0), set(), step.before)
     assert np.array_equal(step.reach.matrix(), np.eye(6)) and node.resized(lambda n: 2 * n) is node
-    assert (node.as_mixer(step.before), node.width, node.windows) == (None, 0, 0)
+    assert (node.as_mixer(step.before), node.width) == (None, 0)
 
 
 def test_helpers_stand_in_the_order_that_modules_have_had_and_others_behind() -> None:
