@@ -13,8 +13,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from search_spaces import grouped, local, macro, mixed, per_channel, roles, subgrid
-from search_spaces.bound.budget import Budget
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Skeleton
+from search_spaces.bound.proposals import Budget
 from search_spaces.bound.space import BoundSpace
 from search_spaces.errors import SpaceError, known
 from search_spaces.space import Family, Space

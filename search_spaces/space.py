@@ -24,9 +24,6 @@ from search_spaces.errors import SpaceError
 SIZES = {"patch": MAX_SIZE, "width": 2**16, "depth": 256, "ratio": 2**8, "stages": 8}
 """The sizes of a network, each with the largest that a space may name: larger ones are mistakes."""
 
-DRAWS = "networks", "ideas"
-"""What a random draw can be uniform over; ideas are forms or families, and then come networks."""
-
 WORDS = {"norm": ("layer", "affine", "batch"), "scale": ("none", "1", "0.1", "0.01", "0.0001")}
 """What else is alike in all blocks of a network: what stands before each branch, and where LayerScale starts."""
 
@@ -94,7 +91,8 @@ class Space:
     def __post_init__(self) -> None:
         _check_name(self.name, "a space")
         families = self.families
-        if not self.forms and (not isinstance(families, tuple) or not families or not _all(families, Family)):
+        declared = isinstance(families, tuple) and families and all(isinstance(each, Family) for each in families)
+        if not self.forms and not declared:
             raise SpaceError(f"space {self.name!r} needs a tuple of at least one Family, not {families!r}")
         if len({family.name for family in families}) != len(families):
             raise SpaceError(f"space {self.name!r} has two families of one name")
@@ -129,8 +127,8 @@ class Space:
 
         Raises SpaceError for any other word.
         """
-        if over not in DRAWS:
-            raise SpaceError(f"draws are over {' or '.join(DRAWS)}, not {over!r}")
+        if over not in ("networks", "ideas"):
+            raise SpaceError(f"draws are over networks or ideas, not {over!r}")
         return replace(self, weights={} if over == "networks" else self.weights or dict.fromkeys(self.ideas, 1))
 
     def _check_weights(self) -> None:
@@ -215,10 +213,6 @@ class Space:
             "weights": dict(self.weights),
             "sizes": self.sizes,
         }
-
-
-def _all(values: tuple[object, ...], kind: type) -> bool:
-    return all(isinstance(value, kind) for value in values)
 
 
 def _check_name(name: object, what: str) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import product
 from random import Random
 from typing import NamedTuple
 
 from einmix import Block, Factor, FactorSet, Mixer, Node
+from einmix.algebra.factor_sets import Urn
 from einmix.kinds import Mix
 from einmix.nodes.node import steps
-from search_spaces.blocks.fillings import Fillings, Total
 from search_spaces.blocks.forms import FORMS, Form
-from search_spaces.blocks.letters import Ask, Bounds, CostClass, Extremes, combined, either
+from search_spaces.blocks.letters import Ask, Bounds, CostClass, Extremes, combined, either, extremes
 from search_spaces.blocks.mixers import Mixers
 from search_spaces.blocks.place import Place, mixes
 
@@ -27,13 +27,74 @@ class Filled:
     first: bool
     mixers: tuple[Mixer, ...]
 
-    def block(self, place: Place) -> Block:
-        return FORMS[self.form].block(place, self.mixers, first=self.first)
-
     def __str__(self) -> str:
         """In a few words, for tables."""
         words = [self.form, *(str(mixer).removesuffix(" +b") for mixer in self.mixers)]
         return ("channels first, " if self.first else "") + " ".join(words)
+
+
+class Total(NamedTuple):
+    """The axes that mixers mix together, their parameters and their multiply-accumulates."""
+
+    covered: frozenset[str] = frozenset()
+    params: int = 0
+    macs: int = 0
+
+
+class Fillings:
+    """The mixers that may fill the slots of a form, one for each, at some width: counted by what they come to."""
+
+    def __init__(self, form: Form, width: int, slots: Sequence[Mixers]):
+        self._slots = slots
+        self._counted = [list(_spread(form, width, slot)) for slot in slots]
+        self._urns: dict[tuple[int, Total], Urn[tuple[CostClass, Total]]] = {}
+
+    @cached_property
+    def extremes(self) -> Extremes:
+        """How many there are by the axes that they mix, and their bounds."""
+        return reduce(combined, map(extremes, self._counted), {frozenset(): (1, Bounds(0, 0, 0, 0))})
+
+    @cached_property
+    def totals(self) -> list[dict[Total, int]]:
+        """For no slot, the first, the first two…: how many choices come to every total."""
+        found: list[dict[Total, int]] = [{Total(): 1}]
+        for classes in self._counted:
+            following: dict[Total, int] = {}
+            for (covered, params, macs), ways in found[-1].items():
+                for _, number, more, own_params, own_macs in classes:
+                    total = Total(covered | more, params + own_params, macs + own_macs)
+                    following[total] = following.get(total, 0) + ways * number
+            found.append(following)
+        return found
+
+    def _ways(self, slot: int, total: Total) -> dict[tuple[CostClass, Total], int]:
+        """By which class in a slot, after which total of those before, this total comes, and how often."""
+        covered, params, macs = total
+        before, ways = self.totals[slot], {}
+        for each, already in product(self._counted[slot], {covered for covered, _, _ in before}):
+            source = Total(already, params - each.params, macs - each.macs)
+            if already | each.covered == covered and source in before:
+                ways[each, source] = before[source] * each.number
+        return ways
+
+    def draw(self, total: Total, rng: Random) -> tuple[Mixer, ...]:
+        """Mixers that come to this, uniformly."""
+        mixers: list[Mixer] = []
+        for slot in reversed(range(len(self._slots))):
+            if (slot, total) not in self._urns:
+                self._urns[slot, total] = Urn(self._ways(slot, total))
+            each, total = self._urns[slot, total].draw(rng)
+            mixers.insert(0, self._slots[slot].draw(each.key, rng))
+        return tuple(mixers)
+
+
+def _spread(form: Form, width: int, slot: Mixers) -> Iterator[CostClass]:
+    """The classes of a slot's mixers, with what they cost as the form has them."""
+    rng = Random(0)
+    for each in slot.classes:
+        mixers = form.spread(width, slot.draw(each.key, rng))
+        costs = sum(mixer.params for mixer in mixers), sum(mixer.macs for mixer in mixers)
+        yield CostClass(each.key, each.number, each.covered, *costs)
 
 
 class FilledKey(NamedTuple):
@@ -113,7 +174,7 @@ class FilledForms:
         found = {}
         for name, slots in self.slots.items():
             mixers = tuple(slot.first for slot in slots)
-            costs = [step.cost for step in steps(Filled(name, False, mixers).block(self.place), self.place.sizes)]
+            costs = [step.cost for step in steps(FORMS[name].block(self.place, mixers, first=False), self.place.sizes)]
             inner = [each for mixer in mixers for each in FORMS[name].spread(self.place.width, mixer)]
             params = sum(params for params, _ in costs) - sum(mixer.params for mixer in inner)
             found[name] = params, sum(macs for _, macs in costs) - sum(mixer.macs for mixer in inner)
@@ -143,7 +204,7 @@ class FilledForms:
         )
 
     def block(self, filled: Filled, place: Place) -> Block:
-        return filled.block(place)
+        return FORMS[filled.form].block(place, filled.mixers, first=filled.first)
 
     def rest(self, place: Place) -> Block:
         """Nothing: the costs of blocks are those of all that they hold."""
@@ -157,7 +218,7 @@ class FilledForms:
         for name, first in self._outlines.get(_outline(block), ()):
             for found in product(*(_within(slot, block) for slot in self.slots[name])):
                 filled = Filled(name, first, found)
-                if filled.block(place) == block:
+                if self.block(filled, place) == block:
                     return filled
         return None
 
@@ -167,7 +228,7 @@ class FilledForms:
         found: dict[object, list[tuple[str, bool]]] = {}
         for form, first in self.variants:
             mixers = tuple(slot.first for slot in self.slots[form.name])
-            block = Filled(form.name, first, mixers).block(self.place)
+            block = form.block(self.place, mixers, first=first)
             found.setdefault(_outline(block), []).append((form.name, first))
         return found
 

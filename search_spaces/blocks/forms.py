@@ -129,10 +129,6 @@ def _grid_and_block(place: Place) -> list[Slot]:
     return [Slot(place.width, {axis: within(n) for axis, n in place.grid} | {"c": "s*"}) for within in (grids, local)]
 
 
-def _none(place: Place) -> list[Slot]:
-    return []
-
-
 def _hidden(place: Place) -> int:
     return place.ratio * place.width // 2
 
@@ -267,7 +263,7 @@ FORMS = {
         Form("concat", _if_any(_axis_by_axis(local)), _fused),
         Form("gate", _if_halved(_whole(_hidden, anything, "g*.s*")), _gated, channels=False),
         Form("multi_axis", _grid_and_block, _multi_axis),
-        Form("dynamic", _if_wide(_none), _dynamic, covers=True),
+        Form("dynamic", _if_wide(lambda place: []), _dynamic, covers=True),
         Form("shift", _if_all_shifted, _shifted, covers=True),
         Form("conv", _if_conv, _convolved, covers=True),
     )

@@ -163,7 +163,7 @@ class Mixers:
     def enumerate(self, required: frozenset[str] = frozenset()) -> Iterator[Mixer]:
         """Every mixer that mixes along the required axes, once, lazily."""
 
-        def extend(axes: list[str], families: frozenset[int] | None) -> Iterator[tuple[tuple[str, Factors], ...]]:
+        def extend(axes: list[str], families: frozenset[int]) -> Iterator[tuple[tuple[str, Factors], ...]]:
             if not axes:
                 yield ()
                 return
@@ -171,13 +171,11 @@ class Mixers:
             for factors in self.sets[axis].enumerate(self.sizes[axis]):
                 if axis in required and all(factor.role != "m" for factor in factors):
                     continue
-                accepted = self.sets[axis].accepting(factors)
-                alive = accepted if families is None else families & accepted
-                if alive:
+                if alive := families & self.sets[axis].accepting(factors):
                     for rest in extend(others, alive):
                         yield ((axis, factors), *rest)
 
-        for chosen in extend(list(self.sizes), None):
+        for chosen in extend(list(self.sizes), frozenset(range(len(self.names)))):
             yield Mixer(chosen, self.bias)
 
     def block(self, mixer: Mixer, place: Place) -> Block:

@@ -9,8 +9,7 @@ from search_spaces.blocks.letters import Alphabet, Letter
 from search_spaces.blocks.parts import Inputs, mixer, patches
 from search_spaces.blocks.patch import Patch
 from search_spaces.blocks.place import Place
-from search_spaces.bound.networks import Networks
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Networks, Skeleton
 
 
 class Assembly:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from search_spaces.blocks.letters import Alphabet, Letter
-from search_spaces.bound.networks import Networks
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Networks, Skeleton
 
 
 def places_moved(alphabets: Sequence[Alphabet], letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
@@ -27,17 +27,13 @@ def sizes_moved(
         at = sizes.index(getattr(skeleton, name))
         for size in (*sizes[max(at - 1, 0) : at], *sizes[at + 1 : at + 2]):
             moved = replace(skeleton, **{name: size})
-            alphabets = networks[moved].alphabets if moved in networks else ()
-            for chosen in _deeper(letters, size) if name == "depth" else [letters]:
-                for order in (1, -1) if alphabets else ():
-                    yield from ((moved, found) for found in refitted(alphabets, chosen, order))
-
-
-def refitted(alphabets: Sequence[Alphabet], letters: Sequence[Letter], order: int) -> Iterator[Sequence[Letter]]:
-    """All letters at places of other sizes, scaled in their outermost factors that allow it, or in their innermost."""
-    found = [next(alphabet.refitted(letter, order), None) for alphabet, letter in zip(alphabets, letters, strict=True)]
-    if None not in found:
-        yield found
+            if moved not in networks:
+                continue
+            for chosen, order in product(_deeper(letters, size) if name == "depth" else [letters], (1, -1)):
+                pairs = zip(networks[moved].alphabets, chosen, strict=True)
+                found = [next(alphabet.refitted(letter, order), None) for alphabet, letter in pairs]
+                if None not in found:
+                    yield moved, found
 
 
 def _deeper(letters: Sequence[Letter], depth: int) -> Iterator[Sequence[Letter]]:

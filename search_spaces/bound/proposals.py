@@ -1,18 +1,55 @@
-"""Drawing networks of a space that lie within a budget."""
+"""Limits on the size of a network, and uniform proposals of networks within them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from math import lcm
 from random import Random
 from typing import Any, NamedTuple
 
 from einmix.algebra.factor_sets import Urn
 from search_spaces.blocks.letters import Alphabet, Bounds, CostClass, wider
-from search_spaces.bound.budget import Budget
-from search_spaces.bound.networks import Networks
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Networks, Skeleton
+from search_spaces.errors import SpaceError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on parameters and on multiply-accumulates an image, both ends included. Raises SpaceError if empty."""
+
+    min_params: int = 0
+    max_params: int | None = None
+    max_macs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_params is not None and self.max_params < self.min_params:
+            raise SpaceError(f"no network has {self}")
+
+    def admits(self, params: int, macs: int) -> bool:
+        return (
+            params >= self.min_params
+            and (self.max_params is None or params <= self.max_params)
+            and (self.max_macs is None or macs <= self.max_macs)
+        )
+
+    def meets(self, bounds: Bounds) -> bool:
+        """Whether parameters and multiply-accumulates, each alone, can be within the limits."""
+        least, most, fewest, _ = bounds
+        return most >= self.min_params and self.admits(max(least, self.min_params), fewest)
+
+    def holds(self, bounds: Bounds) -> bool:
+        """Whether all that lies within these bounds is within the limits."""
+        least, most, fewest, largest = bounds
+        return self.admits(least, fewest) and self.admits(most, largest)
+
+    def __str__(self) -> str:
+        params = f"at least {self.min_params:,}"
+        if self.max_params is not None:
+            params = f"{self.min_params:,} to {self.max_params:,}"
+        return f"{params} parameters" + (f", at most {self.max_macs:,} MACs" if self.max_macs is not None else "")
 
 
 class Proposal(NamedTuple):
@@ -38,7 +75,7 @@ class Proposals:
     def __init__(self, networks: Iterable[Networks], budget: Budget, weights: Mapping[str, int] | None = None):
         self._budget, self._weights = budget, weights or {}
         self._networks = {each.skeleton: each for each in networks}
-        self._sequences: dict[Skeleton, _Sequences] = {}
+        self._of = cache(self._sequences)
         self._skeletons = Urn({skeleton: self._total(each) for skeleton, each in self._networks.items()})
         self.total = Fraction(self._skeletons.sum, self._skeletons.scale)
 
@@ -47,10 +84,8 @@ class Proposals:
         within = not self._weights and networks.bounds and self._budget.holds(networks.bounds)
         return networks.count if within else self._of(networks.skeleton).total
 
-    def _of(self, skeleton: Skeleton) -> _Sequences:
-        if skeleton not in self._sequences:
-            self._sequences[skeleton] = _Sequences(self._networks[skeleton], self._budget, self._weights)
-        return self._sequences[skeleton]
+    def _sequences(self, skeleton: Skeleton) -> _Sequences:
+        return _Sequences(self._networks[skeleton], self._budget, self._weights)
 
     def draw(self, rng: Random) -> Proposal | None:
         """A network within the budget; None stands for one that was rejected."""
@@ -104,7 +139,8 @@ def _affordable(
     networks: Networks, place: int, budget: Budget, chances: Mapping[str, int]
 ) -> dict[frozenset[str], Urn[CostClass]]:
     """The classes of letters at a place that others make up for: together they mix all axes and meet the budget."""
-    alphabet, others = networks.alphabets[place], networks.others(place)
+    alphabet = networks.alphabets[place]
+    others = networks.sums([*networks.alphabets[:place], *networks.alphabets[place + 1 :]])
     rests: dict[frozenset[str], Bounds | None] = {}
     for covered in alphabet.extremes:
         rests[covered] = None
@@ -127,6 +163,5 @@ def _chances(alphabet: Alphabet, weights: Mapping[str, int]) -> tuple[dict[str, 
         return {}, 1
     heavy = {name: weights.get(name, 1) for name in alphabet.ideas}
     common = lcm(*alphabet.ideas.values())
-    return {name: weight * (common // alphabet.ideas[name]) for name, weight in heavy.items()}, common * sum(
-        heavy.values()
-    )
+    chances = {name: weight * (common // alphabet.ideas[name]) for name, weight in heavy.items()}
+    return chances, common * sum(heavy.values())

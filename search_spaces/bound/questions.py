@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.blocks.letters import Ask, Letter
-from search_spaces.bound.networks import Networks
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Networks, Skeleton
 
 Sizes = Mapping[str, Sequence[Any]]
 """What networks of a space may differ in beside what their blocks hold, each with its options."""

@@ -13,11 +13,9 @@ from search_spaces.blocks.letters import Ask, Bounds, Letter
 from search_spaces.blocks.patch import Patch, far, sides
 from search_spaces.bound import questions
 from search_spaces.bound.assembly import Assembly
-from search_spaces.bound.budget import Budget
 from search_spaces.bound.neighbours import places_moved, sizes_moved
-from search_spaces.bound.networks import Networks
-from search_spaces.bound.proposals import Proposals
-from search_spaces.bound.skeleton import Skeleton
+from search_spaces.bound.networks import Networks, Skeleton
+from search_spaces.bound.proposals import Budget, Proposals
 from search_spaces.errors import SpaceError
 
 MAX_TRIES = 100_000

@@ -67,7 +67,7 @@ class _Resizing:
         for number in range(len(self.arch.stages)):
             mine = [part for part in parts if part.stage == number and part.role == "block"]
             (embedding,) = (part for part in parts if part.stage == number and part.role == "embed")
-            embed = self._first(embedding) if number == 0 else self._sequence(embedding.steps, sizes)
+            embed = self._first(embedding, sizes) if number == 0 else self._sequence(embedding.steps, sizes)
             sizes = _end(embed, sizes)
             blocks = tuple(self._block(part, sizes) for part in mine)
             if len(set(blocks)) < len({tuple(step.node for step in part.steps) for part in mine}):
@@ -77,9 +77,8 @@ class _Resizing:
         inputs = *self.inputs.shape.items(), ("c", self.inputs.channels)
         return Architecture(inputs, tuple(stages), self.inputs.classes, head)
 
-    def _first(self, part: Part) -> Sequence:
+    def _first(self, part: Part, sizes: Sizes) -> Sequence:
         """The first embedding: plain patches are cut anew, anything else keeps its patch."""
-        sizes: Sizes = {**self.inputs.shape, "c": self.inputs.channels}
         old = patch_of(self.arch)
         first, *others = part.steps
         shape = {axis: n for axis, n in part.before.items() if axis != "c"}
