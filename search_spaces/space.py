@@ -63,8 +63,8 @@ class Space:
     """What a search may try: in every block a mixer of one of the families, then an MLP over channels.
 
     Each of patch, width, depth and ratio (of the MLP) lists the sizes to choose from; a patch is a number, or a tuple
-    with one for each axis. Without a patch size those are
-    taken that leave 16 to 256 positions. `on` binds the declaration to the shape of a data set.
+    with one for each axis. Without a patch size those are taken that leave 16 to 256 positions. `on` binds the
+    declaration to the shape of a data set.
 
     A random draw is uniform over networks. With `weights` of families or forms (those left out have 1) it is uniform
     over sizes, then by weight over families or forms, block by block, then uniform over what is in them.

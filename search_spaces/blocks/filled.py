@@ -27,6 +27,9 @@ class Filled:
     first: bool
     mixers: tuple[Mixer, ...]
 
+    def block(self, place: Place) -> Block:
+        return FORMS[self.form].block(place, self.mixers, first=self.first)
+
     def __str__(self) -> str:
         """In a few words, for tables."""
         words = [self.form, *(str(mixer).removesuffix(" +b") for mixer in self.mixers)]
@@ -204,7 +207,7 @@ class FilledForms:
         )
 
     def block(self, filled: Filled, place: Place) -> Block:
-        return FORMS[filled.form].block(place, filled.mixers, first=filled.first)
+        return filled.block(place)
 
     def rest(self, place: Place) -> Block:
         """Nothing: the costs of blocks are those of all that they hold."""
@@ -218,7 +221,7 @@ class FilledForms:
         for name, first in self._outlines.get(_outline(block), ()):
             for found in product(*(_within(slot, block) for slot in self.slots[name])):
                 filled = Filled(name, first, found)
-                if self.block(filled, place) == block:
+                if filled.block(place) == block:
                     return filled
         return None
 

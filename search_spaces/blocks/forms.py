@@ -2,28 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from math import prod
 from typing import NamedTuple
 
 from einmix import Block, Factor, Mixer, Sequence
 from einmix.algebra.factors import divisors
-from einmix.kinds import (
-    Activation,
-    Concat,
-    Conv,
-    Dynamic,
-    Gate,
-    Linear,
-    Mix,
-    Norm,
-    Residual,
-    Reweight,
-    Shift,
-    Split,
-    Sum,
-)
-from search_spaces.blocks.parts import fitting, mixer
+from einmix.kinds import Activation, Concat, Conv, Dynamic, Gate, Linear, Mix, Norm, Reweight, Shift, Sum
+from search_spaces.blocks.parts import fitting, mixer, multi_axis
 from search_spaces.blocks.place import MOST_AXES, Place
 
 
@@ -205,16 +190,11 @@ def _gated(place: Place, mixers: tuple[Mixer, ...]) -> Block:
 
 
 def _multi_axis(place: Place, mixers: tuple[Mixer, ...]) -> Block:
-    def gmlp(each: Mixer) -> Sequence:
-        gate = Gate((Norm(), Mix(each, start="gate")))
-        return (Residual((Norm(), Linear(2 * place.width), Activation(), gate, Linear(place.width))),)
-
-    both = Split(tuple(map(gmlp, mixers)))
-    return (place.branch(Linear(2 * place.width), Activation(), both, Linear(place.width)),)
+    return (place.branch(*multi_axis(place.width, mixers)),)
 
 
 def _shift(place: Place) -> Shift:
-    return Shift(tuple(chain(*(((axis, 1), (axis, -1)) for axis in reversed(place.long)))), edge="keep")
+    return Shift(tuple((axis, by) for axis in reversed(place.long) for by in (1, -1)), edge="keep")
 
 
 def _shifted(place: Place, mixers: tuple[Mixer, ...]) -> Block:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from einmix import Mixer, Node
 from einmix.algebra.factors import divisors
-from einmix.kinds import Activation, Linear, Mix, Residual
+from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual, Split
 from search_spaces.blocks.patch import Patch, patch_grid, sides
 
 
@@ -39,6 +39,16 @@ def affine(grid: Mapping[str, int], width: int, *, bias: bool = True, start: str
 def mlp(norm: Sequence[Node], width: int, ratio: float, *after: Node) -> Residual:
     """norm, Linear, GELU, Linear over the channels, in a residual."""
     return Residual((*norm, Linear(round(width * ratio)), Activation(), Linear(width), *after))
+
+
+def multi_axis(width: int, mixers: Sequence[Mixer]) -> tuple[Node, ...]:
+    """Each of these mixers gates a part of the channels, in a gMLP of its own: what stands in a branch of MAXIM."""
+
+    def gmlp(each: Mixer) -> tuple[Node, ...]:
+        gate = Gate((Norm(), Mix(each, start="gate")))
+        return (Residual((Norm(), Linear(2 * width), Activation(), gate, Linear(width))),)
+
+    return Linear(2 * width), Activation(), Split(tuple(map(gmlp, mixers))), Linear(width)
 
 
 def fitting(n: int, most: int) -> int:

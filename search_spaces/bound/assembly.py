@@ -51,12 +51,10 @@ class Assembly:
         sizes = *inputs.shape.items(), ("c", inputs.channels)
         return Architecture(sizes, tuple(stages), inputs.classes, place.before)
 
-    def uniform(self, skeleton: Skeleton, term: Callable[[int], str] | None) -> Architecture:
-        """All blocks alike: one mixer, shared by the channels, of this factorisation of every axis; or none."""
+    def uniform(self, skeleton: Skeleton, term: Callable[[int], str]) -> Architecture:
+        """All blocks alike: one mixer, shared by the channels, of this factorisation of every axis."""
         letters: list[Letter] = []
         for place in self._places(skeleton):
-            if term is None:
-                break
             axes = {axis: term(n) for axis, n in place.grid}
             alike = mixer(place.positions, f"s{place.width}", axes, bias=self._bias)
             letters.append(self._alphabet(place).uniform(alike))

@@ -235,7 +235,7 @@ class BoundSpace:
         positions = {axis: n for axis, n in self.grid(skeleton).items() if axis != "c"}
         references = {
             "full token mixing": self._assembly.uniform(skeleton, lambda n: f"m{n}"),
-            "channels only": self._assembly.uniform(skeleton, None),
+            "channels only": self.assemble(skeleton, ()),
         }
         if any(_nearest_root(n) > 1 for n in positions.values()):
             local = self._assembly.uniform(skeleton, lambda n: f"s{n // _nearest_root(n)}.m{_nearest_root(n)}")

@@ -1,8 +1,8 @@
 """MAXIM's multi-axis gMLP as a classifier: half of the channels gated by a grid of positions, half by a block."""
 
-from einmix import Architecture, Block, Mixer, Sequence
-from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual, Split
-from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp
+from einmix import Architecture, Block
+from einmix.kinds import Norm, Residual
+from search_spaces.blocks.parts import Inputs, fitting, mixer, mlp, multi_axis
 from search_spaces.blocks.patch import Grid, Patch
 from search_spaces.zoo.member import Member, PerStage
 from search_spaces.zoo.pyramids import Level, levels, pyramid
@@ -20,16 +20,10 @@ def maxim(
         width, apart, near = level.width, _fitting(sizes, grid), _fitting(sizes, block)
         far = mixer(sizes, f"s{width}", {axis: f"m{k}.s{sizes[axis] // k}" for axis, k in apart.items()}, bias=True)
         local = mixer(sizes, f"s{width}", {axis: f"s{sizes[axis] // k}.m{k}" for axis, k in near.items()}, bias=True)
-        both = Split((_gmlp(far, width), _gmlp(local, width)))
-        multi = Residual((Norm(), Linear(2 * width), Activation(), both, Linear(width)))
+        multi = Residual((Norm(), *multi_axis(width, (far, local))))
         return ((multi, mlp((Norm(),), width, ratio)),) * level.depth
 
     return pyramid(inputs, levels(patch, width, depth), blocks)
-
-
-def _gmlp(positions: Mixer, width: int) -> Sequence:
-    gate = Gate((Norm(), Mix(positions, start="gate")))
-    return (Residual((Norm(), Linear(2 * width), Activation(), gate, Linear(width))),)
 
 
 def _fitting(sizes: Grid, most: int) -> Grid:
