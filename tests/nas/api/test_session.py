@@ -336,9 +336,9 @@ def test_every_option_is_read_back_or_belongs_to_a_session(root):
 
 def test_what_an_earlier_version_did_not_keep_has_its_default(root):
     folder = RunFolder.open(root, "x")
-    folder.settings = {name: value for name, value in folder.settings.items() if name not in ("top", "log")}
+    folder.settings = {name: value for name, value in folder.settings.items() if name not in ("minutes", "log")}
     found = options_of(SavedRun(folder, []))
-    assert (found["top"], found["log"]) == (Search.top, ())
+    assert (found["minutes"], found["log"]) == (Search.minutes, ())
 
 
 @pytest.mark.parametrize("name", ["x", "plain"])

@@ -446,7 +446,7 @@ def test_the_training_of_a_killed_worker_goes_on(digits, whole, folder, tmp_path
             events += executor.wait(lambda number, score: not asked.append(score.epoch))
     outcome = events[-1].outcome
     assert same(outcome, whole)
-    assert going_on(outcome) == {"resumed": 2} and asked == [1, 3]
+    assert going_on(outcome) == {"resumed": 2} and set(asked) == {1, 3}  # whether it is asked again is not its matter
 
 
 def test_weights_are_on_disk_before_the_line_and_the_checkpoint_after_it(tmp_path):
