@@ -1,7 +1,5 @@
 """`nas compare`: the best network of a run against networks of the literature at its size, on test data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """What is taken where nothing is asked."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product

@@ -1,7 +1,5 @@
 """Longer trainings of one architecture of a run, with its test accuracy."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from nas.api.resources import find_device, local_executor, worker_count
