@@ -95,7 +95,7 @@ def test_prime_powers(prime: int, power: int) -> None:
 
 
 @pytest.mark.parametrize("patterns", PATTERNS, ids=" or ".join)
-@pytest.mark.parametrize("n", [1, 2, 4, 6, 8, 12, 24])
+@pytest.mark.parametrize("n", [1, 2, 4, 6, 8, 12, pytest.param(24, marks=pytest.mark.slow)])
 def test_sets_are_the_matching_factorisations(patterns: tuple[str, ...], n: int) -> None:
     chosen = FactorSet(*patterns)
     expected = {f: frozenset(i for i, p in enumerate(patterns) if matches(p, f)) for f in all_canonical(n)}

@@ -39,6 +39,7 @@ def written(folder: Path, architecture: Architecture, text: str | None = None) -
     return Exported(architecture, module, None)
 
 
+@pytest.mark.slow
 def test_every_architecture_of_small_spaces_passes_the_check(tmp_path):
     spaces = [tiny(name, width=(4,)) for name in ("local", "subgrid", "per_channel", "mixed", "grouped")]
     archs = {arch.id: arch for space in spaces for arch in space.enumerate()}

@@ -280,6 +280,7 @@ def test_a_logger_that_hangs_keeps_nobody_waiting(searching, tmp_path, monkeypat
     assert given_up.startswith("--log tensorboard is given up: nothing for 0 seconds")
 
 
+@pytest.mark.slow
 def test_mlflow_logs_where_its_variable_says(searching, tmp_path, monkeypatch):
     ready("mlflow")
     import mlflow
