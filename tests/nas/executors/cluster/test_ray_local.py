@@ -90,6 +90,7 @@ SEARCH = (
 )
 
 
+@pytest.mark.slow
 def test_it_is_the_search_of_local_workers(traces, tmp_path):
     """The same networks, seeds and figures; weights and all; and nothing is left."""
     lines = []
