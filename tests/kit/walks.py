@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
+import pytest
+
 from einmix import Architecture
-from search_spaces import BoundSpace, Budget, Space
+from search_spaces import BoundSpace, Budget, Space, SpaceError
 from search_spaces.blocks.forms import FORMS
 
 
@@ -29,6 +31,24 @@ def bands(listed: Sequence[Architecture]) -> Iterator[Budget]:
     yield Budget(max_macs=macs[0])
     yield Budget(params[middle], params[middle])
     yield Budget(params[middle], None, macs[middle])
+
+
+def uniform_within(space: BoundSpace, listed: Sequence[Architecture], most: int) -> Iterator[tuple[Budget, float]]:
+    """Draws within each of the `bands` are members and uniform, or refused where there is none; then that share."""
+    checked = 0
+    for budget in bands(listed):
+        within = {arch.id for arch in listed if budget.admits(arch.params, arch.macs)}
+        rng = Random(1)
+        if not within:
+            with pytest.raises(SpaceError):
+                space.sample(rng, budget)
+            continue
+        found = Counter(space.sample(rng, budget).id for _ in range(10 * min(len(within), most)))
+        assert set(found) <= within
+        assert looks_uniform(found, len(within)), budget
+        yield budget, len(within) / len(listed)
+        checked += len(within) > 1
+    assert checked >= 2
 
 
 def walk(space: BoundSpace, rng: Random) -> tuple[Architecture, dict[str, tuple[str, ...]]]:
