@@ -86,12 +86,11 @@ class Options:
         """
         if asked is not None and not isinstance(asked, cls):
             raise NasError(f"{asked!r} is no options.{cls.__name__}: write the name of each option, as in seeds=3")
-        known, named = declared(cls), (asked.given if asked else {}) | dict(named)
+        known = declared(cls)
         if unknown := sorted(named.keys() - known.keys()):
             raise NasError(f"no option {unknown[0]!r}: {nearest(unknown[0], known)}")
-        return cls(
-            **{name: _fitting(name, value, known[name][0]) for name, value in named.items() if value is not None}
-        )
+        values = (asked.given if asked else {}) | {name: value for name, value in named.items() if value is not None}
+        return cls(**{name: _fitting(name, value, known[name][0]) for name, value in values.items()})
 
     @property
     def given(self) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def test_a_run_is_what_was_found_the_best_first(run: nas.Run) -> None:
     assert (len(run), run.name, run.path.name) == (3, "first", "first")
     assert run.best == run.top(1)[0] == next(iter(run))
     assert run.top() == list(run)
+    assert run.top(2) == list(run)[:2] and run.top(0) == []
     assert repr(run.best) == f"<Standing {run.best.title}: {run.best.accuracy:.1%} (n={run.best.n}), {run.best.state}>"
     with pytest.raises(NasError, match=r"^the top -1 of a run: a number from 0 on is expected$"):
         run.top(-1)
@@ -200,3 +201,8 @@ def test_options_are_named() -> None:
         NasError, match=r"^'local' is no options\.Search: write the name of each option, as in seeds=3$"
     ):
         nas.search("local")  # type: ignore[arg-type]
+
+
+def test_what_is_named_goes_over_what_was_asked() -> None:
+    asked = Search.of({"trials": 3, "seed": None}, Search(trials=8, seed=2, width=(16,)))
+    assert asked.given == {"trials": 3, "width": (16,), "seed": 2}
