@@ -13,6 +13,7 @@ from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
 from nas.training.examples import Examples, augment
+from nas.training.groups import grouped
 from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe, kind_on
 
@@ -42,7 +43,7 @@ def fit(
     torch.manual_seed(job.seed)
     generator = torch.Generator(device).manual_seed(job.seed)
     model = build().to(device)
-    optimizer = _adamw(model, recipe.weight_decay)
+    optimizer = AdamW(grouped(model, recipe.weight_decay, {}))
     batches = max(1, len(train) // recipe.batch)
     state = TrainingState(job, model, optimizer, generator, storage)
     state.resume()
@@ -54,8 +55,9 @@ def fit(
         total = torch.zeros((), device=device)
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
         for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
+            rate = job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup)
             for group in optimizer.param_groups:
-                group["lr"] = job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup)
+                group["lr"] = rate * group["scale"]
             x, y = train.batch(index)
             with _autocast(device):
                 logits = model(augment(x, recipe.augment, generator))
@@ -105,17 +107,6 @@ def schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
-
-
-def _adamw(model: nn.Module, weight_decay: float) -> AdamW:
-    """AdamW; weight decay is for weights of two axes or more, not for biases (EinMix gives those many axes)."""
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        is_weight = parameter.ndim >= 2 and not name.endswith("bias")
-        (decayed if is_weight else others).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return AdamW([group for group in groups if group["params"]])
 
 
 def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -29,7 +29,8 @@ from nas.runs.storage import Storage
 from nas.training import trainer as trainers
 from nas.training.checkpoints import TrainingState
 from nas.training.examples import Examples, augment, flip, shift
-from nas.training.fit import _adamw, evaluate, evaluation_batch, fit, schedule
+from nas.training.fit import evaluate, evaluation_batch, fit, schedule
+from nas.training.groups import grouped
 from nas.training.latency import Conditions
 from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe
@@ -357,16 +358,25 @@ def test_a_validation_loss_that_is_not_finite_is_an_error(digits: Dataset) -> No
         fitted(Overflows(), placed(digits), rungs=(2,))
 
 
-def test_weight_decay_is_for_weights_only() -> None:
+@pytest.mark.parametrize(
+    ("scales", "groups"),
+    [
+        ({}, {(0.3, 1): "1.weight 4.weight", (0, 1): "bias 1.bias 3.weight 3.bias 4.bias"}),
+        (
+            {"1.weight": 0.5, "3.bias": 0.5, "1.bias": 1.0},
+            {(0.3, 0.5): "1.weight", (0.3, 1): "4.weight", (0, 1): "bias 1.bias 3.weight 4.bias", (0, 0.5): "3.bias"},
+        ),
+    ],
+)
+def test_weight_decay_is_for_weights_only_and_rates_are_scaled(scales: dict[str, float], groups: dict) -> None:
     model = build({})
     model.register_parameter("bias", nn.Parameter(torch.zeros(1, 4, 4)))  # EinMix's shape of a bias
-    decayed, others = _adamw(model, 0.3).param_groups
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    assert [names[id(parameter)] for parameter in decayed["params"]] == ["1.weight", "4.weight"]
-    assert sorted(names[id(parameter)] for parameter in others["params"]) == [
-        "1.bias", "3.bias", "3.weight", "4.bias", "bias",
-    ]  # fmt: skip
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    found = grouped(model, 0.3, scales)
+    assert {
+        (each["weight_decay"], each["scale"]): " ".join(names[parameter] for parameter in each["params"])
+        for each in found
+    } == groups
 
 
 def test_the_optimizer_is_torchs_bit_by_bit() -> None:
