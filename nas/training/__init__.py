@@ -1,1 +1,1 @@
-"""One training: recipe, data on a device, fit, checkpoints."""
+"""One training: recipe, fit, checkpoints."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nas.runs.job import Job, Outcome, Score, State
 from nas.runs.result import read_object, take
 from nas.runs.storage import Storage
-from nas.training.optimizer import MOMENTS, AdamW
+from nas.training.engine.optimizer import MOMENTS, AdamW
 
 _VERSION = 1
 

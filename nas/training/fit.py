@@ -1,9 +1,7 @@
 """Trains one candidate, with the data on the device and nothing read back inside an epoch."""
 
-import contextlib
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +10,12 @@ from torch import nn
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
-from nas.training.examples import Examples, augment
+from nas.training.engine.eager import Eager, autocast
+from nas.training.engine.engine import Parts
+from nas.training.engine.examples import Examples
+from nas.training.engine.optimizer import AdamW
 from nas.training.groups import grouped
-from nas.training.optimizer import AdamW
-from nas.training.recipe import Recipe, kind_on
+from nas.training.recipe import Recipe
 
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
 
@@ -45,6 +45,7 @@ def fit(
     model = build().to(device)
     optimizer = AdamW(grouped(model, recipe.weight_decay, {}))
     batches = max(1, len(train) // recipe.batch)
+    engine = Eager(Parts(model, optimizer, train, generator, recipe.augment, recipe.label_smoothing))
     state = TrainingState(job, model, optimizer, generator, storage)
     state.resume()
     for score in state.scores:
@@ -55,17 +56,7 @@ def fit(
         total = torch.zeros((), device=device)
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
         for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
-            rate = job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["scale"]
-            x, y = train.batch(index)
-            with _autocast(device):
-                logits = model(augment(x, recipe.augment, generator))
-                loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
+            total += engine.step(index, job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup))
         what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
         state.losses.append(_finite(total.item() / batches, what))
         if epoch in job.rungs or epoch == job.epochs:
@@ -85,7 +76,7 @@ def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Sco
     totals = torch.zeros(2, device=part.x.device)
     for start in range(0, len(part), batch):
         x, y = part.batch(slice(start, start + batch))
-        with _autocast(x.device):
+        with autocast(x.device):
             logits = model(x)
         loss = F.cross_entropy(logits.float(), y, reduction="sum")
         totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
@@ -107,12 +98,6 @@ def schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
-
-
-def _autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """What `nas.training.recipe.kind_on` says of the device."""
-    _, precision = kind_on(device.type)
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
 
 
 def _finite(loss: float, what: str) -> float:

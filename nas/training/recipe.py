@@ -91,6 +91,6 @@ def kind_on(device: str) -> Kind:
     """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
     if device != "cuda":
         return Kind(device, "float32")
-    import torch
+    from nas.training.engine.eager import has_bfloat16
 
-    return Kind(device, "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32")
+    return Kind(device, "bfloat16" if has_bfloat16(device) else "float32")

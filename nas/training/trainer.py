@@ -18,7 +18,7 @@ from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
-from nas.training.examples import Examples
+from nas.training.engine.examples import Examples
 from nas.training.fit import evaluate, evaluation_batch, fit
 from nas.training.recipe import Recipe, kind_on
 

@@ -28,11 +28,11 @@ from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.training import trainer as trainers
 from nas.training.checkpoints import TrainingState
-from nas.training.examples import Examples, augment, flip, shift
+from nas.training.engine.examples import Examples, augment, flip, shift
+from nas.training.engine.optimizer import AdamW
 from nas.training.fit import evaluate, evaluation_batch, fit, schedule
 from nas.training.groups import grouped
 from nas.training.latency import Conditions
-from nas.training.optimizer import AdamW
 from nas.training.recipe import Recipe
 from nas.training.trainer import ArchitectureTrainer, weights_of
 from search_spaces import load as load_space
@@ -385,7 +385,10 @@ def test_the_optimizer_is_torchs_bit_by_bit() -> None:
     models[1].load_state_dict(models[0].state_dict())
     others = [nn.Parameter(torch.ones(3)) for _ in models]
     mine, theirs = (
-        [{"params": [*model.parameters()], "weight_decay": 0.1}, {"params": [other], "weight_decay": 0.0}]
+        [
+            {"params": [*model.parameters()], "weight_decay": 0.1, "scale": 1.0},
+            {"params": [other], "weight_decay": 0.0, "scale": 0.3},
+        ]
         for model, other in zip(models, others, strict=True)
     )
     optimizers = AdamW(mine), torch.optim.AdamW(theirs, betas=(0.9, 0.999), eps=1e-8, fused=True)
@@ -394,11 +397,11 @@ def test_the_optimizer_is_torchs_bit_by_bit() -> None:
         x, y = torch.randn(8, 64, generator=generator), torch.arange(8)
         for model, optimizer, other in zip(models, optimizers, others, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = 0.1 / (step + 1)
+                group["lr"] = 0.1 / (step + 1) * group["scale"]  # what torch's goes by
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(model(x), y)
             (loss * other.sum() if step > 1 else loss).backward()
-            optimizer.step()
+            optimizer.step() if optimizer is optimizers[1] else optimizer.step(0.1 / (step + 1))
     pairs = zip([*models[0].parameters(), others[0]], [*models[1].parameters(), others[1]], strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
 

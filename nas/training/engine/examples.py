@@ -9,7 +9,6 @@ from torch import Tensor
 
 from nas.data.dataset import Dataset
 from nas.data.sources import Arrays
-from nas.training.recipe import Augment
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +35,8 @@ class Examples:
         return (self.x[index] - self.mean) / self.std, self.y[index]
 
 
-def augment(x: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
-    """Moves and mirrors examples (`b c *axes`, normalised) at random, all of a batch at once."""
+def augment(x: Tensor, how: str, generator: torch.Generator) -> Tensor:
+    """Moves and mirrors examples (`b c *axes`, normalised) at random, all of a batch at once, as a recipe says."""
     if how == "none":
         return x
     x = shift(x, generator)

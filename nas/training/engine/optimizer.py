@@ -17,6 +17,7 @@ class AdamW:
     """
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
+        """Groups of `params` with one `weight_decay` and one `scale`, their share of the learning rate."""
         self.param_groups = groups
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
 
@@ -26,8 +27,8 @@ class AdamW:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """One step of every parameter that has a gradient, at its group's `lr`."""
+    def step(self, rate: float) -> None:
+        """One step of every parameter that has a gradient, at its group's share of a learning rate."""
         for group in self.param_groups:
             used = [parameter for parameter in group["params"] if parameter.grad is not None]
             states = [self._state(parameter) for parameter in used]
@@ -44,7 +45,7 @@ class AdamW:
                 amsgrad=False,
                 beta1=0.9,
                 beta2=0.999,
-                lr=group["lr"],
+                lr=rate * group["scale"],
                 weight_decay=group["weight_decay"],
                 eps=1e-8,
                 maximize=False,
