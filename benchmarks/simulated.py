@@ -79,9 +79,9 @@ class Simulated:
         self._idle = deque(self._workers)
         self._started = False
 
-    def submit(self, number: int, job: Job) -> None:
+    def submit(self, number: int, *jobs: Job) -> None:
         """See `Executor.submit`."""
-        self._queue.append(_Task(number, job, self._seconds(job)))
+        self._queue += [_Task(at, job, self._seconds(job)) for at, job in enumerate(jobs, number)]
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """See `Executor.wait`; the timeout is one of the virtual clock."""

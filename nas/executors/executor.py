@@ -4,12 +4,14 @@ import json
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from functools import partial
+from typing import Protocol, Self, TypeVar
 
 from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
-from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
+from nas.runs.job import Bundler, GoOn, Job, Outcome, Score, Trainer
 from nas.runs.result import LARGEST
 
 MakeTrainer = Callable[[int], Trainer]
@@ -67,8 +69,11 @@ class Executor(Protocol):
     capacity: int
     """How many jobs run at once. More can be submitted: they wait for their turn, and keep the workers busy."""
 
-    def submit(self, number: int, job: Job) -> None:
-        """Takes a job in, under a number that no unfinished job has; returns at once."""
+    def submit(self, number: int, *jobs: Job) -> None:
+        """Takes jobs in, under this number and those that follow, which no unfinished job has; returns at once.
+
+        Of what is taken in at once those that are like one another may be trained as one.
+        """
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """What has happened, as soon as anything has; empty after `timeout` seconds, a rung, or with no job submitted.
@@ -110,6 +115,45 @@ def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:
         return replace(failure(error), scores=tuple(scores), seconds=time.perf_counter() - begun)
 
 
+def run_jobs(trainer: Trainer, jobs: Sequence[Job], report: GoOn) -> list[Outcome]:
+    """Trains jobs that are like one another as one, where that goes well; one job, or all else, as `run_job` does."""
+    if len(jobs) == 1 or not isinstance(trainer, Bundler):
+        return [run_job(trainer, job, report) for job in jobs]
+    try:
+        ended = trainer.together(jobs)
+    except Exception as error:
+        why = {"not_together": failure(error).reason}
+        single = [run_job(trainer, job, report) for job in jobs]
+        return [replace(outcome, extra=outcome.extra | why) for outcome in single]
+    return [run_job(partial(_as_ended, each), job, report) for job, each in zip(jobs, ended, strict=True)]
+
+
+def _as_ended(ended: Outcome | Exception, job: Job, report: GoOn) -> Outcome:
+    """The trainer of a job that has been trained."""
+    if isinstance(ended, Exception):
+        raise ended
+    return ended
+
+
+Task = TypeVar("Task", bound="HasJob")
+
+
+class HasJob(Protocol):
+    """What waits in a queue."""
+
+    @property
+    def job(self) -> Job: ...
+
+
+def take_bundle(queue: deque[Task], most: int) -> list[Task]:
+    """Takes the first from a queue, and up to so many in all that can be trained as one with it."""
+    first = queue.popleft()
+    bundle = [first, *(task for task in queue if task.job.is_like(first.job))][:most]
+    for task in bundle[1:]:
+        queue.remove(task)
+    return bundle
+
+
 def failure(error: BaseException) -> Outcome:
     """The failed outcome of an exception: the reason in one line, the traceback kept.
 
@@ -148,9 +192,10 @@ class Row:
             self._ids.add(id)
         return len(self._ids)
 
-    def wears(self, id: str, outcome: Outcome) -> bool:
-        """Counts it, too; whether the process in which it ended is to be replaced."""
-        return self.take(id, outcome) >= WORN or is_device_fault(outcome)
+    def wears(self, id: str, *outcomes: Outcome) -> bool:
+        """Counts them, too; whether the process in which they ended is to be replaced."""
+        worn = [self.take(id, outcome) >= WORN or is_device_fault(outcome) for outcome in outcomes]
+        return any(worn)
 
 
 def cause_of(outcome: Outcome) -> str:

@@ -1,5 +1,9 @@
 """How many trainings share a GPU: as many as have been seen to fit."""
 
+from nas.errors import OUT_OF_MEMORY
+from nas.executors.executor import cause_of
+from nas.runs.job import Outcome
+
 MOST = 8
 """Trainings that share a GPU until one has been measured; more would share its cores, whatever their memory."""
 
@@ -8,6 +12,10 @@ CONTEXT = 512 * 2**20
 
 MARGIN = 1.25
 """Times what has been measured: the allocator loses some between its blocks, and the next network may be larger."""
+
+
+BUNDLE = 16
+"""Trainings of one network that are one model at most."""
 
 
 def sharing_at_first(workers: int, devices: int) -> int:
@@ -19,19 +27,20 @@ def sharing_at_first(workers: int, devices: int) -> int:
     return min(MOST, -(-workers // devices)) if workers else MOST
 
 
-def sharing_after(sharing: int, *, short: bool, peak: int = 0, gpu_bytes: int = 0) -> int:
-    """How many trainings share a GPU, after one of `sharing` for which memory was short, or that took `peak` bytes.
+def sharing_after(sharing: int, outcome: Outcome) -> int:
+    """How many trainings share a GPU, by how one of `sharing` went: half of them where memory was short.
 
-    Half of them, or as many as fit: never more than before, so that it settles. `peak` is what `gpu_bytes` says in a
-    training's line (0 where nothing was measured), `gpu_bytes` all that the GPU has.
+    Else as many as fit by what it took at most (`gpu_bytes` in its line; without that, as before) of all that the GPU
+    has (`gpu_memory`). Never more than before, so that it settles.
 
     >>> gib = 2**30
-    >>> sharing_after(8, short=True), sharing_after(8, short=False, peak=gib, gpu_bytes=80 * gib)
-    (4, 8)
-    >>> sharing_after(8, short=False, peak=6 * gib, gpu_bytes=24 * gib)
+    >>> sharing_after(8, Outcome("failed", reason="out of memory"))
+    4
+    >>> sharing_after(8, Outcome("complete", extra={"gpu_bytes": 6 * gib, "gpu_memory": 24 * gib}))
     2
     """
-    if short:
+    if cause_of(outcome) == OUT_OF_MEMORY:
         return max(1, sharing // 2)
-    fit = int(gpu_bytes / (MARGIN * (peak + CONTEXT))) if peak else sharing
+    peak, memory = (outcome.extra.get(name, 0) for name in ("gpu_bytes", "gpu_memory"))
+    fit = int(memory / (MARGIN * (peak + CONTEXT))) if peak else sharing
     return max(1, min(sharing, fit))

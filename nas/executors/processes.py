@@ -26,9 +26,10 @@ from nas.executors.executor import (
     cannot_start,
     cause_of,
     failure,
-    run_job,
+    run_jobs,
+    take_bundle,
 )
-from nas.executors.packing import sharing_at_first
+from nas.executors.packing import sharing_after, sharing_at_first
 from nas.executors.shared import Received, Shared
 from nas.runs.job import Job, Outcome, Score
 
@@ -55,8 +56,10 @@ class _Worker:
     index: int
     process: BaseProcess
     pipe: connection.Connection
+    sharing: int
+    """How many shared its device when it was given its tasks, or was started."""
     ready: bool = False
-    task: _Task | None = None
+    tasks: list[_Task] = field(default_factory=list)
     row: Row = field(default_factory=Row)
 
 
@@ -76,6 +79,8 @@ class LocalWorkers:
     shares a CUDA context, both share the arrays in `make_trainer`. The trainer of a killed worker is made anew and its
     job run once more. A process whose device is lost, or in which one job after the other fails, is replaced. Worker i
     trains on device i modulo `devices`: a job for which memory is short is run once more when no other runs on it.
+    Where it `settles`, workers that are more than the memory of devices is seen to hold are ended, and the capacity is
+    less (`packing`). Up to `bundle` jobs that are like one another are trained as one.
     """
 
     def __init__(
@@ -86,8 +91,12 @@ class LocalWorkers:
         preload: Sequence[str] = (),
         method: Method = DEFAULT_METHOD,
         devices: int = 1,
+        settles: bool = False,
+        bundle: int = 1,
     ) -> None:
-        self.capacity, self._devices, self._packed = workers, devices, sharing_at_first(workers, devices) > 1
+        self.capacity, self._devices, self._settles, self._bundle = workers, devices, settles, bundle
+        self._sharing = sharing_at_first(workers, devices)
+        self._packed = self._sharing > 1
         self._make_trainer = make_trainer
         self._shared: Shared | None = None  # what makes the trainers, once there are workers
         self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
@@ -101,11 +110,12 @@ class LocalWorkers:
             start_server(preload)
         resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
 
-    def submit(self, number: int, job: Job) -> None:
-        if number in self._tasks:
-            raise ValueError(f"job {number} is already submitted")
-        self._tasks[number] = _Task(number, replace(job, alone=not self._packed))
-        self._queue.append(self._tasks[number])
+    def submit(self, number: int, *jobs: Job) -> None:
+        for at, job in enumerate(jobs, number):
+            if at in self._tasks:
+                raise ValueError(f"job {at} is already submitted")
+            self._tasks[at] = _Task(at, replace(job, alone=not self._packed))
+            self._queue.append(self._tasks[at])
         self._feed()
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
@@ -120,6 +130,7 @@ class LocalWorkers:
                 by_handle |= {worker.pipe: index, worker.process.sentinel: index}
             for index in sorted({by_handle[handle] for handle in connection.wait(list(by_handle), timeout)}):
                 self._serve(self._workers[index], on_rung)
+            self._dismiss()
             self._feed()
         events, self._events = self._events, []
         return events
@@ -153,7 +164,7 @@ class LocalWorkers:
         try:
             with starting():
                 process.start()
-                self._workers[index] = _Worker(index, process, ours)
+                self._workers[index] = _Worker(index, process, ours, self._sharing)
         except (OSError, EOFError) as error:
             raise NasError(f"worker {index} could not start: {error}") from error
         finally:
@@ -162,18 +173,23 @@ class LocalWorkers:
     def _feed(self) -> None:
         """Gives every idle worker the next job."""
         for worker in self._workers.values():
-            if worker.ready and worker.task is None and (queue := self._queue_of(worker)):
+            if worker.ready and not worker.tasks and (queue := self._queue_of(worker)):
+                tasks = take_bundle(queue, self._bundle)
                 try:
-                    worker.pipe.send(queue[0].job)
+                    worker.pipe.send([task.job for task in tasks])
                 except OSError:  # it died idle: the next `wait` sees that
+                    queue.extendleft(reversed(tasks))
                     continue
-                worker.task = queue.popleft()
+                worker.tasks, worker.sharing = tasks, self._sharing
 
     def _queue_of(self, worker: _Worker) -> deque[_Task]:
-        """Where a worker takes its next job from; nowhere, while its device is kept for one alone."""
+        """Where a worker takes its next job from; nowhere, while its device is kept for one alone, or is too full."""
+        if worker.index >= self.capacity:
+            return deque()
         if worker.index % self._devices:
             return self._queue
-        busy = [other.task for other in self._workers.values() if other.task and not other.index % self._devices]
+        first = [other for other in self._workers.values() if not other.index % self._devices]
+        busy = [task for other in first for task in other.tasks]
         if self._alone:
             return deque() if busy else self._alone
         return deque() if any(map(self._is_kept, busy)) else self._queue
@@ -191,35 +207,52 @@ class LocalWorkers:
             self._replace(worker)
         elif not worker.ready:
             if isinstance(message, Outcome):
-                raise cannot_start(worker.index, message)
+                if not self._settle(worker, message):
+                    raise cannot_start(worker.index, message)
+                self._kill(worker)
+                return
             worker.ready, self._false_starts[worker.index] = True, 0
             self._events.append(Ready(worker.index))
         elif isinstance(message, Score):
-            assert worker.task is not None
-            answer = on_rung(worker.task.number, message)
+            answer = on_rung(worker.tasks[0].number, message)
             with contextlib.suppress(OSError):
                 worker.pipe.send(answer)
         else:
             self._finish(worker, message)
 
-    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
-        """Takes in how a job went: one for which memory was short beside others is run once more, alone."""
-        task = worker.task
-        assert task is not None
-        if cause_of(outcome) == OUT_OF_MEMORY and not task.job.alone:
-            worker.task, task.job = None, replace(task.job, alone=True)
-            self._alone.append(task)
-            return
-        self._end(worker, outcome)
-        if worker.row.wears(task.job.id, outcome):
-            worker.process.kill()
-            self._bury(self._workers.pop(worker.index))  # the next `wait` that has something to do starts it anew
+    def _finish(self, worker: _Worker, outcomes: list[Outcome]) -> None:
+        """Takes in how jobs went: one for which memory was short beside others is run once more, alone."""
+        tasks, worker.tasks = worker.tasks, []
+        ended = []
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            short = cause_of(outcome) == OUT_OF_MEMORY
+            if not (short and task.job.alone):  # nobody else was to blame for it
+                self._settle(worker, outcome)
+            if short and not task.job.alone:
+                task.job = replace(task.job, alone=True, single=True)
+                self._alone.append(task)
+            else:
+                ended.append(outcome)
+                self._end(task, outcome, worker)
+        if worker.row.wears(tasks[0].job.id, *ended):
+            self._kill(worker)  # the next `wait` that has something to do starts it anew
 
-    def _end(self, worker: _Worker, outcome: Outcome) -> None:
-        assert worker.task is not None
-        del self._tasks[worker.task.number]
-        self._events.append(Done(worker.task.number, outcome, worker.index))
-        worker.task = None
+    def _end(self, task: _Task, outcome: Outcome, worker: _Worker) -> None:
+        del self._tasks[task.number]
+        self._events.append(Done(task.number, outcome, worker.index))
+
+    def _settle(self, worker: _Worker, outcome: Outcome) -> bool:
+        """Whether fewer are to share a device than did with a worker, by how its training (or its start) went."""
+        sharing = sharing_after(worker.sharing, outcome) if self._settles else worker.sharing
+        if sharing < self._sharing:
+            self._sharing, self.capacity = sharing, min(self.capacity, sharing * self._devices)
+        return sharing < worker.sharing
+
+    def _dismiss(self) -> None:
+        """Ends idle workers beyond the capacity, since each holds memory of its device."""
+        for worker in list(self._workers.values()):
+            if worker.index >= self.capacity and not worker.tasks:
+                self._kill(worker)
 
     def _replace(self, worker: _Worker) -> None:
         """Starts a dead worker anew; its job is run once more, then failed, or unfinished where others ended it."""
@@ -228,22 +261,26 @@ class LocalWorkers:
             self._false_starts[worker.index] += 1
             if self._false_starts[worker.index] > 1:
                 raise NasError(f"worker {worker.index} died twice before it was ready ({cause})")
-        if worker.task is not None:
-            worker.task.deaths += 1
-            if worker.task.deaths > 1 and cause in FROM_OUTSIDE:
-                del self._tasks[worker.task.number]
-                self._events.append(
-                    Unfinished(worker.task.number, f"its worker was ended twice ({cause})", worker.index)
-                )
-            elif worker.task.deaths > 1:
-                self._end(worker, Outcome("failed", reason=f"worker process died twice ({cause})"))
+        for task in reversed(worker.tasks):
+            task.deaths += 1
+            task.job = replace(task.job, single=True)
+            if task.deaths > 1 and cause in FROM_OUTSIDE:
+                del self._tasks[task.number]
+                self._events.append(Unfinished(task.number, f"its worker was ended twice ({cause})", worker.index))
+            elif task.deaths > 1:
+                self._end(task, Outcome("failed", reason=f"worker process died twice ({cause})"), worker)
             else:
-                (self._alone if self._is_kept(worker.task) else self._queue).appendleft(worker.task)
-        self._start(worker.index)
+                (self._alone if self._is_kept(task) else self._queue).appendleft(task)
+        if worker.index < self.capacity:
+            self._start(worker.index)
 
     def _is_kept(self, task: _Task) -> bool:
         """Whether a device that others share is kept for a task."""
         return task.job.alone and self._packed
+
+    def _kill(self, worker: _Worker) -> None:
+        worker.process.kill()
+        self._bury(self._workers.pop(worker.index))
 
     def _bury(self, worker: _Worker) -> str:
         """Frees what a dead or dying worker held; says what it died of."""
@@ -273,7 +310,7 @@ def _work(shared: Received, index: int, pipe: connection.Connection) -> None:
             return
         pipe.send(None)
         while True:
-            pipe.send(run_job(trainer, pipe.recv(), report))
+            pipe.send(run_jobs(trainer, pipe.recv(), report))
 
 
 def _exit_with_driver() -> None:

@@ -102,12 +102,10 @@ class Loop:
         ]
         past = settled(self.run.results(), self._tries)
         results = of_a_kind({job.key for job, _ in jobs}, past, self.run, status, watcher)
-        for job, architecture in jobs:
-            if known := results.get(job.key):
-                self._count(status, known)
-                status.reused += 1
-            else:
-                self.trainings.submit(job, architecture)
+        for known in filter(None, (results.get(job.key) for job, _ in jobs)):
+            self._count(status, known)
+            status.reused += 1
+        self.trainings.submit(*(work for work in jobs if work[0].key not in results))
         watcher.show(status)
         while self.trainings:
             self._wait(status, watcher)
@@ -145,7 +143,7 @@ class Loop:
                 status.total = status.done + len(self.trainings)
             else:
                 job = replace(self._job(architecture, "search", self.plan.seed), rungs=self.plan.rungs)
-                self.trainings.submit(job, architecture)
+                self.trainings.submit((job, architecture))
 
     def _next(self) -> Architecture | None:
         """What an earlier session has left, then what the strategy proposes, which is noted before it is trained."""

@@ -51,11 +51,11 @@ class Trainings:
         """How many the executor has; the others are failures that are held back."""
         return len(self._jobs) - sum(map(len, self._held.values()))
 
-    def submit(self, job: Job, architecture: Architecture) -> None:
-        """Gives the executor a job, under the next number."""
-        self._jobs[self._number] = job, architecture
-        self._executor.submit(self._number, job)
-        self._number += 1
+    def submit(self, *work: tuple[Job, Architecture]) -> None:
+        """Gives the executor jobs, under the next numbers; it may train as one what it is given at once."""
+        first, self._number = self._number, self._number + len(work)
+        self._jobs |= enumerate(work, first)
+        self._executor.submit(first, *(job for job, _ in work))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[tuple[Result, Architecture]]:
         """The results of what has ended, on disk; see `Executor.wait`.
@@ -179,8 +179,7 @@ def train_missing(
         status.total = status.done + len(new)
         with executor(len(new), storage) as trainer:
             trainings = Trainings(trainer, run, past, storage)
-            for job, architecture in new.values():
-                trainings.submit(job, architecture)
+            trainings.submit(*new.values())
             watcher.show(status)
             while trainings:
                 for result, _ in trainings.wait(lambda number, score: True):

@@ -1,8 +1,8 @@
 """What is sent to a worker and what comes back: plain values that cross processes and become JSON lines."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -13,6 +13,9 @@ RANKED: tuple[Phase, ...] = ("search", "final")
 
 TESTED: tuple[Phase, ...] = ("train", "compare")
 """What is trained in these phases meets the test data, once, at its end."""
+
+BUNDLED: tuple[Phase, ...] = ("final", "tune", "compare")
+"""What is trained in these phases may be trained as one with its like: short enough for nothing of it to be kept."""
 
 FIRST_SEEDS: dict[Phase, int] = {"search": 0, "final": 1, "tune": 1_000, "compare": 1_001, "train": 10_000}
 """Where the seeds of each phase begin, from the run's own: no choice is judged by the seeds that it was made with."""
@@ -47,7 +50,7 @@ class Job:
 
     `rungs` are the epochs (ascending, below `epochs`) after which the driver is asked whether to go on;
     with `weights` the trained weights come back too. One that is `alone` has its device for itself: where memory is
-    short even so, it may be trained with half the batch.
+    short even so, it may be trained with half the batch. One that is `single` is not trained as one with others.
     """
 
     architecture: dict[str, Any]
@@ -60,11 +63,17 @@ class Job:
     label: str = ""
     weights: bool = False
     alone: bool = False
+    single: bool = False
 
     @property
     def key(self) -> Key:
         """What makes two trainings the same one."""
         return Key(self.id, self.lr, self.seed, self.epochs)
+
+    def is_like(self, other: "Job") -> bool:
+        """Whether the two differ in seed or rate alone, so that they can be trained as one, with nobody to ask."""
+        bundled = self.phase in BUNDLED and not self.rungs and not self.single
+        return bundled and self == replace(other, lr=self.lr, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,19 @@ Trainer = Callable[[Job, GoOn], Outcome]
 """Trains one job. It may raise: the executor turns an exception into a failed outcome, and nothing else does."""
 
 
+@runtime_checkable
+class Bundler(Protocol):
+    """A trainer that can also train a bundle: jobs that are like one another, as one."""
+
+    def together(self, bundle: Sequence[Job]) -> list[Outcome | Exception]:
+        """What became of each job; it raises where they cannot be trained as one."""
+
+
+UNTOLD = "rungs", "weights", "alone", "single"
+"""What a job's line does not say."""
+
+
 def record(job: Job, outcome: Outcome, **facts: Any) -> dict[str, Any]:
     """The JSON line of a finished training."""
-    line = {name: value for name, value in asdict(job).items() if name not in ("rungs", "weights", "alone")}
+    line = {name: value for name, value in asdict(job).items() if name not in UNTOLD}
     return line | facts | outcome.to_line()

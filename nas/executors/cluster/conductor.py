@@ -64,7 +64,7 @@ class Conductor:
         self._settings, self._pipe, self._send = settings, pipe, send
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "max_concurrency": 100_000, "scheduling_strategy": here}
-        self._desk: Any = ray.remote(Desk).options(**options).remote(settings.patience)
+        self._desk: Any = ray.remote(Desk).options(**options).remote(settings.patience, settings.bundle)
         self._lane = tune.with_parameters(Lane, desk=self._desk, make_trainer=make_trainer)
         # a CPU, or a share of a GPU that was asked for, is a lane's own
         shares = settings.device == "cuda" and settings.gpus_per_trial is None
@@ -142,8 +142,9 @@ class Conductor:
             if isinstance(message, Answer):
                 ask(self._desk.answer, message.number, message.epoch, message.go_on)
             elif isinstance(message, Submit):
-                self.unfinished.add(message.number)
-                ask(self._desk.submit, next(calls), Task(message.number, message.job), message.first)
+                self.unfinished |= message.jobs.keys()
+                tasks = [Task(number, job) for number, job in message.jobs.items()]
+                ask(self._desk.submit, next(calls), tasks, message.first)
 
     def _relay(self) -> None:
         """From the desk to the driver."""

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nas.errors import OUT_OF_MEMORY
-from nas.executors.executor import cause_of
+from nas.executors.executor import cause_of, take_bundle
 from nas.executors.packing import MOST
 from nas.runs.job import Job, Outcome, Score
 
@@ -111,6 +111,10 @@ class _Open:
     since: dict[Opening, float] = field(default_factory=dict)
     answers: dict[int, asyncio.Future[bool]] = field(default_factory=dict)  # by epoch: copies of a job get one answer
 
+    @property
+    def job(self) -> Job:
+        return self.task.job
+
     def stop(self) -> None:
         """Has whoever waits for an answer go no further."""
         for answer in self.answers.values():
@@ -125,7 +129,7 @@ class _Lane:
     opening: Opening | None = None
     node: str = ""
     call: int = 0
-    given: Task | None = None
+    given: tuple[Task, ...] = ()
     over: bool = False
     gone: bool = False  # which the driver knows
 
@@ -146,9 +150,9 @@ class Desk:
 
     >>> async def demo():
     ...     desk, opening = Desk(patience=0), Opening(0, "as it was first opened")
-    ...     await desk.submit(1, Task(7, Job({}, "a1", 0.01, 0, 1)))
+    ...     await desk.submit(1, [Task(7, Job({}, "a1", 0.01, 0, 1))])
     ...     await desk.opened(opening, "node", {})
-    ...     task = await desk.next(opening, 1)
+    ...     (task,) = await desk.next(opening, 1)
     ...     await desk.done(opening, task, Outcome("complete"))
     ...     news = await desk.news(0, 1)
     ...     return task.number, await desk.next(opening, 2), [type(each).__name__ for each in news]
@@ -156,8 +160,8 @@ class Desk:
     (7, None, ['Opened', 'Ended'])
     """
 
-    def __init__(self, patience: float = 60.0) -> None:
-        self.patience = patience
+    def __init__(self, patience: float = 60.0, bundle: int = 1) -> None:
+        self.patience, self._bundle = patience, bundle
         self._queue: deque[_Open] = deque()
         self._open: dict[int, _Open] = {}
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
@@ -169,13 +173,14 @@ class Desk:
         self._known = 0  # news that the driver has, which are forgotten here
         self._changed = asyncio.Condition()
 
-    async def submit(self, call: int, task: Task, first: bool = False) -> None:
-        """Takes a job in; one that was lost comes first. Calls are numbered from 1."""
+    async def submit(self, call: int, tasks: Sequence[Task], first: bool = False) -> None:
+        """Takes jobs in; one that was lost comes first. Calls are numbered from 1."""
         if call <= self._submitted:
             return
         self._submitted = call
-        held = self._open[task.number] = _Open(task)
-        (self._queue.appendleft if first else self._queue.append)(held)
+        for task in tasks:
+            held = self._open[task.number] = _Open(task)
+            (self._queue.appendleft if first else self._queue.append)(held)
         await self._wake()
 
     async def answer(self, number: int, epoch: int, go_on: bool) -> None:
@@ -229,19 +234,22 @@ class Desk:
         await self._lose(lane, cause)
         await self._tell(Closed(lane, cause if sharing <= self._sharing else ""))
 
-    async def next(self, opening: Opening, call: int) -> Task | Leave | None:
-        """A job for a lane, as soon as there is one; None ends the lane. A lane numbers its calls from 1."""
+    async def next(self, opening: Opening, call: int) -> tuple[Task, ...] | Leave | None:
+        """A job for a lane as soon as there is one, or several to be trained as one; None ends the lane.
+
+        A lane numbers its calls from 1.
+        """
         lane, deadline = self._lanes[opening.lane], time.monotonic() + self.patience
         while not lane.over and lane.opening == opening:
             if call <= lane.call:
                 return lane.given
             if self._leaves(lane):
                 return Leave()
-            held = self._queue.popleft() if self._queue else self._straggler()
-            if held:
-                held.since[opening] = time.monotonic()
-                lane.call, lane.given = call, held.task
-                return held.task
+            if bundle := take_bundle(self._queue, self._bundle) if self._queue else self._straggler():
+                for held in bundle:
+                    held.since[opening] = time.monotonic()
+                lane.call, lane.given = call, tuple(held.task for held in bundle)
+                return lane.given
             left = deadline - time.monotonic()
             if left <= 0:
                 lane.over = True
@@ -297,14 +305,14 @@ class Desk:
         held = self._open.get(task.number)
         return held if held and held.task == task else None
 
-    def _straggler(self) -> _Open | None:
+    def _straggler(self) -> list[_Open]:
         """The job that is under way for longest, if that is too long and only one lane has it."""
         alone = [held for held in self._open.values() if len(held.since) == 1]
         if not alone or not self._slowest:
-            return None
+            return []
         oldest = min(alone, key=lambda held: min(held.since.values()))
         expected = max(STRAGGLER * self._slowest * oldest.task.job.epochs, LEAST)
-        return oldest if time.monotonic() - min(oldest.since.values()) > expected else None
+        return [oldest] if time.monotonic() - min(oldest.since.values()) > expected else []
 
     async def _tell(self, news: News) -> None:
         self._news.append(news)

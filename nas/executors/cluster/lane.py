@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,9 +11,8 @@ import ray
 from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
-from nas.errors import OUT_OF_MEMORY
 from nas.executors.cluster.desk import Leave, Opening, Task
-from nas.executors.executor import MakeTrainer, Row, cause_of, failure, run_job
+from nas.executors.executor import MakeTrainer, Row, failure, run_jobs
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome
 from nas.runs.settings import versions
@@ -62,31 +62,29 @@ class Lane(tune.Trainable):
         begun, trained = time.monotonic(), 0
         while not trained or time.monotonic() - begun < STEP:
             self._calls += 1
-            task = ask(self._desk.next, self._opening, self._calls)
-            if task is None:
+            tasks = ask(self._desk.next, self._opening, self._calls)
+            if tasks is None:
                 return {"trained": trained, "done": True}
-            if isinstance(task, Leave):  # after an error Tune does not keep the process for another lane
+            if isinstance(tasks, Leave):  # after an error Tune does not keep the process for another lane
                 raise RuntimeError("its node is about to go, or its share of a GPU is too small")
-            self._train(task)
-            trained += 1
+            self._train(tasks)
+            trained += len(tasks)
             if self._worn:  # for the same reason as above; what has failed is tried again by the driver
                 raise RuntimeError("its device is lost, or one training after the other failed")
         return {"trained": trained, "done": False}
 
-    def _train(self, task: Task) -> None:
-        """Trains one job, whose outcome owes nothing to what became of calls."""
-        report = partial(ask, self._desk.rung, task)
-        outcome = run_job(self._trainer, replace(task.job, alone=self._sharing == 1), report)
-        self._worn = self._row.wears(task.job.id, outcome)
-        self._share(outcome)
-        ask(self._desk.done, self._opening, task, outcome)
+    def _train(self, tasks: Sequence[Task]) -> None:
+        """Trains a job, or several as one; the outcomes owe nothing to what became of calls."""
+        report = partial(ask, self._desk.rung, tasks[0])
+        outcomes = run_jobs(self._trainer, [replace(task.job, alone=self._sharing == 1) for task in tasks], report)
+        self._worn = self._row.wears(tasks[0].job.id, *outcomes)
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            self._share(outcome)
+            ask(self._desk.done, self._opening, task, outcome)
 
     def _share(self, outcome: Outcome) -> bool:
         """Tells the desk where fewer are to share a GPU than do, by how a training (or the start) went."""
-        if self._sharing == 1:
-            return False
-        peak, short = outcome.extra.get("gpu_bytes", 0), cause_of(outcome) == OUT_OF_MEMORY
-        number = sharing_after(self._sharing, short=short, peak=peak, gpu_bytes=_gpu_bytes() if peak else 0)
+        number = sharing_after(self._sharing, outcome)
         if number < self._sharing:
             ask(self._desk.share, number)
         return number < self._sharing
@@ -95,12 +93,6 @@ class Lane(tune.Trainable):
         self._opening, self._calls = Opening(lane, secrets.token_hex(8), self._sharing), 0
         node, node_id = ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
         ask(self._desk.opened, self._opening, node, versions(), node_id)
-
-
-def _gpu_bytes() -> int:
-    import torch
-
-    return torch.cuda.get_device_properties(0).total_memory
 
 
 def ask(method: Any, *arguments: object) -> Any:

@@ -13,7 +13,8 @@ LOCAL = "local"
 class Settings:
     """What a conductor is to do: which cluster, how many lanes (0: as many as there is room for), on what.
 
-    `sharing` is how many share a GPU at first (`packing`), unless `gpus_per_trial` says their share. `patience` are
+    `sharing` is how many share a GPU at first (`packing`), unless `gpus_per_trial` says their share. `bundle` are the
+    trainings of one network that are one model at most. `patience` are
     the seconds that a lane waits for jobs, `folder` is the conductor's own, for sockets, logs and what Tune writes.
     """
 
@@ -23,16 +24,16 @@ class Settings:
     device: str = "cpu"
     gpus_per_trial: float | None = None
     sharing: int = MOST
+    bundle: int = 1
     patience: float = 60.0
     folder: str = ""
 
 
 @dataclass(frozen=True)
 class Submit:
-    """A job to do, before all others where it is `first`."""
+    """Jobs to do, by their numbers, before all others where they are `first`."""
 
-    number: int
-    job: Job
+    jobs: dict[int, Job]
     first: bool = False
 
 

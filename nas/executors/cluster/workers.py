@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,11 +61,13 @@ class RayWorkers:
         self._false_starts = 0
         self._lost_at: float | None = None  # and no lane has opened since
 
-    def submit(self, number: int, job: Job) -> None:
-        if number in self._tasks:
-            raise ValueError(f"job {number} is already submitted")
-        self._tasks[number] = _Task(job)
-        self._send(Submit(number, job))
+    def submit(self, number: int, *jobs: Job) -> None:
+        numbered = dict(enumerate(jobs, number))
+        for at, job in numbered.items():
+            if at in self._tasks:
+                raise ValueError(f"job {at} is already submitted")
+            self._tasks[at] = _Task(job)
+        self._send(Submit(numbered))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         if self._tasks and not self._events:
@@ -94,8 +96,8 @@ class RayWorkers:
     def _start(self) -> ConductorProcess:
         """Starts the process that joins the cluster, and gives it what is not done."""
         self._conductor = ConductorProcess(self._make_trainer, self._settings, self._log)
-        for number, task in self._tasks.items():
-            self._send(Submit(number, task.job))
+        if self._tasks:
+            self._send(Submit({number: task.job for number, task in self._tasks.items()}))
         return self._conductor
 
     def _send(self, message: object) -> None:
@@ -160,7 +162,7 @@ class RayWorkers:
             del self._tasks[number]
             self._events.append(Unfinished(number, f"its worker was lost {task.losses} times ({cause})", 0))
         else:
-            self._send(Submit(number, task.job, first=True))
+            self._send(Submit({number: replace(task.job, single=True)}, first=True))
 
     def _close(self, lane: int, cause: str) -> None:
         if lane in self._slots:

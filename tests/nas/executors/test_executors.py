@@ -11,12 +11,25 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from clusters import cluster
 from killing import needs_proc, until
-from stubs import Holding, accuracy, alive, gone, importing, make_broken, make_dying, make_stub, stub_job
+from stubs import (
+    Holding,
+    Packed,
+    accuracy,
+    alive,
+    gone,
+    importing,
+    make_broken,
+    make_bundling,
+    make_dying,
+    make_stub,
+    stub_job,
+)
 
 from nas.errors import NasError
 from nas.executors.cluster.messages import Settings
@@ -51,18 +64,22 @@ def make_executor(request) -> Callable[..., Executor]:
     """Makes an executor for a test alone, or one with the stub trainer that may have served others, to be left open."""
     kind = request.param
     if kind == "serial":
-        return lambda make_trainer=make_stub: Serial(make_trainer)
+        return lambda make_trainer=make_stub, **options: Serial(make_trainer, **options)
     if kind != "ray":
-        return lambda make_trainer=make_stub: LocalWorkers(make_trainer, 2, method=kind)
+        return lambda make_trainer=make_stub, **options: LocalWorkers(make_trainer, 2, method=kind, **options)
     settings, shared = Settings(request.getfixturevalue("address"), workers=2), request.getfixturevalue("ray_workers")
-    return lambda make_trainer=None: RayWorkers(make_trainer, settings) if make_trainer else nullcontext(shared)
+
+    def make(make_trainer=None, **options):
+        return RayWorkers(make_trainer, replace(settings, **options)) if make_trainer else nullcontext(shared)
+
+    return make
 
 
 def go_on(number: int, score: Score) -> bool:
     return True
 
 
-def run_all(executor: Executor, jobs: dict[int, Job], on_rung=go_on) -> dict[int, Outcome]:
+def run_all(executor: Executor, jobs: dict[int, Job], on_rung=go_on, most: int = 0) -> dict[int, Outcome]:
     """Submits all jobs and waits until each has come back, once."""
     for number, job in jobs.items():
         executor.submit(number, job)
@@ -71,7 +88,7 @@ def run_all(executor: Executor, jobs: dict[int, Job], on_rung=go_on) -> dict[int
         for event in executor.wait(on_rung):
             if isinstance(event, Done):
                 assert event.number not in outcomes
-                assert 0 <= event.worker < executor.capacity
+                assert 0 <= event.worker < (most or executor.capacity)
                 outcomes[event.number] = event.outcome
     assert executor.wait(on_rung) == []
     return outcomes
@@ -89,6 +106,65 @@ def test_every_job_comes_back_once_whatever_the_order(make_executor):
     assert {outcome.state for outcome in forwards.values()} == {"complete"}
     assert forwards[7].scores[-1] == Score(3, 1 - accuracy("net7", 7), accuracy("net7", 7))
     assert curves(forwards) == curves(backwards)
+
+
+def alike(id: str, do: str = "learn", **facts) -> list[Job]:
+    """Jobs that differ in seed or rate alone, and one that does not."""
+    jobs = [stub_job(id, do, seed=seed, lr=lr, phase="final", rungs=(), **facts) for seed in range(3) for lr in (1, 2)]
+    return [*jobs, stub_job(id, do, seed=3, phase="final", epochs=2, rungs=(), **facts)]
+
+
+def test_jobs_that_are_alike_are_trained_as_one_and_come_back_one_by_one(make_executor):
+    lists = [alike("a"), alike("b", "refuse"), alike("c", **{"bad seed": 1}), [stub_job("a", seed=7, rungs=(1,))] * 2]
+    jobs = [job for jobs in zip(*lists[:3], strict=True) for job in jobs] + lists[3]
+    outcomes: dict[int, Outcome] = {}
+    with make_executor(make_bundling, bundle=4) as executor:
+        executor.submit(5, *jobs)
+        while len(outcomes) < len(jobs):
+            done = [event for event in executor.wait(go_on) if isinstance(event, Done)]
+            assert not outcomes.keys() & {event.number for event in done}
+            outcomes |= {event.number: event.outcome for event in done}
+    found = {"a": [], "b": [], "c": []}
+    for number, job in enumerate(jobs, 5):
+        outcome = outcomes[number]
+        if job.id == "c" and job.seed == 1:  # it fails by itself
+            assert outcome.reason == "FloatingPointError: training loss in epoch 2 is nan"
+        else:
+            assert outcome.state == "complete" and outcome.scores[-1].accuracy == accuracy(job.id, job.seed)
+            found[job.id].append(outcome.extra.get("together"))
+        assert ("not_together" in outcome.extra) == (job.id == "b" and job.epochs == 3)
+    assert found == {"a": [4] * 4 + [2] * 2 + [None] * 3, "b": [None] * 7, "c": [4] * 2 + [2] * 2 + [None]}
+    assert outcomes[6].extra["not_together"] == "RuntimeError: vmap has no rule for this"
+
+
+def test_what_its_worker_dies_of_is_trained_one_by_one(tmp_path):
+    jobs = alike("a", "die", flag=str(tmp_path / "flag"), times=1)[:3]
+    with LocalWorkers(make_bundling, 1, bundle=4) as executor:
+        executor.submit(0, *jobs)
+        outcomes = []
+        while len(outcomes) < 3:
+            outcomes += [event.outcome for event in executor.wait(go_on) if isinstance(event, Done)]
+    assert [(outcome.state, outcome.extra.get("together")) for outcome in outcomes] == [("complete", None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("make", "workers", "devices", "left"),
+    [
+        (Packed(2**30), 4, 1, 4),
+        (Packed(9 * 2**30), 4, 1, 2),
+        (Packed(9 * 2**30), 5, 2, 4),
+        (Packed(20 * 2**30), 3, 1, 1),
+        (Packed(2**30, room=3), 4, 1, 2),  # the fourth finds no memory to start with
+    ],
+)
+def test_no_more_workers_share_a_device_than_its_memory_holds(make, workers, devices, left):
+    jobs = {number: stub_job(f"net{number}", ms=1) for number in range(12)}
+    with LocalWorkers(make, workers, devices=devices, settles=True) as executor:
+        outcomes = run_all(executor, jobs, most=workers)
+        assert executor.capacity == left and len(executor._workers) <= left
+        assert {outcome.state for outcome in run_all(executor, jobs).values()} == {"complete"}
+    with LocalWorkers(replace(make, room=8), workers, devices=devices) as executor:
+        assert curves(run_all(executor, jobs)) == curves(outcomes) and executor.capacity == workers
 
 
 def test_wait_without_jobs_returns_and_starts_no_trainer(make_executor):

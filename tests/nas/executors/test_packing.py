@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import doctest
-from typing import Any
 
 import pytest
 
+from nas.errors import OUT_OF_MEMORY
 from nas.executors import packing
 from nas.executors.packing import CONTEXT, sharing_after, sharing_at_first
+from nas.runs.job import Outcome
 
 GIB = 2**30
 
@@ -22,23 +23,26 @@ def test_at_first(workers: int, devices: int, sharing: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "seen", "sharing"),
+    ("before", "reason", "peak", "memory", "sharing"),
     [
-        (8, {"short": True}, 4),
-        (3, {"short": True}, 1),
-        (1, {"short": True}, 1),
-        (8, {"short": True, "peak": 1, "gpu_bytes": 80 * GIB}, 4),
-        (8, {"short": False}, 8),
-        (8, {"short": False, "peak": GIB, "gpu_bytes": 16 * GIB}, 8),
-        (8, {"short": False, "peak": 2 * GIB, "gpu_bytes": 16 * GIB}, 5),
-        (4, {"short": False, "peak": 2 * GIB, "gpu_bytes": 80 * GIB}, 4),  # it never grows
-        (8, {"short": False, "peak": 15 * GIB, "gpu_bytes": 16 * GIB}, 1),
-        (8, {"short": False, "peak": 2 * GIB - CONTEXT, "gpu_bytes": 5 * GIB}, 2),  # which just fit
-        (8, {"short": False, "peak": 2 * GIB - CONTEXT + 1, "gpu_bytes": 5 * GIB}, 1),
+        (8, OUT_OF_MEMORY, 0, 0, 4),
+        (3, OUT_OF_MEMORY, 0, 0, 1),
+        (1, OUT_OF_MEMORY, 0, 0, 1),
+        (8, OUT_OF_MEMORY, 1, 80 * GIB, 4),
+        (8, "ValueError", 0, 0, 8),
+        (8, "", 0, 0, 8),
+        (8, "", GIB, 16 * GIB, 8),
+        (8, "", 2 * GIB, 16 * GIB, 5),
+        (4, "", 2 * GIB, 80 * GIB, 4),  # it never grows
+        (8, "", 15 * GIB, 16 * GIB, 1),
+        (8, "", 2 * GIB - CONTEXT, 5 * GIB, 2),  # which just fit
+        (8, "", 2 * GIB - CONTEXT + 1, 5 * GIB, 1),
     ],
 )
-def test_after_a_training(before: int, seen: dict[str, Any], sharing: int) -> None:
-    assert sharing_after(before, **seen) == sharing
+def test_after_a_training(before: int, reason: str, peak: int, memory: int, sharing: int) -> None:
+    extra = {"gpu_bytes": peak, "gpu_memory": memory} if peak else {}
+    outcome = Outcome("failed" if reason else "complete", reason=reason, extra=extra)
+    assert sharing_after(before, outcome) == sharing
 
 
 def test_examples() -> None:

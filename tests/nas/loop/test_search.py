@@ -251,9 +251,9 @@ class Stopping(Serial):
         super().__init__(make)
         self.ends, self.submitted = ends, list[str]()
 
-    def submit(self, number: int, job: Job) -> None:
-        self.submitted.append(job.id)
-        super().submit(number, job)
+    def submit(self, number: int, *jobs: Job) -> None:
+        self.submitted += [job.id for job in jobs]
+        super().submit(number, *jobs)
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         if not self.ends:
@@ -646,9 +646,9 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
     given = []
 
     class Keeping(Serial):
-        def submit(self, number, job):
-            given.append(job)
-            super().submit(number, job)
+        def submit(self, number, *jobs):
+            given.extend(jobs)
+            super().submit(number, *jobs)
 
     with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, Keeping(Noting(tmp_path / "log")) as executor:
         search = Loop(session.space, session.strategy, executor, run, session.plan)

@@ -40,13 +40,14 @@ class Losing(Serial):
         super().__init__(make)
         self._lost, self._gone = lost, list[Event]()
 
-    def submit(self, number: int, job: Job) -> None:
-        which = job.phase, job.id, job.seed
-        if self._lost[which]:
-            self._lost[which] -= 1
-            self._gone.append(Unfinished(number, f"its worker was lost 3 times (node {number} is gone)", 0))
-        else:
-            super().submit(number, job)
+    def submit(self, number: int, *jobs: Job) -> None:
+        for at, job in enumerate(jobs, number):
+            which = job.phase, job.id, job.seed
+            if self._lost[which]:
+                self._lost[which] -= 1
+                self._gone.append(Unfinished(at, f"its worker was lost 3 times (node {at} is gone)", 0))
+            else:
+                super().submit(at, job)
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         gone, self._gone = self._gone, []
@@ -213,7 +214,7 @@ def test_a_job_that_runs_once_more_is_not_asked_about_again(tmp_path):
     with LocalWorkers(make_stub, 1) as executor, run_in(tmp_path) as run:
         trainings = Trainings(executor, run, [])
         job = stub_job("a", "die late", flag=str(tmp_path / "f"), times=1)
-        trainings.submit(job, next(first(SPACE, 1)))
+        trainings.submit((job, next(first(SPACE, 1))))
         while not (ended := trainings.wait(on_rung)):
             pass
     assert ended[0][0].state == "complete"

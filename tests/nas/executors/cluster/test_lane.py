@@ -33,8 +33,8 @@ class Lines:
     """Stands for a desk that has one job, and for the network to it."""
 
     def __init__(self, **answers: list[Any]):
-        job = Task(7, stub_job("net"))
-        given = {"opened": [None], "next": [job, None], "rung": [True], "done": [None]}
+        jobs = (Task(7, stub_job("net")),)
+        given = {"opened": [None], "next": [jobs, None], "rung": [True], "done": [None]}
         given |= {"share": [None], "refused": [None]} | answers
         for name, answer in given.items():
             setattr(self, name, Remote(answer))
@@ -75,7 +75,7 @@ BLIPS = [
 
 @pytest.mark.parametrize("name", ["opened", "next", "rung", "done"])
 def test_a_call_that_ray_cut_off_is_made_again(name, step):
-    good = {"opened": [None], "next": [Task(7, stub_job("net")), None], "rung": [True], "done": [None]}[name]
+    good = {"opened": [None], "next": [(Task(7, stub_job("net")),), None], "rung": [True], "done": [None]}[name]
     lines = Lines(**{name: [*BLIPS, *good]})
     step(lines)
     calls = getattr(lines, name).calls
@@ -107,7 +107,7 @@ def test_a_desk_out_of_reach_is_given_up_in_the_end(step, monkeypatch):
 
 
 def test_the_trainers_own_error_is_its_outcome(step):
-    lines = Lines(next=[Task(7, stub_job("net", "raise")), None])
+    lines = Lines(next=[(Task(7, stub_job("net", "raise")),), None])
     step(lines)
     outcome: Outcome = lines.done.calls[0][2]
     assert (outcome.state, outcome.reason) == ("failed", "ValueError: the sizes do not divide")
@@ -115,7 +115,8 @@ def test_the_trainers_own_error_is_its_outcome(step):
 
 def taking(peak: int, worker: int) -> Trainer:
     """A trainer that takes so many bytes of a GPU."""
-    return lambda job, report: Outcome("complete", (Score(3, 0.1, 0.9),), extra={"gpu_bytes": peak})
+    extra = {"gpu_bytes": peak, "gpu_memory": 24 * 2**30}
+    return lambda job, report: Outcome("complete", (Score(3, 0.1, 0.9),), extra=extra)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +131,8 @@ def taking(peak: int, worker: int) -> Trainer:
         (1, "learn", 20 * 2**30, []),
     ],
 )
-def test_how_a_training_went_says_how_many_are_to_share_a_gpu(sharing, do, peak, told, step, monkeypatch):
-    monkeypatch.setattr(lanes, "_gpu_bytes", lambda: 24 * 2**30)
-    lines = Lines(next=[Task(7, stub_job("net", do)), None])
+def test_how_a_training_went_says_how_many_are_to_share_a_gpu(sharing, do, peak, told, step):
+    lines = Lines(next=[(Task(7, stub_job("net", do)),), None])
     step(lines, sharing, partial(taking, peak) if peak else make_stub)
     assert lines.share.calls == [(number,) for number in told]
     opening, _, outcome = lines.done.calls[0]

@@ -82,7 +82,7 @@ def driver(monkeypatch) -> Driver:
 
 
 def test_a_job_is_submitted_once_and_comes_back_once(driver):
-    assert driver.conductor.sent == [Submit(0, stub_job("net0")), Submit(1, stub_job("net1"))]
+    assert driver.conductor.sent == [Submit({0: stub_job("net0")}), Submit({1: stub_job("net1")})]
     assert driver.hears(Joined({}), Capacity(2), OPENED) == [Ready(0)]
     assert driver.executor.capacity == 2
     assert driver.hears(Ended(0, GOOD, 1), Ended(0, GOOD, 1)) == [Done(0, GOOD, 0)]
@@ -93,7 +93,7 @@ def test_a_lost_job_is_submitted_again_at_most_twice(driver, losses):
     driver.hears(Joined({}), OPENED)
     driver.conductor.sent.clear()
     events = driver.hears(*[Lost(0, "signal 9")] * losses)
-    assert driver.conductor.sent == [Submit(0, stub_job("net0"), first=True)] * 2
+    assert driver.conductor.sent == [Submit({0: stub_job("net0", single=True)}, first=True)] * 2
     # no failed outcome: it is not the candidate that lost them
     assert events == [Unfinished(0, "its worker was lost 3 times (signal 9)", 0)] * (losses == 3)
     if losses == 3:
@@ -128,7 +128,7 @@ def test_a_lost_cluster_is_looked_for_again_and_given_what_is_not_done(driver):
     driver.executor.submit(2, stub_job("net2"))  # while there is none
     driver.hears()
     assert driver.conductor is not first
-    assert driver.conductor.sent == [Submit(1, stub_job("net1")), Submit(2, stub_job("net2"))]
+    assert driver.conductor.sent == [Submit({1: stub_job("net1"), 2: stub_job("net2")})]
     driver.hears(Failed("nothing answers"))
     assert driver.told == ["the Ray cluster 'head:6379' is lost (the head is gone): looking for it again"]
 
