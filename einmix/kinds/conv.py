@@ -35,9 +35,11 @@ class Conv(Windowed):
         return super().touched(before) | frozenset("c" * bool(self.out))
 
     def cost(self, sizes: Sizes) -> Cost:
-        after = self.through(sizes)
-        each = self.kernel ** (len(sizes) - 1) * (sizes["c"] if self.out else 1)
+        after, (each, *_) = self.through(sizes), self.fan_ins(sizes)
         return (each + self.bias) * after["c"], each * prod(after.values())
+
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        return self.kernel ** (len(sizes) - 1) * (sizes["c"] if self.out else 1), *(1,) * self.bias
 
     def reach(self, step: Step) -> Reach:
         channels = {"c": [range(step.before["c"])] * self.out} if self.out else {}

@@ -63,6 +63,9 @@ class Dynamic(Leaf):
         params = (c + 1) * read + (n * self.reduced + 1) * square
         return params, others * (n * c * read + self.segments * n * self.reduced * square + square * c)
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        return sizes["c"], 1, sizes[self.axis] * self.reduced, 1
+
     def reach(self, step: Step) -> Reach:
         return Reach.full(step.before, self.axis, "c")
 

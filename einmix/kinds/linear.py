@@ -40,6 +40,9 @@ class Linear(Leaf):
     def cost(self, sizes: Sizes) -> Cost:
         return (sizes["c"] + self.bias) * self.out, prod(sizes.values()) * self.out
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        return sizes["c"], *(1,) * self.bias
+
     def as_mixer(self, before: Sizes) -> Mixer:
         terms = [f"{name}=" + (f"m{size}:{self.out}" if name == "c" else f"s{size}") for name, size in before.items()]
         return Mixer.parse(" ".join(terms) + " +b" * self.bias)

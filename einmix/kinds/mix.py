@@ -120,6 +120,12 @@ class Mix(Leaf):
         tied = {"": free, "circulant": prod(self.lengths), "toeplitz": prod(2 * n - 1 for n in self.lengths)}
         return self.mixer.params - groups * (free - tied.get(self.weights, 0)), self.mixer.macs
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        weight, bias = (prod(self.lengths),), (1,) * self.mixer.bias
+        if self.weights in ("circulant", "toeplitz"):
+            return bias + weight  # tied by another layer, whose weight comes last
+        return (() if self.weights else weight) + bias
+
     def as_mixer(self, before: Sizes) -> Mixer | None:
         return None if self.weights else self.mixer
 

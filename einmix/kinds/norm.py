@@ -29,6 +29,9 @@ class Norm(Leaf):
     def cost(self, sizes: Sizes) -> Cost:
         return 2 * sizes["c"], 0
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        return 1, 1
+
     def reach(self, step: Step) -> Reach:
         axes = {"layer": ["c"], "batch": [], "group": list(step.before)}[self.form]
         return Reach.full(step.before, *axes)

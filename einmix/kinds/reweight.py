@@ -54,6 +54,9 @@ class Reweight(Parallel):
         hidden = self.hidden(c)
         return (c + 1) * hidden + (hidden + 1) * c * k, c * hidden * (1 + k)
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        return sizes["c"], 1, self.hidden(sizes["c"]), 1
+
     def reach(self, step: Step, branches: list[Reach]) -> Reach:
         """Every weight depends on the mean over all positions."""
         means = Reach.linked(step.before, {axis: [range(n)] * step.after[axis] for axis, n in step.before.items()})

@@ -141,6 +141,12 @@ class Architecture:
         return sum(p for p, _ in costs) + (width + 1) * self.classes, sum(m for _, m in costs) + width * self.classes
 
     @property
+    def fan_ins(self) -> tuple[int, ...]:
+        """Of each trainable tensor of the built module how many inputs a sum with it has: 1 of biases and scales."""
+        inner = [fan_in for part in self.parts for step in part.steps for fan_in in step.fan_ins]
+        return (*inner, self.parts[-1].after["c"], 1)
+
+    @property
     def grids(self) -> tuple[Sizes, ...]:
         """The sizes at which each stage's blocks stand."""
         return tuple(part.after for part in self.parts if part.role == "embed")

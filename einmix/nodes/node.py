@@ -66,6 +66,13 @@ class _Kind(ABC):
         """Its own: of a leaf by the sizes before it, of a tree by those after it, without what stands in it."""
         return 0, 0
 
+    def fan_ins(self, sizes: Sizes) -> tuple[int, ...]:
+        """Of each of its own trainable tensors how many inputs a sum with it has: 1 of biases and scales.
+
+        In the order in which the built layers have them; by sizes as those of `cost`.
+        """
+        return ()
+
     def as_mixer(self, before: Sizes) -> Mixer | None:
         """The mixer that it is, for the algebra, if it is one whose weights are free."""
         return None
@@ -208,6 +215,12 @@ class Step:
         own = self.node.cost(self.after if isinstance(self.node, Tree) else self.before)
         costs = [own, *(step.cost for branch in self.branches for step in branch)]
         return sum(params for params, _ in costs), sum(macs for _, macs in costs)
+
+    @property
+    def fan_ins(self) -> tuple[int, ...]:
+        """Those of all that stands in it, then its own."""
+        inner = [fan_in for branch in self.branches for step in branch for fan_in in step.fan_ins]
+        return (*inner, *self.node.fan_ins(self.after if isinstance(self.node, Tree) else self.before))
 
     @property
     def touched(self) -> frozenset[str]:

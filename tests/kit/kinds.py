@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
+from random import Random
 
 import algebra
 import numpy as np
 import torch
+from einops.layers.torch import EinMix
 from mutations import counted
 from torch import Tensor, nn
 
@@ -35,6 +38,9 @@ from einmix.kinds.activation import FORMS
 from einmix.networks.notation import from_value, to_value
 from einmix.nodes.node import reach_of, steps
 from search_spaces.blocks.parts import mixer
+
+CONVS = nn.Conv1d | nn.Conv2d | nn.Conv3d
+NORMS = nn.LayerNorm | nn.GroupNorm | nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 LINE, IMAGE, VOLUME = {"t": 6}, {"h": 4, "w": 3}, {"d": 2, "h": 4, "w": 2}
 WIDTH = 4
@@ -134,13 +140,13 @@ def all_counted(net: nn.Module, x: Tensor) -> int:
 
     def hook(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         each = output[0].numel()
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        if isinstance(layer, CONVS):
             found.append(each * layer.weight[0].numel())
         else:
             found.append(each * output.shape[layer.axis])
 
     for layer in net.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) or type(layer).__name__ == "Dynamic":
+        if isinstance(layer, CONVS) or type(layer).__name__ == "Dynamic":
             layer.register_forward_hook(hook)
     return counted(net, x) + sum(found)
 
@@ -149,6 +155,7 @@ def check_kind(nodes: Sequence, grid: Mapping[str, int] = IMAGE) -> None:
     """The contract, by a sequence of nodes for WIDTH channels that has one of the kind."""
     check_text(nodes, grid)
     check_cost(nodes, grid)
+    check_fan_ins(network(nodes, grid))
     check_reach(nodes, grid)
     check_touched(nodes, grid)
 
@@ -163,6 +170,31 @@ def check_cost(nodes: Sequence, grid: Mapping[str, int]) -> None:
     assert net(x).shape == (2, 3)
     sizes = arch.parts[1].after
     assert net[:-2](x).shape == (2, *sizes.values()) and list(sizes)[-1] == "c"
+
+
+def check_fan_ins(arch: Architecture) -> None:
+    """So many numbers of a tensor have a part in one output of its layer, by derivatives at a few of its outputs."""
+    net = algebra.randomised(build(arch)).float()
+    found = dict.fromkeys((name for name, _ in net.named_parameters()), 0)
+    rng = Random(0)
+
+    def hook(layer: nn.Module, inputs: tuple[Tensor], _: Tensor, name: str) -> None:
+        own = [each for each in found if each.rpartition(".")[0].removesuffix(".parametrizations.weight") == name]
+        if isinstance(layer, CONVS):  # a window is all there only where there is room
+            middle = layer.forward(torch.randn(2, inputs[0].shape[1], *(2 * side for side in layer.kernel_size)))
+            outputs = middle[(0, slice(None), *(side // 2 for side in middle.shape[2:]))]
+        else:
+            outputs = layer.forward(torch.randn(inputs[0].shape))[0].flatten()  # not of the inputs: they have zeros
+        for place in rng.sample(range(len(outputs)), min(len(outputs), 4)) if own else ():
+            parts = torch.autograd.grad(outputs[place], [net.get_parameter(each) for each in own], retain_graph=True)
+            for each, part in zip(own, parts, strict=True):
+                found[each] = max(found[each], int(part.count_nonzero()))
+
+    for name, layer in net.named_modules():
+        if isinstance(layer, EinMix | nn.Linear | CONVS | NORMS):
+            layer.register_forward_hook(partial(hook, name=name))
+    net(torch.randn(2, arch.inputs[-1][1], *(n for _, n in arch.inputs[:-1])))
+    assert arch.fan_ins == tuple(found.values()), found
 
 
 def check_text(nodes: Sequence, grid: Mapping[str, int]) -> None:

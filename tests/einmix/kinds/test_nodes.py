@@ -29,6 +29,7 @@ from kinds import (
     WIDTH,
     cases,
     check_cost,
+    check_fan_ins,
     check_reach,
     check_text,
     check_touched,
@@ -91,6 +92,12 @@ def test_the_table_has_every_kind_of_node() -> None:
 @EVERY
 def test_costs_are_those_of_the_built_layers(name: str) -> None:
     check_cost(*CASES[name])
+
+
+@EVERY
+def test_fan_ins_are_those_of_derivatives(name: str) -> None:
+    nodes, grid = CASES[name]
+    check_fan_ins(network(nodes, grid))
 
 
 @EVERY

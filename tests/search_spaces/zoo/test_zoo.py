@@ -16,6 +16,7 @@ import pytest
 import torch
 from einops import EinopsError, rearrange
 from einops.layers.torch import EinMix as Mix
+from kinds import check_fan_ins
 from parity import assert_same_outputs, copy_weights, in_float64, shaken
 from texts import code_lines, images, loaded
 from torch import Tensor, nn
@@ -177,6 +178,7 @@ def test_any_number_of_axes(name: str, shape: str) -> None:
     scores = net(images(arch))
     assert scores.shape == (2, 10) and scores.isfinite().all()
     assert Architecture.from_json(arch.to_json()).id == arch.id
+    check_fan_ins(arch)
 
 
 @pytest.mark.parametrize("grid", [4, 7, 8, 14, 16, 40])
