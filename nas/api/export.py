@@ -11,6 +11,7 @@ from nas.exports.check import Export, Exported
 from nas.ranking.standings import Standing
 from nas.ranking.words import accuracy, gain_verdict
 from nas.runs.result import Result
+from nas.training.recipe import SCALED
 
 
 def export(
@@ -60,7 +61,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
         f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {recipe.lr:g} "
         f"(warm-up {recipe.warmup:.0%}, cosine), weight decay {recipe.weight_decay:g}, "
         f"batch {recipe.batch}, label smoothing {recipe.label_smoothing:g}, "
-        f"augmentation {recipe.augment}"
+        f"augmentation {recipe.augment}" + f"; {SCALED}" * (recipe.scaling == "fan-in")
     )
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:

@@ -49,6 +49,7 @@ class Search(Options):
     weight_decay: float | None = option(None, "Weight decay.", run="recipe")
     label_smoothing: float | None = option(None, "Label smoothing.", run="recipe")
     augment: str | None = option(None, "none, shift or shift+flip.", run="recipe")
+    scaling: str | None = option(None, "Learning rates by layer: fan-in, or none.", run="recipe")
     images: int | None = option(None, "Training images to use (default on a CPU: 10,000).", least=1, run="data")
     prune: bool = option(True, "Stop weak candidates at early rungs.", run="rungs")
     top: int = option(3, "Finalists to train again over several seeds.", least=1, run="how")

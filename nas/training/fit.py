@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from einmix import Architecture
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
@@ -14,7 +15,7 @@ from nas.training.engine.eager import Eager, autocast
 from nas.training.engine.engine import Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.optimizer import AdamW
-from nas.training.groups import grouped
+from nas.training.groups import grouped, scales
 from nas.training.recipe import Recipe
 
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
@@ -43,7 +44,8 @@ def fit(
     torch.manual_seed(job.seed)
     generator = torch.Generator(device).manual_seed(job.seed)
     model = build().to(device)
-    optimizer = AdamW(grouped(model, recipe.weight_decay, {}))
+    shares = scales(model, Architecture.from_json(job.architecture)) if recipe.scaling == "fan-in" else {}
+    optimizer = AdamW(grouped(model, recipe.weight_decay, shares))
     batches = max(1, len(train) // recipe.batch)
     engine = Eager(Parts(model, optimizer, train, generator, recipe.augment, recipe.label_smoothing))
     state = TrainingState(job, model, optimizer, generator, storage)

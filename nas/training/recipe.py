@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 Augment = Literal["none", "shift", "shift+flip"]
 
+Scaling = Literal["none", "fan-in"]
+
+BASE = 32
+"""Inputs of the weights that are trained at the rate itself, where rates are scaled: of small networks the width."""
+
+SCALED = f"the rate of a weight that is summed over n > 1 inputs times {BASE} / n"
+"""What scaling by fan-in is, in words."""
+
+WORDS = {"augment": Augment, "scaling": Scaling}
+
 LARGE = 10_000
 """From so many training examples on a training takes long, and an epoch holds many steps."""
 
@@ -34,7 +44,8 @@ class Recipe:
     """The recipe of AdamW with linear warm-up and cosine decay to zero.
 
     `warmup` is a share of all steps. `augment`: "shift" crops at random from the image padded by an eighth of its
-    sides, "shift+flip" also mirrors the last spatial axis of every other image.
+    sides, "shift+flip" also mirrors the last spatial axis of every other image. `scaling`: by "fan-in" the rate of
+    every weight is multiplied as `nas.training.groups.scales` says.
 
     >>> Recipe(epochs=5).batch
     64
@@ -47,6 +58,7 @@ class Recipe:
     label_smoothing: float = 0.1
     warmup: float = 0.1
     augment: Augment = "none"
+    scaling: Scaling = "none"
 
     def __post_init__(self) -> None:
         for name, (least, below) in _BOUNDS.items():
@@ -56,8 +68,9 @@ class Recipe:
                 number = "an integer" if kind is int else "a number"
                 most = f" and below {below:g}" if below < math.inf else ""
                 raise NasError(f"recipe: {name} is {value!r}; expected {number} of at least {least:g}{most}")
-        if self.augment not in get_args(Augment):
-            raise NasError(f"recipe: unknown augment {self.augment!r}; {nearest(str(self.augment), get_args(Augment))}")
+        for name, words in WORDS.items():
+            if (value := getattr(self, name)) not in get_args(words):
+                raise NasError(f"recipe: unknown {name} {value!r}; {nearest(str(value), get_args(words))}")
 
     @classmethod
     def for_dataset(cls, dataset: Dataset, **overrides: Any) -> Recipe:
@@ -74,6 +87,7 @@ class Recipe:
     def from_json(cls, values: Any) -> Recipe:
         """The recipe that `to_json` wrote; every field has to be there, and nothing else."""
         names = [field.name for field in fields(cls)]
+        values = {"scaling": "none"} | values if isinstance(values, dict) else values
         if not isinstance(values, dict) or (missing := [name for name in names if name not in values]):
             found = f"without {missing[0]!r}" if isinstance(values, dict) else f"as {type(values).__name__}"
             raise NasError(f"recipe: {found}; expected an object with {', '.join(names)}")
@@ -83,8 +97,8 @@ class Recipe:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
+        """The fields as JSON values; without a scaling as before there was any, so that a run keeps its name."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("scaling", "none")}
 
 
 def kind_on(device: str) -> Kind:

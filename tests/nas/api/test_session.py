@@ -82,6 +82,7 @@ ASKED: list[tuple[str, Any, dict[str, Any]]] = [
     ("weight_decay", 0.2, {"recipe.weight_decay": 0.2}),
     ("label_smoothing", 0.3, {"recipe.label_smoothing": 0.3}),
     ("augment", "shift", {"recipe.augment": "shift"}),
+    ("scaling", "fan-in", {"recipe.scaling": "fan-in"}),
     ("images", 900, {"images": 900}),
     ("seed", 4, {"split": 4, "seed of the plan": 4}),
     ("ratio", (3, 1), {"space.ratio": (3, 1)}),
@@ -95,7 +96,7 @@ ASKED: list[tuple[str, Any, dict[str, Any]]] = [
 @pytest.mark.parametrize(("option", "value", "changed"), ASKED)
 def test_an_option_changes_what_it_is_called_after_and_nothing_else(option, value, changed):
     before, after = facts(Session(PLAIN)), facts(Session(replace(PLAIN, **{option: value})))
-    found = {name: after[name] for name in after if after[name] != before[name]}
+    found = {name: after[name] for name in after if after[name] != before.get(name)}
     if option in ("ratio", "depth"):  # the default budget is that of the sizes
         found = {name: value for name, value in found.items() if not name.startswith("budget.")}
     assert found == changed
@@ -296,6 +297,7 @@ OTHERS = {
     "weight_decay": 0.5,
     "label_smoothing": 0.25,
     "augment": "shift",
+    "scaling": "fan-in",
     "prune": False,
     "seed": 4,
     "images": 100,

@@ -59,6 +59,7 @@ def test_overrides_win_and_none_means_the_default() -> None:
         ("warmup", 1.5, "warmup is 1.5"),
         ("augment", "shfit", "unknown augment 'shfit'; did you mean 'shift'"),
         ("augment", None, "unknown augment None"),
+        ("scaling", "fanin", "unknown scaling 'fanin'; did you mean 'fan-in'"),
     ],
 )
 def test_bounds(field: str, value: object, message: str) -> None:
@@ -69,7 +70,7 @@ def test_bounds(field: str, value: object, message: str) -> None:
 
 
 def test_json_round_trip() -> None:
-    recipe = Recipe(epochs=3, lr=0.01, augment="shift+flip")
+    recipe = Recipe(epochs=3, lr=0.01, augment="shift+flip", scaling="fan-in")
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
