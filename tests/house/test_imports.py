@@ -52,7 +52,7 @@ HOUSE = Plan(
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
-        "torch": "einmix/layers nas/training nas/exports nas/executors/cluster nas/api/resources nas/api/run",
+        "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
         "optuna": "nas/strategies/tpe",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
