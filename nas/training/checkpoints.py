@@ -80,9 +80,9 @@ class TrainingState:
             "seconds": self.earlier + time.monotonic() - self._begun,
         }
         tensors = self._model() | self._random()
+        state = self.optimizer.state
         for name, parameter in self.model.named_parameters():
-            if known := self.optimizer.state.get(parameter):
-                tensors |= {f"{what} {name}": known[what] for what in ("step", *MOMENTS)}
+            tensors |= {f"{what} {name}": value for what, value in state.get(parameter, {}).items()}
         plain = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         return save(plain, metadata={"progress": json.dumps(facts)})
 
@@ -132,11 +132,14 @@ class TrainingState:
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         model = {name.removeprefix("model "): value for name, value in tensors.items() if name.startswith("model ")}
         self.model.load_state_dict(model)
-        for name, parameter in self.model.named_parameters():
-            if f"step {name}" in tensors:
-                moments = {what: torch.empty_like(parameter).copy_(tensors[f"{what} {name}"]) for what in MOMENTS}
-                step = tensors[f"step {name}"].to(parameter.device)
-                self.optimizer.state[parameter] = {"step": step} | moments
+        kept = ("step", *MOMENTS)
+        self.optimizer.restore(
+            {
+                parameter: {what: tensors[f"{what} {name}"] for what in kept}
+                for name, parameter in self.model.named_parameters()
+                if f"step {name}" in tensors
+            }
+        )
         self.generator.set_state(tensors["random order"])
         torch.set_rng_state(tensors["random cpu"])
         if "random cuda" in tensors:

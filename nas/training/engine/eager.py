@@ -18,15 +18,29 @@ class Eager:
         self.parts = parts
 
     def step(self, index: Tensor, rate: float) -> Tensor:
-        parts = self.parts
-        x, y = parts.examples.batch(index)
-        with autocast(x.device):
-            logits = parts.model(augment(x, parts.augment, parts.generator))
-            loss = F.cross_entropy(logits, y, label_smoothing=parts.label_smoothing)
-        parts.optimizer.zero_grad()
-        loss.backward()
-        parts.optimizer.step(rate)
-        return loss.detach()
+        loss, gradients = passes(self.parts, *batch(self.parts, index))
+        self.parts.optimizer.step(gradients, rate)
+        return loss
+
+
+def batch(parts: Parts, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Examples of an index, moved about as the recipe says, and their labels."""
+    x, y = parts.examples.batch(index)
+    return augment(x, parts.augment, parts.generator), y
+
+
+def passes(parts: Parts, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    """The loss of a batch, and the gradients of all that the optimiser has; nothing where the loss hangs on none."""
+    with autocast(x.device):
+        loss = smoothed(parts.model(x), y, parts.label_smoothing)
+    return loss.detach(), torch.autograd.grad(loss, parts.optimizer.parameters, allow_unused=True)
+
+
+def smoothed(logits: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    """`F.cross_entropy(logits, y, label_smoothing=smoothing)` for labels that all count: half as many operators."""
+    logs = F.log_softmax(logits, 1)
+    loss = F.nll_loss(logs, y)
+    return torch.lerp(loss, -logs.mean(), smoothing) if smoothing else loss
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -10,29 +10,40 @@ from torch import Tensor
 from nas.data.dataset import Dataset
 from nas.data.sources import Arrays
 
+SMALL = 64 * 2**20  # bytes; a copy of all examples in each worker, as normalised float32, may be so large
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Examples `x` (`n c *axes`, uint8 where the source is) and labels `y` (`n`), on a device."""
+    """Examples `x` (`n c *axes`) and labels `y` (`n`), on a device.
+
+    Normalised, unless there are `moments` (mean and std, `c *axes`): large sources of bytes stay bytes, a quarter of
+    the memory, and are normalised batch by batch, to the same numbers.
+    """
 
     x: Tensor
     y: Tensor
-    mean: Tensor
-    std: Tensor
+    moments: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Self:
         """Puts one part of a data set on a device, with the moments of the training part."""
         shape = dataset.channels, *[1] * len(dataset.axes)
-        moments = [torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std)]
-        return cls(torch.from_numpy(arrays.x).to(device), torch.from_numpy(arrays.y).to(device), *moments)
+        mean, std = (torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std))
+        x, y = (torch.from_numpy(array).to(device) for array in (arrays.x, arrays.y))
+        whole = cls(x, y, (mean, std))
+        return cls(*whole.batch(slice(None))) if x.is_floating_point() or 4 * x.numel() <= SMALL else whole
 
     def __len__(self) -> int:
         return len(self.y)
 
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Normalised examples and their labels; by batch, so that uint8 takes a quarter of the memory at no cost."""
-        return (self.x[index] - self.mean) / self.std, self.y[index]
+        """Normalised examples and their labels."""
+        if isinstance(index, slice):
+            x, y = self.x[index], self.y[index]
+        else:
+            x, y = self.x.index_select(0, index), self.y.index_select(0, index)
+        return (x if self.moments is None else (x - self.moments[0]) / self.moments[1]), y
 
 
 def augment(x: Tensor, how: str, generator: torch.Generator) -> Tensor:

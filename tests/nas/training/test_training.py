@@ -28,8 +28,8 @@ from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.training import trainer as trainers
 from nas.training.checkpoints import TrainingState
+from nas.training.engine import examples
 from nas.training.engine.examples import Examples, augment, flip, shift
-from nas.training.engine.optimizer import AdamW
 from nas.training.fit import evaluate, evaluation_batch, fit, schedule
 from nas.training.groups import grouped
 from nas.training.latency import Conditions
@@ -379,33 +379,6 @@ def test_weight_decay_is_for_weights_only_and_rates_are_scaled(scales: dict[str,
     } == groups
 
 
-def test_the_optimizer_is_torchs_bit_by_bit() -> None:
-    """A parameter that has no gradient at first, and a rate that changes, too."""
-    models = [build({}) for _ in range(2)]
-    models[1].load_state_dict(models[0].state_dict())
-    others = [nn.Parameter(torch.ones(3)) for _ in models]
-    mine, theirs = (
-        [
-            {"params": [*model.parameters()], "weight_decay": 0.1, "scale": 1.0},
-            {"params": [other], "weight_decay": 0.0, "scale": 0.3},
-        ]
-        for model, other in zip(models, others, strict=True)
-    )
-    optimizers = AdamW(mine), torch.optim.AdamW(theirs, betas=(0.9, 0.999), eps=1e-8, fused=True)
-    generator = torch.Generator().manual_seed(0)
-    for step in range(5):
-        x, y = torch.randn(8, 64, generator=generator), torch.arange(8)
-        for model, optimizer, other in zip(models, optimizers, others, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = 0.1 / (step + 1) * group["scale"]  # what torch's goes by
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            (loss * other.sum() if step > 1 else loss).backward()
-            optimizer.step() if optimizer is optimizers[1] else optimizer.step(0.1 / (step + 1))
-    pairs = zip([*models[0].parameters(), others[0]], [*models[1].parameters(), others[1]], strict=True)
-    assert all(torch.equal(one, other) for one, other in pairs)
-
-
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
 def test_the_schedule_rises_to_one_and_falls_to_zero(warmup: float) -> None:
     values = [schedule(step / 1000, warmup) for step in range(1001)]
@@ -431,9 +404,14 @@ def test_an_evaluation_does_not_depend_on_its_batches(digits: Dataset) -> None:
 # data on the device
 
 
-def test_a_part_is_normalised_by_the_training_part(digits: Dataset) -> None:
+def test_a_part_is_normalised_by_the_training_part(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where that is small, else batch by batch: to the same numbers."""
     part, validation = placed(digits)
-    assert part.x.dtype == torch.uint8
+    monkeypatch.setattr(examples, "SMALL", 4 * digits.train.x.size - 1)
+    bytes_, _ = placed(digits)
+    assert (part.x.dtype, part.moments, bytes_.x.dtype) == (torch.float32, None, torch.uint8)
+    for index in (slice(3, 9), torch.tensor([5, 5, 0])):
+        assert all(torch.equal(one, other) for one, other in zip(part.batch(index), bytes_.batch(index), strict=True))
     x, y = part.batch(slice(None))
     assert (x.shape, x.dtype, y.dtype) == ((600, 1, 8, 8), torch.float32, torch.int64)
     torch.testing.assert_close(x.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
