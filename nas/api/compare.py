@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from einmix import Architecture
@@ -17,14 +17,14 @@ from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.past import make_job, say_changes
+from nas.loop.rates import around, best_rates, losses_of, sweep
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import train_missing
 from nas.options.compare import Compare
 from nas.ranking.gains import Compared, paired
-from nas.ranking.objectives import merit
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Job, Key, Phase
+from nas.runs.job import FIRST_SEEDS, Key
 from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
@@ -46,10 +46,8 @@ from search_spaces.sizing.scaling import (
 )
 from search_spaces.zoo import Inputs, member
 
-FACTOR = 3
-"""From one learning rate to the next; a network goes on from the run's until one is better than both its neighbours."""
-
-MOST_RATES = 5
+Tuned = Mapping[str, tuple[Result, ...]]
+"""Trainings at several learning rates, by the network's name."""
 
 TUNING = 3
 """On large data a learning rate is tried for one part in so many of the epochs: it takes long."""
@@ -115,8 +113,10 @@ class Comparison:
     @cached_property
     def lrs(self) -> tuple[float, ...]:
         """The learning rates to choose from, or those to begin with: ascending."""
-        given = self.asked.lrs or (self.recipe.lr, _rounded(FACTOR * self.recipe.lr))
-        return tuple(sorted({replace(self.recipe, lr=lr).lr for lr in given}))
+        given = self.asked.lrs or (self.saved.lr, around(self.saved.lr)[1])
+        for lr in given:
+            replace(self.recipe, lr=lr)  # refuses what is none
+        return tuple(sorted(set(given)))
 
     @property
     def tuning_epochs(self) -> int:
@@ -230,68 +230,60 @@ class Comparison:
         """
         say_changes(run, kind_on(self.device), watcher)
         with logging_to(self.asked.log, run, watcher.say):
-            tuned = self._tuned(watcher, run)
-            chosen = {name: self._best(tuned[name]) for name in self.networks}
+            tuned, decided = self._tuned(watcher, run)
+            chosen = {name: self._best(decided[name] or tuned[name]) for name in self.networks}
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
-            rates = {name: (lr,) for name in slowest_first if (lr := chosen[name]) is not None}
-            testing = self._jobs("compare", rates, self.seeds, self.recipe.epochs)
+            rates = [(name, lr) for name in slowest_first if (lr := chosen[name]) is not None]
+            testing = [
+                (
+                    replace(make_job(self.networks[name], lr, seed, self.recipe.epochs, "compare"), label=name),
+                    self.networks[name],
+                )
+                for seed in self.seeds
+                for name, lr in rates
+            ]
             status = Status("compare", 0, kind=kind_on(self.device))
             tested = train_missing(testing, run, self._executor, watcher, status)
         compared = [
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
             for name, each in self.networks.items()
         ]
+        compared = [replace(each, decided=decided[each.name]) for each in compared]
         compared[0] = replace(compared[0], start=self.standing.name)
         alive = [each.architecture for each in compared if each.accuracies]
         ms = latencies(run, alive, self.conditions) if alive else {}
         return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
 
-    def _tuned(self, watcher: Watcher, run: RunFolder) -> dict[str, tuple[Result, ...]]:
-        """Of every network its trainings at several learning rates; none where there is one rate only."""
+    def _tuned(self, watcher: Watcher, run: RunFolder) -> tuple[Tuned, Tuned]:
+        """Of every network its trainings at several learning rates, none where there is one rate only.
+
+        Where these have fewer epochs than networks are trained for, then those of the best two rates with all of them.
+        """
+        begin = self.lrs if len(self.lrs) > 1 else ()
+        tuned = self._swept(dict.fromkeys(self.networks, begin), self.tuning_epochs, watcher, run)
+        best = {name: best_rates(losses_of(results))[:2] for name, results in tuned.items()}
+        is_decided = self.tuning_epochs == self.recipe.epochs
+        left = {name: () if is_decided or len(rates) < 2 else rates for name, rates in best.items()}
+        return tuned, self._swept(left, self.recipe.epochs, watcher, run)
+
+    def _swept(self, rates: Mapping[str, Sequence[float]], epochs: int, watcher: Watcher, run: RunFolder) -> Tuned:
+        """Of every network its trainings at these learning rates, and beyond where it is to go on, by its name."""
         missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
         missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
-        later = len(missing) * self.recipe.epochs / self.tuning_epochs
-        status = Status("tune", 0, kind=kind_on(self.device), later=later)
-        rates = dict.fromkeys(self.networks, self.lrs if len(self.lrs) > 1 else ())
-        results: dict[Key, Result] = {}
-        while True:
-            jobs = self._jobs("tune", rates, [self._split + FIRST_SEEDS["tune"]], self.tuning_epochs)
-            jobs = [(job, architecture) for job, architecture in jobs if job.key not in results]
-            results |= train_missing(jobs, run, self._executor, watcher, status)
-            tuned = {name: _of(each, results) for name, each in self.networks.items()}
-            more = {name: lr for name in self.networks if (lr := self._next_rate(tuned[name])) is not None}
-            if not more:
-                return tuned
-            rates = {name: (*tried, more[name]) if name in more else tried for name, tried in rates.items()}
+        deciding = 2 * len(self.networks) if epochs < self.recipe.epochs else 0
+        later = (len(missing) + deciding) * self.recipe.epochs / epochs
+        status, seed = Status("tune", 0, kind=kind_on(self.device), later=later), self._split + FIRST_SEEDS["tune"]
+        return sweep(
+            {name: {name: network} for name, network in self.networks.items()},
+            rates,
+            lambda jobs: train_missing(jobs, run, self._executor, watcher, status),
+            job=partial(make_job, seed=seed, epochs=epochs, phase="tune"),
+            widen=not self.asked.lrs and epochs == self.tuning_epochs,
+        )
 
-    def _next_rate(self, tuned: tuple[Result, ...]) -> float | None:
-        """The learning rate beyond the best where that is the last one tried; lower ones where all failed."""
-        rates = sorted(result.lr for result in tuned)
-        if self.asked.lrs or not rates or len(rates) >= MOST_RATES:
-            return None
-        best = self._best(tuned)
-        if best == rates[-1]:
-            return _rounded(FACTOR * best)
-        return _rounded(rates[0] / FACTOR) if best in (None, rates[0]) else None
-
-    def _best(self, tuned: tuple[Result, ...]) -> float | None:
-        """The learning rate of the best validation accuracy, then loss; None where all failed."""
-        if len(self.lrs) == 1:
-            return self.lrs[0]
-        scores = {result.lr: result.score for result in tuned if result.state == "complete" and result.score}
-        return max(scores, key=lambda lr: merit(scores[lr], "accuracy"), default=None)
-
-    def _jobs(
-        self, phase: Phase, rates: Mapping[str, Sequence[float]], seeds: Sequence[int], epochs: int
-    ) -> list[tuple[Job, Architecture]]:
-        """Every network once before any is there again, so that the time left is known early."""
-        return [
-            (replace(make_job(self.networks[name], lrs[number], seed, epochs, phase), label=name), self.networks[name])
-            for seed in seeds
-            for number in range(max(map(len, rates.values()), default=0))
-            for name, lrs in rates.items()
-            if number < len(lrs)
-        ]
+    def _best(self, tried: Sequence[Result]) -> float | None:
+        """The learning rate of the least validation loss; None where all failed."""
+        return self.lrs[0] if len(self.lrs) == 1 else next(iter(best_rates(losses_of(tried))), None)
 
     def _executor(self, count: int, storage: Storage) -> Executor:
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
@@ -319,7 +311,3 @@ def near(name: str, best: Architecture, target: Target, where: str) -> Architect
 
 def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:
     return tuple(result for result in results.values() if result.id == architecture.id)
-
-
-def _rounded(lr: float) -> float:
-    return float(f"{lr:.2g}")

@@ -58,7 +58,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     if references := [s for s in saved.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (
-        f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {recipe.lr:g} "
+        f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {saved.lr:g} "
         f"(warm-up {recipe.warmup:.0%}, cosine), weight decay {recipe.weight_decay:g}, "
         f"batch {recipe.batch}, label smoothing {recipe.label_smoothing:g}, "
         f"augmentation {recipe.augment}" + f"; {SCALED}" * (recipe.scaling == "fan-in")
@@ -66,9 +66,10 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:
         test = f", test accuracy {trained.test.accuracy:.1%}" if trained.test else ""
+        rate = f"learning rate {trained.lr:g}, " if trained.lr != saved.lr else ""
         lines["weights"] = (
             f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
-            f"validation accuracy {trained.score.accuracy:.1%}{test}"
+            f"{rate}validation accuracy {trained.score.accuracy:.1%}{test}"
         )
     raw = saved.preprocessing
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))

@@ -54,6 +54,11 @@ class Run:
         """Its directory."""
         return self.saved.folder.path
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of its search, as given or as found."""
+        return self.saved.lr
+
     def top(self, n: int | None = None) -> list[Standing]:
         """What was found, the best first: the first `n`, or all. The `references` stand apart."""
         if n is not None and (not isinstance(n, int) or n < 0):

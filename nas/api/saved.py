@@ -16,6 +16,7 @@ from nas.data.sources import Source
 from nas.errors import NasError, nearest
 from nas.exports.preprocessing import Preprocessing
 from nas.loop.past import check_result
+from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, parse_objectives
 from nas.ranking.standings import Standing, ranked, standings_of
 from nas.runs.folder import LAST, RunFolder
@@ -92,6 +93,14 @@ class SavedRun:
     def recipe(self) -> Recipe:
         """The recipe of the run."""
         return Recipe.from_json(self.setting("recipe", "an object"))
+
+    @cached_property
+    def lr(self) -> float:
+        """The learning rate of its search: as given, or as found. Raises NasError before that."""
+        lr = self.recipe.lr or rate_of(self.results)
+        if lr is None:
+            raise NasError(f"run {self.name!r} has not found its learning rate yet: go on with its search")
+        return lr
 
     @property
     def space_name(self) -> str:

@@ -227,16 +227,21 @@ class Session:
             storage.check()
         with logging_to(self.options.log, run, watcher.say), self.executor(run, storage, watcher) as executor:
             search = Loop(self.space, self.strategy, executor, run, self.plan, storage=storage)
+            search.tune(watcher)
             search.explore(watcher)
             if search.exhausted:
                 watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
             self._say_finalists(search, watcher)
             search.finals(watcher)
+            search.other_rates(self._standings(run), watcher)
             self.complaint = search.trainings.complaint
             if self.complaint:
                 watcher.say(self.complaint)
         if storage is not None and not search.trainings.unfinished:
             storage.tidy(self.plan.epochs)
+        return self._standings(run)
+
+    def _standings(self, run: RunFolder) -> list[Standing]:
         return standings_of(run.results(), run, self.objectives, self.started)
 
     def _say_finalists(self, search: Loop, watcher: Watcher) -> None:

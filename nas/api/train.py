@@ -8,12 +8,13 @@ from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.past import make_job, say_changes
+from nas.loop.rates import around, find_rate
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import train_missing
 from nas.options.train import Train
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS
+from nas.runs.job import FIRST_SEEDS, Job, Phase
 from nas.runs.result import Result
 from nas.runs.storage import Storage
 from nas.training.recipe import kind_on
@@ -26,10 +27,11 @@ LONGER = 3
 def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Watcher) -> list[Result]:
     """Trains it over seeds that nothing else in the run has; what has a line of this phase already is not repeated.
 
-    Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
+    Its learning rate is as asked, or that with which the run was made; where neither says one, it is found for so many
+    epochs. Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
-    epochs, lr = asked.epochs or LONGER * saved.recipe.epochs, saved.recipe.lr if asked.lr is None else asked.lr
-    recipe = replace(saved.recipe, epochs=epochs, lr=lr)
+    recipe, fixed = saved.recipe, saved.recipe.lr if asked.lr is None else asked.lr
+    recipe = replace(recipe, epochs=asked.epochs or LONGER * recipe.epochs, lr=fixed)
     device, devices = find_device(asked.device)
     _, dataset = saved.located(asked.data_dir, asked.data)
     check_loggers(asked.log)
@@ -38,13 +40,22 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
         workers = min(worker_count(asked.workers, device, devices), count)
         return local_executor(MakeTrainer(dataset, recipe, device, devices, storage=storage), workers)
 
-    path = saved.folder.path.resolve()
+    def job(phase: Phase, lr: float, seed: int) -> Job:
+        first = saved.setting("seed", "a count") + FIRST_SEEDS[phase]
+        wanted = make_job(standing.architecture, lr, first + seed, recipe.epochs, phase)
+        return replace(wanted, weights=phase == "train")
+
+    path, kind = saved.folder.path.resolve(), kind_on(device)
     with RunFolder.create_or_open(path.parent, path.name, saved.folder.settings, may_differ=()) as run:
-        first = saved.setting("seed", "a count") + FIRST_SEEDS["train"]
-        seeds = range(first, first + asked.seeds)
-        jobs = [make_job(standing.architecture, recipe.lr, seed, recipe.epochs, "train") for seed in seeds]
-        wanted = [(replace(job, weights=True), standing.architecture) for job in jobs]
-        say_changes(run, kind_on(device), watcher)
-        status = Status("train", 0, kind=kind_on(device))
+        say_changes(run, kind, watcher)
         with logging_to(asked.log, run, watcher.say):
+            tuning, status = Status("tune", 0, kind=kind, later=asked.seeds), Status("train", 0, kind=kind)
+            lr = recipe.lr or find_rate(
+                {standing.label or standing.id: standing.architecture},
+                (around(saved.lr)[0], saved.lr, around(saved.lr)[1]),
+                lambda jobs: train_missing(jobs, run, executor, watcher, tuning),
+                job=lambda _, lr: job("tune", lr, 0),
+                say=watcher.say,
+            )
+            wanted = [(job("train", lr, seed), standing.architecture) for seed in range(asked.seeds)]
             return list(train_missing(wanted, run, executor, watcher, status).values())

@@ -10,6 +10,7 @@ from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
 from nas.errors import counted, one_line
 from nas.ranking.gains import CONFIDENCE, Compared
 from nas.ranking.words import judged, points
+from nas.runs.result import Result
 from search_spaces.sizing.scaling import Cost
 
 
@@ -80,7 +81,9 @@ def _rates_words(comparison: Comparison) -> str:
     if len(comparison.lrs) == 1:
         return f"lr: {rates} for all, not chosen"
     further = "" if comparison.asked.lrs else " and beyond, in steps of 3, while the last is the best"
-    how = f"on validation data after {counted(comparison.tuning_epochs, 'epoch')}, with a seed of its own"
+    epochs, most = comparison.tuning_epochs, comparison.recipe.epochs
+    then = f", the best two again after {most}" if epochs < most else ""
+    how = f"on validation data after {counted(epochs, 'epoch')}{then}, with a seed of its own"
     return f"lr: each network's best of {rates}{further}: {how}"
 
 
@@ -96,7 +99,8 @@ def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
         "macs": each.architecture.macs,
         "sizes": sizes(each.architecture),
         "lr": each.lr,
-        "validation": {f"{r.lr:g}": r.score.accuracy if r.score else None for r in each.tuned},
+        "validation": _by_rate(each.tuned),
+        **({"decided": _by_rate(each.decided)} if each.decided else {}),
         "test": {"mean": fmean(accuracies.values()) if accuracies else None, "std": _std(each), "n": len(accuracies)},
         "seeds": {str(seed): accuracy for seed, accuracy in accuracies.items()},
         "ms": each.ms,
@@ -106,6 +110,10 @@ def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
         "seconds": fmean(r.seconds for r in (*each.tuned, *each.tested)) if each.tuned else None,
         "reason": each.reason,
     }
+
+
+def _by_rate(tried: Sequence[Result]) -> dict[str, float | None]:
+    return {f"{result.lr:g}": result.score.accuracy if result.score else None for result in tried}
 
 
 def _test_accuracy(each: Compared) -> str:

@@ -39,13 +39,19 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS
 
     Example: nas show subgrid-digits-1a2b3c 9c41
     """
+    from einmix import source
+
     found = opened(runs_dir, run).saved
     standing = found.find(id)
     trainings = [result for result in found.results if result.id == standing.id]
+    lr, is_found = found.lr, found.recipe.lr is None
     if as_json:
         print_json(_standing_json(found, standing, trainings))
     else:
-        _print_standing(standing, trainings)
+        _print_standing(standing)
+        print("trainings" + (f" (learning rate {lr:g}, as found)" if is_found else ""))
+        _print_trainings(trainings, lr)
+        print("\n" + source(standing.architecture, {"title": standing.id}), end="")
 
 
 def _standing_json(found: SavedRun, standing: Standing, trainings: list[Result]) -> dict[str, Any]:
@@ -63,8 +69,8 @@ def _standing_json(found: SavedRun, standing: Standing, trainings: list[Result])
     return standing.row(place) | architecture_json(architecture) | more
 
 
-def _print_standing(standing: Standing, trainings: list[Result]) -> None:
-    from einmix import describe, source
+def _print_standing(standing: Standing) -> None:
+    from einmix import describe
     from einmix.networks.summary import block_mixers, block_words, einmix_line
     from nas.ranking.words import accuracy, gain
 
@@ -83,13 +89,16 @@ def _print_standing(standing: Standing, trainings: list[Result]) -> None:
         print(f"redundant: {note}")
     for axis in architecture.untouched():
         print(f"untouched: no mixer mixes anything along {axis}")
-    print("trainings")
+
+
+def _print_trainings(trainings: list[Result], lr: float) -> None:
+    """A line a training, with its learning rate where that is not the search's."""
     for result in trainings:
+        rate = f"  lr {result.lr:g}" if result.lr != lr else ""
         end = result.score and f"loss {result.score.loss:.3f}  accuracy {result.score.accuracy:.1%}"
         test = f"  test {result.test.accuracy:.1%}" if result.test else ""
         losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[:: max(1, len(result.train_loss) // 5)])
         print(
-            f"  {result.phase:6} seed {result.seed}  {counted(result.epochs, 'epoch')}  {result.state:8}  "
+            f"  {result.phase:6} seed {result.seed}{rate}  {counted(result.epochs, 'epoch')}  {result.state:8}  "
             f"{end or one_line(result.reason)}{test}  {result.seconds:.1f} s  training loss {losses}"
         )
-    print("\n" + source(architecture, {"title": standing.id}), end="")

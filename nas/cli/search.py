@@ -67,7 +67,7 @@ def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
 
     if (best := leader(standings)) is None:
         return
-    is_ahead = best.gain is not None and best.gain.verdict == "ahead"
+    is_ahead = best.gain is not None and best.gain.verdict == "ahead" and not best.is_fragile
     first = "the winner" if is_ahead else "rank 1, not shown to be better than its reference,"
     there = where(runs_dir)
     print(f"Next: nas export {name} --top 1{there}    {first} as a module, with its weights")
@@ -80,6 +80,7 @@ def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
 def _introduce(session: Session, as_json: bool) -> None:
     """Says what is about to be done, where it does not mix with JSON lines."""
     from nas.cli.tables import count
+    from nas.loop.rates import FIRST, swept_networks
 
     dataset, plan = session.dataset, session.plan
     up_to = "of their front at most " if len(plan.objectives) > 1 else ""
@@ -99,6 +100,9 @@ def _introduce(session: Session, as_json: bool) -> None:
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {up_to}{plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )
+    if plan.lr is None:
+        on, rates = " and ".join(swept_networks(session.space)), " and ".join(f"{lr:g}" for lr in FIRST)
+        say(f"learning rate: found before the search on {on}, from {rates} on (--lr fixes it)")
     for note in dataset.notes:
         say(one_line(note))
     workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else counted(session.workers, "worker")

@@ -12,7 +12,7 @@ from nas.errors import counted, one_line
 from nas.ranking.gains import CONFIDENCE
 from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, ranked
-from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader
+from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
 from nas.runs.job import HALVED
 from nas.runs.result import Result
 from search_spaces.blocks.patch import patch_from
@@ -92,6 +92,7 @@ def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
             f"gain: points over the best reference of the same sizes ({against}), mean of the differences over "
             f"{seeds}, {CONFIDENCE:.0%} interval (t)"
         )
+    notes += rate_notes(standings)
     if any(standing.on_front for standing in standings):
         notes.append(
             "front: * where no other is as good in all objectives and better in one; of finalists and references by "

@@ -1,22 +1,25 @@
-"""The search: ask, evaluate, tell; then the best ones and the reference points over several seeds."""
+"""The search: a learning rate; ask, evaluate, tell; then the best ones and the reference points over several seeds."""
 
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
 from einmix import Architecture, PatternError
+from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loop.past import TRIES, check_result, make_job, of_a_kind, settled
 from nas.loop.plan import Plan, Rungs
+from nas.loop.rates import FIRST, around, find_rate, rate_of, swept_networks
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings
 from nas.ranking.objectives import pareto_front, spread
-from nas.ranking.standings import search_order
+from nas.ranking.standings import Standing, search_order
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase
 from nas.runs.result import Result, latest, retriable, take
@@ -57,6 +60,9 @@ class Loop:
         self._later = self._epochs = 0  # trainings of the finals, about; epochs that this session has searched for
         self._began = time.monotonic()
         past = run.results(validate=check_result)
+        self.lr = plan.lr or rate_of(past)
+        self._first_seed = plan.seed + FIRST_SEEDS["final"]
+        self._at_other_rates = sum(each.phase == "tune" and each.seed == self._first_seed for each in past)
         self.trainings = Trainings(executor, run, past, storage)
         again = retriable(past, self._tries)
         for result in latest(past):
@@ -73,14 +79,37 @@ class Loop:
         for architecture in self._first:
             self.strategy.expect(architecture)
 
+    def tune(self, watcher: Watcher) -> None:
+        """Finds the learning rate, where it is not given and nothing has been trained at it yet."""
+        if self.plan.lr is None and self.lr is not None:
+            watcher.say(f"learning rate {self.lr:g}, as found before")
+        if self.lr is not None:
+            return
+        seed, later = self.plan.seed + FIRST_SEEDS["tune"], self._share * self.plan.trials + self._most_finals
+        status = Status("tune", 0, kind=self.plan.kind, later=later)
+
+        def train(jobs: Sequence[tuple[Job, Architecture]]) -> dict[Key, Result]:
+            results = self._through(jobs, status, watcher)
+            if self.trainings.unfinished:
+                raise NasError(f"no learning rate is found yet: {self.trainings.complaint}")
+            return results
+
+        self.lr = find_rate(
+            swept_networks(self.space),
+            FIRST,
+            train,
+            job=partial(make_job, seed=seed, epochs=self.plan.epochs, phase="tune"),
+            say=watcher.say,
+        )
+        self._began = time.monotonic()
+
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
         status = Status("search", self.plan.trials, names=self.plan.start)
         for result in self._of("search"):
             self._count(status, result)
             status.reused += 1
-        entries = min(self.plan.top, self.plan.trials) + len(self.space.references(self.space.middle))
-        self._later = max(entries * self.plan.seeds - len(self._of("final")), 0)
+        self._later = max(self._most_finals - len(self._of("final")), 0)
         status.later = float(self._later)
         watcher.show(status)
         while True:
@@ -92,24 +121,30 @@ class Loop:
     def finals(self, watcher: Watcher) -> list[Result]:
         """The finalists and their reference points from scratch, at the full budget and over seeds not used before."""
         entries = self.entries()
-        first = self.plan.seed + FIRST_SEEDS["final"]
-        seeds = range(first, first + self.plan.seeds)
-        status = Status("final", len(entries) * len(seeds), kind=self.plan.kind, names=self.plan.start)
+        seeds = range(self._first_seed, self._first_seed + self.plan.seeds)
+        status = Status("final", 0, kind=self.plan.kind, names=self.plan.start, later=self._most_at_other_rates)
         jobs = [
             (replace(self._job(architecture, "final", seed), label=label, weights=True), architecture)
             for seed in seeds
             for label, architecture in entries
         ]
-        past = settled(self.run.results(), self._tries)
-        results = of_a_kind({job.key for job, _ in jobs}, past, self.run, status, watcher)
-        for known in filter(None, (results.get(job.key) for job, _ in jobs)):
-            self._count(status, known)
-            status.reused += 1
-        self.trainings.submit(*(work for work in jobs if work[0].key not in results))
-        watcher.show(status)
-        while self.trainings:
-            self._wait(status, watcher)
+        self._through(jobs, status, watcher)
         return self._of("final")
+
+    def other_rates(self, standings: Sequence[Standing], watcher: Watcher) -> None:
+        """Finalists and the references that they are held against, with one seed at the rates next to the search's."""
+        assert self.lr is not None
+        by_id = {standing.id: standing for standing in standings}
+        held = [standing for standing in standings if standing.rival]
+        wanted = dict.fromkeys(id for standing in held for id in (standing.id, standing.rival))
+        each = partial(make_job, seed=self._first_seed, epochs=self.plan.epochs, phase="tune")
+        jobs = [
+            (replace(each(standing.architecture, lr), label=standing.label), standing.architecture)
+            for standing in map(by_id.__getitem__, wanted)
+            for lr in around(self.lr)
+        ]
+        status = Status("tune", 0, kind=self.plan.kind, names=self.plan.start, title="other rates")
+        self._through(jobs, status, watcher)
 
     def entries(self) -> list[tuple[str, Architecture]]:
         """Who takes part in the finals: the best found (label empty), and the references at each one's sizes."""
@@ -132,6 +167,36 @@ class Loop:
             if architecture.id not in own:
                 chosen.append(("", architecture))
         return [*chosen, *references.values()]
+
+    def _through(self, jobs: Sequence[tuple[Job, Architecture]], status: Status, watcher: Watcher) -> dict[Key, Result]:
+        """The results of jobs of the status' phase, of which those are trained that have none."""
+        past = settled(self.run.results(), self._tries)
+        known = of_a_kind({job.key for job, _ in jobs}, past, self.run, status, watcher)
+        status.total += len(jobs)
+        for result in filter(None, (known.get(job.key) for job, _ in jobs)):
+            self._count(status, result)
+            status.reused += 1
+        self.trainings.submit(*(work for work in jobs if work[0].key not in known))
+        watcher.show(status)
+        while self.trainings:
+            known |= {result.key: result for result in self._wait(status, watcher)}
+        return known
+
+    @property
+    def _share(self) -> float:
+        """The share of all epochs that a candidate takes, about, where half of them end at each rung."""
+        ends = [*self.plan.rungs, self.plan.epochs]
+        return sum(epoch / 2 ** min(n, len(ends) - 1) for n, epoch in enumerate(ends, 1)) / self.plan.epochs
+
+    @property
+    def _most_finals(self) -> int:
+        """The trainings of the finals and at other rates, where all finalists have the same references."""
+        entries = min(self.plan.top, self.plan.trials) + len(self.space.references(self.space.middle))
+        return entries * self.plan.seeds + self._most_at_other_rates
+
+    @property
+    def _most_at_other_rates(self) -> int:
+        return max(len(around(1)) * (min(self.plan.top, self.plan.trials) + 1) - self._at_other_rates, 0)
 
     def _propose(self, status: Status) -> None:
         """Keeps the executor fed; a strategy that need not wait for results stays one job a worker ahead."""
@@ -169,14 +234,16 @@ class Loop:
         return self.plan.minutes is not None and time.monotonic() - self._began > self.plan.minutes * 60
 
     def _job(self, architecture: Architecture, phase: Phase, seed: int) -> Job:
-        return make_job(architecture, self.plan.lr, seed, self.plan.epochs, phase)
+        assert self.lr is not None, "a search without a rate"
+        return make_job(architecture, self.lr, seed, self.plan.epochs, phase)
 
-    def _wait(self, status: Status, watcher: Watcher) -> None:
-        """Takes in what has happened, or nothing for a second."""
+    def _wait(self, status: Status, watcher: Watcher) -> list[Result]:
+        """Takes in what has happened, or nothing for a second: its results."""
         status.running = min(self.trainings.under_way, self.executor.capacity)
         watcher.show(status)
         lost = len(self.trainings.unfinished)
-        for result, architecture in self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL):
+        ended = self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL)
+        for result, architecture in ended:
             self._learn(result, architecture)
             self._count(status, result)
             if status.phase == "search":  # of which many are pruned
@@ -185,6 +252,7 @@ class Loop:
             status.running = min(self.trainings.under_way, self.executor.capacity)
             watcher.show(status)
         status.total -= len(self.trainings.unfinished) - lost
+        return [result for result, _ in ended]
 
     def _learn(self, result: Result, architecture: Architecture) -> None:
         if result.phase in RANKED:

@@ -15,6 +15,9 @@ from nas.runs.settings import versions
 TRIES = 2
 """So many times what fails is trained, once in each session."""
 
+DIVERGED = "FloatingPointError"
+"""So begins the reason of a training whose loss is no number: for a learning rate that is tried, an answer."""
+
 
 def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phase: Phase) -> Job:
     """The job of training an architecture."""
@@ -22,8 +25,12 @@ def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phas
 
 
 def settled(past: Sequence[Result], tries: float) -> list[Result]:
-    """The results without the failures that are tried again: of trainings that failed fewer than so many times."""
+    """The results without the failures that are tried again: of trainings that failed fewer than so many times.
+
+    A learning rate that was tried at which a training diverged has its answer.
+    """
     again = retriable(past, tries)
+    again -= {(each.phase, each.key) for each in past if each.phase == "tune" and each.reason.startswith(DIVERGED)}
     return [result for result in past if result.state != "failed" or (result.phase, result.key) not in again]
 
 

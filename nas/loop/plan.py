@@ -14,15 +14,16 @@ from nas.runs.job import CPU, Kind, Score
 class Plan:
     """How much is tried and how: `trials` architectures at `epochs` epochs, then `top` of them over `seeds` seeds.
 
-    `start` are networks that are tried first, their names by id, wherever they come from; `kind` is what all are
-    trained on. What failed in an earlier session is tried once more, with `retry_failed` however often it has.
+    `lr` is None where the learning rate is found first. `start` are networks that are tried first, their names by id,
+    wherever they come from; `kind` is what all are trained on. What failed in an earlier session is tried once more,
+    with `retry_failed` however often it has.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
-    search, not the finals.
+    search, not what finds its rate nor the finals.
     """
 
     trials: int
     epochs: int
-    lr: float
+    lr: float | None
     top: int
     seeds: int
     seed: int = 0

@@ -43,7 +43,7 @@ class Lines:
         rate = f"  lr {result.lr:g}" if status.phase == "tune" else ""
         left = _duration(status.seconds_left) if status.phase in ("tune", "compare") else ""
         self._print(
-            f"{TITLES[status.phase]} {status.done}/{status.total}  {name}{rate}  {result.state}  {outcome}  "
+            f"{_title(status)} {status.done}/{status.total}  {name}{rate}  {result.state}  {outcome}  "
             f"{result.params:,} parameters  {result.seconds:.1f} s" + (f"  ({left} left)" if left else "")
         )
 
@@ -75,13 +75,14 @@ class Live:
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, status: Status) -> None:
-        if status.phase not in self._tasks:
-            self._tasks[status.phase] = self.progress.add_task(TITLES[status.phase], total=status.total, detail="")
+        title = _title(status)
+        if title not in self._tasks:
+            self._tasks[title] = self.progress.add_task(title, total=status.total, detail="")
         counts = f"{status.done}/{status.total}"
-        before = 14 + 1 + 24 if self.is_wide else len(TITLES[status.phase])
+        before = 14 + 1 + 24 if self.is_wide else len(title)
         room = self.progress.console.width - before - len(counts) - len(" " * 3 + "0:00:00")
         detail = Text(BETWEEN).join(_parts(status, room))
-        self.progress.update(self._tasks[status.phase], completed=status.done, total=status.total, detail=detail.markup)
+        self.progress.update(self._tasks[title], completed=status.done, total=status.total, detail=detail.markup)
 
     def say(self, text: str) -> None:
         self.progress.console.print(one_line(text), highlight=False, markup=False)
@@ -92,6 +93,10 @@ class Live:
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
+
+
+def _title(status: Status) -> str:
+    return status.title or TITLES[status.phase]
 
 
 def _parts(status: Status, room: int) -> list[Text]:

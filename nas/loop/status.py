@@ -14,7 +14,7 @@ class Status:
     """Where a search is; a watcher is shown it whenever something has happened.
 
     `later` is the work of phases that follow, in trainings that take as long as those of this one; `names` are those of
-    networks that have one, by id.
+    networks that have one, by id. `title` is what it is called, where that is not the phase's.
     """
 
     phase: Phase
@@ -29,6 +29,7 @@ class Status:
     names: Mapping[str, str] = field(default_factory=dict)
     best: Result | None = None
     last: Result | None = None
+    title: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -7,7 +7,7 @@ from math import inf
 from einmix import Architecture
 from nas.errors import NasError, counted
 from nas.executors.executor import WORN, Done, Executor, OnRung, Row, Unfinished, cause_of, is_device_fault
-from nas.loop.past import TRIES, of_a_kind, settled
+from nas.loop.past import DIVERGED, TRIES, of_a_kind, settled
 from nas.loop.status import Status, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Score, record
@@ -16,9 +16,6 @@ from nas.runs.storage import Storage
 
 ROW = 5
 """So many different networks that fail in a row of one cause are not to blame for it."""
-
-DIVERGED = "FloatingPointError"
-"""So begins the reason of a training whose loss is no number: for a learning rate that is tried, an answer."""
 
 
 class Trainings:

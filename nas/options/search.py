@@ -44,7 +44,7 @@ class Search(Options):
         None, "Random draws: of networks alike, or ideas (forms, families) first (default: the space's).", run="space"
     )
     epochs: int | None = option(None, "Epochs of a full training.", run="recipe")
-    lr: float | None = option(None, "Learning rate.", run="recipe")
+    lr: float | None = option(None, "Learning rate (default: it is found).", run="recipe")
     batch: int | None = option(None, "Images a batch.", run="recipe")
     weight_decay: float | None = option(None, "Weight decay.", run="recipe")
     label_smoothing: float | None = option(None, "Label smoothing.", run="recipe")

@@ -17,7 +17,7 @@ class Train(Options):
 
     epochs: int | None = option(None, "Epochs (default: three times those of the search).", least=1)
     seeds: int = option(1, "How many seeds.", least=1, most=2**16)
-    lr: float | None = option(None, "Learning rate (default: that of the run).")
+    lr: float | None = option(None, "Learning rate (default: the search's --lr, or found).")
     data: str | None = option(None, "The run's data, where it is no longer where it was.")
     device: str = option("auto", DEVICE)
     workers: int | None = option(None, WORKERS)

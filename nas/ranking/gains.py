@@ -50,9 +50,10 @@ def paired(mine: Mapping[int, float], theirs: Mapping[int, float], against: str)
 class Compared:
     """A network with what its trainings gave: `tuned` one a learning rate, `tested` one a seed at the best of them.
 
-    `lr` is None where every learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference`
-    is that of the found network's test accuracy to this one's; where there is none, `undecided` says why. `start` is
-    what the found network was called where the search began with it.
+    `decided` are those between the best two rates with all epochs, where `tuned` have fewer. `lr` is None where every
+    learning rate failed; `ms` (milliseconds a batch) where nothing was tested; `difference` is that of the found
+    network's test accuracy to this one's; where there is none, `undecided` says why. `start` is what the found network
+    was called where the search began with it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Compared:
     difference: Gain | None = None
     undecided: str = ""
     start: str = ""
+    decided: tuple[Result, ...] = ()
 
     @property
     def title(self) -> str:
@@ -79,7 +81,7 @@ class Compared:
     @property
     def reason(self) -> str:
         """Why a training failed that the figures miss."""
-        failed = [result for result in (self.tested or self.tuned) if result.state == "failed"]
+        failed = [result for result in (self.tested or self.decided or self.tuned) if result.state == "failed"]
         return failed[0].reason if failed else ""
 
     @property

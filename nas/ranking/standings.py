@@ -10,6 +10,7 @@ from typing import Any
 from einmix import Architecture
 from nas.ranking.gains import Gain, paired
 from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
+from nas.ranking.sensitivity import Sensitivity, sensitivity
 from nas.runs.folder import RunFolder
 from nas.runs.job import HALVED, RANKED, Kind, Score
 from nas.runs.result import Result, latest
@@ -23,6 +24,7 @@ class Standing:
     `failures` are the others; `lacking` are the seeds that others of the run have finals with, and this one has not.
     `label` is empty but for reference points, `name` but for networks of the zoo that the search began with.
     `on_front` says of several objectives whether no other is as good in all and better in one; of one it is None.
+    `rival` is the id of the reference that it is held against, `sensitivity` what becomes of both at other rates.
     """
 
     architecture: Architecture
@@ -34,6 +36,8 @@ class Standing:
     lacking: tuple[int, ...] = ()
     name: str = ""
     on_front: bool | None = None
+    rival: str = ""
+    sensitivity: Sensitivity | None = None
 
     def __repr__(self) -> str:
         figure = "failed" if self.accuracy is None else f"{self.accuracy:.1%} (n={self.n})"
@@ -97,6 +101,12 @@ class Standing:
         return fmean(measured) if measured else None
 
     @property
+    def is_fragile(self) -> bool:
+        """Whether it leads its reference, and another learning rate takes that away."""
+        found = self.sensitivity
+        return bool(found and self.gain and self.gain.mean > 0 and (found.taken_at or found.taken_at_best))
+
+    @property
     def reason(self) -> str:
         """Why a training failed, of the search or of the finals."""
         failed = [result for result in (self.search, *self.failures) if result and result.state == "failed"]
@@ -105,6 +115,7 @@ class Standing:
     def row(self, place: int | None) -> dict[str, Any]:
         """Its figures as JSON values; `place` is None for a reference."""
         gained = self.gain
+        more = {"latency_ms": self.latency, "sensitivity": self.sensitivity and self.sensitivity.row()}
         return {
             "rank": place,
             "id": self.id,
@@ -125,7 +136,7 @@ class Standing:
             "halved_batch": any(HALVED in result.extra for result in self.trainings),
             "reason": self.reason,
             "mixers": [str(mixer) for mixer in self.architecture.mixers],
-        } | ({} if self.latency is None else {"latency_ms": self.latency})
+        } | {name: value for name, value in more.items() if value is not None}
 
 
 def search_order(result: Result, by: Quality = "accuracy") -> tuple[float, ...]:
@@ -144,16 +155,19 @@ def rank(
     Those that lack a seed which others have come after those that have them all: their means are of what went well.
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
     """
-    by_id: dict[str, list[Result]] = {}
+    by_id, tuned = dict[str, list[Result]](), list[Result]()
     for result in latest(results):
         if result.phase in RANKED:
             by_id.setdefault(result.id, []).append(result)
+        elif result.phase == "tune":
+            tuned.append(result)
     seeds = {result.seed for found in by_id.values() for result in found if result.phase == "final"}
     standings = [_standing(found, seeds) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
-    return [_with_gain(s, references, sizes_of) for s in ahead] + behind
+    at_other_rates = [result for result in tuned if result.seed in seeds]
+    return [_with_sensitivity(_with_gain(s, references, sizes_of), ahead, at_other_rates) for s in ahead] + behind
 
 
 def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
@@ -196,7 +210,8 @@ def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
 def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:
     """The results without those finals that cannot stand in one mean with the others: of another device or precision.
 
-    Those stay of which there are more; of as many, those that came last. One that failed may not say what it was on.
+    Those stay of which there are more; of as many, those that came last, with what was trained on the same at other
+    rates. One that failed may not say what it was on.
     """
     ended = [kind_of(result) for result in results if result.phase == "final" and result.state == "complete"]
     counts = Counter(reversed(ended))
@@ -204,7 +219,7 @@ def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) ->
     return [
         result
         for result in results
-        if result.phase != "final"
+        if result.phase not in ("final", "tune")
         or kept is None
         or kind_of(result) == kept
         or (result.state == "failed" and "device" not in result.extra)
@@ -240,7 +255,16 @@ def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callabl
         return standing
     rival = max(rivals, key=lambda r: r.accuracy or 0.0)
     ours, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
-    return replace(standing, gain=paired(ours, theirs, rival.label))
+    return replace(standing, gain=paired(ours, theirs, rival.label), rival=rival.id)
+
+
+def _with_sensitivity(standing: Standing, ahead: Sequence[Standing], tuned: Sequence[Result]) -> Standing:
+    """The same with what becomes of it and its rival at other rates, where that was tried."""
+    if not standing.rival:
+        return standing
+    (rival,) = [each for each in ahead if each.id == standing.rival]
+    mine, theirs = ([*each.finals, *(r for r in tuned if r.id == each.id)] for each in (standing, rival))
+    return replace(standing, sensitivity=sensitivity(mine, theirs))
 
 
 def standings_of(

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from nas.errors import counted, one_line
 from nas.ranking.gains import Gain
+from nas.ranking.sensitivity import Sensitivity, best_score, better_rate
 from nas.ranking.standings import Standing
+from nas.runs.job import Score
+
+FRAGILE = " !"
+"""Marks a lead that another learning rate takes away."""
 
 
 def accuracy(standing: Standing) -> str:
@@ -20,8 +25,8 @@ def accuracy(standing: Standing) -> str:
 
 
 def gain(standing: Standing) -> str:
-    """The paired difference to the best reference, in points."""
-    return "" if standing.gain is None else points(standing.gain)
+    """The paired difference to the best reference, in points; marked where another learning rate takes a lead away."""
+    return "" if standing.gain is None else points(standing.gain) + FRAGILE * standing.is_fragile
 
 
 def points(gain: Gain) -> str:
@@ -48,7 +53,8 @@ def gain_verdict(standing: Standing) -> str:
         return f"{standing.id} is held against nothing: it {lacks(standing)}"
     if standing.gain is None:
         return f"{one_line(standing.title)} is held against no reference: none of its sizes was trained with its seeds"
-    return judged(one_line(standing.title), standing.gain)
+    taken = ", which another learning rate takes away" if standing.is_fragile else ""
+    return judged(one_line(standing.title), standing.gain) + taken
 
 
 def judged(name: str, gained: Gain) -> str:
@@ -58,3 +64,37 @@ def judged(name: str, gained: Gain) -> str:
         return f"{name} and {against}: {by} on one seed, which says little (--seeds)"
     words = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[gained.verdict]
     return f"{name} {words} {against}: {by}"
+
+
+def rate_notes(standings: Sequence[Standing]) -> list[str]:
+    """What other learning rates do to the leads of a search."""
+    held = [(standing, found) for standing in standings if (found := standing.sensitivity)]
+    if not held:
+        return []
+    others = " and ".join(f"{lr:g}" for lr in held[0][1].mine if lr != held[0][1].lr)
+    notes = []
+    if fragile := [_taken(standing, found) for standing, found in held if standing.is_fragile]:
+        notes.append(f"gain{FRAGILE}: another learning rate takes this lead away (one seed): {'; '.join(fragile)}")
+    elif any(standing.gain and standing.gain.mean > 0 for standing, _ in held):
+        notes.append(f"no lead is lost at the learning rates next to the search's, {others} (one seed)")
+    if better := better_rate([found for _, found in held]):
+        lr, there, here = better
+        notes.append(
+            f"at a learning rate of {lr:g} the finalists are better (mean validation loss {there:.3f}, not {here:.3f}, "
+            f"one seed): another search with --lr {lr:g}"
+        )
+    return notes
+
+
+def _taken(standing: Standing, found: Sensitivity) -> str:
+    """Where a lead is lost."""
+    against = one_line(standing.gain.against) if standing.gain else ""
+    lost = [(f"at {lr:g}", found.mine[lr], found.theirs[lr]) for lr in found.taken_at]
+    if found.taken_at_best:
+        lost.append(("each at its best rate", best_score(found.mine), best_score(found.theirs)))
+    told = [f"{where} ({_share(mine)}, {against} {_share(theirs)})" for where, mine, theirs in lost]
+    return f"{one_line(standing.title)} {' and '.join(told)}"
+
+
+def _share(score: Score | None) -> str:
+    return f"{score.accuracy:.1%}" if score else "failed"

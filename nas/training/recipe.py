@@ -43,9 +43,10 @@ _BOUNDS = {
 class Recipe:
     """The recipe of AdamW with linear warm-up and cosine decay to zero.
 
-    `warmup` is a share of all steps. `augment`: "shift" crops at random from the image padded by an eighth of its
-    sides, "shift+flip" also mirrors the last spatial axis of every other image. `scaling`: by "fan-in" the rate of
-    every weight is multiplied as `nas.training.groups.scales` says.
+    `lr` is None where the learning rate is to be found (`nas.loop.rates`); `warmup` is a share of all steps.
+    `augment`: "shift" crops at random from the image padded by an eighth of its sides, "shift+flip" also mirrors the
+    last spatial axis of every other image. `scaling`: by "fan-in" the rate of every weight is multiplied as
+    `nas.training.groups.scales` says.
 
     >>> Recipe(epochs=5).batch
     64
@@ -53,7 +54,7 @@ class Recipe:
 
     epochs: int = 20
     batch: int = 64
-    lr: float = 5e-3
+    lr: float | None = None
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     warmup: float = 0.1
@@ -63,6 +64,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, (least, below) in _BOUNDS.items():
             value = getattr(self, name)
+            if name == "lr" and value is None:
+                continue
             kind = int if name in ("epochs", "batch") else (int, float)
             if not isinstance(value, kind) or isinstance(value, bool) or not least <= value < below:
                 number = "an integer" if kind is int else "a number"

@@ -84,8 +84,9 @@ def test_what_is_said_of_it_is_what_was_said(command, line):
 def test_it_goes_on_in_the_middle_of_a_training_with_the_proposals_that_were_next(command):
     before = results()
     assert command(f"search --run {RUN} --trials 11 {HERE_AND_NOW}")[2] == f"run runs/{RUN}: 0 workers on cpu"
-    *same, kept, one, other = results()
+    *same, kept, one, other = [line for line in results() if line["phase"] != "tune"]
     assert same == before
+    assert {line["lr"] for line in results()} == {0.02, 0.0067, 0.06}  # those next to the run's are new, too
     assert [line["id"] for line in (kept, one, other)] == ["b9361d3cf6", "39c02a8217", "1ff09deb39"]
     assert kept["extra"]["resumed"] == 1
     assert kept["scores"][0] == {"epoch": 1, "loss": 2.0815018547905817, "accuracy": 0.2604166666666667}

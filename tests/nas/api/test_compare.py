@@ -24,6 +24,7 @@ from nas.api.search import search
 from nas.cli.comparisons import comparison_json, comparison_notes, verdict
 from nas.errors import NasError
 from nas.executors.serial import Serial
+from nas.loop.rates import MOST
 from nas.loop.status import Quiet, Status
 from nas.options.compare import Compare
 from nas.ranking.gains import Compared, Gain
@@ -50,7 +51,8 @@ class Trainer(Noting):
             raise KeyboardInterrupt
         if outcome.state != "complete":
             return outcome
-        scores = (Score(job.epochs, 0.5, accuracy(f"{job.id} {job.lr}", job.seed)),)
+        reached = accuracy(f"{job.id} {job.lr}", job.seed)
+        scores = (Score(job.epochs, 1 - reached, reached),)
         test = Score(job.epochs, 0.5, accuracy(job.id, job.seed)) if job.phase == "compare" else None
         return replace(outcome, scores=scores, test=test)
 
@@ -61,7 +63,7 @@ def prepared(tmp_path, monkeypatch):
     monkeypatch.setattr("nas.api.search.local_executor", lambda *_: Serial(Noting(tmp_path / "search")))
     monkeypatch.setattr("nas.training.latency.measure", lambda networks, _: {each.id: 2.0 for each in networks})
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 4, "top": 1, "seeds": 2, "device": "cpu"}
-    search(**asked, patch=(2,), width=(32,), depth=(3,), run="x", runs_dir=tmp_path)
+    search(**asked, lr=0.005, patch=(2,), width=(32,), depth=(3,), run="x", runs_dir=tmp_path)
 
     def compare(trainer: Trainer | None = None, **changes) -> tuple[Comparison, list[Compared]]:
         executor = Serial(trainer or Trainer(tmp_path / "log"))
@@ -100,9 +102,9 @@ def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
     _, compared = prepared()
     for each in compared:
         rates = sorted(result.lr for result in each.tuned)
-        assert {0.005, 0.015} <= set(rates) and 3 <= len(rates) <= 5
+        assert {0.005, 0.015} <= set(rates) and 3 <= len(rates) <= MOST
         assert all(2.8 < after / before < 3.2 for before, after in pairwise(rates))
-        assert len(rates) == 5 or not each.at_edge
+        assert len(rates) == MOST or not each.at_edge
         best = max(each.tuned, key=lambda result: result.score.accuracy)
         assert each.lr == best.lr
 
@@ -115,14 +117,18 @@ class Sloping(Trainer):
 
     def train(self, job: Job, report: GoOn) -> Outcome:
         outcome, better = Trainer.train(self, job, report), job.lr / (1 + job.lr)
-        score = Score(job.epochs, 0.5, better if self.up else 1 - better)
+        score = Score(job.epochs, 1 - better if self.up else better, 0.5)
         return replace(outcome, scores=(score,), seconds=1e6 / Architecture.from_json(job.architecture).params)
 
 
 @pytest.mark.parametrize(
-    ("up", "rates"), [(True, [0.005, 0.015, 0.045, 0.14, 0.42]), (False, [0.00019, 0.00057, 0.0017, 0.005, 0.015])]
+    ("up", "rates"),
+    [
+        (True, [0.005, 0.015, 0.045, 0.14, 0.42, 1.3]),
+        (False, [6.3e-5, 0.00019, 0.00057, 0.0017, 0.005, 0.015]),
+    ],
 )
-def test_five_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up, rates, prepared, tmp_path):
+def test_six_learning_rates_are_enough_and_who_takes_longest_is_tested_first(up, rates, prepared, tmp_path):
     _, compared = prepared(Sloping(tmp_path / "log", up=up))
     assert [sorted(result.lr for result in each.tuned) for each in compared] == [rates] * 3
     assert [(each.lr, each.at_edge) for each in compared] == [(rates[-1] if up else rates[0], True)] * 3
@@ -146,19 +152,31 @@ def test_where_all_learning_rates_failed_lower_ones_are_tried(prepared, tmp_path
     assert [(each.lr, each.at_edge, len(each.accuracies)) for each in compared] == [(0.0017, False, 2)] * 3
 
 
-def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs(prepared, monkeypatch):
+def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs_and_the_best_two_for_all(
+    prepared, monkeypatch
+):
     for module in ("nas.api.compare", "nas.api.defaults"):
         monkeypatch.setattr(f"{module}.LARGE", 1_000)
     begun: list[Status] = []
     monkeypatch.setattr(
         "nas.api.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1]
     )
-    comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01))
-    assert [(each.phase, each.later) for each in begun] == [("tune", 3 * 2 * 6 / 2), ("compare", 0.0)]
+    comparison, compared = prepared(epochs=6, lrs=(0.005, 0.01, 0.02))
+    later = [("tune", (3 * 2 + 3 * 2) * 6 / 2), ("tune", 3 * 2), ("compare", 0.0)]
+    assert [(each.phase, each.later) for each in begun] == later
     comparison.device = "mps"
     assert comparison.conditions == Conditions("mps")
     assert (comparison.tuning_epochs, len(comparison.seeds)) == (2, 2)
     assert [{result.epochs for result in each.tuned} for each in compared] == [{2}] * 3
+    assert [{result.epochs for result in each.decided} for each in compared] == [{6}] * 3
+    for each in compared:
+        *worst, second, best = sorted(each.tuned, key=lambda result: -result.score.loss)
+        assert {result.lr for result in each.decided} == {second.lr, best.lr} and len(worst) == 1
+        assert each.lr == min(each.decided, key=lambda result: result.score.loss).lr
+        assert comparison_json(each, compared[0])["decided"].keys() == {f"{lr:g}" for lr in (second.lr, best.lr)}
+    assert "on validation data after 2 epochs, the best two again after 6" in " ".join(
+        comparison_notes(comparison, compared)
+    )
     assert len(Comparison(comparison.saved, Compare(against=("convmixer",), device="cpu")).seeds) == 3
 
 

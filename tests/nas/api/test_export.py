@@ -73,7 +73,7 @@ def exported(tmp_path_factory) -> list[Exported]:
         result_of(OTHER, 0.1, "pruned"),
         *finals(BEST, 0.9, 0.94),
         *finals(FULL, 0.8, 0.82, label="full token mixing"),
-        recipe=Recipe(epochs=3, lr=0.005, scaling="fan-in").to_json(),
+        recipe=Recipe(epochs=3, lr=0.01, scaling="fan-in").to_json(),
     )
     found = export(saved, [saved.find(BEST.id), saved.find(OTHER.id)], root / "out", "nas export x --top 2")
     assert [each.file for each in found] == [root / "out" / f"local_{arch.id}.py" for arch in (BEST, OTHER)]
@@ -102,7 +102,7 @@ def test_the_header_tells_what_was_found_and_how(exported):
         "validation accuracy 92.0 ± 2.8% (mean ± std of 2 seeds), best of 2 candidates, so optimistic",
         f"gain {BEST.id} cannot be told from full token mixing: +11.0 ± 12.7 points (same sizes and recipe",
         "full token mixing 81.0 ± 1.4%",
-        "3 epochs of AdamW, learning rate 0.005",
+        "3 epochs of AdamW, learning rate 0.01",
         "augmentation none; the rate of a weight that is summed over n > 1 inputs times 32 / n",
         f"local_{BEST.id}.safetensors: seed 2, 3 epochs, validation accuracy 94.0%",
         "uint8 from 0 to 16 or floats from 0 to 1, which preprocess() normalises by channel: mean 4.",

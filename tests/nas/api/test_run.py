@@ -25,6 +25,7 @@ SMALL: dict[str, Any] = {
     "epochs": 2,
     "top": 1,
     "seeds": 2,
+    "lr": 0.02,
     "width": 8,
     "depth": [1],
     "workers": 0,

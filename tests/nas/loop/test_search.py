@@ -468,17 +468,18 @@ class Timing(Quiet):
 
 @pytest.mark.parametrize("rungs", [(), (1,)])
 def test_the_time_left_counts_the_finals(rungs, searching, tmp_path):
-    """At full length, while candidates may have been pruned; not those that are there already."""
+    """At full length, while candidates may have been pruned; not those that are there already; and other rates."""
     space, timing = tiny(depth=(2,)), Timing()
     searching(plan(trials=12, rungs=rungs, seeds=3), space=space, watcher=timing)
     finals, later = timing.last["final"]
     epochs = [len(result.train_loss) for result in results(tmp_path, "search")]
     assert (min(epochs) < 3) == bool(rungs)
-    assert (finals, later) == ((2 + 3) * 3, 0)
-    assert timing.last["search"] == (12, pytest.approx(15 * 3 * 12 / sum(epochs)))
+    others = (2 + 1) * 2
+    assert (finals, later) == ((2 + 3) * 3, others)
+    assert timing.last["search"] == (12, pytest.approx((15 + others) * 3 * 12 / sum(epochs)))
     searching(plan(trials=13, rungs=rungs, seeds=4), space=space, watcher=timing)
     more = results(tmp_path, "search")[12:]
-    assert timing.last["search"] == (13, pytest.approx(5 * 3 / len(more[0].train_loss)))
+    assert timing.last["search"] == (13, pytest.approx((5 + others) * 3 / len(more[0].train_loss)))
 
 
 def search_over(tmp_path: Path, found: list[Result], wanted: Plan, space: BoundSpace = SPACE) -> Loop:
@@ -652,6 +653,7 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
 
     with RunFolder.create_or_open(tmp_path, "x", SETTINGS) as run, Keeping(Noting(tmp_path / "log")) as executor:
         search = Loop(session.space, session.strategy, executor, run, session.plan)
+        search.tune(Quiet())
         search.explore(Quiet())
         search.finals(Quiet())
     tried, finals = ([job for job in given if job.phase == phase] for phase in ("search", "final"))
@@ -659,7 +661,7 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
     assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((2, 4), 5, 8, False)}
     assert {(job.rungs, job.epochs, job.weights) for job in finals} == {((), 8, True)}
     assert {job.seed for job in finals} == {6, 7}
-    assert {job.lr for job in given} == {session.recipe.lr}
+    assert {job.lr for job in tried + finals} == {search.lr} and session.recipe.lr is None
 
 
 @pytest.mark.parametrize(("ahead", "asked"), [(True, 6), (False, 3)])

@@ -1,0 +1,159 @@
+"""Learning rates: which are tried of networks that are to share one, and which is taken."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import exp, inf, isfinite, log
+from statistics import fmean
+
+from einmix import Architecture
+from nas.errors import NasError, one_line
+from nas.loop.past import DIVERGED
+from nas.runs.job import RANKED, Job, Key
+from nas.runs.result import Result
+from search_spaces import BoundSpace
+
+FACTOR = 3
+"""From one learning rate to the next."""
+
+FIRST = (0.015, 0.045)
+"""The rates that a search begins with: next to the best ones of small networks on small images (docs/log.md)."""
+
+MOST = 6
+
+Losses = Mapping[float, float]
+"""Mean validation loss by learning rate; infinite where a training failed."""
+
+Train = Callable[[Sequence[tuple[Job, Architecture]]], Mapping[Key, Result]]
+"""The results of some jobs, but for those that could not be brought to an end."""
+
+
+def sweep(
+    groups: Mapping[str, Mapping[str, Architecture]],
+    rates: Mapping[str, Sequence[float]],
+    train: Train,
+    *,
+    job: Callable[[Architecture, float], Job],
+    widen: bool = True,
+) -> dict[str, tuple[Result, ...]]:
+    """Of every group of networks, each by its label, the trainings at the group's rates; a `job` says how.
+
+    Where the best rate of a group is the least or the largest one the next one beyond is tried as well, up to `MOST`.
+    """
+    asked, results = dict(rates), dict[Key, Result]()
+    while True:
+        rounds = range(max(map(len, asked.values()), default=0))
+        every = [(name, asked[name][n]) for n in rounds for name in groups if n < len(asked[name])]
+        jobs = [
+            (replace(job(network, lr), label=label), network)
+            for name, lr in every
+            for label, network in groups[name].items()
+        ]
+        results |= train([each for each in jobs if each[0].key not in results])
+        ids = {name: {network.id for network in networks.values()} for name, networks in groups.items()}
+        found = {name: tuple(each for each in results.values() if each.id in ids[name]) for name in groups}
+        more = {name: lr for name in groups if (lr := next_rate(losses_of(found[name]))) and lr not in asked[name]}
+        if not widen or not more:
+            return found
+        asked |= {name: (*asked[name], lr) for name, lr in more.items()}
+
+
+def find_rate(
+    networks: Mapping[str, Architecture],
+    rates: Sequence[float],
+    train: Train,
+    *,
+    job: Callable[[Architecture, float], Job],
+    say: Callable[[str], object],
+) -> float:
+    """The one rate for some networks, each by its label, that a sweep from some rates on finds; it is said, too.
+
+    Raises NasError where all trainings failed, or some could not be brought to an end.
+    """
+    began = time.monotonic()
+    (results,) = sweep({"": networks}, {"": rates}, train, job=job).values()
+    tried = sorted({result.lr for result in results})
+    if not tried or len(results) < len(networks) * len(tried):
+        raise NasError("no learning rate is found yet: trainings are missing, the same command goes on with them")
+    lr, seconds = found_rate(losses_of(results)), time.monotonic() - began
+    if lr is None:
+        raise NasError(f"no learning rate is found: all trainings failed ({results[-1].reason}); --lr says one")
+    took = f" in {seconds:.0f} s" if seconds >= 1 else ""  # none is trained where a run goes on
+    edge = ", none beyond: --lr goes further" if lr in (tried[0], tried[-1]) else ""
+    on = " and ".join(map(one_line, networks))
+    say(f"learning rate {lr:g}, found{took} on {on} ({tried[0]:g} to {tried[-1]:g} tried{edge})")
+    return lr
+
+
+def losses_of(results: Iterable[Result]) -> dict[float, float]:
+    """The mean loss of some networks at each rate at which all of them were trained, from the least rate on.
+
+    A rate at which one failed is as bad as can be; but a network that always failed, and never since its loss was no
+    number, says nothing of rates and is left out, unless all do.
+    """
+    known = list(results)
+    told = {each.id for each in known if each.state == "complete" or each.reason.startswith(DIVERGED)}
+    by_rate: dict[float, dict[str, float]] = defaultdict(dict)
+    for each in known:
+        if each.id in told or not told:
+            by_rate[each.lr][each.id] = each.score.loss if each.state == "complete" and each.score else inf
+    most = max(map(len, by_rate.values()), default=0)
+    return {lr: fmean(found.values()) for lr, found in sorted(by_rate.items()) if len(found) == most}
+
+
+def best_rates(losses: Losses) -> list[float]:
+    """The rates at which nothing failed, that of the least loss first; of equals the least rate."""
+    return sorted((lr for lr in losses if isfinite(losses[lr])), key=lambda lr: (losses[lr], lr))
+
+
+def next_rate(losses: Losses) -> float | None:
+    """The rate beyond the best where that is the last one on its side; a lower one where all failed."""
+    if not losses or len(losses) >= MOST:
+        return None
+    lower, upper = around(min(losses))[0], around(max(losses))[1]
+    best = best_rates(losses)
+    if best and best[0] == max(losses):
+        return upper
+    return lower if not best or best[0] == min(losses) else None
+
+
+def found_rate(losses: Losses) -> float | None:
+    """The lowest point of the parabola, over the logarithms of rates, through the best one and its neighbours.
+
+    It is at most half a step from the best. Where there is no neighbour, or one that failed, it is the best itself;
+    None where all failed.
+
+    >>> found_rate({0.01: 0.5, 0.03: 0.4, 0.09: 0.4})
+    0.052
+    """
+    rates, best = sorted(losses), next(iter(best_rates(losses)), None)
+    if best is None or best in (rates[0], rates[-1]):
+        return best
+    at = rates.index(best)
+    (x0, y0), (x1, y1), (x2, y2) = ((log(lr), losses[lr]) for lr in rates[at - 1 : at + 2])
+    left, right = (y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1)  # its slopes half way, of which one falls, one rises
+    if not isfinite(right - left) or left == right:
+        return best
+    return _rounded(exp((x0 + x1) / 2 + (x2 - x0) / 2 * left / (left - right)))
+
+
+def around(lr: float) -> tuple[float, float]:
+    """The rates next to one."""
+    return _rounded(lr / FACTOR), _rounded(lr * FACTOR)
+
+
+def _rounded(lr: float) -> float:
+    """A rate in two digits."""
+    return float(f"{lr:.2g}")
+
+
+def swept_networks(space: BoundSpace) -> dict[str, Architecture]:
+    """The networks on which a search finds its rate, by their labels: the references that mix positions."""
+    references = space.references(space.middle)
+    return {label: network for label, network in references.items() if label != "channels only"}
+
+
+def rate_of(results: Iterable[Result]) -> float | None:
+    """The learning rate of a search, which all of its trainings have; None before the first one."""
+    return next((result.lr for result in results if result.phase in RANKED), None)
