@@ -12,7 +12,7 @@ from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
 from nas.training.engine.eager import Eager, autocast
-from nas.training.engine.engine import Parts
+from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.optimizer import AdamW
 from nas.training.groups import grouped, scales
@@ -29,6 +29,7 @@ def fit(
     job: Job,
     report: GoOn,
     storage: Storage | None = None,
+    engine: Callable[[Parts], Engine] = Eager,
 ) -> tuple[nn.Module, Outcome]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
 
@@ -47,7 +48,7 @@ def fit(
     shares = scales(model, Architecture.from_json(job.architecture)) if recipe.scaling == "fan-in" else {}
     optimizer = AdamW(grouped(model, recipe.weight_decay, shares))
     batches = max(1, len(train) // recipe.batch)
-    engine = Eager(Parts(model, optimizer, train, generator, recipe.augment, recipe.label_smoothing))
+    steps = engine(Parts(model, optimizer, train, generator, recipe.augment, recipe.label_smoothing))
     state = TrainingState(job, model, optimizer, generator, storage)
     state.resume()
     for score in state.scores:
@@ -58,7 +59,7 @@ def fit(
         total = torch.zeros((), device=device)
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
         for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
-            total += engine.step(index, job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup))
+            total += steps.step(index, job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup))
         what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
         state.losses.append(_finite(total.item() / batches, what))
         if epoch in job.rungs or epoch == job.epochs:

@@ -18,7 +18,9 @@ from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
+from nas.training.engine.eager import Eager
 from nas.training.engine.examples import Examples
+from nas.training.engine.recorded import Recorded
 from nas.training.fit import evaluate, evaluation_batch, fit
 from nas.training.recipe import Recipe, kind_on
 
@@ -94,7 +96,8 @@ class ArchitectureTrainer:
             torch.cuda.reset_peak_memory_stats(self.device)
         usual = recipe == self.recipe
         build, storage = partial(self.build, job.architecture), self.storage if usual else None
-        model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage)
+        engine = Eager if self.device != "cpu" else Recorded
+        model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage, engine=engine)
         if outcome.state == "complete" and job.phase in TESTED:
             test = Examples.of(self.dataset.test, self.dataset, self.device)
             batch = evaluation_batch(test.x.device, recipe.batch)

@@ -60,9 +60,9 @@ from nas.training.recipe import Recipe
 from nas.runs.job import Job
 
 digits = load("digits", data_dir=Path("none"), seed=0, limit=100)
-recipe = Recipe.for_dataset(digits, epochs=1)
+recipe = Recipe.for_dataset(digits, epochs=4)  # a step each: recorded, compared, and done by the recording
 trainer = ArchitectureTrainer(digits, recipe, build=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
-assert trainer(Job({}, "a", 0.01, 0, 1), lambda score: True).state == "complete"
+assert trainer(Job({}, "a", 0.01, 0, 4), lambda score: True).state == "complete"
 print(*sorted({"torch._dynamo", "sympy", "sklearn", "scipy", "optuna"} & set(sys.modules)), end=".")
 """
 
