@@ -21,6 +21,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,8 +136,9 @@ def searched(folder: Path) -> list[dict[str, Any]]:
 class Tree:
     """CPU seconds of a process and all that it starts, by looking at /proc; orphans become children of this process."""
 
-    def __init__(self, root: int):
-        self._root, self._spent = root, dict[int, float]()
+    def __init__(self) -> None:
+        self._spent: dict[int, float] = {}
+        self._others = {os.getpid(), *self._stats()}
 
     @staticmethod
     def adopt() -> None:
@@ -144,23 +146,25 @@ class Tree:
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
     def look(self) -> float:
-        """Seconds that were computed until now."""
-        parents, spent = {}, {}
+        """Seconds that were computed until now by what has been started below this process since this was made."""
+        stats = self._stats()
+        for pid in stats:
+            above = pid
+            while above in stats and above != os.getpid():
+                above = int(stats[above][1])
+            if above == os.getpid() and pid not in self._others:
+                self._spent[pid] = (int(stats[pid][11]) + int(stats[pid][12])) / os.sysconf("SC_CLK_TCK")
+        return sum(self._spent.values())
+
+    @staticmethod
+    def _stats() -> dict[int, list[str]]:
+        """Of every process what /proc says of it, from its state on."""
+        found = {}
         for path in Path("/proc").iterdir():
             if path.name.isdigit():
-                try:
-                    fields = (path / "stat").read_text().rpartition(")")[2].split()
-                except OSError:  # it has ended
-                    continue
-                parents[int(path.name)] = int(fields[1])
-                spent[int(path.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        for pid in spent:
-            above = pid
-            while above not in (0, os.getpid(), self._root):
-                above = parents.get(above, 0)
-            if above:
-                self._spent[pid] = spent[pid]
-        return sum(self._spent.values())
+                with suppress(OSError):  # it has ended
+                    found[int(path.name)] = (path / "stat").read_text().rpartition(")")[2].split()
+        return found
 
 
 def run(arm: str, setting: Setting, folder: Path, lr: float | None) -> Turn:
@@ -168,8 +172,8 @@ def run(arm: str, setting: Setting, folder: Path, lr: float | None) -> Turn:
     words, load = [sys.executable, *command(arm, setting, lr)], os.getloadavg()[0]
     with (folder / "out").open("w") as out, (folder / "errors").open("w") as errors:
         begun, before = time.perf_counter(), children()
+        tree, spent, search = Tree(), 0.0, None
         process = subprocess.Popen(words, cwd=folder, stdout=out, stderr=errors)
-        tree, spent, search = Tree(process.pid), 0.0, None
         while process.poll() is None:
             time.sleep(LOOK)
             spent = tree.look()
@@ -185,11 +189,17 @@ def run(arm: str, setting: Setting, folder: Path, lr: float | None) -> Turn:
     if arm.startswith("nas "):
         assert search is not None
         lines = searched(folder)
-        ranked = [Ranked(line["id"], len(line["train_loss"]), line["scores"][-1]["accuracy"]) for line in lines]
-        return Turn(*search, seconds - search[0], lines[0]["lr"], load, tuple(ranked))
+        return Turn(*search, seconds - search[0], lines[0]["lr"], load, tuple(map(ranked_of, lines)))
     assert lr is not None
     ranked = [Ranked(**json.loads(line)) for line in (folder / "out").read_text().splitlines()]
     return Turn(seconds, max(spent, children() - before), 0.0, lr, load, tuple(ranked))
+
+
+def ranked_of(line: dict[str, Any]) -> Ranked:
+    """What a line of results.jsonl says of a candidate; one that failed got nowhere."""
+    if line["state"] == "failed" or not line["scores"]:
+        return Ranked(line["id"], 0, 0.0)
+    return Ranked(line["id"], line["scores"][-1]["epoch"], line["scores"][-1]["accuracy"])
 
 
 def children() -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -115,6 +117,27 @@ def test_how_far_it_was_trained_comes_before_accuracy():
     assert "| 1.00 (1.00 to 1.00); 1.00 (1.00 to 1.00) |" in ours
     said = peers.notes(turns, Path("missing"))
     assert "Ray Tune, ASHA / nas search: 3.00 wall, 4.00 CPU, n=2 (target 3.0)" in said
+
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+STARTS = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}])"
+
+
+def test_the_cpu_seconds_of_an_arm_are_those_of_all_its_processes():
+    def start(program: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline()
+        return process
+
+    with start(BURN) as other:
+        tree = peers.Tree()
+        assert tree.look() == 0
+        with start(STARTS) as arm:
+            spent = tree.look()
+            arm.communicate(b"\n")
+        other.communicate(b"\n")
+    assert spent >= 0.29  # 1/100 s is a tick
+    assert tree.look() == spent  # what has ended has spent what it had
 
 
 RATES = (0.1, 0.2, 0.4)
