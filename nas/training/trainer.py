@@ -96,7 +96,8 @@ class ArchitectureTrainer:
             torch.cuda.reset_peak_memory_stats(self.device)
         usual = recipe == self.recipe
         build, storage = partial(self.build, job.architecture), self.storage if usual else None
-        engine = Eager if self.device != "cpu" else Recorded
+        of_text = self.build is build_architecture  # which keeps nothing in Python
+        engine = Recorded if of_text and self.device == "cpu" else Eager
         model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage, engine=engine)
         if outcome.state == "complete" and job.phase in TESTED:
             test = Examples.of(self.dataset.test, self.dataset, self.device)

@@ -50,19 +50,23 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
 
 
 TRAINING = """
+import json
 import sys
 from pathlib import Path
-from torch import nn
+from random import Random
 from nas.data.known import load
 from nas.training import worker
 from nas.training.trainer import ArchitectureTrainer
 from nas.training.recipe import Recipe
 from nas.runs.job import Job
+from search_spaces import load as load_space
 
 digits = load("digits", data_dir=Path("none"), seed=0, limit=100)
 recipe = Recipe.for_dataset(digits, epochs=4)  # a step each: recorded, compared, and done by the recording
-trainer = ArchitectureTrainer(digits, recipe, build=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
-assert trainer(Job({}, "a", 0.01, 0, 4), lambda score: True).state == "complete"
+space = load_space("subgrid").on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,), depth=(1,))
+trainer = ArchitectureTrainer(digits, recipe)
+job = Job(json.loads(space.sample(Random(0)).to_json()), "a", 0.01, 0, 4)
+assert trainer(job, lambda score: True).state == "complete"
 print(*sorted({"torch._dynamo", "sympy", "sklearn", "scipy", "optuna"} & set(sys.modules)), end=".")
 """
 
