@@ -1,7 +1,11 @@
 """Recorded steps: bit by bit what the plain ones are, or plain ones."""
 
 import copy
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,13 +17,19 @@ from torch import Tensor, nn
 
 import einmix
 from einmix.layers import FastMix
+from nas.data import known
+from nas.runs.job import Job, Outcome, Score
+from nas.runs.storage import Storage
 from nas.training.engine.eager import Eager
 from nas.training.engine.engine import Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.optimizer import AdamW
 from nas.training.engine.recorded import Recorded
 from nas.training.engine.recording import record
+from nas.training.fit import fit
 from nas.training.groups import grouped
+from nas.training.recipe import Recipe
+from nas.training.trainer import ArchitectureTrainer
 from search_spaces import SPACES, load
 from search_spaces.blocks.parts import Inputs
 from search_spaces.zoo import ZOO
@@ -212,3 +222,90 @@ def test_an_unused_parameter_stays_as_it_is() -> None:
     model.register_parameter("idle", nn.Parameter(torch.ones(3)))
     engine = check(model, (1, 6), 3)
     assert is_recorded(engine) and torch.equal(engine.parts.model.idle, torch.ones(3))
+
+
+@pytest.fixture
+def doubles() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+NETWORKS = {
+    **{name: (name, seed) for seed, name in enumerate(("mixed", "roles", "macro", "macro "))},
+    **{name: (name, None) for name in ("mixer", "gmlp", "vip", "hire", "convmixer")},
+}
+
+
+def drawn(name: str, seed: int | None) -> einmix.Architecture:
+    if seed is None:
+        return ZOO[name].at(Inputs({"h": 8, "w": 8}, 1, 10), patch=2, width=8, depth=2)
+    space = load(name.strip()).on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,), depth=(2,), patch=(2,))
+    return space.sample(Random(seed))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_whole_training_is_that_of_the_text_in_plain_torch(name: str, doubles: None) -> None:
+    """Layers, flat memory, the recording and the loop at once, against einops, `torch.optim` and lists."""
+    arch = drawn(*NETWORKS[name])
+    x, y = torch.randn(100, 1, 8, 8), torch.arange(100) % 10
+    recipe = Recipe(batch=30, warmup=0.3, label_smoothing=0.2, weight_decay=0.3)
+    job = Job({}, "a", 0.02, 5, 3)
+    data = Examples(x, y), Examples(x[:20], y[:20])
+    made: list[Recorded] = []
+
+    def engine(parts: Parts) -> Recorded:
+        made.append(Recorded(parts))
+        return made[0]
+
+    build, go_on = partial(einmix.build, arch, mix=FastMix), bool
+    trained, outcome = fit(build, data, recipe, job=job, report=go_on, engine=engine)
+    assert is_recorded(made[0])
+
+    torch.manual_seed(5)
+    model, generator = einmix.build(arch), torch.Generator().manual_seed(5)
+    groups: list[dict[str, Any]] = [{"params": [], "weight_decay": decay} for decay in (0.0, 0.3)]
+    for each_name, each in model.named_parameters():
+        groups[each.ndim > 1 and not each_name.endswith("bias")]["params"].append(each)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8)
+    losses = []
+    for epoch in range(3):
+        order = torch.randperm(100, generator=generator)
+        losses.append(0.0)
+        for step in range(3):
+            done = (3 * epoch + step + 0.5) / 9
+            share = done / 0.3 if done < 0.3 else 0.5 + 0.5 * math.cos(math.pi * (done - 0.3) / 0.7)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.02 * share
+            index = order[30 * step : 30 * step + 30]
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x[index]), y[index], label_smoothing=0.2)
+            loss.backward()
+            optimizer.step()
+            losses[-1] += loss.item() / 3
+    assert outcome.train_loss == pytest.approx(losses, rel=1e-9)
+    for one, other in zip(trained.state_dict().values(), model.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("augment", ["none", "shift+flip"])
+def test_a_recorded_training_that_was_cut_off_goes_on_bit_by_bit(augment: Any, tmp_path: Path) -> None:
+    digits = known.load("digits", data_dir=tmp_path, seed=0, limit=200)
+    architecture = json.loads(drawn("macro", 2).to_json())
+    job = Job(architecture, "a", 0.02, 5, epochs=5, rungs=(1, 3), weights=True)
+
+    def trained(folder: str, report: Callable[[Score], bool]) -> Outcome:
+        storage = Storage(str(tmp_path / folder), "x", every=0)
+        return ArchitectureTrainer(digits, Recipe(batch=40, augment=augment), storage=storage)(job, report)
+
+    def stop(score: Score) -> bool:
+        if score.epoch == 3:
+            raise KeyboardInterrupt
+        return True
+
+    whole = trained("whole", lambda _: True)
+    with pytest.raises(KeyboardInterrupt):
+        trained("cut", stop)
+    rest = trained("cut", lambda _: True)
+    assert rest.extra["resumed"] == 2
+    assert (rest.scores, rest.train_loss, rest.weights) == (whole.scores, whole.train_loss, whole.weights)
