@@ -53,7 +53,10 @@ from search_spaces import BoundSpace, Budget, Family
 from search_spaces.mixed import SPACE
 
 RATES = (0.0017, 0.005, 0.015, 0.045, 0.135)
-PATCH = {"fashion-mnist": 7, "digits": 2}
+PATCH = {"fashion-mnist": 7, "digits": 2, "mnist1d": 2}
+"""Of each data set the patch that leaves about 16 positions."""
+
+DATA = ("fashion-mnist", "digits")
 TOP = 5
 TRIALS = 64
 QUICK = {"networks": 12, "seeds": 2}
@@ -182,6 +185,19 @@ def epochs_of_search(curves: Sequence[Mapping[int, float]], at_rungs: Sequence[i
         ends = (epoch for epoch in at_rungs if not judge.see(Score(epoch, 0.0, curve[epoch])))
         spent += next(ends, epochs)
     return spent
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean over networks (each the mean of its seeds) with its standard error: of one recipe against another."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, one: np.ndarray, other: np.ndarray) -> Difference:
+        each = (other - one).mean(-1)
+        return cls(float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5))
 
 
 # --------------------------------------------------------------------------------------------------- the trainings
@@ -337,6 +353,19 @@ def said_of_spread(done: Trained) -> list[str]:
     ]
 
 
+def said_of_difference(one: Trained, other: Trained) -> list[str]:
+    """The second recipe against the first, paired by network and seed."""
+    first, second = one.table(RATES), other.table(RATES)
+    names = [done.setting.recipe.scaling for done in (one, other)]
+    lines = [f"| rate | {names[1]} minus {names[0]}: test accuracy, points | validation loss |", "|---|---|---|"]
+    for k, rate in enumerate(RATES):
+        tests = Difference.of(100 * first.tests[:, k], 100 * second.tests[:, k])
+        losses = Difference.of(first.losses[:, k, :, -1], second.losses[:, k, :, -1])
+        told = f"{tests.mean:+.2f} ± {tests.error:.2f} | {losses.mean:+.4f} ± {losses.error:.4f}"
+        lines.append(f"| {rate:g} | {told} |")
+    return lines
+
+
 def shares_of(mixers: Sequence[Mixer]) -> list[float]:
     """How much of a network's mixers is of each family; what is of several counts in all of them."""
     return [sum(_accepts(family, mixer) for mixer in mixers) / len(mixers) for family in SPACE.families]
@@ -348,8 +377,14 @@ def _accepts(family: Family, mixer: Mixer) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=list(PATCH), default=list(PATCH))
-    parser.add_argument("--scaling", nargs="+", choices=["none", "fan-in"], default=["none", "fan-in"], help="recipes")
+    parser.add_argument("--data", nargs="+", choices=list(PATCH), default=DATA)
+    parser.add_argument(
+        "--scaling",
+        nargs="+",
+        choices=["none", "fan-in"],
+        default=["none"],
+        help="rates by layer; several are compared, too",
+    )
     parser.add_argument("--networks", type=int, default=80)
     parser.add_argument("--seeds", type=int, default=3, help="at least 2")
     parser.add_argument("--workers", type=int, default=2)
@@ -358,12 +393,16 @@ def main() -> None:
     arguments = parser.parse_args()
     number, seeds = QUICK.values() if arguments.quick else (arguments.networks, arguments.seeds)
     for data in arguments.data:
+        before: Trained | None = None
         for scaling in arguments.scaling:
             setting = Setting.of(data, scaling)
             with setting.open(arguments.record, f"{data}-{scaling}") as run:
                 done = trained(setting, run, setting.networks(number), seeds, arguments.workers)
             print(f"\n### {data}, scaling {scaling}: {number} networks, {seeds} seeds, {setting.recipe}\n")
             print(*report(done), sep="\n", flush=True)
+            if before:
+                print("", *said_of_difference(before, done), sep="\n", flush=True)
+            before = before or done
 
 
 if __name__ == "__main__":

@@ -9,7 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rates
-from rates import Setting, Table, at, directions, epochs_of_search, figures, interval, own, spread, targets, trained
+from rates import (
+    Difference,
+    Setting,
+    Table,
+    at,
+    directions,
+    epochs_of_search,
+    figures,
+    interval,
+    own,
+    spread,
+    targets,
+    trained,
+)
 
 from nas.data.known import load as load_data
 from nas.executors.serial import Serial
@@ -118,6 +131,13 @@ def test_epochs_of_a_search_by_hand() -> None:
     assert epochs_of_search(curves, (), 4) == 7 * 4
 
 
+def test_a_difference_is_paired_by_network() -> None:
+    found = Difference.of(
+        np.array([[1.0, 3.0], [5.0, 5.0], [0.0, 2.0]]), np.array([[2.0, 4.0], [7.0, 7.0], [4.0, 4.0]])
+    )
+    assert (found.mean, found.error) == pytest.approx((2, 1 / 3**0.5))  # 1, 2 and 3
+
+
 def test_networks_are_of_one_band_and_the_first_are_the_same() -> None:
     setting = Setting.of("digits", "none")
     few, more = setting.networks(3), setting.networks(5)
@@ -160,5 +180,6 @@ def test_what_was_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pyte
     assert np.array_equal(everything[0].losses, everything[1].losses) and np.isfinite(everything[0].losses).all()
     assert run(6, 2).table(rates.RATES).tests[:5].tolist() == everything[0].tests.tolist() and len(made) == 1
     said = "\n".join(rates.report(again))
+    assert rates.said_of_difference(first, again)[-1] == "| 0.135 | +0.00 ± 0.00 | +0.0000 ± 0.0000 |"
     assert said.count("| ") > 20 and "as a search finds it" in said and "steps of a factor of 3" in said
     assert {(job.seed, job.lr) for job in again.results} == set(product(range(2), {*rates.RATES, first.lr}))
