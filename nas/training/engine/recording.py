@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nas.training.engine.copies import copier
+
 aten = torch.ops.aten
 BOUND: dict[Any, Callable[..., Any]] = {
     aten.add.Tensor: torch.add,
@@ -115,7 +117,13 @@ class _Writer:
         used: list[str] = []
         texts = [self._text(each, used) for each in args]
         named = [f"{name}={self._text(each, used)}" for name, each in kwargs.items()]
-        line = _Line([], f"{self._keep(BOUND.get(func, func))}({', '.join([*texts, *named])})", used)
+        text = f"{self._keep(BOUND.get(func, func))}({', '.join([*texts, *named])})"
+        if func is aten.clone.default and kwargs.get("memory_format") is torch.contiguous_format:
+            (x,) = args
+            memory = x.untyped_storage().nbytes() // x.itemsize
+            if copy := copier(_layout(x), x.dtype, memory):
+                text = f"{self._keep(copy)}({texts[0]})"
+        line = _Line([], text, used)
         if func in IN_PLACE and not named and len({self._owners.get(name) for name in used}) == 2:
             for one, other in ((0, 1), (1, 0)):
                 if self._is_free(args[one], result):

@@ -1,5 +1,6 @@
 """Engines and their optimiser: torch's own step, on flat memory and with fewer operators."""
 
+import math
 from random import Random
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.training.engine.copies import SMALL, copier
 from nas.training.engine.eager import smoothed
 from nas.training.engine.optimizer import MOMENTS, AdamW
 
@@ -97,6 +99,47 @@ def test_parameters_of_two_types_are_refused() -> None:
     two = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.float64))]
     with pytest.raises(ValueError, match="several types"):
         AdamW([{"params": two, "weight_decay": 0.0, "scale": 1.0}])
+
+
+def permuted(seed: int) -> Tensor:
+    """A view of some memory, or of a part of it: axes cut into factors, permuted, now and then one of length 1."""
+    random = Random(seed)
+    sizes = [random.choice((1, 2, 2, 2, 3, 4, 4, 8, 16)) for _ in range(random.randint(1, 7))]
+    sizes.insert(random.randrange(len(sizes) + 1), -(-SMALL // math.prod(sizes)))
+    order = random.sample(range(len(sizes)), len(sizes))
+    if random.random() < 0.7:  # the innermost axis stays, as channels do
+        order.append(order.pop(order.index(len(sizes) - 1)))
+    spare = random.choice((0, 0, 1, 2, 4))
+    dtype = random.choice((torch.float32, torch.float32, torch.float64))
+    memory = torch.randn(math.prod(sizes) + spare, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return memory[spare:].view(sizes).permute(order)
+
+
+def test_a_copy_is_torchs_whichever_way_is_taken() -> None:
+    """All four ways are taken; other memory of the same layout is copied as well, and its neighbours are not."""
+    ways = set()
+    for seed in range(400):
+        x = permuted(seed)
+        layout = tuple(x.shape), x.stride(), int(x.storage_offset())
+        copy = copier(layout, x.dtype, x.untyped_storage().nbytes() // x.itemsize)
+        ways.add(copy and copy.__code__.co_firstlineno)
+        if copy:
+            other = torch.empty_like(x._base).copy_(torch.rand(x._base.shape)).as_strided(*layout)  # type: ignore
+            for each in (x, other):
+                found, wanted = copy(each), each.contiguous()
+                assert torch.equal(found, wanted) and (found.shape, found.stride()) == (wanted.shape, wanted.stride())
+                assert found.untyped_storage().data_ptr() != each.untyped_storage().data_ptr()
+    assert len(ways) == 4
+
+
+def test_small_copies_and_integers_are_left_to_torch() -> None:
+    for x in (
+        torch.rand(64, 2, 2, 2).permute(2, 1, 0, 3),
+        torch.ones(4096, 2, 2, 2, dtype=torch.int32).transpose(1, 2),
+    ):
+        layout = tuple(x.shape), x.stride(), 0
+        assert copier(layout, x.dtype, x.numel()) is None
+        assert (copier(layout, torch.float32, x.numel()) is None) == (x.numel() < SMALL)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
