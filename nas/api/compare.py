@@ -24,7 +24,7 @@ from nas.options.compare import Compare
 from nas.ranking.gains import Compared, paired
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Key
+from nas.runs.job import FIRST_SEEDS, Key, Kind
 from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
@@ -211,6 +211,11 @@ class Comparison:
         return RunFolder.name_for(self._root, words, self.settings, Compare.may_differ())
 
     @property
+    def kind(self) -> Kind:
+        """What all are trained on: as in the search."""
+        return kind_on(self.device, self.saved.how(self.device)["precision"])
+
+    @property
     def workers(self) -> int:
         return worker_count(self.asked.workers, self.device, self.devices)
 
@@ -228,7 +233,7 @@ class Comparison:
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
         """
-        say_changes(run, kind_on(self.device), watcher)
+        say_changes(run, self.kind, watcher)
         with logging_to(self.asked.log, run, watcher.say):
             tuned, decided = self._tuned(watcher, run)
             chosen = {name: self._best(decided[name] or tuned[name]) for name in self.networks}
@@ -242,7 +247,7 @@ class Comparison:
                 for seed in self.seeds
                 for name, lr in rates
             ]
-            status = Status("compare", 0, kind=kind_on(self.device))
+            status = Status("compare", 0, kind=self.kind)
             tested = train_missing(testing, run, self._executor, watcher, status)
         compared = [
             Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
@@ -272,7 +277,7 @@ class Comparison:
         missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
         deciding = 2 * len(self.networks) if epochs < self.recipe.epochs else 0
         later = (len(missing) + deciding) * self.recipe.epochs / epochs
-        status, seed = Status("tune", 0, kind=kind_on(self.device), later=later), self._split + FIRST_SEEDS["tune"]
+        status, seed = Status("tune", 0, kind=self.kind, later=later), self._split + FIRST_SEEDS["tune"]
         return sweep(
             {name: {name: network} for name, network in self.networks.items()},
             rates,
@@ -286,8 +291,9 @@ class Comparison:
         return self.lrs[0] if len(self.lrs) == 1 else next(iter(best_rates(losses_of(tried))), None)
 
     def _executor(self, count: int, storage: Storage) -> Executor:
-        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage)
-        return local_executor(make, min(self.workers, count))
+        how = self.saved.how(self.device)
+        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, **how)
+        return local_executor(make, self.asked.workers, count)
 
     def _paired(self, found: Compared, other: Compared) -> Compared:
         """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""

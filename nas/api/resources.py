@@ -8,6 +8,7 @@ from pathlib import Path
 from nas.errors import NasError
 from nas.executors.cluster.messages import LOCAL
 from nas.executors.executor import Executor
+from nas.executors.packing import BUNDLE, MOST
 from nas.executors.processes import DEFAULT_METHOD, LocalWorkers, start_server
 from nas.executors.serial import Serial
 from nas.options.search import Search
@@ -44,9 +45,11 @@ def warm_up(device: str, workers: int | None) -> None:
 
 
 def worker_count(wanted: int | None, device: str, devices: int) -> int:
-    """As many worker processes as wanted, else one a GPU, else one a core."""
+    """As many worker processes as wanted, else one a core, on GPUs no more than share them at first."""
     if wanted is not None:
         return wanted
+    if device == "cuda":
+        return max(devices, min(MOST * devices, cores()))
     return cores() if device == "cpu" else devices
 
 
@@ -68,13 +71,24 @@ def ray_device(options: Search) -> tuple[str, int]:
     return options.device, 1
 
 
-def local_executor(make: MakeTrainer, workers: int) -> Executor:
-    """Worker processes with one thread each, or with 0 workers this process with all its threads."""
+def local_executor(make: MakeTrainer, wanted: int | None, jobs: int | None = None) -> Executor:
+    """Worker processes with one thread each, no more than there are jobs; or with 0 this process with all its threads.
+
+    Where nobody wants a number of them there are fewer on a GPU as soon as its memory is seen to hold no more.
+    """
+    workers = worker_count(wanted, make.device, make.devices)
     if workers == 0:
-        return Serial(replace(make, threads=cores()))
+        return Serial(replace(make, threads=cores()), bundle=bundle_of(make))
+    workers = min(workers, jobs or workers)
     if make.device == "cpu":
         return LocalWorkers(make, workers, preload=PRELOAD)
-    return LocalWorkers(make, workers, method="spawn", devices=make.devices)
+    settles, bundle = wanted is None, bundle_of(make)
+    return LocalWorkers(make, workers, method="spawn", devices=make.devices, settles=settles, bundle=bundle)
+
+
+def bundle_of(make: MakeTrainer) -> int:
+    """How many trainings may be one model: on CPUs that takes longer than one after the other (docs/log.md)."""
+    return BUNDLE if make.device == "cuda" and make.engine == "auto" else 1
 
 
 def cores() -> int:

@@ -22,6 +22,7 @@ from nas.ranking.standings import Standing, ranked, standings_of
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.result import Result, take
 from nas.training.recipe import Recipe
+from nas.training.worker import HOW
 
 SHORTEST = 4
 """Letters of an id that name an architecture: what is shorter is a rank."""
@@ -181,6 +182,11 @@ class SavedRun:
         except ValueError as error:
             raise NasError(f"{self.folder.path / 'run.json'}: among its inputs {error}") from None
         return Preprocessing(takes, classes, tuple(mean), tuple(std), self.noun)
+
+    def how(self, device: str) -> dict[str, Any]:
+        """How its trainings are computed on a device; that is the GPUs' own, and "auto" where a version did not say."""
+        kept = self.folder.settings if device == "cuda" else {}
+        return {name: str(kept.get(name, "auto")) for name in HOW}
 
     def setting(self, name: str, kind: str) -> Any:
         """A setting by its dotted name, checked to be of a kind that `nas.runs.result.take` knows. Raises NasError."""

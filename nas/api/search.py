@@ -26,7 +26,7 @@ from nas.api.defaults import (
     rungs,
     starting,
 )
-from nas.api.resources import cores, find_device, local_executor, ray_device, warm_up, worker_count
+from nas.api.resources import bundle_of, cores, find_device, local_executor, ray_device, warm_up, worker_count
 from nas.api.resuming import resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
@@ -56,7 +56,7 @@ from nas.runs.storage import Storage, place_of
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Started, Strategy
 from nas.training.recipe import Recipe, kind_on
-from nas.training.worker import MakeTrainer
+from nas.training.worker import HOW, MakeTrainer
 from search_spaces import Space, SpaceError
 from search_spaces import load as load_space
 
@@ -158,21 +158,26 @@ class Session:
     @property
     def kind(self) -> Kind:
         """What is trained on; of a cluster's GPUs it is assumed that they compute in bfloat16."""
-        if self.device == "cuda" and self.options.ray not in (None, LOCAL):
+        asked = self.options.precision
+        if self.device == "cuda" and self.options.ray not in (None, LOCAL) and asked == "auto":
             return Kind("cuda", "bfloat16")
-        return kind_on(self.device)
+        return kind_on(self.device, asked)
 
     def executor(self, run: RunFolder, storage: Storage | None, watcher: Watcher) -> Executor:
         """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
         latency = any(objective.name == "latency" for objective in self.objectives)
-        make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency)
+        how = {name: getattr(self.options, name) for name in HOW}
+        make = MakeTrainer(
+            self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency, **how
+        )
         if self.options.ray is None:
-            return local_executor(make, self.workers)
+            return local_executor(make, self.options.workers)
         from nas.executors.cluster.workers import RayWorkers
 
         settings = Settings(self.options.ray, self.workers, cores(), self.device, self.options.gpus_per_trial)
         if self.options.ray == LOCAL:
             settings = replace(settings, sharing=sharing_at_first(self.workers, self.devices))
+        settings = replace(settings, bundle=bundle_of(make))
         return RayWorkers(replace(make, devices=1), settings, say=watcher.say, log=run.path / "ray.log")
 
     def share(self) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nas.api.resources import find_device, local_executor, worker_count
+from nas.api.resources import find_device, local_executor
 from nas.api.saved import SavedRun
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
@@ -37,15 +37,15 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
     check_loggers(asked.log)
 
     def executor(count: int, storage: Storage) -> Executor:
-        workers = min(worker_count(asked.workers, device, devices), count)
-        return local_executor(MakeTrainer(dataset, recipe, device, devices, storage=storage), workers)
+        make = MakeTrainer(dataset, recipe, device, devices, storage=storage, **saved.how(device))
+        return local_executor(make, asked.workers, count)
 
     def job(phase: Phase, lr: float, seed: int) -> Job:
         first = saved.setting("seed", "a count") + FIRST_SEEDS[phase]
         wanted = make_job(standing.architecture, lr, first + seed, recipe.epochs, phase)
         return replace(wanted, weights=phase == "train")
 
-    path, kind = saved.folder.path.resolve(), kind_on(device)
+    path, kind = saved.folder.path.resolve(), kind_on(device, saved.how(device)["precision"])
     with RunFolder.create_or_open(path.parent, path.name, saved.folder.settings, may_differ=()) as run:
         say_changes(run, kind, watcher)
         with logging_to(asked.log, run, watcher.say):

@@ -119,12 +119,14 @@ def run_jobs(trainer: Trainer, jobs: Sequence[Job], report: GoOn) -> list[Outcom
     """Trains jobs that are like one another as one, where that goes well; one job, or all else, as `run_job` does."""
     if len(jobs) == 1 or not isinstance(trainer, Bundler):
         return [run_job(trainer, job, report) for job in jobs]
+    why = ""
     try:
         ended = trainer.together(jobs)
     except Exception as error:
-        why = {"not_together": failure(error).reason}
+        why = failure(error).reason
+    if why:  # what the error holds is gone by now
         single = [run_job(trainer, job, report) for job in jobs]
-        return [replace(outcome, extra=outcome.extra | why) for outcome in single]
+        return [replace(outcome, extra=outcome.extra | {"not_together": why}) for outcome in single]
     return [run_job(partial(_as_ended, each), job, report) for job, each in zip(jobs, ended, strict=True)]
 
 

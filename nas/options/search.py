@@ -5,7 +5,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from nas.errors import NasError
-from nas.options.common import COMMAND, DATA, DATA_DIR, DEVICE, LOG, PATCHES, RUNS, RUNS_DIR, SIZES
+from nas.options.common import (
+    COMMAND,
+    DATA,
+    DATA_DIR,
+    DEVICE,
+    ENGINE,
+    LOG,
+    PATCHES,
+    PRECISION,
+    RUNS,
+    RUNS_DIR,
+    SIZES,
+    Engine,
+    Precision,
+)
 from nas.options.option import Options, option
 from search_spaces.blocks.patch import Patch
 
@@ -59,8 +73,14 @@ class Search(Options):
     seed: int = option(0, "Seed of split, proposals and trainings.", least=0, most=2**31 - 1, run="what")
     device: str = option("auto", DEVICE)
     workers: int | None = option(
-        None, "Worker processes (default: one a GPU, or one a core).", least=0, most=2**12, run="how"
+        None,
+        "Worker processes (default: one a core; on a GPU up to eight, as memory allows).",
+        least=0,
+        most=2**12,
+        run="how",
     )
+    engine: Engine = option("auto", ENGINE, run="how")
+    precision: Precision = option("auto", PRECISION, run="how")
     ray: str | None = option(
         None, "Train on a Ray cluster: its HOST:PORT, auto, or local.", metavar="ADDRESS", run="how"
     )

@@ -1,7 +1,7 @@
 """Trains one candidate, with the data on the device and nothing read back inside an epoch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -42,14 +42,11 @@ def fit(
     """
     train, validation = data
     device = train.x.device
-    torch.manual_seed(job.seed)
-    generator = torch.Generator(device).manual_seed(job.seed)
-    model = build().to(device)
-    shares = scales(model, Architecture.from_json(job.architecture)) if recipe.scaling == "fan-in" else {}
-    optimizer = AdamW(grouped(model, recipe.weight_decay, shares))
+    (parts,) = begun(build, train, recipe, jobs=[job])
+    model, generator = parts.model, parts.generator
     batches = max(1, len(train) // recipe.batch)
-    steps = engine(Parts(model, optimizer, train, generator, recipe.augment, recipe.label_smoothing))
-    state = TrainingState(job, model, optimizer, generator, storage)
+    steps = engine(parts)
+    state = TrainingState(job, model, parts.optimizer, generator, storage)
     state.resume()
     for score in state.scores:
         if not report(score):
@@ -60,8 +57,7 @@ def fit(
         order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
         for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
             total += steps.step(index, job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup))
-        what = f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
-        state.losses.append(_finite(total.item() / batches, what))
+        state.losses.append(finite(total.item() / batches, loss_of(job, epoch)))
         if epoch in job.rungs or epoch == job.epochs:
             score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch))
             state.scores.append(score)
@@ -72,6 +68,21 @@ def fit(
     return model, state.outcome("complete", job.epochs)
 
 
+def begun(build: Callable[[], nn.Module], train: Examples, recipe: Recipe, *, jobs: Sequence[Job]) -> list[Parts]:
+    """New models for jobs of one architecture, each as its seed has it; one optimiser has all, at the first's rate."""
+    device, groups, made = train.x.device, [], []
+    for job in jobs:
+        torch.manual_seed(job.seed)
+        generator = torch.Generator(device).manual_seed(job.seed)
+        model = build().to(device)
+        made.append((model, generator))
+        shares = scales(model, Architecture.from_json(job.architecture)) if recipe.scaling == "fan-in" else {}
+        for group in grouped(model, recipe.weight_decay, shares):
+            groups.append(group | {"scale": group["scale"] * (job.lr / jobs[0].lr)})
+    optimizer = AdamW(groups)
+    return [Parts(model, optimizer, train, drawn, recipe.augment, recipe.label_smoothing) for model, drawn in made]
+
+
 @torch.inference_mode()
 def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Score:
     """Mean cross-entropy (without smoothing) and accuracy over a part, `batch` examples at a time."""
@@ -79,12 +90,12 @@ def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Sco
     totals = torch.zeros(2, device=part.x.device)
     for start in range(0, len(part), batch):
         x, y = part.batch(slice(start, start + batch))
-        with autocast(x.device):
+        with autocast(part):
             logits = model(x)
         loss = F.cross_entropy(logits.float(), y, reduction="sum")
         totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
     loss_sum, correct = totals.tolist()
-    return Score(epoch, _finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
+    return Score(epoch, finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
 
 
 def evaluation_batch(device: torch.device, batch: int) -> int:
@@ -103,7 +114,13 @@ def schedule(done: float, warmup: float) -> float:
     return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
 
 
-def _finite(loss: float, what: str) -> float:
+def loss_of(job: Job, epoch: int) -> str:
+    """An epoch's loss, in words."""
+    return f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
+
+
+def finite(loss: float, what: str) -> float:
+    """The loss. Raises FloatingPointError where it is no number."""
     if not math.isfinite(loss):
         raise FloatingPointError(f"{what} is {loss}")
     return loss

@@ -104,10 +104,17 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if (name, value) != ("scaling", "none")}
 
 
-def kind_on(device: str) -> Kind:
-    """What is trained on a device of this machine: bfloat16 on a GPU that computes in it, float32 elsewhere."""
-    if device != "cuda":
-        return Kind(device, "float32")
-    from nas.training.engine.eager import has_bfloat16
+def kind_on(device: str, precision: str = "auto") -> Kind:
+    """What is trained on a device of this machine: float32, on a GPU a `Precision`.
 
-    return Kind(device, "bfloat16" if has_bfloat16(device) else "float32")
+    By itself that is bfloat16 where the GPU computes in it. Raises NasError for another one where there is no GPU.
+    """
+    if device != "cuda":
+        if precision not in ("auto", "float32"):
+            raise NasError(f"--precision {precision} is for GPUs: on {device} it is float32")
+        return Kind(device, "float32")
+    if precision == "auto":
+        import torch
+
+        precision = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return Kind(device, precision)

@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -14,15 +15,20 @@ from torch import nn
 import einmix
 from einmix.layers import FastMix
 from nas.data.dataset import Dataset
+from nas.data.sources import Arrays
 from nas.errors import is_out_of_memory
-from nas.runs.job import HALVED, TESTED, GoOn, Job, Outcome
+from nas.runs.job import HALVED, TESTED, GoOn, Job, Kind, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.training.engine.eager import Eager
+from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
+from nas.training.engine.graph import Graph
 from nas.training.engine.recorded import Recorded
+from nas.training.engine.seeds import Seeds
 from nas.training.fit import evaluate, evaluation_batch, fit
 from nas.training.recipe import Recipe, kind_on
+from nas.training.together import fit_together
 
 
 def weights_of(model: nn.Module) -> bytes:
@@ -51,23 +57,30 @@ class ArchitectureTrainer:
     build: Callable[[dict[str, Any]], nn.Module] = build_architecture
     storage: Storage | None = None
     latency: bool = False
+    engine: str = "auto"
+    precision: str = "auto"
 
     def start(self) -> None:
-        """Prepares the process for this trainer: the number of threads, the data on the device."""
+        """Prepares the process for this trainer: the number of threads, a GPU's precision, the data on the device."""
         torch.set_num_threads(self.threads)
+        if self._on_gpu and self.kind.precision != "bfloat16":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.kind.precision == "tf32"
         self.data  # noqa: B018 - computed here, not within the first job
+
+    @cached_property
+    def kind(self) -> Kind:
+        return kind_on(torch.device(self.device).type, self.precision)
 
     @cached_property
     def data(self) -> tuple[Examples, Examples]:
         """Training and validation part on the device."""
-        parts = self.dataset.train, self.dataset.validation
-        train, validation = (Examples.of(part, self.dataset, self.device) for part in parts)
+        train, validation = map(self._placed, (self.dataset.train, self.dataset.validation))
         return train, validation
 
     @cached_property
     def origin(self) -> dict[str, Any]:
         """What a result's line says of where it was trained."""
-        device, precision = kind_on(torch.device(self.device).type)
+        device, precision = self.kind
         gpu = {"gpu": torch.cuda.get_device_name(self.device)} if device == "cuda" else {}
         return {"device": device, "precision": precision, "versions": versions()} | gpu
 
@@ -77,41 +90,92 @@ class ArchitectureTrainer:
         With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
         """
         try:
-            return self._train(job, report, self.recipe)
+            with self._freeing():
+                return self._train(job, report, self.recipe)
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
-            if self.device.startswith("cuda"):
-                torch.cuda.empty_cache()
-            if not job.alone or self.recipe.batch < 2:
+            if not is_out_of_memory(error) or not job.alone or self.recipe.batch < 2:
                 raise
         return self._train(job, report, replace(self.recipe, batch=self.recipe.batch // 2))
 
+    def together(self, bundle: Sequence[Job]) -> list[Outcome | Exception]:
+        """Trains jobs that are like one another as one model (`nas.runs.job.Bundler`): each took the time of all."""
+        start, build = self._started(), partial(self.build, bundle[0].architecture)
+        notes: dict[str, Any] = {"together": len(bundle)}
+        with self._freeing():
+            found = fit_together(build, self.data, self.recipe, jobs=bundle, engine=partial(self._engine, notes))
+            ended: list[Outcome | Exception] = []
+            for job, each in zip(bundle, found, strict=True):
+                try:
+                    ended.append(each if isinstance(each, Exception) else self._told(job, *each, start, notes))
+                except FloatingPointError as error:  # on test data
+                    ended.append(error)
+            return ended
+
     def _train(self, job: Job, report: GoOn, recipe: Recipe) -> Outcome:
         """One try; with another batch than the run's it says so, and is not kept for a restart, which has the run's."""
-        start = time.perf_counter()
-        on_gpu = self.device.startswith("cuda")
-        if on_gpu:
-            torch.cuda.reset_peak_memory_stats(self.device)
-        usual = recipe == self.recipe
+        start, usual = self._started(), recipe == self.recipe
         build, storage = partial(self.build, job.architecture), self.storage if usual else None
-        of_text = self.build is build_architecture  # which keeps nothing in Python
-        engine = Recorded if of_text and self.device == "cpu" else Eager
-        model, outcome = fit(build, self.data, recipe, job=job, report=report, storage=storage, engine=engine)
+        notes = dict[str, Any]() if usual else {HALVED: recipe.batch}
+        model, outcome = fit(
+            build,
+            self.data,
+            recipe,
+            job=job,
+            report=report,
+            storage=storage,
+            engine=lambda parts: self._engine(notes, [parts]),
+        )
+        return self._told(job, model, outcome, start, notes)
+
+    def _started(self) -> float:
+        """When a training begins, whose memory is measured from here on."""
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        return time.perf_counter()
+
+    def _told(self, job: Job, model: nn.Module, outcome: Outcome, start: float, extra: dict[str, Any]) -> Outcome:
+        """What is told of a training that has ended: its test and its weights, how long it took, where, and `extra`."""
         if outcome.state == "complete" and job.phase in TESTED:
-            test = Examples.of(self.dataset.test, self.dataset, self.device)
-            batch = evaluation_batch(test.x.device, recipe.batch)
-            outcome = replace(outcome, test=evaluate(model, test, epoch=job.epochs, batch=batch))
+            batch = evaluation_batch(torch.device(self.device), extra.get(HALVED, self.recipe.batch))
+            test = evaluate(model, self._placed(self.dataset.test), epoch=job.epochs, batch=batch)
+            outcome = replace(outcome, test=test)
         if outcome.state == "complete" and job.weights:
             outcome = replace(outcome, weights=weights_of(model))
-        seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin
-        extra |= {} if usual else {HALVED: recipe.batch}
-        if on_gpu:  # `nas.executors.packing` goes by it; the CUDA context is not in it
-            extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device)}
+        seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin | extra
+        if self._on_gpu:  # `nas.executors.packing` goes by it; the CUDA context is not in it
+            memory = torch.cuda.get_device_properties(self.device).total_memory
+            extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device), "gpu_memory": memory}
         if outcome.state == "complete" and self.latency:
             from nas.training.latency import Conditions, measure
 
             (ms,) = measure([einmix.Architecture.from_json(job.architecture)], Conditions(self.device)).values()
             extra |= {"latency_ms": ms}
         return replace(outcome, seconds=seconds, extra=extra)
+
+    def _placed(self, arrays: Arrays) -> Examples:
+        return Examples.of(arrays, self.dataset, self.device, self.kind.precision)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
+
+    def _engine(self, notes: dict[str, Any], parts: Sequence[Parts]) -> Engine:
+        """What makes the steps of a training, or of several as one."""
+        plain: Engine = Eager(parts[0]) if len(parts) == 1 else Seeds(parts)
+        if self.engine == "eager" or self.build is not build_architecture:  # a text keeps nothing in Python
+            return plain
+        if self._on_gpu:
+            return Graph(plain, [each.generator for each in parts], notes)
+        return Recorded(parts[0]) if self.device == "cpu" and len(parts) == 1 else plain
+
+    @contextmanager
+    def _freeing(self) -> Iterator[None]:
+        """Leaves no tensors behind where memory was short."""
+        try:
+            yield
+        except Exception as error:
+            if is_out_of_memory(error):
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
+                if self._on_gpu:
+                    torch.cuda.empty_cache()
+            raise

@@ -16,6 +16,10 @@ PRELOAD = ("nas.training.trainer", "einmix.networks.source", "einmix.layers")
 """Modules that a server of worker processes imports once for all of them."""
 
 
+HOW = "engine", "precision"
+"""What a run keeps of how its trainings are computed."""
+
+
 @dataclass(frozen=True)
 class MakeTrainer:
     """Makes a worker's trainer; with several GPUs worker i trains on GPU i modulo their number."""
@@ -27,13 +31,14 @@ class MakeTrainer:
     threads: int = 1
     storage: Storage | None = None
     latency: bool = False
+    engine: str = "auto"
+    precision: str = "auto"
 
     def __call__(self, worker: int) -> Trainer:
         from nas.training.trainer import ArchitectureTrainer
 
         device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
-        trainer = ArchitectureTrainer(
-            self.dataset, self.recipe, device, threads=self.threads, storage=self.storage, latency=self.latency
-        )
+        shared = {name: getattr(self, name) for name in ("threads", "storage", "latency", "engine", "precision")}
+        trainer = ArchitectureTrainer(self.dataset, self.recipe, device, **shared)
         trainer.start()
         return trainer

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.training.engine.engine import Parts
-from nas.training.engine.examples import augment
+from nas.training.engine.examples import Examples, augment
 
 
 class Eager:
@@ -17,7 +17,7 @@ class Eager:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    def step(self, index: Tensor, rate: float) -> Tensor:
+    def step(self, index: Tensor, rate: float | Tensor) -> Tensor:
         loss, gradients = passes(self.parts, *batch(self.parts, index))
         self.parts.optimizer.step(gradients, rate)
         return loss
@@ -31,7 +31,7 @@ def batch(parts: Parts, index: Tensor) -> tuple[Tensor, Tensor]:
 
 def passes(parts: Parts, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """The loss of a batch, and the gradients of all that the optimiser has; nothing where the loss hangs on none."""
-    with autocast(x.device):
+    with autocast(parts.examples):
         loss = smoothed(parts.model(x), y, parts.label_smoothing)
     return loss.detach(), torch.autograd.grad(loss, parts.optimizer.parameters, allow_unused=True)
 
@@ -43,11 +43,7 @@ def smoothed(logits: Tensor, y: Tensor, smoothing: float) -> Tensor:
     return torch.lerp(loss, -logs.mean(), smoothing) if smoothing else loss
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """The context in which a model computes on a device."""
-    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device.type) else contextlib.nullcontext()
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether models compute in bfloat16 on a kind of device: on GPUs that do so in hardware."""
-    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+def autocast(examples: Examples) -> contextlib.AbstractContextManager[Any]:
+    """The context in which a model computes on examples."""
+    half = examples.precision == "bfloat16"
+    return torch.autocast(examples.x.device.type, torch.bfloat16) if half else contextlib.nullcontext()

@@ -25,7 +25,7 @@ class Parts:
 class Engine(Protocol):
     """Steps of one training, whose model is in training mode. Made once, from its `Parts`."""
 
-    def step(self, index: Tensor, rate: float) -> Tensor:
+    def step(self, index: Tensor, rate: float | Tensor) -> Tensor:
         """One step on the examples of an index (`b`, on the device), at a learning rate of which groups have shares.
 
         All calls of a training have equally many examples. The loss comes back detached, on the device: nothing is

@@ -18,21 +18,26 @@ class Examples:
     """Examples `x` (`n c *axes`) and labels `y` (`n`), on a device.
 
     Normalised, unless there are `moments` (mean and std, `c *axes`): large sources of bytes stay bytes, a quarter of
-    the memory, and are normalised batch by batch, to the same numbers.
+    the memory, and are normalised batch by batch, to the same numbers. `precision` is what models compute on them in.
     """
 
     x: Tensor
     y: Tensor
     moments: tuple[Tensor, Tensor] | None = None
+    precision: str = "float32"
 
     @classmethod
-    def of(cls, arrays: Arrays, dataset: Dataset, device: str) -> Self:
+    def of(cls, arrays: Arrays, dataset: Dataset, device: str, precision: str = "float32") -> Self:
         """Puts one part of a data set on a device, with the moments of the training part."""
         shape = dataset.channels, *[1] * len(dataset.axes)
         mean, std = (torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std))
         x, y = (torch.from_numpy(array).to(device) for array in (arrays.x, arrays.y))
-        whole = cls(x, y, (mean, std))
-        return cls(*whole.batch(slice(None))) if x.is_floating_point() or 4 * x.numel() <= SMALL else whole
+        whole = cls(x, y, (mean, std), precision)
+        return (
+            cls(*whole.batch(slice(None)), None, precision)
+            if x.is_floating_point() or 4 * x.numel() <= SMALL
+            else whole
+        )
 
     def __len__(self) -> int:
         return len(self.y)

@@ -1,7 +1,7 @@
 """AdamW on flat memory: all that is trained in one buffer, gradients and moments in others like it."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -49,13 +49,13 @@ class AdamW:
             self._arrange(used)
         torch._foreach_copy_(self._places, [gradient for gradient in gradients if gradient is not None])
         torch._foreach_add_(self._counts, 1)
-        for group, lists in self._calls:
+        for weight_decay, scale, lists in self._calls:
             torch._fused_adamw_(
                 *lists,
-                lr=rate * group["scale"],
+                lr=rate * scale,
                 beta1=0.9,
                 beta2=0.999,
-                weight_decay=group["weight_decay"],
+                weight_decay=weight_decay,
                 eps=1e-8,
                 amsgrad=False,
                 maximize=False,
@@ -84,13 +84,15 @@ class AdamW:
         """Prepares steps of those that are used: neighbours that were used alike so far are one run of memory."""
         self._used = used
         steps = self._steps.tolist()
-        alike = [(id(group), *each) for group, *each in zip(self._groups, steps, used, strict=True)]
+        kinds = [(group["weight_decay"], group["scale"]) for group in self._groups]
+        alike = list(zip(kinds, steps, used, strict=True))
         cuts = [i for i, (one, next) in enumerate(pairwise(alike), start=1) if one != next]
         runs = [run for run in pairwise([0, *cuts, len(used)]) if used and used[run[0]]]
         self._places = [place for place, has in zip(self._gradients, used, strict=True) if has]
         self._counts = [self._steps[start:stop] for start, stop in runs]
-        self._calls: list[tuple[dict[str, Any], list[list[Tensor]]]] = []
-        for _, same in groupby(runs, key=lambda run: alike[run[0]][0]):
-            each = [*same]
+        self._calls: list[tuple[float, float, list[list[Tensor]]]] = []
+        for kind in dict.fromkeys(kinds):
+            each = [run for run in runs if kinds[run[0]] == kind]
             lists = [[buffer[self._starts[a] : self._starts[b]] for a, b in each] for buffer in self._buffers]
-            self._calls.append((self._groups[each[0][0]], [*lists, [], [self._steps[a] for a, _ in each]]))
+            if each:
+                self._calls.append((*kind, [*lists, [], [self._steps[a] for a, _ in each]]))

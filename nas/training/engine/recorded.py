@@ -24,7 +24,7 @@ class Recorded:
         self.again: Callable[..., Any] | None = None
         self._do = self._first
 
-    def step(self, index: Tensor, rate: float) -> Tensor:
+    def step(self, index: Tensor, rate: float | Tensor) -> Tensor:
         loss, gradients = self._do(*batch(self.parts, index))
         self.parts.optimizer.step(gradients, rate)
         return loss

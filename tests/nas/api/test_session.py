@@ -21,6 +21,7 @@ from nas.api.resuming import IDENTITY, options_of
 from nas.api.saved import SavedRun
 from nas.api.search import Session
 from nas.errors import NasError
+from nas.executors.packing import BUNDLE
 from nas.options.option import declared
 from nas.options.search import Search
 from nas.ranking.standings import sizes_of
@@ -171,8 +172,31 @@ def test_large_data_is_trained_on_with_fewer_seeds():
 def test_there_is_a_worker_a_gpu_or_a_core_unless_a_number_is_asked_for(monkeypatch):
     for module in (resources, sessions):
         monkeypatch.setattr(module, "cores", lambda: 6)
-    assert [worker_count(None, "cpu", 1), worker_count(None, "cuda", 4), worker_count(None, "mps", 1)] == [6, 4, 1]
-    assert [worker_count(0, "cpu", 1), worker_count(3, "cuda", 4)] == [0, 3]
+    assert [worker_count(None, "cpu", 1), worker_count(None, "cuda", 4), worker_count(None, "mps", 1)] == [6, 6, 1]
+    assert [worker_count(None, "cuda", 8), worker_count(0, "cpu", 1), worker_count(3, "cuda", 4)] == [8, 0, 3]
+    monkeypatch.setattr(resources, "cores", lambda: 96)
+    assert [worker_count(None, "cuda", devices) for devices in (1, 2)] == [8, 16]  # as many as share a GPU at first
+
+
+@pytest.mark.parametrize(
+    ("device", "engine", "wanted", "jobs", "expected"),
+    [
+        ("cuda", "auto", None, None, {"workers": 8, "settles": True, "bundle": BUNDLE}),
+        ("cuda", "graph", None, 3, {"workers": 3, "settles": True, "bundle": 1}),
+        ("cuda", "auto", 5, 9, {"workers": 5, "settles": False, "bundle": BUNDLE}),
+        ("cpu", "auto", None, None, {"workers": 96}),  # where replicas are slower as one
+    ],
+)
+def test_local_workers_are_a_number_that_is_asked_for_or_settle_at_one(
+    device, engine, wanted, jobs, expected, monkeypatch
+):
+    made: list[Any] = []
+    monkeypatch.setattr(resources, "cores", lambda: 96)
+    monkeypatch.setattr(
+        resources, "LocalWorkers", lambda make, workers, **options: made.append({"workers": workers} | options)
+    )
+    resources.local_executor(MakeTrainer(None, Recipe(), device, engine=engine), wanted, jobs)  # type: ignore[arg-type]
+    assert {name: made[0][name] for name in made[0] if name not in ("preload", "method", "devices")} == expected
 
 
 def test_a_network_to_start_with_is_the_largest_of_the_space_within_the_budget():
@@ -261,7 +285,7 @@ def test_without_workers_this_process_has_all_cores(monkeypatch):
     for module in (resources, sessions):
         monkeypatch.setattr(module, "cores", lambda: 6)
     made: list[Any] = []
-    monkeypatch.setattr(resources, "Serial", lambda make: made.append(make))
+    monkeypatch.setattr(resources, "Serial", lambda make, **_: made.append(make))
     resources.local_executor(MakeTrainer(None, Recipe(), "cpu"), 0)  # type: ignore[arg-type]
     assert made[0].threads == 6
 
@@ -311,6 +335,8 @@ AGAIN = {
     "seeds": 9,
     "device": "cpu",
     "workers": 5,
+    "engine": "eager",
+    "precision": "float32",
     "log": (),
     "storage": "/there",
     "data_dir": Path("there"),
@@ -371,7 +397,7 @@ def test_what_may_change_is_what_is_given(option, root):
 
 def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):
     monkeypatch.setattr(sessions, "find_device", lambda wanted: (wanted, 1))
-    monkeypatch.setattr(sessions, "kind_on", lambda device: (device, "float32"))
+    monkeypatch.setattr(sessions, "kind_on", lambda device, _: (device, "float32"))
     assert Session.of(Search(run="x", runs_dir=root)).options.workers == PLAIN.workers
     Session(replace(PLAIN, run="w", runs_dir=root, workers=3)).open_run().close()
     assert Session.of(Search(run="w", runs_dir=root)).options.workers == 3

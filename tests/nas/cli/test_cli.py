@@ -595,7 +595,7 @@ def training_on(monkeypatch, tmp_path) -> Callable[..., None]:
         extra = {"device": device, "precision": precision, "versions": found, "latency_ms": 1.0}
         log = tmp_path / "log"
         monkeypatch.setattr(session, "find_device", lambda _: (device, 1))
-        monkeypatch.setattr(session, "kind_on", lambda _: (device, precision), raising=False)
+        monkeypatch.setattr(session, "kind_on", lambda *_: (device, precision), raising=False)
         monkeypatch.setattr("nas.loop.past.versions", lambda: found)
         monkeypatch.setattr(session, "versions", lambda: found)
         monkeypatch.setattr(session, "local_executor", lambda *_: Serial(Noting(log, extra=extra)))
@@ -751,7 +751,7 @@ def test_longer_trainings_on_another_device_are_others(nas, training_on, tmp_pat
     def train(device: str, seeds: int) -> list[str]:
         extra = {"device": device, "precision": "float32"}
         monkeypatch.setattr(runs, "find_device", lambda _: (device, 1))
-        monkeypatch.setattr(runs, "kind_on", lambda _: (device, "float32"))
+        monkeypatch.setattr(runs, "kind_on", lambda *_: (device, "float32"))
         monkeypatch.setattr(runs, "local_executor", lambda *_: Serial(Noting(tmp_path / "log", extra=extra)))
         return [row["extra"]["device"] for row in nas(f"train x 1 --epochs 2 --seeds {seeds} --json").rows]
 
