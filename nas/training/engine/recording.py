@@ -26,9 +26,18 @@ BOUND: dict[Any, Callable[..., Any]] = {
 }
 """What torch calls in Python in half the time, a microsecond or two: the operators of which a step has many."""
 
-IN_PLACE = {aten.add.Tensor: "add_", aten.mul.Tensor: "mul_"}
-"""Operators whose result may take the place of an operand that nobody needs any more."""
 
+def _gelu_backward(slope: Tensor, x: Tensor) -> Tensor:
+    found: Tensor = aten.gelu_backward.grad_input(slope, x, grad_input=slope)
+    return found
+
+
+IN_PLACE: dict[Any, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
+    aten.add.Tensor: (Tensor.add_, 2),
+    aten.mul.Tensor: (Tensor.mul_, 2),
+    aten.gelu_backward.default: (_gelu_backward, 1),
+}
+"""What writes the result over an operand that nobody needs any more, and over how many of both it can."""
 
 Call = tuple[Any, tuple[Any, ...], dict[str, Any], Any]
 """An operator, what it was given, and what it gave."""
@@ -125,9 +134,10 @@ class _Writer:
                 text = f"{self._keep(copy)}({texts[0]})"
         line = _Line([], text, used)
         if func in IN_PLACE and not named and len({self._owners.get(name) for name in used}) == 2:
-            for one, other in ((0, 1), (1, 0)):
+            write, most = IN_PLACE[func]
+            for one, other in ((0, 1), (1, 0))[:most]:
                 if self._is_free(args[one], result):
-                    line.places[texts[one]] = f"{texts[one]}.{IN_PLACE[func]}({texts[other]})"
+                    line.places[texts[one]] = f"{self._keep(write)}({texts[one]}, {texts[other]})"
         is_new = [isinstance(each, Tensor) and _place(each) not in before for each in results]
         line.made = [self._make(each) if new else "_" for each, new in zip(results, is_new, strict=True)]
         if results is result and len(results) == 1:
