@@ -10,6 +10,8 @@ from torch import Tensor
 from einmix.algebra.reading import groups_of
 from einmix.errors import PatternError
 
+FEW = 8
+
 
 class FastMix(EinMix):
     """One matrix product a group, its bias included, between two copies at most.
@@ -39,7 +41,9 @@ class FastMix(EinMix):
         if self._plain:
             return
         # Where the innermost axis is kept, it stays innermost: copies then move whole rows, and the weight goes first.
-        self._columns = left[-1:] == right[-1:] and not set(left[-1:]).isdisjoint(k)
+        # So it does where groups mix few: copies in runs of so few numbers, and products with so few columns, are slow.
+        kept = left[-1:] == right[-1:] and not set(left[-1:]).isdisjoint(k)
+        self._columns = kept or (bool(g) and prod(sizes[name] for name in m) <= FEW)
         before, self._after, factor = (
             (g + m + k, g + o + k, g + o + m) if self._columns else (g + k + m, g + k + o, g + m + o)
         )
