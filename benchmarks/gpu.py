@@ -83,10 +83,25 @@ def comparison(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], 
     return {"comparison": rows}, "; ".join(row["verdict"] for row in rows if row["verdict"])
 
 
+def an_hour(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """Trainings an hour of a search, start and finals included; of the plain script, which has none, its candidates."""
+    rows = rows_of(outputs[-1])
+    trained = sum(row.get("n") or 1 for row in rows)
+    return {"rows": rows, "trainings": trained}, f"{3600 * trained / seconds:,.0f} trainings an hour, {seconds:.1f} s"
+
+
+def replicas(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """Replicas as one model against one by itself, a line a network."""
+    rows = rows_of(outputs[-1])
+    ratios = [row["as one / one, auto"] for row in rows]
+    return {"rows": rows}, f"as one: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times one by itself (target 1.5)"
+
+
 def precisions(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
-    """Test accuracy of one network, trained on the GPU and on the CPU: the second and the last command's."""
-    found = {name: [row["test"]["accuracy"] for row in rows_of(outputs[at])] for name, at in (("cuda", 1), ("cpu", 3))}
-    return found, "; ".join(f"{name}: {spread(values)}" for name, values in found.items())
+    """Test accuracy of one network in each precision: that of every second command."""
+    told = zip(PRECISIONS, outputs[1::2], strict=True)
+    found = {precision: [row["test"]["accuracy"] for row in rows_of(output)] for precision, output in told}
+    return found, "; ".join(f"{precision}: {spread(values)}" for precision, values in found.items())
 
 
 def spread(values: Sequence[float]) -> str:
@@ -106,9 +121,17 @@ def search(name: str, options: str, device: str = "cuda") -> str:
 
 
 # the same 16 trainings for every number of workers and share of a GPU, without what depends on the order of results
-SAME_WORK = "--strategy random --no-prune --trials 16 --epochs 4 --top 1 --seeds 1"
-ONE_NETWORK = "--strategy random --trials 1 --images 10000 --epochs 4 --top 1 --seeds 1"
-TEST_IT = f"nas train bf16-{{0}} 1 --seeds 5 --epochs 4 --device {{0}} --runs-dir {RUNS} --json"
+SAME_WORK = "--strategy random --no-prune --trials 16 --epochs 4 --lr 0.04 --top 1 --seeds 1"
+# what benchmarks/peers.py gives its peers, and finals of 16 seeds, which can be trained as one
+PACE = (
+    "--space mixed --patch 7 --width 32 --depth 4 --strategy random --no-prune --trials 32 --images 10000 --epochs 4 "
+    "--batch 128 --lr 0.04 --top 1 --seeds 16"
+)
+PLAIN = f"{RUNS}/plain"
+SCRIPT = f"python benchmarks/plain_script.py {PLAIN}/candidates.json {PLAIN}/data.npz"
+PRECISIONS = {"bfloat16": "cuda", "tf32": "cuda", "float32": "cuda", "float32 on the CPU": "cpu"}
+ONE_NETWORK = "--strategy random --trials 1 --images 10000 --epochs 4 --lr 0.04 --top 1 --seeds 1"
+TEST_IT = f"--seeds 5 --epochs 4 --lr 0.04 --runs-dir {RUNS} --json"
 FOUND = "--min-params 90000 --max-params 100000 --trials 32 --epochs 20"
 AGAINST = "--against mixer,resmlp,gmlp,vip,raft,dynamixer --seeds 5 --device cuda"
 
@@ -124,7 +147,39 @@ PARTS = (
         )
         for count in (1, 2, 4, 8)
     ),
-    Part("ray", "the same on a Ray cluster", (search("ray", f"--ray local {SAME_WORK}"),), pace, timed=True),
+    *(
+        Part(
+            f"pace-{name}",
+            f"trainings an hour: {question}",
+            (search(f"pace-{name}", f"{options} {PACE}"),),
+            an_hour,
+            timed=True,
+        )
+        for name, question, options in (
+            ("one", "the plain step, one worker", "--engine eager --workers 1"),
+            ("workers", "and as many workers as share the GPU by default", "--engine eager"),
+            ("graph", "and each step as one CUDA graph", "--engine graph"),
+            ("replicas", "and the seeds of the finals as one model, which is the default", ""),
+        )
+    ),
+    Part(
+        "pace-plain",
+        "trainings an hour: the script that one would write without this project, on the GPU",
+        (
+            f"python benchmarks/peers.py --write {PLAIN}",
+            f"{SCRIPT} --device cuda --lr 0.04 --jobs 1",
+        ),
+        an_hour,
+        timed=True,
+    ),
+    Part(
+        "replicas",
+        "16 replicas of a network as one model against one by itself; what the memory of a GPU has",
+        ("python benchmarks/replicas.py --device cuda",),
+        replicas,
+        timed=True,
+    ),
+    Part("ray", "those 16 trainings on a Ray cluster", (search("ray", f"--ray local {SAME_WORK}"),), pace, timed=True),
     Part(
         "ray-quarter",
         "the same with a quarter of the GPU a training, four at once",
@@ -140,13 +195,15 @@ PARTS = (
         timed=True,
     ),
     Part(
-        "bf16",
-        "bfloat16 on the GPU against float32 on the CPU, test accuracy of one network",
-        (
-            search("bf16-cuda", ONE_NETWORK),
-            TEST_IT.format("cuda"),
-            search("bf16-cpu", ONE_NETWORK, "cpu"),
-            TEST_IT.format("cpu"),
+        "precision",
+        "bfloat16, TF32 and float32 on the GPU against float32 on the CPU, test accuracy of one network",
+        tuple(
+            command
+            for number, (precision, device) in enumerate(PRECISIONS.items())
+            for command in (
+                search(f"precision-{number}", f"--precision {precision.split()[0]} {ONE_NETWORK}", device),
+                f"nas train precision-{number} 1 --device {device} {TEST_IT}",
+            )
         ),
         precisions,
     ),
@@ -318,7 +375,7 @@ def rehearse(words: list[str]) -> None:
 
         command: Any = typer.main.get_command(app)
         if rest[0] == "search":
-            small = {"--device": "cpu", "--data": "digits"}
+            small = {"--device": "cpu", "--data": "digits", "--patch": "2", "--precision": "float32"}
             rest = [small.get(before, word) for before, word in zip(["", *rest], rest, strict=False)]
             command([*rest, "--trials", "1", "--strategy", "random", "--dry-run"], standalone_mode=False)
         else:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from nas.errors import NasError
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, kind_on
 
 
 def dataset(name: str, images: int) -> SimpleNamespace:
@@ -86,3 +86,25 @@ def test_json_round_trip() -> None:
 def test_json_is_read_strictly(values: object, message: str) -> None:
     with pytest.raises(NasError, match=message):
         Recipe.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "halves", "precision"),
+    [
+        ("cpu", "auto", False, "float32"),
+        ("mps", "float32", False, "float32"),
+        ("cuda", "auto", True, "bfloat16"),
+        ("cuda", "auto", False, "float32"),
+        ("cuda", "tf32", True, "tf32"),
+        ("cpu", "tf32", False, None),
+    ],
+)
+def test_a_precision_is_that_of_the_device_unless_a_gpu_is_asked_for_another(
+    device: str, asked: str, halves: bool, precision: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: halves)
+    if precision is None:
+        with pytest.raises(NasError, match=r"^--precision tf32 is for GPUs: on cpu it is float32$"):
+            kind_on(device, asked)
+    else:
+        assert kind_on(device, asked) == (device, precision)
