@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from searches import Noting, notes, plan, result_of, search_in, tiny
-from stubs import make_stub, stub_job
+from stubs import make_bundling, make_stub, stub_job
 
 from einmix import Architecture
 from nas.errors import NasError
@@ -219,6 +219,26 @@ def test_a_job_that_runs_once_more_is_not_asked_about_again(tmp_path):
             pass
     assert ended[0][0].state == "complete"
     assert asked == [(0, 1)]
+
+
+def test_what_is_submitted_at_once_may_be_trained_as_one_and_is_kept_one_by_one(tmp_path):
+    networks = list(first(SPACE, 2))
+    jobs = [
+        (stub_job(each.id, seed=seed, phase="final", rungs=(), **{"bad seed": 2}), each)
+        for seed in range(3)
+        for each in networks
+    ]
+    with Serial(make_bundling, bundle=8) as executor, run_in(tmp_path) as run:
+        trainings = Trainings(executor, run, [])
+        trainings.submit(*jobs)
+        found = []
+        while trainings:
+            found += trainings.wait(lambda number, score: True)
+    assert sorted(result.key for result, _ in found) == sorted(job.key for job, _ in jobs)
+    assert sorted(result.number for result, _ in found) == list(range(6))
+    for result, architecture in found:
+        assert result.id == architecture.id and result.state == ("failed" if result.seed == 2 else "complete")
+        assert result.extra.get("together") == (None if result.seed == 2 else 3)
 
 
 def first(space: BoundSpace, n: int) -> Iterator[Architecture]:
