@@ -10,7 +10,7 @@ from torch import Tensor
 from einmix.algebra.reading import groups_of
 from einmix.errors import PatternError
 
-FEW = 8
+FEW = 4
 
 
 class FastMix(EinMix):
