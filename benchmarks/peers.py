@@ -222,15 +222,15 @@ def ranks(ranked: Sequence[Ranked]) -> dict[str, tuple[int, float]]:
     return {each.id: (each.epochs, each.accuracy) for each in ranked}
 
 
-def tau(found: dict[str, tuple[int, float]], true: dict[str, float]) -> float:
+def tau(found: dict[str, tuple[int, float]], losses: dict[str, float]) -> float:
     """Kendall's tau-b of a ranking and the reference, over what both have; 1 is the same order, 0 none.
 
-    >>> round(tau({"a": (4, 0.8), "b": (4, 0.9), "c": (2, 0.95)}, {"a": 0.7, "b": 0.8, "c": 0.9}), 3)
+    >>> round(tau({"a": (4, 0.8), "b": (4, 0.9), "c": (2, 0.95)}, {"a": 0.7, "b": 0.6, "c": 0.5}), 3)
     -0.333
     """
-    ids = sorted(set(true) & set(found))
+    ids = sorted(set(losses) & set(found))
     order = sorted(set(found.values()))
-    return float(kendalltau([order.index(found[id]) for id in ids], [true[id] for id in ids]).statistic)
+    return float(kendalltau([order.index(found[id]) for id in ids], [-losses[id] for id in ids]).statistic)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -243,8 +243,9 @@ def ratios(turns: dict[str, list[Turn]], arm: str, of: str, figure: Callable[[Tu
     return [figure(one) / figure(own) for one, own in zip(turns[arm], turns[of], strict=False)]
 
 
-def table(turns: dict[str, list[Turn]], true: dict[str, float]) -> list[str]:
+def table(turns: dict[str, list[Turn]], record: Path) -> list[str]:
     """What was found as markdown: wall and CPU time of the searches, times ours by turn, how well they rank."""
+    losses, tested = truth(record), truth(record, "test")
     ours = [each for each in (OURS_FULL, OURS) if each in turns]
     heads = ["arm", "seconds", "CPU seconds", *(f"times `{each}`: wall, CPU" for each in ours)]
     rows = [[*heads, "Kendall's tau", "its first, test"]]
@@ -254,9 +255,9 @@ def table(turns: dict[str, list[Turn]], true: dict[str, float]) -> list[str]:
             found = [ratios(turns, arm, each, figure) for figure in (lambda t: t.seconds, lambda t: t.cpu)]
             row.append("; ".join(spread(values, 2) for values in found))
         orders = [ranks(turn.ranked) for turn in own]
-        row.append(spread([tau(order, true) for order in orders], 2) if true else "–")
-        firsts = [true[max(set(order) & set(true), key=order.__getitem__)] for order in orders] if true else []
-        rows.append([*row, spread([100 * first for first in firsts], 1) + "%" if firsts else "–"])
+        row.append(spread([tau(order, losses) for order in orders], 2) if losses else "–")
+        firsts = [tested.get(max(order, key=order.__getitem__)) for order in orders]
+        rows.append([*row, "–" if None in firsts else spread([100 * first for first in firsts], 1) + "%"])
     rows.insert(1, ["---"] * len(rows[0]))
     return [f"| {' | '.join(row)} |" for row in rows]
 
@@ -268,13 +269,11 @@ def notes(turns: dict[str, list[Turn]], record: Path) -> list[str]:
         for own in [turns[arm]] if arm in turns else []:
             after = spread([turn.finals for turn in own], 1)
             found.append(f"{arm}: rate {median(turn.lr for turn in own):.3g}; finals and the rest {after} s")
-    if true := truth(record):
-        one = {id: (0, accuracy) for id, accuracy in truth(record, slice(1)).items()}
-        alone = tau(one, truth(record, slice(1, None)))
-        best = max(true.values())
-        found.append(
-            f"reference: {len(true)} networks, best {best:.1%}; a seed and the mean of the others: {alone:.2f}"
-        )
+    if tested := truth(record, "test"):  # what their order by loss is worth
+        one = {id: (0, -loss) for id, loss in truth(record, seeds=slice(1)).items()}
+        alone = tau(one, truth(record, seeds=slice(1, None)))
+        best = max(tested.values())
+        found.append(f"reference: {len(one)} networks, best {best:.1%}; a seed and the mean of the others: {alone:.2f}")
     for own, name, least in TARGETS:
         for arm in turns:
             if arm.startswith(name) and own in turns:
@@ -334,7 +333,7 @@ def main() -> None:
                 turns[arm].append(turn)
                 lr = turn.lr if lr is None else lr
                 print(f"{arm}: {turn.seconds:.1f} s, CPU {turn.cpu:.1f} s, load {turn.load:.1f}", file=sys.stderr)
-                lines = [*table(turns, truth(setting.record)), "", *notes(turns, setting.record)]
+                lines = [*table(turns, setting.record), "", *notes(turns, setting.record)]
                 keep(setting, turns, lines)
     print("\n".join(lines))
 

@@ -2,6 +2,7 @@
 
 python benchmarks/reference.py [--quick]
 
+By their loss: of networks as alike as these a seed's accuracies say little (docs/log.md).
 A line a training in runs/records/reference-NAME.jsonl; the same command goes on where it was stopped. One thread.
 """
 
@@ -88,14 +89,14 @@ def best_rate(tried: dict[float, float], rates: tuple[float, ...]) -> tuple[floa
     return edges.get(best), best
 
 
-def truth(path: Path, seeds: slice = slice(None)) -> dict[str, float]:
-    """Mean test accuracy by id over (some of) the seeds, of those networks that have all of them."""
+def truth(path: Path, figure: str = "test_loss", seeds: slice = slice(None)) -> dict[str, float]:
+    """Means of `test_loss` or `test` (accuracy) over (some of) the seeds by id, of what has ended with all of them."""
     found: dict[str, list[float]] = defaultdict(list)
     for line in lines(path):
-        if line["phase"] == "compare":
-            found[line["id"]].append(line["test"])
+        if line["phase"] == "compare" and figure in line:
+            found[line["id"]].append(line[figure])
     most = max(map(len, found.values()), default=0)
-    return {id: fmean(tested[seeds]) for id, tested in found.items() if len(tested) == most}
+    return {id: fmean(values[seeds]) for id, values in found.items() if len(values) == most}
 
 
 class Reference:
@@ -120,18 +121,18 @@ class Reference:
             try:
                 outcome = self.trainer(job, lambda score: True)
             except FloatingPointError:
-                line |= {"loss": None, "validation": 0.0, "test": 0.0}
+                line |= {"loss": None, "validation": 0.0}
             else:
                 score, test = outcome.scores[-1], outcome.test
-                line |= {"loss": score.loss, "validation": score.accuracy, "test": test and test.accuracy}
-                line |= {"seconds": round(outcome.seconds, 2)}
+                line |= {"loss": score.loss, "validation": score.accuracy, "seconds": round(outcome.seconds, 2)}
+                line |= {"test_loss": test.loss, "test": test.accuracy} if test else {}
             with self.setting.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             self.known[key] = line
         return self.known[key]
 
     def complete(self) -> Iterator[tuple[str, float, list[float]]]:
-        """Every candidate's best rate by validation loss, and its test accuracies there by seed."""
+        """Every candidate's best rate by validation loss, and its test losses there by seed."""
         for architecture in self.candidates:
             tried: dict[float, float] = {}
             rate, best = best_rate(tried, self.setting.rates)
@@ -140,7 +141,7 @@ class Reference:
                 tried[rate] = inf if loss is None else loss
                 rate, best = best_rate(tried, self.setting.rates)
             trained = [self.train(architecture, "compare", best, seed) for seed in range(self.setting.seeds)]
-            yield architecture.id, best, [line["test"] for line in trained]
+            yield architecture.id, best, [line.get("test_loss", inf) for line in trained]
 
 
 def main() -> None:
@@ -148,8 +149,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="of the digits that `peers.py --quick` searches")
     reference = Reference(QUICK if parser.parse_args().quick else MAIN)
     for number, (id, rate, tested) in enumerate(reference.complete(), start=1):
-        shown = " ".join(f"{accuracy:.4f}" for accuracy in tested)
-        print(f"{number}/{len(reference.candidates)} {id}: rate {rate:g}, test {shown}", flush=True)
+        shown = " ".join(f"{loss:.4f}" for loss in tested)
+        print(f"{number}/{len(reference.candidates)} {id}: rate {rate:g}, test loss {shown}", flush=True)
 
 
 if __name__ == "__main__":

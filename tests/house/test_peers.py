@@ -101,22 +101,25 @@ def test_tau_counts_pairs(seed):
     true = {str(i): rng.random() for i in range(1, 10)}  # 0 has no reference, 9 was not tried
     both = [str(i) for i in range(1, 9)]
     agree = sum((found[a] > found[b]) == (true[a] > true[b]) for a, b in combinations(both, 2))
-    assert peers.tau(found, true) == pytest.approx(2 * agree / 28 - 1)
+    losses = {id: -merit for id, merit in true.items()}
+    assert peers.tau(found, losses) == pytest.approx(2 * agree / 28 - 1)
 
 
-def test_how_far_it_was_trained_comes_before_accuracy():
+def test_how_far_it_was_trained_comes_before_accuracy(tmp_path: Path):
     ranked = [peers.Ranked("a", 4, 0.8), peers.Ranked("b", 4, 0.9), peers.Ranked("c", 2, 0.95)]
-    assert peers.tau(peers.ranks(ranked), {"a": 0.2, "b": 0.3, "c": 0.1}) == 1
+    record = reference_of(tmp_path, {"a": [(0.2, 0.6)] * 2, "b": [(0.1, 0.7)] * 2, "c": [(0.3, 0.8)] * 2})
     turn = peers.Turn(2.0, 3.0, 0.0, 0.04, 0.0, tuple(ranked))
     turns = {peers.OURS: [turn, turn], "Ray Tune, ASHA": [replace(turn, seconds=6.0, cpu=12.0)] * 2}
-    _, _, ours, ray = peers.table(turns, {"a": 0.2, "b": 0.3, "c": 0.1})
+    _, _, ours, ray = peers.table(turns, record)
     assert ray == (
         "| Ray Tune, ASHA | 6.0 (6.0 to 6.0) | 12.0 (12.0 to 12.0) | 3.00 (3.00 to 3.00); 4.00 (4.00 to 4.00) "
-        "| 1.00 (1.00 to 1.00) | 30.0 (30.0 to 30.0)% |"
+        "| 1.00 (1.00 to 1.00) | 70.0 (70.0 to 70.0)% |"
     )
     assert "| 1.00 (1.00 to 1.00); 1.00 (1.00 to 1.00) |" in ours
-    said = peers.notes(turns, Path("missing"))
+    said = peers.notes(turns, record)
     assert "Ray Tune, ASHA / nas search: 3.00 wall, 4.00 CPU, n=2 (target 3.0)" in said
+    assert "reference: 3 networks, best 80.0%; a seed and the mean of the others: 1.00" in said
+    assert [line.split("|")[-3:-1] for line in peers.table(turns, tmp_path / "missing")[2:]] == [[" – ", " – "]] * 2
 
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
@@ -162,11 +165,23 @@ def test_a_sweep_goes_on_where_its_best_rate_is_at_an_edge(best, tried):
     assert (found, tuple(losses)) == (best, pytest.approx(tried))
 
 
+def reference_of(folder: Path, tested: dict[str, list[tuple[float, float]]]) -> Path:
+    """A record of test losses and accuracies by network and seed."""
+    path = folder / "reference.jsonl"
+    rows = [
+        {"id": id, "phase": "compare", "test_loss": loss, "test": accuracy}
+        for id, seeds in tested.items()
+        for loss, accuracy in seeds
+    ]
+    swept = {"id": "a", "phase": "tune", "loss": 9.0}
+    diverged = {"id": "d", "phase": "compare", "loss": None}
+    path.write_text("\n".join(map(json.dumps, [swept, *rows, diverged])))
+    return path
+
+
 def test_a_reference_is_over_all_seeds_or_none(tmp_path: Path):
-    path = tmp_path / "reference.jsonl"
-    tests = [("a", "tune", None), ("a", "compare", 0.5), ("a", "compare", 0.7), ("b", "compare", 0.9)]
-    rows = [{"id": id, "phase": phase, "test": test} for id, phase, test in tests]
-    path.write_text("\n".join(map(json.dumps, rows)))
+    path = reference_of(tmp_path, {"a": [(0.5, 0.8), (0.7, 0.9)], "b": [(0.9, 0.7)]})
     assert reference.truth(path) == {"a": pytest.approx(0.6)}
-    assert reference.truth(path, slice(1)) == {"a": 0.5}
+    assert reference.truth(path, "test") == {"a": pytest.approx(0.85)}
+    assert reference.truth(path, seeds=slice(1)) == {"a": 0.5}
     assert reference.truth(tmp_path / "missing") == {}
