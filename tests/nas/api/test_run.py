@@ -15,7 +15,9 @@ from stubs import importing
 
 import nas
 from nas.errors import NasError
+from nas.loop.rates import around, found_rate, losses_of
 from nas.options.search import Search
+from nas.runs.job import RANKED
 from search_spaces import load
 
 SMALL: dict[str, Any] = {
@@ -125,6 +127,29 @@ def test_longer_trainings_are_tested_and_not_repeated(run: nas.Run) -> None:
     assert both[0] == first[0]
     assert len(run.saved.results) == before + 2
     assert run.top() == nas.open_run(run.path).top()
+
+
+def test_without_a_rate_a_search_and_a_longer_training_find_their_own(tmp_path: Path) -> None:
+    options = SMALL | {"lr": None, "epochs": 1}
+    run = nas.search(**options, runs_dir=tmp_path, run="found")
+    assert run.lr != 0.02 and {result.lr for result in run.saved.results if result.phase in RANKED} == {run.lr}
+    assert json.loads((run.path / "run.json").read_text())["settings"]["recipe"]["lr"] is None
+    before = len(run.saved.results)
+    first = run.train(1, epochs=2, workers=0, device="cpu", quiet=True)
+    sweep = [result for result in run.saved.results[before:] if result.phase == "tune"]
+    assert {run.lr, *around(run.lr)} <= {result.lr for result in sweep}
+    assert {(result.id, result.epochs, result.seed) for result in sweep} == {(run.best.id, 2, 1000)}
+    assert [result.lr for result in first] == [found_rate(losses_of(sweep))]
+    both = run.train(1, epochs=2, seeds=2, workers=0, device="cpu", quiet=True)
+    assert both[0] == first[0] and len(run.saved.results) == before + len(sweep) + 2
+    (fixed,) = run.train(1, epochs=2, lr=0.5, workers=0, device="cpu", quiet=True)
+    assert fixed.lr == 0.5 and len(run.saved.results) == before + len(sweep) + 3
+    text = run.export(1, to=tmp_path / "out").file.read_text(encoding="utf-8")
+    assert f"learning rate {run.lr:g} (warm-up" in " ".join(text.split())
+    with pytest.raises(NasError, match=r"--lr is 0\.5, run 'found' was made with none: choose another"):
+        nas.search(run="found", lr=0.5, runs_dir=tmp_path)
+    found = len(run.saved.results)
+    assert len(nas.search(run="found", runs_dir=tmp_path, quiet=True).saved.results) == found
 
 
 def test_a_comparison_is_of_the_best_and_those_named(run: nas.Run) -> None:
