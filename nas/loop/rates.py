@@ -22,6 +22,9 @@ FIRST = (0.015, 0.045)
 
 MOST = 6
 
+POOR = 2
+"""So many times the loss of another network make one tell little: on digits in patches of 1 it is 8 (docs/log.md)."""
+
 LEAST = 1e-6
 """A loss from which on nothing is told apart."""
 
@@ -92,20 +95,21 @@ def find_rate(
 def losses_of(results: Iterable[Result]) -> dict[float, float]:
     """The mean logarithm of some networks' losses at each rate at which all were trained, from the least rate on.
 
-    So each counts by what a rate makes of it, also beside one that can hardly learn: on digits in patches of 1, shared
-    local has 1.43 at a rate of 0.015 and 1.90 at 0.045, full token mixing 0.18 at both (docs/log.md). A rate at which
-    one failed is as bad as can be; but a network that always failed, and never since its loss was no number,
-    says nothing of rates and is left out, unless all do.
+    A network that at its best has over `POOR` times the loss of another at its best can hardly learn: its rate says
+    little of what is looked for, and it is left out. A rate at which one failed is as bad as can be; but a network that
+    always failed, and never since its loss was no number, says nothing of rates and is left out, unless all do.
     """
-    known = list(results)
-    told = {each.id for each in known if each.state == "complete" or each.reason.startswith(DIVERGED)}
-    by_rate: dict[float, dict[str, float]] = defaultdict(dict)
-    for each in known:
-        if each.id in told or not told:
-            score = each.score if each.state == "complete" else None
-            by_rate[each.lr][each.id] = log(max(score.loss, LEAST)) if score else inf
-    most = max(map(len, by_rate.values()), default=0)
-    return {lr: fmean(found.values()) for lr, found in sorted(by_rate.items()) if len(found) == most}
+    by_network: dict[str, dict[float, float]] = defaultdict(dict)
+    told: set[str] = set()
+    for each in results:
+        score = each.score if each.state == "complete" else None
+        by_network[each.id][each.lr] = log(max(score.loss, LEAST)) if score else inf
+        told |= {each.id} if score or each.reason.startswith(DIVERGED) else set()
+    least = {id: min(found.values()) for id, found in by_network.items()}
+    most = min(least.values(), default=inf) + log(POOR)
+    counted = [found for id, found in by_network.items() if (id in told or not told) and not most < least[id] < inf]
+    rates = sorted(set().union(*counted).intersection(*counted))
+    return {lr: fmean(found[lr] for found in counted) for lr in rates}
 
 
 def best_rates(losses: Losses) -> list[float]:

@@ -123,13 +123,22 @@ def tried(network: Architecture, lr: float, loss: float | None, reason: str = "F
 
 
 def test_networks_count_by_what_a_rate_makes_of_their_loss_not_by_how_large_it_is():
-    poor = [tried(OTHER, lr, loss) for lr, loss in ((0.005, 1.6), (0.015, 1.4), (0.045, 1.5))]
-    good = [tried(ONE, lr, loss) for lr, loss in ((0.005, 0.4), (0.015, 0.2), (0.045, 0.1))]
-    losses = losses_of(poor + good)
-    assert losses[0.045] == pytest.approx((log(1.5) + log(0.1)) / 2)
+    large = [tried(OTHER, lr, loss) for lr, loss in ((0.005, 1.6), (0.015, 1.4), (0.045, 1.5))]
+    small = [tried(ONE, lr, loss) for lr, loss in ((0.005, 1.2), (0.015, 0.9), (0.045, 0.8))]
+    losses = losses_of(large + small)
+    assert losses[0.045] == pytest.approx((log(1.5) + log(0.8)) / 2)
     assert best_rates(losses) == [0.045, 0.015, 0.005]
-    assert best_rates(losses_of(poor)) == [0.015, 0.045, 0.005]
+    assert best_rates(losses_of(large)) == [0.015, 0.045, 0.005]
     assert losses_of([tried(ONE, 0.01, 0.0)])[0.01] < -10
+
+
+@pytest.mark.parametrize(("loss", "best"), [(0.35, [0.005, 0.015, 0.045]), (0.45, [0.045, 0.015, 0.005])])
+def test_who_can_hardly_learn_beside_another_says_nothing_of_rates(loss, best):
+    poor = [tried(OTHER, lr, times * loss) for lr, times in ((0.005, 1), (0.015, 4), (0.045, 8))]
+    good = [tried(ONE, lr, each) for lr, each in ((0.005, 0.3), (0.015, 0.25), (0.045, 0.2))]
+    assert best_rates(losses_of(poor + good)) == best
+    diverging = [tried(OTHER, 0.045, None), tried(OTHER, 0.015, None), tried(OTHER, 0.005, None)]
+    assert not best_rates(losses_of(diverging + good)), "where it diverges that counts"
 
 
 FAILED = [
