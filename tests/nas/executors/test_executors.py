@@ -163,7 +163,7 @@ def test_no_more_workers_share_a_device_than_its_memory_holds(make, workers, dev
         outcomes = run_all(executor, jobs, most=workers)
         for _ in range(1000):  # all jobs may have ended before the last worker was started
             if executor.capacity > left:
-                run_all(executor, jobs)
+                run_all(executor, jobs, most=workers)
         assert executor.capacity == left and len(executor._workers) <= left
         assert {outcome.state for outcome in run_all(executor, jobs).values()} == {"complete"}
     with LocalWorkers(replace(make, room=8), workers, devices=devices) as executor:
