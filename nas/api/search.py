@@ -233,12 +233,13 @@ class Session:
         with logging_to(self.options.log, run, watcher.say), self.executor(run, storage, watcher) as executor:
             search = Loop(self.space, self.strategy, executor, run, self.plan, storage=storage)
             search.tune(watcher)
-            search.explore(watcher)
-            if search.exhausted:
-                watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
-            self._say_finalists(search, watcher)
-            search.finals(watcher)
-            search.other_rates(self._standings(run), watcher)
+            if search.lr is not None:
+                search.explore(watcher)
+                if search.exhausted:
+                    watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
+                self._say_finalists(search, watcher)
+                search.finals(watcher)
+                search.other_rates(self._standings(run), watcher)
             self.complaint = search.trainings.complaint
             if self.complaint:
                 watcher.say(self.complaint)

@@ -28,7 +28,8 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
     """Trains it over seeds that nothing else in the run has; what has a line of this phase already is not repeated.
 
     Its learning rate is as asked, or that with which the run was made; where neither says one, it is found for so many
-    epochs. Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
+    epochs. What could not be brought to an end is missing.
+    Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
     recipe, fixed = saved.recipe, saved.recipe.lr if asked.lr is None else asked.lr
     recipe = replace(recipe, epochs=asked.epochs or LONGER * recipe.epochs, lr=fixed)
@@ -57,5 +58,7 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
                 job=lambda _, lr: job("tune", lr, 0),
                 say=watcher.say,
             )
+            if lr is None:
+                return []
             wanted = [(job("train", lr, seed), standing.architecture) for seed in range(asked.seeds)]
             return list(train_missing(wanted, run, executor, watcher, status).values())

@@ -54,7 +54,8 @@ def _search(session: Session, as_json: bool) -> None:
         warn(run)
         with watcher() as watching:
             standings = session.run(watching, run)
-    print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
+    if standings:  # there are none before there is a learning rate
+        print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:

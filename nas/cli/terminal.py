@@ -29,7 +29,7 @@ RunsDir = Annotated[Path, typer.Option(help=RUNS_DIR.help)]
 Out = Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")]
 
 UNFINISHED = 1
-"""The exit status of a search that could not bring some trainings to an end, and says so."""
+"""The exit status of a command that could not bring some trainings to an end, and says so."""
 
 
 def say(message: str) -> None:

@@ -1,6 +1,8 @@
 """`nas train`: one network of a run, for longer."""
 
-from nas.cli.terminal import AsJson, Id, RunName, RunsDir, opened, print_json, training_json
+import typer
+
+from nas.cli.terminal import UNFINISHED, AsJson, Id, RunName, RunsDir, opened, print_json, training_json
 from nas.cli.typed import takes
 from nas.errors import counted, one_line
 from nas.options.common import RUNS
@@ -29,3 +31,5 @@ def train(asked: Train, run: RunName, id: Id, as_json: AsJson = False, runs_dir:
     tested = [result.test.accuracy for result in results if result.test]
     if len(tested) > 1 and not as_json:
         print(f"test accuracy {fmean(tested):.1%} ± {100 * stdev(tested):.1f}% (mean ± std, n={len(tested)})")
+    if len(results) < asked.seeds:
+        raise typer.Exit(UNFINISHED)

@@ -11,13 +11,12 @@ from math import inf
 from typing import Any
 
 from einmix import Architecture, PatternError
-from nas.errors import NasError
 from nas.executors.executor import Executor
-from nas.loop.past import TRIES, check_result, make_job, of_a_kind, settled
+from nas.loop.past import TRIES, check_result, make_job
 from nas.loop.plan import Plan, Rungs
 from nas.loop.rates import FIRST, around, find_rate, rate_of, swept_networks
 from nas.loop.status import Status, Watcher
-from nas.loop.trainings import Trainings
+from nas.loop.trainings import Trainings, Work, completed
 from nas.ranking.objectives import pareto_front, spread
 from nas.ranking.standings import Standing, search_order
 from nas.runs.folder import RunFolder
@@ -29,9 +28,6 @@ from search_spaces import BoundSpace
 
 PROPOSED = "proposed"
 """The notes of a run (`RunFolder.note`) with the architectures that were proposed: a line each, in their order."""
-
-POLL = 1.0
-"""Seconds after which a waiting search looks up, so that a live display moves."""
 
 
 class Loop:
@@ -57,7 +53,6 @@ class Loop:
         self._tries = inf if plan.retry_failed else TRIES
         self.exhausted = False
         self._rungs = Rungs(plan.eta, plan.quality)
-        self._later = self._epochs = 0  # trainings of the finals, about; epochs that this session has searched for
         self._began = time.monotonic()
         past = run.results(validate=check_result)
         self.lr = plan.lr or rate_of(past)
@@ -80,24 +75,20 @@ class Loop:
             self.strategy.expect(architecture)
 
     def tune(self, watcher: Watcher) -> None:
-        """Finds the learning rate, where it is not given and nothing has been trained at it yet."""
+        """Finds the learning rate, where it is not given and nothing has been trained at it yet.
+
+        It stays None where trainings for it could not be brought to an end.
+        """
         if self.plan.lr is None and self.lr is not None:
             watcher.say(f"learning rate {self.lr:g}, as found before")
         if self.lr is not None:
             return
         seed, later = self.plan.seed + FIRST_SEEDS["tune"], self._share * self.plan.trials + self._most_finals
         status = Status("tune", 0, kind=self.plan.kind, later=later)
-
-        def train(jobs: Sequence[tuple[Job, Architecture]]) -> dict[Key, Result]:
-            results = self._through(jobs, status, watcher)
-            if self.trainings.unfinished:
-                raise NasError(f"no learning rate is found yet: {self.trainings.complaint}")
-            return results
-
         self.lr = find_rate(
             swept_networks(self.space),
             FIRST,
-            train,
+            partial(self._through, status=status, watcher=watcher),
             job=partial(make_job, seed=seed, epochs=self.plan.epochs, phase="tune"),
             say=watcher.say,
         )
@@ -105,30 +96,40 @@ class Loop:
 
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
-        status = Status("search", self.plan.trials, names=self.plan.start)
-        for result in self._of("search"):
-            self._count(status, result)
-            status.reused += 1
-        self._later = max(self._most_finals - len(self._of("final")), 0)
-        status.later = float(self._later)
-        watcher.show(status)
-        while True:
+        status = Status("search", self.plan.trials, names=self.plan.start, by=self.plan.quality)
+        status.reuse(self._of("search"))
+        later, epochs = max(self._most_finals - len(self._of("final")), 0), 0
+        status.later = float(later)
+        self._propose(status)
+        while self.trainings:
+            ended = self.trainings.advance(lambda _, score: self._rungs.see(score), watcher, status)
+            for result, architecture in ended:
+                self._learn(result, architecture)
+                epochs += len(result.train_loss) or result.epochs  # many are pruned
+                status.later = later * self.plan.epochs * (status.done - status.reused) / epochs
             self._propose(status)
-            if not self.trainings:
-                return self._of("search")
-            self._wait(status, watcher)
+        watcher.show(status)
+        return self._of("search")
 
     def finals(self, watcher: Watcher) -> list[Result]:
         """The finalists and their reference points from scratch, at the full budget and over seeds not used before."""
         entries = self.entries()
         seeds = range(self._first_seed, self._first_seed + self.plan.seeds)
-        status = Status("final", 0, kind=self.plan.kind, names=self.plan.start, later=self._most_at_other_rates)
+        status = Status(
+            "final",
+            0,
+            kind=self.plan.kind,
+            names=self.plan.start,
+            by=self.plan.quality,
+            later=self._most_at_other_rates,
+        )
         jobs = [
             (replace(self._job(architecture, "final", seed), label=label, weights=True), architecture)
             for seed in seeds
             for label, architecture in entries
         ]
-        self._through(jobs, status, watcher)
+        for result in self._through(jobs, status, watcher).values():
+            self.results[result.key] = result
         return self._of("final")
 
     def other_rates(self, standings: Sequence[Standing], watcher: Watcher) -> None:
@@ -168,19 +169,9 @@ class Loop:
                 chosen.append(("", architecture))
         return [*chosen, *references.values()]
 
-    def _through(self, jobs: Sequence[tuple[Job, Architecture]], status: Status, watcher: Watcher) -> dict[Key, Result]:
-        """The results of jobs of the status' phase, of which those are trained that have none."""
-        past = settled(self.run.results(), self._tries)
-        known = of_a_kind({job.key for job, _ in jobs}, past, self.run, status, watcher)
-        status.total += len(jobs)
-        for result in filter(None, (known.get(job.key) for job, _ in jobs)):
-            self._count(status, result)
-            status.reused += 1
-        self.trainings.submit(*(work for work in jobs if work[0].key not in known))
-        watcher.show(status)
-        while self.trainings:
-            known |= {result.key: result for result in self._wait(status, watcher)}
-        return known
+    def _through(self, jobs: Work, status: Status, watcher: Watcher) -> dict[Key, Result]:
+        train = partial(self.trainings.train, watcher=watcher, status=status)
+        return completed(jobs, self.run, train, watcher, status, tries=self._tries)
 
     @property
     def _share(self) -> float:
@@ -237,36 +228,11 @@ class Loop:
         assert self.lr is not None, "a search without a rate"
         return make_job(architecture, self.lr, seed, self.plan.epochs, phase)
 
-    def _wait(self, status: Status, watcher: Watcher) -> list[Result]:
-        """Takes in what has happened, or nothing for a second: its results."""
-        status.running = min(self.trainings.under_way, self.executor.capacity)
-        watcher.show(status)
-        lost = len(self.trainings.unfinished)
-        ended = self.trainings.wait(lambda number, score: self._rungs.see(score), timeout=POLL)
-        for result, architecture in ended:
-            self._learn(result, architecture)
-            self._count(status, result)
-            if status.phase == "search":  # of which many are pruned
-                self._epochs += len(result.train_loss) or result.epochs
-                status.later = self._later * self.plan.epochs * (status.done - status.reused) / self._epochs
-            status.running = min(self.trainings.under_way, self.executor.capacity)
-            watcher.show(status)
-        status.total -= len(self.trainings.unfinished) - lost
-        return [result for result, _ in ended]
-
     def _learn(self, result: Result, architecture: Architecture) -> None:
         if result.phase in RANKED:
             self.results[result.key] = result
         if result.phase == "search":
             self.strategy.tell(architecture, result)
-
-    def _count(self, status: Status, result: Result) -> None:
-        status.done += 1
-        status.pruned += result.state == "pruned"
-        status.failed += result.state == "failed"
-        status.last = result
-        if result.state == "complete" and not result.label:
-            status.best = min(filter(None, (status.best, result)), key=lambda r: search_order(r, self.plan.quality))
 
     def _of(self, phase: Phase) -> list[Result]:
         return [result for result in self.results.values() if result.phase == phase]

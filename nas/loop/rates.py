@@ -29,7 +29,7 @@ LEAST = 1e-6
 """A loss from which on nothing is told apart."""
 
 Losses = Mapping[float, float]
-"""Mean logarithm of the validation loss by learning rate; infinite where a training failed."""
+"""Logarithm of the validation loss by learning rate, or a mean of such; infinite where a training failed."""
 
 Train = Callable[[Sequence[tuple[Job, Architecture]]], Mapping[Key, Result]]
 """The results of some jobs, but for those that could not be brought to an end."""
@@ -72,32 +72,40 @@ def find_rate(
     *,
     job: Callable[[Architecture, float], Job],
     say: Callable[[str], object],
-) -> float:
+) -> float | None:
     """The one rate for some networks, each by its label, that a sweep from some rates on finds; it is said, too.
 
-    Raises NasError where all trainings failed, or some could not be brought to an end.
+    None where some trainings could not be brought to an end. Raises NasError where all failed.
     """
     began = time.monotonic()
     (results,) = sweep({"": networks}, {"": rates}, train, job=job).values()
     tried, losses = sorted({result.lr for result in results}), losses_of(results)
     if len(results) < len(networks) * len(tried) or not tried or next_rate(losses) is not None:
-        raise NasError("no learning rate is found yet: trainings are missing, the same command goes on with them")
+        return None
     lr, seconds = found_rate(losses), time.monotonic() - began
     if lr is None:
         raise NasError(f"no learning rate is found: all trainings failed ({results[-1].reason}); --lr says one")
     took = f" in {seconds:.0f} s" if seconds >= 1 else ""  # none is trained where a run goes on
     edge = ", none beyond: --lr goes further" if lr in (tried[0], tried[-1]) else ""
-    on = " and ".join(map(one_line, networks))
+    said = voices(results)
+    on = " and ".join(one_line(label) for label, network in networks.items() if network.id in said)
     say(f"learning rate {lr:g}, found{took} on {on} ({tried[0]:g} to {tried[-1]:g} tried{edge})")
     return lr
 
 
 def losses_of(results: Iterable[Result]) -> dict[float, float]:
-    """The mean logarithm of some networks' losses at each rate at which all were trained, from the least rate on.
+    """The mean of the `voices` of networks at each rate at which all of these were trained, from the least rate on."""
+    found = voices(results).values()
+    rates = sorted(set().union(*found).intersection(*found))
+    return {lr: fmean(each[lr] for each in found) for lr in rates}
+
+
+def voices(results: Iterable[Result]) -> dict[str, Losses]:
+    """The logarithms of the losses of each network that has a say in the rate, by its id; infinite where it failed.
 
     A network that at its best has over `POOR` times the loss of another at its best can hardly learn: its rate says
-    little of what is looked for, and it is left out. A rate at which one failed is as bad as can be; but a network that
-    always failed, and never since its loss was no number, says nothing of rates and is left out, unless all do.
+    little of what is looked for, and it has no say; nor has one that always failed, and never since its loss was no
+    number, unless all did.
     """
     by_network: dict[str, dict[float, float]] = defaultdict(dict)
     told: set[str] = set()
@@ -107,9 +115,7 @@ def losses_of(results: Iterable[Result]) -> dict[float, float]:
         told |= {each.id} if score or each.reason.startswith(DIVERGED) else set()
     least = {id: min(found.values()) for id, found in by_network.items()}
     most = min(least.values(), default=inf) + log(POOR)
-    counted = [found for id, found in by_network.items() if (id in told or not told) and not most < least[id] < inf]
-    rates = sorted(set().union(*counted).intersection(*counted))
-    return {lr: fmean(found[lr] for found in counted) for lr in rates}
+    return {id: found for id, found in by_network.items() if (id in told or not told) and not most < least[id] < inf}
 
 
 def best_rates(losses: Losses) -> list[float]:

@@ -1,7 +1,7 @@
 """Trainings under way in an executor, whose results are kept in the run once it is clear that they are results."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from einmix import Architecture
@@ -14,8 +14,13 @@ from nas.runs.job import Job, Key, Score, record
 from nas.runs.result import Result
 from nas.runs.storage import Storage
 
+POLL = 1.0
+"""Seconds after which whoever waits looks up, so that a live display moves."""
+
 ROW = 5
 """So many different networks that fail in a row of one cause are not to blame for it."""
+
+Work = Sequence[tuple[Job, Architecture]]
 
 
 class Trainings:
@@ -26,14 +31,15 @@ class Trainings:
     lost, it is tried again. Where `ROW` different networks fail of one cause, with nothing in between on that worker or
     on all, it is no network's: that is an error, and nothing of it is kept. It takes so many more as have been shown to
     fail of that cause by themselves.
-    `unfinished` are those that the infrastructure kept from their end: of them nothing is kept.
+    `unfinished` are those that the infrastructure kept from their end, and that were not done later: of them nothing is
+    kept.
     """
 
     def __init__(self, executor: Executor, run: RunFolder, past: Sequence[Result], storage: Storage | None = None):
         self._executor, self._run, self._storage = executor, run, storage
         self._jobs: dict[int, tuple[Job, Architecture]] = {}
         self._number = max((result.number for result in past), default=-1) + 1
-        self.unfinished: list[Unfinished] = []
+        self.unfinished: dict[Key, Unfinished] = {}
         self._held: dict[int, list[Done]] = defaultdict(list)  # failures, by worker
         self._again: set[int] = set()  # jobs that failed and are, or were, tried again, by number
         self._rows: dict[int | None, Row] = defaultdict(Row)  # by worker, and of all
@@ -53,6 +59,27 @@ class Trainings:
         first, self._number = self._number, self._number + len(work)
         self._jobs |= enumerate(work, first)
         self._executor.submit(first, *(job for job, _ in work))
+
+    def train(self, work: Work, watcher: Watcher, status: Status) -> dict[Key, Result]:
+        """The results of jobs without rungs, but for those that could not be brought to an end."""
+        self.submit(*work)
+        found: dict[Key, Result] = {}
+        while self:
+            found |= {result.key: result for result, _ in self.advance(lambda number, score: True, watcher, status)}
+        return found
+
+    def advance(self, on_rung: OnRung, watcher: Watcher, status: Status) -> list[tuple[Result, Architecture]]:
+        """The results of what ends within a second, counted and shown."""
+        status.running = min(self.under_way, self._executor.capacity)
+        watcher.show(status)
+        before = len(self)
+        ended = self.wait(on_rung, timeout=POLL)
+        status.total -= before - len(self) - len(ended)
+        for result, _ in ended:
+            status.count(result)
+            status.running = min(self.under_way, self._executor.capacity)
+            watcher.show(status)
+        return ended
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[tuple[Result, Architecture]]:
         """The results of what has ended, on disk; see `Executor.wait`.
@@ -74,8 +101,7 @@ class Trainings:
             if isinstance(event, Done):
                 results += [self._keep(done) for done in self._judge(event)]
             elif isinstance(event, Unfinished):
-                del self._jobs[event.number]
-                self.unfinished.append(event)
+                self.unfinished[self._jobs.pop(event.number)[0].key] = event
             elif self._is_suspect(event.worker):
                 self._try_again(event.worker)
         return results
@@ -128,6 +154,7 @@ class Trainings:
     def _keep(self, done: Done) -> tuple[Result, Architecture]:
         job, architecture = self._jobs.pop(done.number)
         self._answers.pop(done.number, None)
+        self.unfinished.pop(job.key, None)
         if cause := cause_of(done.outcome):
             self._own[cause] += 1
         return keep(self._run, job, architecture, done, self._storage), architecture
@@ -135,7 +162,7 @@ class Trainings:
     @property
     def complaint(self) -> str:
         """What is unfinished, in a line; empty where nothing is."""
-        causes = Counter(event.cause for event in self.unfinished)
+        causes = Counter(event.cause for event in self.unfinished.values())
         if not causes:
             return ""
         of = counted(causes.total(), "training")
@@ -155,38 +182,52 @@ def keep(run: RunFolder, job: Job, architecture: Architecture, done: Done, stora
 
 
 def train_missing(
-    wanted: Sequence[tuple[Job, Architecture]],
+    wanted: Work,
     run: RunFolder,
     executor: Callable[[int, Storage], Executor],
     watcher: Watcher,
     status: Status,
 ) -> dict[Key, Result]:
-    """The results of jobs of the status' phase, but for those that could not be brought to an end, which it says.
+    """What `completed` gives of jobs, where nothing else is under way in the run; it says which could not be ended.
 
-    Those without a line in the run yet are trained, and those that failed; at a learning rate to choose from once more
-    only, since to fail may be its answer.
-    `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none. The
-    status goes on counting what is trained.
+    What failed is trained again; at a learning rate to choose from once more only, since to fail may be its answer.
+    `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none.
     """
-    past, storage = run.results(), run.storage()
-    kept = settled(past, TRIES if status.phase == "tune" else inf)
-    known = of_a_kind({job.key for job, _ in wanted}, kept, run, status, watcher)
-    new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
-    if new:
-        status.total = status.done + len(new)
+    storage = run.storage()
+
+    def train(new: Work) -> dict[Key, Result]:
         with executor(len(new), storage) as trainer:
-            trainings = Trainings(trainer, run, past, storage)
-            trainings.submit(*new.values())
-            watcher.show(status)
-            while trainings:
-                for result, _ in trainings.wait(lambda number, score: True):
-                    known[result.key] = result
-                    status.done, status.last = status.done + 1, result
-                    status.running = min(trainer.capacity, trainings.under_way)
-                    watcher.show(status)
+            trainings = Trainings(trainer, run, run.results(), storage)
+            found = trainings.train(new, watcher, status)
         if trainings.complaint:
             watcher.say(trainings.complaint)
-    for key in known:
+        return found
+
+    found = completed(wanted, run, train, watcher, status, tries=TRIES if status.phase == "tune" else inf)
+    for key in found:
         storage.drop(key)  # a kill can come between a line and this
     storage.tidy()
+    return found
+
+
+def completed(
+    wanted: Work,
+    run: RunFolder,
+    train: Callable[[Work], Mapping[Key, Result]],
+    watcher: Watcher,
+    status: Status,
+    *,
+    tries: float,
+) -> dict[Key, Result]:
+    """The results of jobs of the status' phase, but for those that could not be brought to an end.
+
+    Those are trained that have no line in the run yet, and those that failed fewer than so many times.
+    """
+    known = of_a_kind({job.key for job, _ in wanted}, settled(run.results(), tries), run, status, watcher)
+    new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
+    status.total += len(known) + len(new)
+    status.reuse(known.values())
+    watcher.show(status)
+    if new:
+        known |= train(list(new.values()))
     return {job.key: known[job.key] for job, _ in wanted if job.key in known}

@@ -1,4 +1,4 @@
-"""Trains one candidate, with the data on the device and nothing read back inside an epoch."""
+"""Trains one candidate, or replicas of it as one, with the data on the device and nothing read back in an epoch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,10 +15,19 @@ from nas.training.engine.eager import Eager, autocast
 from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.optimizer import AdamW
+from nas.training.engine.seeds import Seeds
 from nas.training.groups import grouped, scales
 from nas.training.recipe import Recipe
 
+Ended = tuple[nn.Module, Outcome] | FloatingPointError
+"""A model and how its training went, or what came of it where a loss was no number."""
+
 EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
+
+
+def plain(parts: Sequence[Parts]) -> Engine:
+    """The engine for every model and device: of one training, or of several as one."""
+    return Eager(parts[0]) if len(parts) == 1 else Seeds(parts)
 
 
 def fit(
@@ -26,11 +35,11 @@ def fit(
     data: tuple[Examples, Examples],
     recipe: Recipe,
     *,
-    job: Job,
-    report: GoOn,
+    jobs: Sequence[Job],
+    report: GoOn = lambda score: True,
     storage: Storage | None = None,
-    engine: Callable[[Parts], Engine] = Eager,
-) -> tuple[nn.Module, Outcome]:
+    engine: Callable[[Sequence[Parts]], Engine] = plain,
+) -> list[Ended]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
 
     The job's seed fixes the first weights (torch's global generator is seeded before `build` is called), the order
@@ -38,34 +47,53 @@ def fit(
     With a storage it is kept there at ends of epochs, and goes on where an earlier try was kept: the scores of rungs
     that were passed are reported again, and what follows is, on the CPU, bit by bit what it would have been.
 
-    Raises: FloatingPointError when a loss is not finite.
+    Several jobs, which are like one another (`Job.is_like`) and have no storage, are trained as one: each ends as by
+    itself, to rounding. Where a loss is not finite there is that error in place of a model, and no other is touched.
+    Raises RuntimeError for models that cannot be trained as one: those that draw random numbers.
     """
     train, validation = data
-    device = train.x.device
-    (parts,) = begun(build, train, recipe, jobs=[job])
-    model, generator = parts.model, parts.generator
-    batches = max(1, len(train) // recipe.batch)
-    steps = engine(parts)
-    state = TrainingState(job, model, parts.optimizer, generator, storage)
-    state.resume()
-    for score in state.scores:
+    device, epochs = train.x.device, jobs[0].epochs
+    parts = begun(build, train, recipe, jobs=jobs)
+    steps, batches = engine(parts), max(1, len(train) // recipe.batch)
+    states = [
+        TrainingState(job, each.model, each.optimizer, each.generator, storage)
+        for job, each in zip(jobs, parts, strict=True)
+    ]
+    states[0].resume()
+    for score in states[0].scores:
         if not report(score):
-            return model, state.outcome("pruned", score.epoch)
-    for epoch in range(len(state.losses) + 1, job.epochs + 1):
-        model.train()
-        total = torch.zeros((), device=device)
-        order = torch.randperm(len(train), generator=generator, device=device)[: batches * recipe.batch]
-        for step, index in enumerate(order.split(recipe.batch), start=(epoch - 1) * batches):
-            total += steps.step(index, job.lr * schedule((step + 0.5) / (job.epochs * batches), recipe.warmup))
-        state.losses.append(finite(total.item() / batches, loss_of(job, epoch)))
+            return [(parts[0].model, states[0].outcome("pruned", score.epoch))]
+    ended: dict[int, Ended] = {}
+    for epoch in range(len(states[0].losses) + 1, epochs + 1):
+        for each in parts:
+            each.model.train()
+        total = torch.zeros(len(jobs), device=device)
+        orders = torch.stack([torch.randperm(len(train), generator=each.generator, device=device) for each in parts])
+        rows = orders[:, : batches * recipe.batch].squeeze(0)
+        for step, index in enumerate(rows.split(recipe.batch, dim=-1), start=(epoch - 1) * batches):
+            total += steps.step(index, jobs[0].lr * schedule((step + 0.5) / (epochs * batches), recipe.warmup))
+        for place, (state, loss) in enumerate(zip(states, total, strict=True)):
+            if place not in ended and (end := end_of(state, loss.item() / batches, validation, recipe.batch, report)):
+                ended[place] = end
+        if len(ended) == len(jobs):
+            break
+    return [ended[place] for place in range(len(jobs))]
+
+
+def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, report: GoOn) -> Ended | None:
+    """How a training has ended with an epoch of this loss; None where it goes on."""
+    job, epoch = state.job, len(state.losses) + 1
+    try:
+        state.losses.append(finite(loss, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
         if epoch in job.rungs or epoch == job.epochs:
-            score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(device, recipe.batch))
+            score = evaluate(state.model, validation, epoch=epoch, batch=evaluation_batch(validation.x.device, batch))
             state.scores.append(score)
-            if epoch < job.epochs and not report(score):
-                return model, state.outcome("pruned", epoch)
-        if epoch < job.epochs:
-            state.keep()
-    return model, state.outcome("complete", job.epochs)
+            if epoch == job.epochs or not report(score):
+                return state.model, state.outcome("complete" if epoch == job.epochs else "pruned", epoch)
+    except FloatingPointError as error:
+        return error.with_traceback(None)  # its frames hold the model
+    state.keep()
+    return None
 
 
 def begun(build: Callable[[], nn.Module], train: Examples, recipe: Recipe, *, jobs: Sequence[Job]) -> list[Parts]:
@@ -112,11 +140,6 @@ def schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
-
-
-def loss_of(job: Job, epoch: int) -> str:
-    """An epoch's loss, in words."""
-    return f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"
 
 
 def finite(loss: float, what: str) -> float:

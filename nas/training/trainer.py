@@ -20,15 +20,12 @@ from nas.errors import is_out_of_memory
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Kind, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
-from nas.training.engine.eager import Eager
 from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.graph import Graph
 from nas.training.engine.recorded import Recorded
-from nas.training.engine.seeds import Seeds
-from nas.training.fit import evaluate, evaluation_batch, fit
+from nas.training.fit import evaluate, evaluation_batch, fit, plain
 from nas.training.recipe import Recipe, kind_on
-from nas.training.together import fit_together
 
 
 def weights_of(model: nn.Module) -> bytes:
@@ -78,6 +75,11 @@ class ArchitectureTrainer:
         return train, validation
 
     @cached_property
+    def test(self) -> Examples:
+        """The test part on the device, once it is used."""
+        return self._placed(self.dataset.test)
+
+    @cached_property
     def origin(self) -> dict[str, Any]:
         """What a result's line says of where it was trained."""
         device, precision = self.kind
@@ -91,54 +93,39 @@ class ArchitectureTrainer:
         """
         try:
             with self._freeing():
-                return self._train(job, report, self.recipe)
+                return _only(self._train([job], self.recipe, {}, report=report, storage=self.storage))
         except Exception as error:
             if not is_out_of_memory(error) or not job.alone or self.recipe.batch < 2:
                 raise
-        return self._train(job, report, replace(self.recipe, batch=self.recipe.batch // 2))
+        # with another batch than the run's it is not kept for a restart, which has that
+        recipe = replace(self.recipe, batch=self.recipe.batch // 2)
+        return _only(self._train([job], recipe, {HALVED: recipe.batch}, report=report))
 
     def together(self, bundle: Sequence[Job]) -> list[Outcome | Exception]:
         """Trains jobs that are like one another as one model (`nas.runs.job.Bundler`): each took the time of all."""
-        start, build = self._started(), partial(self.build, bundle[0].architecture)
-        notes: dict[str, Any] = {"together": len(bundle)}
         with self._freeing():
-            found = fit_together(build, self.data, self.recipe, jobs=bundle, engine=partial(self._engine, notes))
-            ended: list[Outcome | Exception] = []
-            for job, each in zip(bundle, found, strict=True):
-                try:
-                    ended.append(each if isinstance(each, Exception) else self._told(job, *each, start, notes))
-                except FloatingPointError as error:  # on test data
-                    ended.append(error)
-            return ended
+            return self._train(bundle, self.recipe, {"together": len(bundle)})
 
-    def _train(self, job: Job, report: GoOn, recipe: Recipe) -> Outcome:
-        """One try; with another batch than the run's it says so, and is not kept for a restart, which has the run's."""
-        start, usual = self._started(), recipe == self.recipe
-        build, storage = partial(self.build, job.architecture), self.storage if usual else None
-        notes = dict[str, Any]() if usual else {HALVED: recipe.batch}
-        model, outcome = fit(
-            build,
-            self.data,
-            recipe,
-            job=job,
-            report=report,
-            storage=storage,
-            engine=lambda parts: self._engine(notes, [parts]),
-        )
-        return self._told(job, model, outcome, start, notes)
-
-    def _started(self) -> float:
-        """When a training begins, whose memory is measured from here on."""
-        if self._on_gpu:
+    def _train(
+        self, jobs: Sequence[Job], recipe: Recipe, notes: dict[str, Any], **how: Any
+    ) -> list[Outcome | Exception]:
+        """One try, whose outcomes have the `notes`; `how` is for `fit`. Of what diverged there is the error."""
+        if self._on_gpu:  # memory is measured from here on
             torch.cuda.reset_peak_memory_stats(self.device)
-        return time.perf_counter()
+        start, ended = time.perf_counter(), list[Outcome | Exception]()
+        build, engine = partial(self.build, jobs[0].architecture), partial(self._engine, notes)
+        for job, each in zip(jobs, fit(build, self.data, recipe, jobs=jobs, engine=engine, **how), strict=True):
+            try:
+                ended.append(each if isinstance(each, Exception) else self._told(job, *each, start, notes))
+            except FloatingPointError as error:  # on test data
+                ended.append(error.with_traceback(None))
+        return ended
 
     def _told(self, job: Job, model: nn.Module, outcome: Outcome, start: float, extra: dict[str, Any]) -> Outcome:
         """What is told of a training that has ended: its test and its weights, how long it took, where, and `extra`."""
         if outcome.state == "complete" and job.phase in TESTED:
             batch = evaluation_batch(torch.device(self.device), extra.get(HALVED, self.recipe.batch))
-            test = evaluate(model, self._placed(self.dataset.test), epoch=job.epochs, batch=batch)
-            outcome = replace(outcome, test=test)
+            outcome = replace(outcome, test=evaluate(model, self.test, epoch=job.epochs, batch=batch))
         if outcome.state == "complete" and job.weights:
             outcome = replace(outcome, weights=weights_of(model))
         seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin | extra
@@ -161,12 +148,12 @@ class ArchitectureTrainer:
 
     def _engine(self, notes: dict[str, Any], parts: Sequence[Parts]) -> Engine:
         """What makes the steps of a training, or of several as one."""
-        plain: Engine = Eager(parts[0]) if len(parts) == 1 else Seeds(parts)
+        usual = plain(parts)
         if self.engine == "eager" or self.build is not build_architecture:  # a text keeps nothing in Python
-            return plain
+            return usual
         if self._on_gpu:
-            return Graph(plain, [each.generator for each in parts], notes)
-        return Recorded(parts[0]) if self.device == "cpu" and len(parts) == 1 else plain
+            return Graph(usual, [each.generator for each in parts], notes)
+        return Recorded(parts[0]) if self.device == "cpu" and len(parts) == 1 else usual
 
     @contextmanager
     def _freeing(self) -> Iterator[None]:
@@ -179,3 +166,11 @@ class ArchitectureTrainer:
                 if self._on_gpu:
                     torch.cuda.empty_cache()
             raise
+
+
+def _only(ended: Sequence[Outcome | Exception]) -> Outcome:
+    """The one outcome. Raises what is there in its place."""
+    (found,) = ended
+    if isinstance(found, Exception):
+        raise found
+    return found

@@ -1221,15 +1221,28 @@ def test_local_workers_are_prepared_while_the_data_is_read(options, expected, na
     assert begun == ["server", "data"]
 
 
-def test_a_search_with_trainings_that_could_not_be_finished_says_so_in_its_exit_status(nas, stubbed, monkeypatch):
+@pytest.mark.parametrize(("search", "lost"), [(SEARCH, {2}), (SEARCH.replace("--lr 0.005 ", ""), range(2, 99))])
+def test_a_search_with_trainings_that_could_not_be_finished_says_so(search, lost, nas, stubbed, monkeypatch):
+    """In its exit status, too; in the second case they are those that its learning rate is to be found by."""
     wait = Serial.wait
 
     def lose(self: Serial, *given: object) -> list[Event]:
         events = wait(self, *given, timeout=None)
-        return [Unfinished(2, "its node is gone", 0) if getattr(each, "number", 0) == 2 else each for each in events]
+        return [
+            Unfinished(each.number, "its node is gone", 0) if getattr(each, "number", -1) in lost else each
+            for each in events
+        ]
 
     with monkeypatch.context() as patch:
         patch.setattr(Serial, "wait", lambda self, on_rung, timeout=None: lose(self, on_rung))
-        done = nas(SEARCH)
-    assert done.status == 1 and "1 training could not be brought to an end (its node is gone)" in done.err
-    assert "accuracy" in done.out and nas(SEARCH).status == 0
+        done = nas(search)
+    assert done.status == 1 and re.search(
+        r"\d trainings? could not be brought to an end \(its node is gone\)", done.err
+    )
+    assert ("accuracy" in done.out) == (len(lost) == 1)
+    assert nas(search).status == 0
+    lost = range(99)
+    with monkeypatch.context() as patch:
+        patch.setattr(Serial, "wait", lambda self, on_rung, timeout=None: lose(self, on_rung))
+        done = nas("train x 1 --epochs 2")
+    assert (done.status, done.out) == (1, "") and "could not be brought to an end" in done.err

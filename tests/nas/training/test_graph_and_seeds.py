@@ -14,6 +14,7 @@ from typing import Any
 import kinds
 import pytest
 import torch
+from fitting import fit_one
 from replays import Replays
 from safetensors.torch import load as load_weights
 from torch import Tensor, nn
@@ -34,7 +35,6 @@ from nas.training.engine.seeds import Seeds
 from nas.training.fit import evaluate, fit
 from nas.training.groups import grouped
 from nas.training.recipe import Recipe
-from nas.training.together import fit_together
 from nas.training.trainer import ArchitectureTrainer, build_architecture
 from search_spaces import load as load_space
 from search_spaces.sizing.scaling import Target, nearest_member
@@ -277,17 +277,17 @@ def test_jobs_trained_as_one_end_as_each_by_itself(recipe: Recipe, graphed: bool
     def graph(parts: Sequence[Parts]) -> Graph:
         return Graph(Seeds(parts), [each.generator for each in parts], notes, recorder=Replays())
 
-    found = fit_together(make, data, recipe, jobs=jobs, engine=graph if graphed else Seeds)
+    found = fit(make, data, recipe, jobs=jobs, engine=graph if graphed else Seeds)
     assert (notes == {"engine": "graph"}) == (graphed and recipe.batch < 4096)
     for job, each in zip(jobs[:3], found, strict=False):
         assert not isinstance(each, Exception)
-        model, outcome = fit(make, data, recipe, job=job, report=go_on)
+        model, outcome = fit_one(make, data, recipe, job=job, report=go_on)
         assert_close(each[1], outcome)
         with torch.no_grad():
             mine, theirs = (one.eval()(data[1].batch(slice(None))[0]).softmax(1) for one in (each[0], model))
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-3)
     with pytest.raises(FloatingPointError) as raised:
-        fit(make, data, recipe, job=jobs[3], report=go_on)
+        fit_one(make, data, recipe, job=jobs[3], report=go_on)
     assert isinstance(found[3], FloatingPointError) and str(found[3]) == str(raised.value)
 
 
@@ -335,18 +335,18 @@ def test_a_training_in_graphs_is_judged_kept_and_goes_on_as_any(digits: Dataset,
     data = tuple(Examples.of(part, digits, "cpu") for part in (digits.train, digits.validation))
     job = network(rungs=(1, 2), epochs=4, phase="search")
     make, recipe = partial(build_architecture, job.architecture), Recipe(augment="shift")
-    _, plain = fit(make, data, recipe, job=job, report=go_on)
+    _, plain = fit_one(make, data, recipe, job=job, report=go_on)
     notes: dict[str, Any] = {}
 
     def graph(parts: Parts) -> Graph:
         return Graph(Eager(parts), [parts.generator], notes, recorder=Replays())
 
     kept = Keeping(str(tmp_path), "x", every=0.0)
-    _, graphed = fit(make, data, recipe, job=job, report=go_on, storage=kept, engine=graph)
+    _, graphed = fit_one(make, data, recipe, job=job, report=go_on, storage=kept, engine=graph)
     assert_close(graphed, plain)
     assert (notes, [epoch for epoch, _ in kept.kept]) == ({"engine": "graph"}, [1, 2, 3])
     kept.save(job.key, kept.kept[1][1])
-    _, resumed = fit(make, data, recipe, job=job, report=go_on, storage=kept, engine=graph)
+    _, resumed = fit_one(make, data, recipe, job=job, report=go_on, storage=kept, engine=graph)
     assert resumed.extra.pop("resumed") == 2
     assert_close(resumed, plain)
 
@@ -377,6 +377,6 @@ def test_examples_say_what_models_compute_on_them_in(digits: Dataset) -> None:
 
     for precision, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
         data = tuple(Examples.of(part, digits, "cpu", precision) for part in (digits.train, digits.validation))
-        fit(Noting, data, Recipe(label_smoothing=0.0), job=network(epochs=1), report=go_on)
+        fit_one(Noting, data, Recipe(label_smoothing=0.0), job=network(epochs=1), report=go_on)
         assert set(seen) == {dtype}
         seen.clear()

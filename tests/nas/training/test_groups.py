@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fitting import fit_one
 from torch import nn
 
 from einmix import Architecture, Mixer, Stage, build
@@ -12,7 +13,6 @@ from nas.data.dataset import Dataset
 from nas.data.known import load
 from nas.runs.job import Job
 from nas.training.engine.examples import Examples
-from nas.training.fit import fit
 from nas.training.groups import scales
 from nas.training.recipe import Recipe
 from nas.training.trainer import build_architecture
@@ -53,7 +53,7 @@ def test_every_weight_is_trained_at_its_own_rate(scaling: str, digits: Dataset) 
         before.update({name: parameter.detach().clone() for name, parameter in model.named_parameters()})
         return model
 
-    model, _ = fit(made, (data[0], data[1]), recipe, job=Job(text, NET.id, lr=0.01, seed=0, epochs=1), report=bool)
+    model, _ = fit_one(made, (data[0], data[1]), recipe, job=Job(text, NET.id, lr=0.01, seed=0, epochs=1), report=bool)
     moved = {
         name: (parameter.detach() - before[name]).abs().max().item() for name, parameter in model.named_parameters()
     }

@@ -13,6 +13,7 @@ import kinds
 import pytest
 import torch
 import torch.nn.functional as F
+from fitting import fit_one
 from torch import Tensor, nn
 
 import einmix
@@ -26,7 +27,6 @@ from nas.training.engine.examples import Examples
 from nas.training.engine.optimizer import AdamW
 from nas.training.engine.recorded import Recorded
 from nas.training.engine.recording import record
-from nas.training.fit import fit
 from nas.training.groups import grouped
 from nas.training.recipe import Recipe
 from nas.training.trainer import ArchitectureTrainer
@@ -259,7 +259,7 @@ def test_a_whole_training_is_that_of_the_text_in_plain_torch(name: str, doubles:
         return made[0]
 
     build, go_on = partial(einmix.build, arch, mix=FastMix), bool
-    trained, outcome = fit(build, data, recipe, job=job, report=go_on, engine=engine)
+    trained, outcome = fit_one(build, data, recipe, job=job, report=go_on, engine=engine)
     assert is_recorded(made[0])
 
     torch.manual_seed(5)

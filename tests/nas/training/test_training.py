@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from einops.layers.torch import EinMix
+from fitting import fit_one
 from safetensors.torch import load as load_weights
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,7 +31,7 @@ from nas.training import trainer as trainers
 from nas.training.checkpoints import TrainingState
 from nas.training.engine import examples
 from nas.training.engine.examples import Examples, augment, flip, shift
-from nas.training.fit import evaluate, evaluation_batch, fit, schedule
+from nas.training.fit import evaluate, evaluation_batch, schedule
 from nas.training.groups import grouped
 from nas.training.latency import Conditions
 from nas.training.recipe import Recipe
@@ -93,7 +94,7 @@ def test_a_latency_is_measured_as_for_a_comparison_and_is_no_time_of_training(de
     assert outcome.extra["latency_ms"] == 1.25
     assert asked == [([architecture], Conditions(device))]
     assert trainer(replace(work, epochs=2, rungs=(1,)), lambda score: False).state == "pruned" and len(asked) == 1
-    monkeypatch.setattr(trainers, "fit", lambda *_, **__: (None, Outcome("complete")))
+    monkeypatch.setattr(trainers, "fit", lambda *_, **__: [(None, Outcome("complete"))])
     monkeypatch.setattr(time, "perf_counter", iter(range(100)).__next__)
     assert trainer(work, go_on).seconds == 1  # a tick of that clock, not the one of the measurement
 
@@ -101,7 +102,7 @@ def test_a_latency_is_measured_as_for_a_comparison_and_is_no_time_of_training(de
 def fitted(
     model: nn.Module, data: tuple[Examples, Examples], recipe: Recipe | None = None, **changes: Any
 ) -> tuple[nn.Module, Outcome]:
-    return fit(lambda: model, data, recipe or Recipe(), job=job(**changes), report=go_on)
+    return fit_one(lambda: model, data, recipe or Recipe(), job=job(**changes), report=go_on)
 
 
 def metrics(outcome: Outcome) -> tuple[object, ...]:
@@ -243,7 +244,7 @@ def test_an_epoch_sees_every_image_once_in_its_own_order(digits: Dataset) -> Non
 def test_a_training_is_its_recipe_written_out(recipe: Recipe, changes: dict[str, Any], digits: Dataset) -> None:
     """Every line of `fit` against plain torch: what is a helper's there is one here only where it draws numbers."""
     todo = job(seed=3, epochs=3, **changes)
-    trained, outcome = fit(lambda: build({}), placed(digits), recipe, job=todo, report=go_on)
+    trained, outcome = fit_one(lambda: build({}), placed(digits), recipe, job=todo, report=go_on)
     mean, std = digits.mean[0], digits.std[0]
     x, y = (torch.from_numpy(array) for array in (digits.train.x, digits.train.y))
     torch.manual_seed(3)
@@ -284,7 +285,7 @@ def test_it_is_judged_as_it_will_be_used_and_trained_as_before_afterwards(digits
         return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.5), Watch())
 
     data = placed(digits)
-    model, outcome = fit(unsteady, data, Recipe(batch=100), job=job(epochs=2, rungs=(1,)), report=go_on)
+    model, outcome = fit_one(unsteady, data, Recipe(batch=100), job=job(epochs=2, rungs=(1,)), report=go_on)
     batches = model[3].batches
     assert len(batches) == 12 and all((batch == 0).float().mean() > 0.4 for batch in batches)
     assert int(model[1].num_batches_tracked) == 12
