@@ -1,9 +1,14 @@
 """Settings for all tests."""
 
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of torch and BLAS, also in what a test starts; the other cores have other tests
+
+import pytest
 import torch
 from hypothesis import settings
 
@@ -14,3 +19,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("no deadline", deadline=None)  # times are measured in benchmarks/, not here
 settings.load_profile("no deadline")
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """Trainings in the process of the tests take one thread, too: several wait for one another more than they compute.
+
+    Not for all of this file's lifetime: `-n auto` counts cores before there are fixtures.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+        yield

@@ -161,9 +161,8 @@ def test_no_more_workers_share_a_device_than_its_memory_holds(make, workers, dev
     jobs = {number: stub_job(f"net{number}", ms=1) for number in range(12)}
     with LocalWorkers(make, workers, devices=devices, settles=True) as executor:
         outcomes = run_all(executor, jobs, most=workers)
-        for _ in range(1000):  # all jobs may have ended before the last worker was started
-            if executor.capacity > left:
-                run_all(executor, jobs, most=workers)
+        while executor.capacity > left:  # all jobs may have ended before the last worker was started
+            run_all(executor, jobs, most=workers)
         assert executor.capacity == left and len(executor._workers) <= left
         assert {outcome.state for outcome in run_all(executor, jobs).values()} == {"complete"}
     with LocalWorkers(replace(make, room=8), workers, devices=devices) as executor:
