@@ -39,14 +39,14 @@ from nas.api.defaults import CPU_IMAGES, rungs
 from nas.data.dataset import Dataset
 from nas.data.known import load as load_data
 from nas.executors.processes import LocalWorkers
-from nas.loop.past import make_job
+from nas.loop.past import TRIES, make_job
 from nas.loop.plan import Plan, Rungs
 from nas.loop.progress import shown
 from nas.loop.rates import FIRST, find_rate, found_rate, swept_networks
 from nas.loop.status import Status
-from nas.loop.trainings import train_missing
+from nas.loop.trainings import Work, trainings_in
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Job, Key, Phase, Score
+from nas.runs.job import FIRST_SEEDS, Key, Phase, Score
 from nas.runs.result import Result
 from nas.training.recipe import Recipe
 from nas.training.worker import PRELOAD, MakeTrainer
@@ -266,17 +266,17 @@ def trained(setting: Setting, run: RunFolder, networks: list[Architecture], seed
     """Trains what the run does not hold yet: the sweep, then seed by seed every network at every rate."""
     recipe = setting.recipe
 
-    def executor(jobs: int, storage: object) -> LocalWorkers:
-        return LocalWorkers(MakeTrainer(setting.dataset, recipe, "cpu"), min(workers, jobs), preload=PRELOAD)
+    def executor(storage: object) -> LocalWorkers:
+        return LocalWorkers(MakeTrainer(setting.dataset, recipe, "cpu"), workers, preload=PRELOAD)
 
-    with shown(None, quiet=False) as watcher:
+    with shown(None, quiet=False) as watcher, trainings_in(run, executor, watcher) as trainings:
 
-        def train(jobs: Sequence[tuple[Job, Architecture]], phase: Phase) -> dict[Key, Result]:
-            return train_missing(jobs, run, executor, watcher, Status(phase, 0))
+        def train(jobs: Work, phase: Phase) -> dict[Key, Result]:
+            return trainings.completed(jobs, watcher, Status(phase, 0), tries=TRIES if phase == "tune" else inf)
 
         swept: dict[Key, Result] = {}
 
-        def sweep(jobs: Sequence[tuple[Job, Architecture]]) -> dict[Key, Result]:
+        def sweep(jobs: Work) -> dict[Key, Result]:
             swept.update(train(jobs, "tune"))
             return swept
 

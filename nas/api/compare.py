@@ -16,20 +16,20 @@ from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
-from nas.loop.past import make_job, say_changes
+from nas.loop.past import TRIES, make_job, say_changes
 from nas.loop.rates import around, best_rates, losses_of, sweep
 from nas.loop.status import Status, Watcher
-from nas.loop.trainings import train_missing
+from nas.loop.trainings import Trainings, trainings_in
 from nas.options.compare import Compare
 from nas.ranking.gains import Compared, paired
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Key, Kind
+from nas.runs.job import FIRST_SEEDS, Key
 from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.training.latency import Conditions, latencies
-from nas.training.recipe import LARGE, Recipe, kind_on
+from nas.training.recipe import LARGE, Recipe
 from nas.training.worker import MakeTrainer
 from search_spaces import SpaceError
 from search_spaces.blocks.patch import Patch
@@ -211,11 +211,6 @@ class Comparison:
         return RunFolder.name_for(self._root, words, self.settings, Compare.may_differ())
 
     @property
-    def kind(self) -> Kind:
-        """What all are trained on: as in the search."""
-        return kind_on(self.device, self.saved.how(self.device)["precision"])
-
-    @property
     def workers(self) -> int:
         return worker_count(self.asked.workers, self.device, self.devices)
 
@@ -233,56 +228,55 @@ class Comparison:
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data.
         """
-        say_changes(run, self.kind, watcher)
-        with logging_to(self.asked.log, run, watcher.say):
-            tuned, decided = self._tuned(watcher, run)
+        say_changes(run, self.saved.kind(self.device), watcher)
+        logging = logging_to(self.asked.log, run, watcher.say)
+        with logging, trainings_in(run, self._executor, watcher) as trainings:
+            tuned, decided = self._tuned(trainings, watcher)
             chosen = {name: self._best(decided[name] or tuned[name]) for name in self.networks}
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
             rates = [(name, lr) for name in slowest_first if (lr := chosen[name]) is not None]
+            job = partial(make_job, epochs=self.recipe.epochs, phase="compare")
             testing = [
-                (
-                    replace(make_job(self.networks[name], lr, seed, self.recipe.epochs, "compare"), label=name),
-                    self.networks[name],
-                )
+                (replace(job(self.networks[name], lr, seed), label=name), self.networks[name])
                 for seed in self.seeds
                 for name, lr in rates
             ]
-            status = Status("compare", 0, kind=self.kind)
-            tested = train_missing(testing, run, self._executor, watcher, status)
+            tested = trainings.completed(testing, watcher, Status("compare", 0, kind=self.saved.kind(self.device)))
         compared = [
-            Compared(name, each, name == self.standing.id, tuned[name], _of(each, tested), chosen[name])
-            for name, each in self.networks.items()
+            Compared(n, each, n == self.standing.id, tuned[n], _of(each, tested), chosen[n], decided=decided[n])
+            for n, each in self.networks.items()
         ]
-        compared = [replace(each, decided=decided[each.name]) for each in compared]
         compared[0] = replace(compared[0], start=self.standing.name)
         alive = [each.architecture for each in compared if each.accuracies]
         ms = latencies(run, alive, self.conditions) if alive else {}
         return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
 
-    def _tuned(self, watcher: Watcher, run: RunFolder) -> tuple[Tuned, Tuned]:
+    def _tuned(self, trainings: Trainings, watcher: Watcher) -> tuple[Tuned, Tuned]:
         """Of every network its trainings at several learning rates, none where there is one rate only.
 
         Where these have fewer epochs than networks are trained for, then those of the best two rates with all of them.
         """
         begin = self.lrs if len(self.lrs) > 1 else ()
-        tuned = self._swept(dict.fromkeys(self.networks, begin), self.tuning_epochs, watcher, run)
+        tuned = self._swept(dict.fromkeys(self.networks, begin), self.tuning_epochs, trainings, watcher)
         best = {name: best_rates(losses_of(results))[:2] for name, results in tuned.items()}
         is_decided = self.tuning_epochs == self.recipe.epochs
         left = {name: () if is_decided or len(rates) < 2 else rates for name, rates in best.items()}
-        return tuned, self._swept(left, self.recipe.epochs, watcher, run)
+        return tuned, self._swept(left, self.recipe.epochs, trainings, watcher)
 
-    def _swept(self, rates: Mapping[str, Sequence[float]], epochs: int, watcher: Watcher, run: RunFolder) -> Tuned:
+    def _swept(
+        self, rates: Mapping[str, Sequence[float]], epochs: int, trainings: Trainings, watcher: Watcher
+    ) -> Tuned:
         """Of every network its trainings at these learning rates, and beyond where it is to go on, by its name."""
         missing = {(each.id, seed) for each in self.networks.values() for seed in self.seeds}
-        missing -= {(result.id, result.seed) for result in run.results() if result.phase == "compare"}
+        missing -= {(result.id, result.seed) for result in trainings.run.results() if result.phase == "compare"}
         deciding = 2 * len(self.networks) if epochs < self.recipe.epochs else 0
         later = (len(missing) + deciding) * self.recipe.epochs / epochs
-        status, seed = Status("tune", 0, kind=self.kind, later=later), self._split + FIRST_SEEDS["tune"]
+        status = Status("tune", 0, kind=self.saved.kind(self.device), later=later)
         return sweep(
             {name: {name: network} for name, network in self.networks.items()},
             rates,
-            lambda jobs: train_missing(jobs, run, self._executor, watcher, status),
-            job=partial(make_job, seed=seed, epochs=epochs, phase="tune"),
+            partial(trainings.completed, watcher=watcher, status=status, tries=TRIES),
+            job=partial(make_job, seed=self._split + FIRST_SEEDS["tune"], epochs=epochs, phase="tune"),
             widen=not self.asked.lrs and epochs == self.tuning_epochs,
         )
 
@@ -290,10 +284,10 @@ class Comparison:
         """The learning rate of the least validation loss; None where all failed."""
         return self.lrs[0] if len(self.lrs) == 1 else next(iter(best_rates(losses_of(tried))), None)
 
-    def _executor(self, count: int, storage: Storage) -> Executor:
+    def _executor(self, storage: Storage) -> Executor:
         how = self.saved.how(self.device)
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, **how)
-        return local_executor(make, self.asked.workers, count)
+        return local_executor(make, self.asked.workers)
 
     def _paired(self, found: Compared, other: Compared) -> Compared:
         """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""

@@ -71,15 +71,14 @@ def ray_device(options: Search) -> tuple[str, int]:
     return options.device, 1
 
 
-def local_executor(make: MakeTrainer, wanted: int | None, jobs: int | None = None) -> Executor:
-    """Worker processes with one thread each, no more than there are jobs; or with 0 this process with all its threads.
+def local_executor(make: MakeTrainer, wanted: int | None) -> Executor:
+    """Worker processes with one thread each, or with 0 workers this process with all its threads.
 
     Where nobody wants a number of them there are fewer on a GPU as soon as its memory is seen to hold no more.
     """
     workers = worker_count(wanted, make.device, make.devices)
     if workers == 0:
         return Serial(replace(make, threads=cores()), bundle=bundle_of(make))
-    workers = min(workers, jobs or workers)
     if make.device == "cpu":
         return LocalWorkers(make, workers, preload=PRELOAD)
     settles, bundle = wanted is None, bundle_of(make)

@@ -20,8 +20,9 @@ from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, parse_objectives
 from nas.ranking.standings import Standing, ranked, standings_of
 from nas.runs.folder import LAST, RunFolder
+from nas.runs.job import Kind
 from nas.runs.result import Result, take
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import HOW
 
 SHORTEST = 4
@@ -187,6 +188,10 @@ class SavedRun:
         """How its trainings are computed on a device; that is the GPUs' own, and "auto" where a version did not say."""
         kept = self.folder.settings if device == "cuda" else {}
         return {name: str(kept.get(name, "auto")) for name in HOW}
+
+    def kind(self, device: str) -> Kind:
+        """What its trainings are trained on, on a device."""
+        return kind_on(device, self.how(device)["precision"])
 
     def setting(self, name: str, kind: str) -> Any:
         """A setting by its dotted name, checked to be of a kind that `nas.runs.result.take` knows. Raises NasError."""

@@ -1,23 +1,23 @@
 """Longer trainings of one architecture of a run, with its test accuracy."""
 
 from dataclasses import replace
+from functools import partial
 
 from nas.api.resources import find_device, local_executor
 from nas.api.saved import SavedRun
 from nas.executors.executor import Executor
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
-from nas.loop.past import make_job, say_changes
+from nas.loop.past import TRIES, make_job, say_changes
 from nas.loop.rates import around, find_rate
 from nas.loop.status import Status, Watcher
-from nas.loop.trainings import train_missing
+from nas.loop.trainings import trainings_in
 from nas.options.train import Train
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Job, Phase
+from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
 from nas.runs.storage import Storage
-from nas.training.recipe import kind_on
 from nas.training.worker import MakeTrainer
 
 LONGER = 3
@@ -37,28 +37,26 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
     _, dataset = saved.located(asked.data_dir, asked.data)
     check_loggers(asked.log)
 
-    def executor(count: int, storage: Storage) -> Executor:
+    def executor(storage: Storage) -> Executor:
         make = MakeTrainer(dataset, recipe, device, devices, storage=storage, **saved.how(device))
-        return local_executor(make, asked.workers, count)
+        return local_executor(make, asked.workers)
 
-    def job(phase: Phase, lr: float, seed: int) -> Job:
-        first = saved.setting("seed", "a count") + FIRST_SEEDS[phase]
-        wanted = make_job(standing.architecture, lr, first + seed, recipe.epochs, phase)
-        return replace(wanted, weights=phase == "train")
-
-    path, kind = saved.folder.path.resolve(), kind_on(device, saved.how(device)["precision"])
+    seed, kind = saved.setting("seed", "a count"), saved.kind(device)
+    path, job = saved.folder.path.resolve(), partial(make_job, epochs=recipe.epochs)
     with RunFolder.create_or_open(path.parent, path.name, saved.folder.settings, may_differ=()) as run:
         say_changes(run, kind, watcher)
-        with logging_to(asked.log, run, watcher.say):
+        with logging_to(asked.log, run, watcher.say), trainings_in(run, executor, watcher) as trainings:
             tuning, status = Status("tune", 0, kind=kind, later=asked.seeds), Status("train", 0, kind=kind)
             lr = recipe.lr or find_rate(
                 {standing.label or standing.id: standing.architecture},
                 (around(saved.lr)[0], saved.lr, around(saved.lr)[1]),
-                lambda jobs: train_missing(jobs, run, executor, watcher, tuning),
-                job=lambda _, lr: job("tune", lr, 0),
+                partial(trainings.completed, watcher=watcher, status=tuning, tries=TRIES),
+                job=partial(job, seed=seed + FIRST_SEEDS["tune"], phase="tune"),
                 say=watcher.say,
             )
             if lr is None:
                 return []
-            wanted = [(job("train", lr, seed), standing.architecture) for seed in range(asked.seeds)]
-            return list(train_missing(wanted, run, executor, watcher, status).values())
+            first = seed + FIRST_SEEDS["train"]
+            jobs = [job(standing.architecture, lr, first + number, phase="train") for number in range(asked.seeds)]
+            wanted = [(replace(each, weights=True), standing.architecture) for each in jobs]
+            return list(trainings.completed(wanted, watcher, status).values())

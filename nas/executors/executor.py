@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
 from nas.runs.job import Bundler, GoOn, Job, Outcome, Score, Trainer
@@ -137,14 +137,13 @@ def _as_ended(ended: Outcome | Exception, job: Job, report: GoOn) -> Outcome:
     return ended
 
 
-Task = TypeVar("Task", bound="HasJob")
+@dataclass
+class Task:
+    """A job by its number at the driver, and how often its worker was lost."""
 
-
-class HasJob(Protocol):
-    """What waits in a queue."""
-
-    @property
-    def job(self) -> Job: ...
+    number: int
+    job: Job
+    losses: int = 0
 
 
 def take_bundle(queue: deque[Task], most: int) -> list[Task]:

@@ -22,6 +22,7 @@ from nas.executors.executor import (
     OnRung,
     Ready,
     Row,
+    Task,
     Unfinished,
     cannot_start,
     cause_of,
@@ -45,13 +46,6 @@ DEFAULT_METHOD: Method = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 @dataclass
-class _Task:
-    number: int
-    job: Job
-    deaths: int = 0
-
-
-@dataclass
 class _Worker:
     index: int
     process: BaseProcess
@@ -59,7 +53,7 @@ class _Worker:
     sharing: int
     """How many shared its device when it was given its tasks, or was started."""
     ready: bool = False
-    tasks: list[_Task] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     row: Row = field(default_factory=Row)
 
 
@@ -74,7 +68,7 @@ def start_server(preload: Sequence[str]) -> None:
 class LocalWorkers:
     """The executor of `workers` processes on this machine, each of which makes its trainer once and then trains.
 
-    The processes start at the first `wait`. With `method` "forkserver" they are forked from a server which has
+    A process starts at a `wait` with a job for it. With `method` "forkserver" they are forked from a server which has
     imported the modules named in `preload` once for all (torch takes seconds); "spawn" starts each afresh. Neither
     shares a CUDA context, both share the arrays in `make_trainer`. The trainer of a killed worker is made anew and its
     job run once more. A process whose device is lost, or in which one job after the other fails, is replaced. Worker i
@@ -97,31 +91,28 @@ class LocalWorkers:
         self.capacity, self._devices, self._settles, self._bundle = workers, devices, settles, bundle
         self._sharing = sharing_at_first(workers, devices)
         self._packed = self._sharing > 1
-        self._make_trainer = make_trainer
+        self._make_trainer, self._preload = make_trainer, preload
         self._shared: Shared | None = None  # what makes the trainers, once there are workers
         self._context: Any = multiprocessing.get_context(method)  # typeshed has no common type for the two contexts
         self._workers: dict[int, _Worker] = {}
         self._false_starts = [0] * workers
-        self._tasks: dict[int, _Task] = {}
-        self._queue: deque[_Task] = deque()
-        self._alone: deque[_Task] = deque()  # those that wait for the first device to be free of others
+        self._tasks: dict[int, Task] = {}
+        self._queue: deque[Task] = deque()
+        self._alone: deque[Task] = deque()  # those that wait for the first device to be free of others
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
-        if method == "forkserver":
-            start_server(preload)
-        resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
 
     def submit(self, number: int, *jobs: Job) -> None:
         for at, job in enumerate(jobs, number):
             if at in self._tasks:
                 raise ValueError(f"job {at} is already submitted")
-            self._tasks[at] = _Task(at, replace(job, alone=not self._packed))
+            self._tasks[at] = Task(at, replace(job, alone=not self._packed))
             self._queue.append(self._tasks[at])
         self._feed()
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         """See `Executor.wait`; the first call also waits until the server has imported `preload`."""
         if self._tasks and not self._events:
-            for index in range(self.capacity):
+            for index in range(min(self.capacity, len(self._tasks))):
                 if index not in self._workers:
                     self._start(index)
             self._feed()
@@ -156,6 +147,9 @@ class LocalWorkers:
 
     def _start(self, index: int) -> None:
         if self._shared is None:
+            if self._context.get_start_method() == "forkserver":
+                start_server(self._preload)
+            resource_tracker.ensure_running()  # before `starting`: it unblocks SIGINT as it starts
             self._shared = Shared(self._make_trainer)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
@@ -182,7 +176,7 @@ class LocalWorkers:
                     continue
                 worker.tasks, worker.sharing = tasks, self._sharing
 
-    def _queue_of(self, worker: _Worker) -> deque[_Task]:
+    def _queue_of(self, worker: _Worker) -> deque[Task]:
         """Where a worker takes its next job from; nowhere, while its device is kept for one alone, or is too full."""
         if worker.index >= self.capacity:
             return deque()
@@ -237,7 +231,7 @@ class LocalWorkers:
         if worker.row.wears(tasks[0].job.id, *ended):
             self._kill(worker)  # the next `wait` that has something to do starts it anew
 
-    def _end(self, task: _Task, outcome: Outcome, worker: _Worker) -> None:
+    def _end(self, task: Task, outcome: Outcome, worker: _Worker) -> None:
         del self._tasks[task.number]
         self._events.append(Done(task.number, outcome, worker.index))
 
@@ -262,19 +256,19 @@ class LocalWorkers:
             if self._false_starts[worker.index] > 1:
                 raise NasError(f"worker {worker.index} died twice before it was ready ({cause})")
         for task in reversed(worker.tasks):
-            task.deaths += 1
+            task.losses += 1
             task.job = replace(task.job, single=True)
-            if task.deaths > 1 and cause in FROM_OUTSIDE:
+            if task.losses > 1 and cause in FROM_OUTSIDE:
                 del self._tasks[task.number]
                 self._events.append(Unfinished(task.number, f"its worker was ended twice ({cause})", worker.index))
-            elif task.deaths > 1:
+            elif task.losses > 1:
                 self._end(task, Outcome("failed", reason=f"worker process died twice ({cause})"), worker)
             else:
                 (self._alone if self._is_kept(task) else self._queue).appendleft(task)
         if worker.index < self.capacity:
             self._start(worker.index)
 
-    def _is_kept(self, task: _Task) -> bool:
+    def _is_kept(self, task: Task) -> bool:
         """Whether a device that others share is kept for a task."""
         return task.job.alone and self._packed
 

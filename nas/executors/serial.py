@@ -1,7 +1,7 @@
 """The executor that trains in this process."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -12,18 +12,13 @@ from nas.executors.executor import (
     OnRung,
     Ready,
     Row,
+    Task,
     cannot_start,
     failure,
     run_jobs,
     take_bundle,
 )
 from nas.runs.job import Job, Trainer
-
-
-@dataclass(frozen=True)
-class _Task:
-    number: int
-    job: Job
 
 
 class Serial:
@@ -38,10 +33,10 @@ class Serial:
         self._make_trainer, self._bundle = make_trainer, bundle
         self._trainer: Trainer | None = None
         self._row = Row()
-        self._queue: deque[_Task] = deque()
+        self._queue: deque[Task] = deque()
 
     def submit(self, number: int, *jobs: Job) -> None:
-        self._queue += [_Task(at, replace(job, alone=True)) for at, job in enumerate(jobs, number)]
+        self._queue += [Task(at, replace(job, alone=True)) for at, job in enumerate(jobs, number)]
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
         if not self._queue:

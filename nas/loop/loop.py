@@ -12,16 +12,16 @@ from typing import Any
 
 from einmix import Architecture, PatternError
 from nas.executors.executor import Executor
-from nas.loop.past import TRIES, check_result, make_job
+from nas.loop.past import TRIES, check_result, make_job, settled
 from nas.loop.plan import Plan, Rungs
 from nas.loop.rates import FIRST, around, find_rate, rate_of, swept_networks
 from nas.loop.status import Status, Watcher
-from nas.loop.trainings import Trainings, Work, completed
+from nas.loop.trainings import Trainings, Work
 from nas.ranking.objectives import pareto_front, spread
 from nas.ranking.standings import Standing, search_order
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase
-from nas.runs.result import Result, latest, retriable, take
+from nas.runs.result import Result, latest, take
 from nas.runs.storage import Storage
 from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace
@@ -57,16 +57,11 @@ class Loop:
         past = run.results(validate=check_result)
         self.lr = plan.lr or rate_of(past)
         self._first_seed = plan.seed + FIRST_SEEDS["final"]
-        self._at_other_rates = sum(each.phase == "tune" and each.seed == self._first_seed for each in past)
         self.trainings = Trainings(executor, run, past, storage)
-        again = retriable(past, self._tries)
-        for result in latest(past):
-            if (result.phase, result.key) in again:
-                continue
-            if result.phase == "search":
-                for score in result.scores:
-                    if score.epoch in plan.rungs:
-                        self._rungs.see(score)
+        for result in latest(settled(past, self._tries)):
+            for score in result.scores:
+                if result.phase == "search" and score.epoch in plan.rungs:
+                    self._rungs.see(score)
             self._learn(result, Architecture.from_json(result.architecture))
         failed = [vars(result) for result in latest(past) if (result.phase, result.state) == ("search", "failed")]
         self._first = self._left_of([*run.notes(PROPOSED), *failed])
@@ -84,7 +79,7 @@ class Loop:
         if self.lr is not None:
             return
         seed, later = self.plan.seed + FIRST_SEEDS["tune"], self._share * self.plan.trials + self._most_finals
-        status = Status("tune", 0, kind=self.plan.kind, later=later)
+        status = self._status("tune", later=later)
         self.lr = find_rate(
             swept_networks(self.space),
             FIRST,
@@ -96,7 +91,7 @@ class Loop:
 
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
-        status = Status("search", self.plan.trials, names=self.plan.start, by=self.plan.quality)
+        status = self._status("search", self.plan.trials, by=self.plan.quality)
         status.reuse(self._of("search"))
         later, epochs = max(self._most_finals - len(self._of("final")), 0), 0
         status.later = float(later)
@@ -115,14 +110,7 @@ class Loop:
         """The finalists and their reference points from scratch, at the full budget and over seeds not used before."""
         entries = self.entries()
         seeds = range(self._first_seed, self._first_seed + self.plan.seeds)
-        status = Status(
-            "final",
-            0,
-            kind=self.plan.kind,
-            names=self.plan.start,
-            by=self.plan.quality,
-            later=self._most_at_other_rates,
-        )
+        status = self._status("final", by=self.plan.quality, later=self._most_at_other_rates)
         jobs = [
             (replace(self._job(architecture, "final", seed), label=label, weights=True), architecture)
             for seed in seeds
@@ -135,17 +123,15 @@ class Loop:
     def other_rates(self, standings: Sequence[Standing], watcher: Watcher) -> None:
         """Finalists and the references that they are held against, with one seed at the rates next to the search's."""
         assert self.lr is not None
-        by_id = {standing.id: standing for standing in standings}
-        held = [standing for standing in standings if standing.rival]
-        wanted = dict.fromkeys(id for standing in held for id in (standing.id, standing.rival))
-        each = partial(make_job, seed=self._first_seed, epochs=self.plan.epochs, phase="tune")
+        held = {id for standing in standings if standing.rival for id in (standing.id, standing.rival)}
+        job = partial(make_job, seed=self._first_seed, epochs=self.plan.epochs, phase="tune")
         jobs = [
-            (replace(each(standing.architecture, lr), label=standing.label), standing.architecture)
-            for standing in map(by_id.__getitem__, wanted)
+            (replace(job(each.architecture, lr), label=each.label), each.architecture)
+            for each in standings
+            if each.id in held
             for lr in around(self.lr)
         ]
-        status = Status("tune", 0, kind=self.plan.kind, names=self.plan.start, title="other rates")
-        self._through(jobs, status, watcher)
+        self._through(jobs, self._status("tune", title="other rates"), watcher)
 
     def entries(self) -> list[tuple[str, Architecture]]:
         """Who takes part in the finals: the best found (label empty), and the references at each one's sizes."""
@@ -169,9 +155,11 @@ class Loop:
                 chosen.append(("", architecture))
         return [*chosen, *references.values()]
 
+    def _status(self, phase: Phase, total: int = 0, **more: Any) -> Status:
+        return Status(phase, total, kind=self.plan.kind, names=self.plan.start, **more)
+
     def _through(self, jobs: Work, status: Status, watcher: Watcher) -> dict[Key, Result]:
-        train = partial(self.trainings.train, watcher=watcher, status=status)
-        return completed(jobs, self.run, train, watcher, status, tries=self._tries)
+        return self.trainings.completed(jobs, watcher, status, tries=self._tries)
 
     @property
     def _share(self) -> float:
@@ -187,7 +175,7 @@ class Loop:
 
     @property
     def _most_at_other_rates(self) -> int:
-        return max(len(around(1)) * (min(self.plan.top, self.plan.trials) + 1) - self._at_other_rates, 0)
+        return len(around(1)) * (min(self.plan.top, self.plan.trials) + 1)
 
     def _propose(self, status: Status) -> None:
         """Keeps the executor fed; a strategy that need not wait for results stays one job a worker ahead."""

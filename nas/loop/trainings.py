@@ -1,13 +1,14 @@
 """Trainings under way in an executor, whose results are kept in the run once it is clear that they are results."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 
 from einmix import Architecture
 from nas.errors import NasError, counted
 from nas.executors.executor import WORN, Done, Executor, OnRung, Row, Unfinished, cause_of, is_device_fault
-from nas.loop.past import DIVERGED, TRIES, of_a_kind, settled
+from nas.loop.past import DIVERGED, of_a_kind, settled
 from nas.loop.status import Status, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Score, record
@@ -36,7 +37,7 @@ class Trainings:
     """
 
     def __init__(self, executor: Executor, run: RunFolder, past: Sequence[Result], storage: Storage | None = None):
-        self._executor, self._run, self._storage = executor, run, storage
+        self._executor, self.run, self._storage = executor, run, storage
         self._jobs: dict[int, tuple[Job, Architecture]] = {}
         self._number = max((result.number for result in past), default=-1) + 1
         self.unfinished: dict[Key, Unfinished] = {}
@@ -60,13 +61,23 @@ class Trainings:
         self._jobs |= enumerate(work, first)
         self._executor.submit(first, *(job for job, _ in work))
 
-    def train(self, work: Work, watcher: Watcher, status: Status) -> dict[Key, Result]:
-        """The results of jobs without rungs, but for those that could not be brought to an end."""
-        self.submit(*work)
-        found: dict[Key, Result] = {}
+    def completed(self, wanted: Work, watcher: Watcher, status: Status, *, tries: float = inf) -> dict[Key, Result]:
+        """The results of jobs of the status' phase, but for those that could not be brought to an end.
+
+        Those are trained that have no line in the run yet, and those that failed fewer than so many times.
+        """
+        past = settled(self.run.results(), tries)
+        known = of_a_kind({job.key for job, _ in wanted}, past, self.run, status, watcher)
+        new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
+        status.total += len(known) + len(new)
+        status.reuse(known.values())
+        watcher.show(status)
+        if new:
+            self.submit(*new.values())
         while self:
-            found |= {result.key: result for result, _ in self.advance(lambda number, score: True, watcher, status)}
-        return found
+            ended = self.advance(lambda number, score: True, watcher, status)
+            known |= {result.key: result for result, _ in ended}
+        return {job.key: known[job.key] for job, _ in wanted if job.key in known}
 
     def advance(self, on_rung: OnRung, watcher: Watcher, status: Status) -> list[tuple[Result, Architecture]]:
         """The results of what ends within a second, counted and shown."""
@@ -157,7 +168,7 @@ class Trainings:
         self.unfinished.pop(job.key, None)
         if cause := cause_of(done.outcome):
             self._own[cause] += 1
-        return keep(self._run, job, architecture, done, self._storage), architecture
+        return keep(self.run, job, architecture, done, self._storage), architecture
 
     @property
     def complaint(self) -> str:
@@ -181,53 +192,19 @@ def keep(run: RunFolder, job: Job, architecture: Architecture, done: Done, stora
     return result
 
 
-def train_missing(
-    wanted: Work,
-    run: RunFolder,
-    executor: Callable[[int, Storage], Executor],
-    watcher: Watcher,
-    status: Status,
-) -> dict[Key, Result]:
-    """What `completed` gives of jobs, where nothing else is under way in the run; it says which could not be ended.
+@contextmanager
+def trainings_in(run: RunFolder, executor: Callable[[Storage], Executor], watcher: Watcher) -> Iterator[Trainings]:
+    """Trainings of a run outside its search, in an executor that keeps those under way in a storage.
 
-    What failed is trained again; at a learning rate to choose from once more only, since to fail may be its answer.
-    `executor` makes what trains so many jobs and keeps those under way in a storage, and is not called for none.
+    At the end it is said which could not be brought to an end.
     """
     storage = run.storage()
-
-    def train(new: Work) -> dict[Key, Result]:
-        with executor(len(new), storage) as trainer:
-            trainings = Trainings(trainer, run, run.results(), storage)
-            found = trainings.train(new, watcher, status)
-        if trainings.complaint:
-            watcher.say(trainings.complaint)
-        return found
-
-    found = completed(wanted, run, train, watcher, status, tries=TRIES if status.phase == "tune" else inf)
-    for key in found:
-        storage.drop(key)  # a kill can come between a line and this
+    with executor(storage) as trainer:
+        trainings = Trainings(trainer, run, run.results(), storage)
+        yield trainings
+    if trainings.complaint:
+        watcher.say(trainings.complaint)
+    for result in run.results():
+        if result.state != "failed":
+            storage.drop(result.key)  # a kill can come between a line and this
     storage.tidy()
-    return found
-
-
-def completed(
-    wanted: Work,
-    run: RunFolder,
-    train: Callable[[Work], Mapping[Key, Result]],
-    watcher: Watcher,
-    status: Status,
-    *,
-    tries: float,
-) -> dict[Key, Result]:
-    """The results of jobs of the status' phase, but for those that could not be brought to an end.
-
-    Those are trained that have no line in the run yet, and those that failed fewer than so many times.
-    """
-    known = of_a_kind({job.key for job, _ in wanted}, settled(run.results(), tries), run, status, watcher)
-    new = {job.key: (job, architecture) for job, architecture in wanted if job.key not in known}
-    status.total += len(known) + len(new)
-    status.reuse(known.values())
-    watcher.show(status)
-    if new:
-        known |= train(list(new.values()))
-    return {job.key: known[job.key] for job, _ in wanted if job.key in known}

@@ -1,7 +1,6 @@
 """Options that several commands have."""
 
 from pathlib import Path
-from typing import Literal
 
 from nas.options.option import Option
 
@@ -18,10 +17,6 @@ PATCHES = Option("One size, or several with commas: 1,2,4; with a side for each 
 SIZES = Option("One size, or several with commas: 1,2,4.", run="space")
 DEVICE = Option("auto, cpu, cuda or mps.", run="how")
 WORKERS = Option("Worker processes.", least=0, most=2**12, run="how")
-Engine = Literal["auto", "graph", "eager"]
-ENGINE = "eager: step by step; graph: each as one, on a GPU; auto: and trainings that differ in seed or rate as one."
-Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-PRECISION = "On a GPU: float32, tf32, bfloat16 or auto: the last, where it computes in that."
 LOG = "Log to these as well, with commas: tensorboard,mlflow,wandb."
 RUNS_DIR = Option("Where runs are kept.")
 COMMAND = Option(run="how")

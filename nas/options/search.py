@@ -2,24 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from nas.errors import NasError
-from nas.options.common import (
-    COMMAND,
-    DATA,
-    DATA_DIR,
-    DEVICE,
-    ENGINE,
-    LOG,
-    PATCHES,
-    PRECISION,
-    RUNS,
-    RUNS_DIR,
-    SIZES,
-    Engine,
-    Precision,
-)
+from nas.options.common import COMMAND, DATA, DATA_DIR, DEVICE, LOG, PATCHES, RUNS, RUNS_DIR, SIZES
 from nas.options.option import Options, option
 from search_spaces.blocks.patch import Patch
 
@@ -79,8 +65,14 @@ class Search(Options):
         most=2**12,
         run="how",
     )
-    engine: Engine = option("auto", ENGINE, run="how")
-    precision: Precision = option("auto", PRECISION, run="how")
+    engine: Literal["auto", "graph", "eager"] = option(
+        "auto",
+        "eager: step by step; graph: each as one, on a GPU; auto: and trainings that differ in seed or rate as one.",
+        run="how",
+    )
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = option(
+        "auto", "On a GPU: float32, tf32, bfloat16 or auto: the last, where it computes in that.", run="how"
+    )
     ray: str | None = option(
         None, "Train on a Ray cluster: its HOST:PORT, auto, or local.", metavar="ADDRESS", run="how"
     )

@@ -167,7 +167,7 @@ def rank(
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     references = [s for s in ahead if s.is_reference]
     at_other_rates = [result for result in tuned if result.seed in seeds]
-    return [_with_sensitivity(_with_gain(s, references, sizes_of), ahead, at_other_rates) for s in ahead] + behind
+    return [_held(s, references, at_other_rates, sizes_of) for s in ahead] + behind
 
 
 def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
@@ -247,24 +247,25 @@ def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
     return len(standing.lacking), -first, -second
 
 
-def _with_gain(standing: Standing, references: list[Standing], sizes_of: Callable[[Architecture], object]) -> Standing:
-    """The same with its gain; none where one of the two has failed with a seed, for what is left favours it."""
+def _held(
+    standing: Standing,
+    references: Sequence[Standing],
+    tuned: Sequence[Result],
+    sizes_of: Callable[[Architecture], object],
+) -> Standing:
+    """The same held against its rival: its gain, and what becomes of both at other rates, where that was tried.
+
+    There is none where one of the two has failed with a seed, for what is left favours it.
+    """
     mine = sizes_of(standing.architecture)
     rivals = [r for r in references if sizes_of(r.architecture) == mine and not r.failures]
     if standing.is_reference or standing.failures or not rivals:
         return standing
     rival = max(rivals, key=lambda r: r.accuracy or 0.0)
     ours, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
-    return replace(standing, gain=paired(ours, theirs, rival.label), rival=rival.id)
-
-
-def _with_sensitivity(standing: Standing, ahead: Sequence[Standing], tuned: Sequence[Result]) -> Standing:
-    """The same with what becomes of it and its rival at other rates, where that was tried."""
-    if not standing.rival:
-        return standing
-    (rival,) = [each for each in ahead if each.id == standing.rival]
-    mine, theirs = ([*each.finals, *(r for r in tuned if r.id == each.id)] for each in (standing, rival))
-    return replace(standing, sensitivity=sensitivity(mine, theirs))
+    at_rates = ([*each.finals, *(r for r in tuned if r.id == each.id)] for each in (standing, rival))
+    gain, found = paired(ours, theirs, rival.label), sensitivity(*at_rates)
+    return replace(standing, gain=gain, rival=rival.id, sensitivity=found)
 
 
 def standings_of(

@@ -105,7 +105,7 @@ class Recipe:
 
 
 def kind_on(device: str, precision: str = "auto") -> Kind:
-    """What is trained on a device of this machine: float32, on a GPU a `Precision`.
+    """What is trained on a device of this machine: float32, on a GPU what `precision` says.
 
     By itself that is bfloat16 where the GPU computes in it. Raises NasError for another one where there is no GPU.
     """

@@ -2,8 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -92,8 +91,7 @@ class ArchitectureTrainer:
         With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
         """
         try:
-            with self._freeing():
-                return _only(self._train([job], self.recipe, {}, report=report, storage=self.storage))
+            return _only(self._train([job], self.recipe, {}, report=report, storage=self.storage))
         except Exception as error:
             if not is_out_of_memory(error) or not job.alone or self.recipe.batch < 2:
                 raise
@@ -103,8 +101,7 @@ class ArchitectureTrainer:
 
     def together(self, bundle: Sequence[Job]) -> list[Outcome | Exception]:
         """Trains jobs that are like one another as one model (`nas.runs.job.Bundler`): each took the time of all."""
-        with self._freeing():
-            return self._train(bundle, self.recipe, {"together": len(bundle)})
+        return self._train(bundle, self.recipe, {"together": len(bundle)})
 
     def _train(
         self, jobs: Sequence[Job], recipe: Recipe, notes: dict[str, Any], **how: Any
@@ -112,20 +109,31 @@ class ArchitectureTrainer:
         """One try, whose outcomes have the `notes`; `how` is for `fit`. Of what diverged there is the error."""
         if self._on_gpu:  # memory is measured from here on
             torch.cuda.reset_peak_memory_stats(self.device)
-        start, ended = time.perf_counter(), list[Outcome | Exception]()
+        start = time.perf_counter()
         build, engine = partial(self.build, jobs[0].architecture), partial(self._engine, notes)
-        for job, each in zip(jobs, fit(build, self.data, recipe, jobs=jobs, engine=engine, **how), strict=True):
-            try:
-                ended.append(each if isinstance(each, Exception) else self._told(job, *each, start, notes))
-            except FloatingPointError as error:  # on test data
-                ended.append(error.with_traceback(None))
-        return ended
+        try:
+            found = fit(build, self.data, recipe, jobs=jobs, engine=engine, **how)
+            return [
+                each if isinstance(each, Exception) else self._told(job, *each, start, notes)
+                for job, each in zip(jobs, found, strict=True)
+            ]
+        except Exception as error:
+            if is_out_of_memory(error):
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
+                if self._on_gpu:
+                    torch.cuda.empty_cache()
+            raise
 
-    def _told(self, job: Job, model: nn.Module, outcome: Outcome, start: float, extra: dict[str, Any]) -> Outcome:
+    def _told(
+        self, job: Job, model: nn.Module, outcome: Outcome, start: float, extra: dict[str, Any]
+    ) -> Outcome | Exception:
         """What is told of a training that has ended: its test and its weights, how long it took, where, and `extra`."""
         if outcome.state == "complete" and job.phase in TESTED:
             batch = evaluation_batch(torch.device(self.device), extra.get(HALVED, self.recipe.batch))
-            outcome = replace(outcome, test=evaluate(model, self.test, epoch=job.epochs, batch=batch))
+            try:
+                outcome = replace(outcome, test=evaluate(model, self.test, epoch=job.epochs, batch=batch))
+            except FloatingPointError as error:
+                return error.with_traceback(None)
         if outcome.state == "complete" and job.weights:
             outcome = replace(outcome, weights=weights_of(model))
         seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin | extra
@@ -154,18 +162,6 @@ class ArchitectureTrainer:
         if self._on_gpu:
             return Graph(usual, [each.generator for each in parts], notes)
         return Recorded(parts[0]) if self.device == "cpu" and len(parts) == 1 else usual
-
-    @contextmanager
-    def _freeing(self) -> Iterator[None]:
-        """Leaves no tensors behind where memory was short."""
-        try:
-            yield
-        except Exception as error:
-            if is_out_of_memory(error):
-                traceback.clear_frames(error.__traceback__)  # they hold the tensors; the traceback stays readable
-                if self._on_gpu:
-                    torch.cuda.empty_cache()
-            raise
 
 
 def _only(ended: Sequence[Outcome | Exception]) -> Outcome:

@@ -18,10 +18,10 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.executors.cluster.desk import Closed, Desk, Ended, Lost, Opened, Sharing, Task
+from nas.executors.cluster.desk import Closed, Desk, Ended, Lost, Opened, Sharing
 from nas.executors.cluster.lane import Lane, ask
 from nas.executors.cluster.messages import LOCAL, Answer, Capacity, Failed, Joined, Note, Settings, Submit
-from nas.executors.executor import MakeTrainer
+from nas.executors.executor import MakeTrainer, Task
 
 CONNECT = 5.0
 """Seconds in which the head of a cluster has to take a connection."""

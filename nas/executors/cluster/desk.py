@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nas.errors import OUT_OF_MEMORY
-from nas.executors.executor import cause_of, take_bundle
+from nas.executors.executor import Task, cause_of, take_bundle
 from nas.executors.packing import MOST
-from nas.runs.job import Job, Outcome, Score
+from nas.runs.job import Outcome, Score
 
 STRAGGLER = 3.0
 """Times the slowest training seen, by epoch, after which an idle lane trains a job of another one as well."""
@@ -20,14 +20,6 @@ LEAST = 10.0
 
 LOOK = 1.0
 """Seconds after which an idle lane looks for a straggler again."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A job with its number at the driver."""
-
-    number: int
-    job: Job
 
 
 @dataclass(frozen=True)
@@ -111,10 +103,6 @@ class _Open:
     since: dict[Opening, float] = field(default_factory=dict)
     answers: dict[int, asyncio.Future[bool]] = field(default_factory=dict)  # by epoch: copies of a job get one answer
 
-    @property
-    def job(self) -> Job:
-        return self.task.job
-
     def stop(self) -> None:
         """Has whoever waits for an answer go no further."""
         for answer in self.answers.values():
@@ -162,7 +150,7 @@ class Desk:
 
     def __init__(self, patience: float = 60.0, bundle: int = 1) -> None:
         self.patience, self._bundle = patience, bundle
-        self._queue: deque[_Open] = deque()
+        self._queue: deque[Task] = deque()
         self._open: dict[int, _Open] = {}
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
         self._draining: set[str] = set()  # nodes
@@ -179,8 +167,8 @@ class Desk:
             return
         self._submitted = call
         for task in tasks:
-            held = self._open[task.number] = _Open(task)
-            (self._queue.appendleft if first else self._queue.append)(held)
+            self._open[task.number] = _Open(task)
+            (self._queue.appendleft if first else self._queue.append)(task)
         await self._wake()
 
     async def answer(self, number: int, epoch: int, go_on: bool) -> None:
@@ -246,9 +234,9 @@ class Desk:
             if self._leaves(lane):
                 return Leave()
             if bundle := take_bundle(self._queue, self._bundle) if self._queue else self._straggler():
-                for held in bundle:
-                    held.since[opening] = time.monotonic()
-                lane.call, lane.given = call, tuple(held.task for held in bundle)
+                for task in bundle:
+                    self._open[task.number].since[opening] = time.monotonic()
+                lane.call, lane.given = call, tuple(bundle)
                 return lane.given
             left = deadline - time.monotonic()
             if left <= 0:
@@ -274,12 +262,12 @@ class Desk:
             return
         if opening.sharing > 1 and cause_of(outcome) == OUT_OF_MEMORY:
             if held.since.pop(opening, None) is not None and not held.since:
-                self._queue.appendleft(held)
+                self._queue.appendleft(held.task)
                 await self._wake()
             return
         del self._open[task.number]
         if not held.since:  # from a lane that was cut off and given up: it has been queued again
-            self._queue.remove(held)
+            self._queue.remove(held.task)
         held.stop()
         if outcome.state == "complete":
             self._slowest = max(self._slowest, outcome.seconds / max(task.job.epochs, 1))
@@ -305,14 +293,14 @@ class Desk:
         held = self._open.get(task.number)
         return held if held and held.task == task else None
 
-    def _straggler(self) -> list[_Open]:
+    def _straggler(self) -> list[Task]:
         """The job that is under way for longest, if that is too long and only one lane has it."""
         alone = [held for held in self._open.values() if len(held.since) == 1]
         if not alone or not self._slowest:
             return []
         oldest = min(alone, key=lambda held: min(held.since.values()))
         expected = max(STRAGGLER * self._slowest * oldest.task.job.epochs, LEAST)
-        return [oldest] if time.monotonic() - min(oldest.since.values()) > expected else []
+        return [oldest.task] if time.monotonic() - min(oldest.since.values()) > expected else []
 
     async def _tell(self, news: News) -> None:
         self._news.append(news)

@@ -11,8 +11,8 @@ import ray
 from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
-from nas.executors.cluster.desk import Leave, Opening, Task
-from nas.executors.executor import MakeTrainer, Row, failure, run_jobs
+from nas.executors.cluster.desk import Leave, Opening
+from nas.executors.executor import MakeTrainer, Row, Task, failure, run_jobs
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome
 from nas.runs.settings import versions

@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from nas.errors import NasError
 from nas.executors.cluster.desk import Closed, Ended, Lost, Opened, Refused, Rung
 from nas.executors.cluster.messages import Answer, Capacity, Failed, Joined, Note, Settings, Submit
 from nas.executors.cluster.process import ConductorProcess
-from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Unfinished, cannot_start
+from nas.executors.executor import Done, Event, MakeTrainer, OnRung, Ready, Task, Unfinished, cannot_start
 from nas.runs.job import Job
 from nas.runs.settings import versions
 
@@ -23,12 +23,6 @@ JOIN = 90.0
 
 PATIENCE = 300.0
 """Seconds for which a cluster that was lost is looked for again."""
-
-
-@dataclass
-class _Task:
-    job: Job
-    losses: int = 0
 
 
 class RayWorkers:
@@ -53,7 +47,7 @@ class RayWorkers:
         self.capacity = settings.workers or 1
         self._make_trainer, self._settings, self._log = make_trainer, settings, log
         self._tell, self._said = say, set[str]()
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, Task] = {}
         self._events: list[Event] = []  # kept when `wait` is broken off by Ctrl-C or by `on_rung`, for the next one
         self._slots: dict[int, int] = {}  # by open lane: a number below the capacity
         self._conductor: ConductorProcess | None = None
@@ -66,7 +60,7 @@ class RayWorkers:
         for at, job in numbered.items():
             if at in self._tasks:
                 raise ValueError(f"job {at} is already submitted")
-            self._tasks[at] = _Task(job)
+            self._tasks[at] = Task(at, job)
         self._send(Submit(numbered))
 
     def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:

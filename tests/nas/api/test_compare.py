@@ -222,7 +222,7 @@ def test_more_of_the_same_trains_what_is_missing(changes, more, prepared, tmp_pa
 def test_what_is_tested_on_another_device_is_tested_anew(prepared, tmp_path, monkeypatch):
     """Unless nothing is missing."""
     prepared(lrs=(0.005,))
-    monkeypatch.setattr("nas.api.compare.kind_on", lambda *_: ("cuda", "bfloat16"))
+    monkeypatch.setattr("nas.api.saved.kind_on", lambda *_: ("cuda", "bfloat16"))
     elsewhere = Trainer(tmp_path / "log", extra={"device": "cuda", "precision": "bfloat16"})
     for seeds, devices in ((2, {None}), (3, {"cuda"})):
         _, compared = prepared(elsewhere, lrs=(0.005,), seeds=seeds)

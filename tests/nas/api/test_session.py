@@ -179,23 +179,21 @@ def test_there_is_a_worker_a_gpu_or_a_core_unless_a_number_is_asked_for(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("device", "engine", "wanted", "jobs", "expected"),
+    ("device", "engine", "wanted", "expected"),
     [
-        ("cuda", "auto", None, None, {"workers": 8, "settles": True, "bundle": BUNDLE}),
-        ("cuda", "graph", None, 3, {"workers": 3, "settles": True, "bundle": 1}),
-        ("cuda", "auto", 5, 9, {"workers": 5, "settles": False, "bundle": BUNDLE}),
-        ("cpu", "auto", None, None, {"workers": 96}),  # where replicas are slower as one
+        ("cuda", "auto", None, {"workers": 8, "settles": True, "bundle": BUNDLE}),
+        ("cuda", "graph", None, {"workers": 8, "settles": True, "bundle": 1}),
+        ("cuda", "auto", 5, {"workers": 5, "settles": False, "bundle": BUNDLE}),
+        ("cpu", "auto", None, {"workers": 96}),  # where replicas are slower as one
     ],
 )
-def test_local_workers_are_a_number_that_is_asked_for_or_settle_at_one(
-    device, engine, wanted, jobs, expected, monkeypatch
-):
+def test_local_workers_are_a_number_that_is_asked_for_or_settle_at_one(device, engine, wanted, expected, monkeypatch):
     made: list[Any] = []
     monkeypatch.setattr(resources, "cores", lambda: 96)
     monkeypatch.setattr(
         resources, "LocalWorkers", lambda make, workers, **options: made.append({"workers": workers} | options)
     )
-    resources.local_executor(MakeTrainer(None, Recipe(), device, engine=engine), wanted, jobs)  # type: ignore[arg-type]
+    resources.local_executor(MakeTrainer(None, Recipe(), device, engine=engine), wanted)  # type: ignore[arg-type]
     assert {name: made[0][name] for name in made[0] if name not in ("preload", "method", "devices")} == expected
 
 

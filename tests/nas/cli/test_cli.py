@@ -751,7 +751,7 @@ def test_longer_trainings_on_another_device_are_others(nas, training_on, tmp_pat
     def train(device: str, seeds: int) -> list[str]:
         extra = {"device": device, "precision": "float32"}
         monkeypatch.setattr(runs, "find_device", lambda _: (device, 1))
-        monkeypatch.setattr(runs, "kind_on", lambda *_: (device, "float32"))
+        monkeypatch.setattr("nas.api.saved.kind_on", lambda *_: (device, "float32"))
         monkeypatch.setattr(runs, "local_executor", lambda *_: Serial(Noting(tmp_path / "log", extra=extra)))
         return [row["extra"]["device"] for row in nas(f"train x 1 --epochs 2 --seeds {seeds} --json").rows]
 

@@ -6,8 +6,9 @@ import itertools
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,13 @@ from nas.executors.executor import Done, Event, Executor, MakeTrainer, OnRung, U
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.loop import Loop
-from nas.loop.past import check_result, make_job
-from nas.loop.status import Quiet, Status
-from nas.loop.trainings import Trainings, train_missing
+from nas.loop.past import TRIES, check_result, make_job
+from nas.loop.status import Quiet, Status, Watcher
+from nas.loop.trainings import Trainings, Work, trainings_in
 from nas.runs.folder import RunFolder
-from nas.runs.job import GoOn, Job, Outcome, Score, Trainer
+from nas.runs.job import GoOn, Job, Key, Outcome, Score, Trainer
 from nas.runs.result import Result
+from nas.runs.storage import Storage
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget
 
@@ -94,13 +96,27 @@ def test_what_the_infrastructure_loses_is_no_result_and_the_same_search_goes_on_
     assert set(Counter(note.key for note in notes(tmp_path / "log", "start")).values()) == {1}
 
 
+def train_missing(
+    wanted: Work,
+    run: RunFolder,
+    executor: Callable[[Storage], Executor],
+    watcher: Watcher,
+    status: Status,
+    *,
+    tries: float = inf,
+) -> dict[Key, Result]:
+    """As commands other than a search do it."""
+    with trainings_in(run, executor, watcher) as trainings:
+        return trainings.completed(wanted, watcher, status, tries=tries)
+
+
 def test_longer_trainings_that_are_lost_are_said_and_missing(tmp_path):
     one, other = (make_job(architecture, 0.01, 0, 3, "train") for architecture in list(SPACE.enumerate())[:2])
     architectures = {architecture.id: architecture for architecture in SPACE.enumerate()}
     wanted = [(job, architectures[job.id]) for job in (one, other)]
     hearing, lost = Hearing(), Counter({("train", one.id, 0): 1})
 
-    def executor(count: int, storage: object) -> Executor:
+    def executor(storage: object) -> Executor:
         return Losing(Noting(tmp_path / "log"), lost)
 
     with run_in(tmp_path) as run:
@@ -123,9 +139,10 @@ def test_what_fails_is_tried_whenever_it_is_asked_for_but_a_learning_rate_once_m
             train_missing(
                 [(job, architecture)],
                 run,
-                lambda count, storage: Serial(Noting(tmp_path / "log", {job.id: "raise"})),
+                lambda storage: Serial(Noting(tmp_path / "log", {job.id: "raise"})),
                 Hearing(),
                 Status(phase, 0),
+                tries=TRIES if phase == "tune" else inf,
             )
     assert len(notes(tmp_path / "log", "start")) == tries
 
@@ -137,20 +154,19 @@ def test_a_training_of_another_phase_is_another_one_though_all_else_is_alike(pha
     job = replace(make_job(architecture, 0.01, 7, 3, "train"), weights=True)
     earlier = result_of(architecture, 0.99, phase=phase, seed=7)
     assert earlier.key == job.key
-    trained = []
     with run_in(tmp_path) as run:
         run.append(earlier.to_line() | {"number": 4})
         for _ in range(2):  # the second time there is a line of its own phase
             found = train_missing(
                 [(job, architecture)],
                 run,
-                lambda count, _: trained.append(count) or Serial(Noting(tmp_path / "log")),
+                lambda _: Serial(Noting(tmp_path / "log")),
                 Quiet(),
                 Status("train", 0),
             )
             assert found[job.key].phase == "train" and found[job.key].score != earlier.score
         assert [result.number for result in run.results()] == [4, 5]
-        assert trained == [1] and run.weights_path(job).is_file()
+        assert len(notes(tmp_path / "log", "start")) == 1 and run.weights_path(job).is_file()
 
 
 def ended(job: Job, report: GoOn) -> Outcome:
@@ -273,7 +289,7 @@ def test_what_fails_whatever_is_trained_ends_it_and_is_recorded_of_nobody(phase,
         with Serial(make) as executor, run_in(tmp_path) as run:
             if phase == "compare":
                 jobs = [(make_job(each, 0.01, 5, 3, phase), each) for each in list(SPACE.enumerate())[:9]]
-                train_missing(jobs, run, lambda count, storage: executor, Quiet(), Status(phase, 0))
+                train_missing(jobs, run, lambda storage: executor, Quiet(), Status(phase, 0))
             else:
                 search_in(run, executor, plan(trials=trials, top=9), space=SPACE)
 
@@ -306,7 +322,7 @@ def test_one_network_that_fails_with_every_seed_is_to_blame(tmp_path):
     jobs = [(make_job(network, 0.01, seed, 3, "train"), network) for seed in range(8)]
     make = Noting(tmp_path / "log", {network.id: "raise"})
     with run_in(tmp_path) as run:
-        found = train_missing(jobs, run, lambda count, storage: Serial(make), Quiet(), Status("train", 0))
+        found = train_missing(jobs, run, lambda storage: Serial(make), Quiet(), Status("train", 0))
     assert {result.state for result in found.values()} == {"failed"} and len(results(tmp_path)) == 8
 
 
@@ -315,7 +331,7 @@ def test_a_learning_rate_at_which_all_diverge_is_an_answer(tmp_path):
     jobs = [(make_job(each, 0.5, 0, 3, "tune"), each) for each in networks]
     make = Noting(tmp_path / "log", dict.fromkeys((each.id for each in networks), "nan"))
     with run_in(tmp_path) as run:
-        found = train_missing(jobs, run, lambda count, storage: Serial(make), Quiet(), Status("tune", 0))
+        found = train_missing(jobs, run, lambda storage: Serial(make), Quiet(), Status("tune", 0))
     assert [result.reason[:18] for result in found.values()] == ["FloatingPointError"] * 8
 
 

@@ -12,7 +12,8 @@ import pytest
 from stubs import stub_job
 
 from nas.executors.cluster import desk as desks
-from nas.executors.cluster.desk import Closed, Desk, Ended, Leave, Lost, Opened, Opening, Refused, Rung, Sharing, Task
+from nas.executors.cluster.desk import Closed, Desk, Ended, Leave, Lost, Opened, Opening, Refused, Rung, Sharing
+from nas.executors.executor import Task
 from nas.runs.job import Outcome, Score
 
 SHORT = Outcome("failed", reason="out of memory (RuntimeError: CUDA out of memory)")

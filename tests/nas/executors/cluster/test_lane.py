@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from stubs import make_stub, stub_job
 
-from nas.executors.cluster.desk import Task
 from nas.executors.cluster.messages import Settings
+from nas.executors.executor import Task
 from nas.runs.job import Outcome, Score, Trainer
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
