@@ -34,8 +34,8 @@ class Reach:
 
     >>> from einmix import Mixer
     >>> rows, columns = Mixer.parse("h=s4 w=m4").reach(), Mixer.parse("h=m4 w=s4").reach()
-    >>> (rows | columns).density, rows.then(columns).density
-    (0.4375, 1.0)
+    >>> int((rows | columns).matrix().sum()), int(rows.then(columns).matrix().sum())
+    (112, 256)
     """
 
     terms: tuple[Term, ...]
@@ -97,12 +97,6 @@ class Reach:
         # a term is a product: where one axis has nothing all have (no channels move)
         return reduce(or_, (dict(term)[axis] & all(matrix.any() for _, matrix in term) for term in self.terms))
 
-    @property
-    def density(self) -> float:
-        """The share of all pairs of an input and an output that are connected."""
-        pairs = prod(self.inputs.values()) * prod(self.outputs.values())
-        return _connected(self.terms) / pairs
-
 
 def _linked(n: int, inputs: Inputs) -> Matrix:
     import numpy as np
@@ -123,16 +117,6 @@ def _matrix(factors: Factors) -> Matrix:
     matrix = np.zeros((prod(f.out for f in factors), prod(f.size for f in factors)), dtype=bool)
     matrix[rows, columns] = True
     return matrix
-
-
-def _connected(terms: tuple[Term, ...]) -> int:
-    """How many pairs a union connects: what its first term does, and what the others do outside it."""
-    if not terms:
-        return 0
-    first, others = terms[0], terms[1:]
-    own = prod(int(matrix.sum()) for _, matrix in first)
-    common = [tuple((name, m & n) for (name, m), (_, n) in zip(first, other, strict=True)) for other in others]
-    return own + _connected(others) - _connected(_without_covered(common))
 
 
 def _without_covered(terms: Iterable[Term]) -> tuple[Term, ...]:

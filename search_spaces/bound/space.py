@@ -204,21 +204,11 @@ class BoundSpace:
         return self.assemble(*questions.choose(self.sizes, self.networks, choose))
 
     def encode(self, arch: Architecture) -> dict[str, str]:
-        """The answers that make an architecture; `decode` takes them back. Raises SpaceError outside the space."""
+        """The answers with which `choose` makes an architecture. Raises SpaceError outside the space."""
         read = self.read(arch)
         if read is None or not self._holds(*read):
             raise SpaceError(f"architecture {arch.id} is not in space {self.name!r}")
         return questions.encode(self.sizes, self.networks, *read)
-
-    def decode(self, answers: Mapping[str, str]) -> Architecture:
-        """The architecture that `encode` was given. Raises SpaceError where an answer is missing or is no option."""
-
-        def answer(name: str, options: Sequence[str]) -> str:
-            if answers.get(name) not in options:
-                raise SpaceError(f"{name} is one of {', '.join(options)}, not {answers.get(name)!r}")
-            return answers[name]
-
-        return self.choose(answer)
 
     @property
     def middle(self) -> Skeleton:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -67,3 +67,8 @@ def tiny(shape: dict[str, int], **declared: Any) -> BoundSpace:
     """A space of forms of one patch, width and depth where no others are asked for."""
     sizes = {"patch": (1,), "width": (4,), "depth": (1,), "ratio": (2,), "forms": tuple(FORMS)} | declared
     return Space("tiny", "", families=(), **sizes).on(shape, channels=2, classes=3)
+
+
+def decode(space: BoundSpace, answers: Mapping[str, str]) -> Architecture:
+    """The architecture that has these answers."""
+    return space.choose(lambda question, options: answers[question])

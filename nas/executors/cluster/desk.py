@@ -136,6 +136,7 @@ class Desk:
     Whoever calls cannot know what became of a call that was cut off, so each can be repeated: its second time changes
     nothing, and is answered as the first.
 
+    >>> from nas.runs.job import Job
     >>> async def demo():
     ...     desk, opening = Desk(patience=0), Opening(0, "as it was first opened")
     ...     await desk.submit(1, [Task(7, Job({}, "a1", 0.01, 0, 1))])
