@@ -36,6 +36,12 @@ BEST, OTHER, *_ = [arch for arch in SPACE.enumerate() if arch not in SPACE.refer
 FULL = SPACE.references(SPACE.middle)["full token mixing"]
 
 
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are not run in a clean process, which takes seconds and is not what the test is about."""
+    monkeypatch.setattr("nas.exports.checked", lambda written, how: written)
+
+
 def network(architecture: Architecture, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
     net: torch.nn.Module = build(architecture)
@@ -126,6 +132,7 @@ def test_weights_are_those_of_the_last_time_that_a_training_was_done(tmp_path):
     assert best_trained(saved, saved.find(BEST.id)) == again[0]
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
     saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     path = saved.folder.weights_path(saved.results[1])
@@ -140,6 +147,7 @@ def test_weights_of_a_run_whose_names_have_no_phase_are_found(tmp_path):
 HOSTILE = 'x"""\nimport os; os.abort()\n"""\\" \x1b[31m \u202e'
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_hostile_facts_stay_in_the_docstring(tmp_path):
     reference = finals(FULL, 0.8, label=HOSTILE)
     saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9), *reference)
@@ -208,9 +216,9 @@ NAMES = [
 ]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("rotated", [0, 5, 10, 15])
-def test_hostile_class_names_stay_texts(rotated, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.exports.checked", lambda written, how: written)  # which takes seconds
+def test_hostile_class_names_stay_texts(rotated, tmp_path):
     names = (NAMES[rotated:] + NAMES[:rotated])[:10]
     saved = make_run(tmp_path, result_of(BEST, 0.9), *finals(BEST, 0.9))
     saved.folder.settings["inputs"]["classes"] = names
@@ -256,8 +264,8 @@ print(json.dumps([accuracies, exported.CLASSES]))
 """
 
 
-def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.api.resources.cores", lambda: 1)
+@pytest.mark.usefixtures("unchecked")
+def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_path):
     one = {"patch": (2,), "width": (32,), "depth": (1,), "ratio": (1,), "device": "cpu", "workers": 0}
     asked = {
         "trials": 1,

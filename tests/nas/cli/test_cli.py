@@ -1096,7 +1096,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["spaces roles --list -n 0", "spaces roles --list -n 0 --json", "spaces", "spaces --json"]
+    "line", ["spaces roles --list -n 0", "spaces roles --list -n 0 --json", "spaces local", "spaces local --json"]
 )
 @pytest.mark.parametrize("lines", [0, 1])
 def test_a_reader_that_has_seen_enough_ends_the_command_in_silence(line, lines, tmp_path):

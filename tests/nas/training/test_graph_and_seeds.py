@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -103,8 +103,14 @@ ALL |= {name: partial(of_zoo, name) for name in ZOO}
 DRAWING = [name for name in ALL if name.startswith("drop")]
 
 
+def cases(names: Iterable[str], *more: str) -> list[Any]:
+    """Networks by name, with what else a test takes; nodes on sequences and volumes are for the slow tests."""
+    others = tuple(f" on {''.join(grid)}" for grid in (kinds.LINE, kinds.VOLUME))
+    return [pytest.param(name, *more, marks=[pytest.mark.slow] * name.endswith(others)) for name in names]
+
+
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", [name for name in ALL if name not in DRAWING])
+@pytest.mark.parametrize("name", cases(name for name in ALL if name not in DRAWING))
 def test_replicas_as_one_model_are_separate_trainings(name: str, device: str) -> None:
     """All kinds of nodes, all networks of the literature: losses of every step, weights and buffers at the end."""
     architecture = ALL[name]()
@@ -158,9 +164,7 @@ def test_replicas_elsewhere_in_memory_are_refused() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(
-    ("name", "augment"), [(name, "none") for name in ALL] + [(name, "shift+flip") for name in DRAWING]
-)
+@pytest.mark.parametrize(("name", "augment"), cases(ALL, "none") + cases(DRAWING, "shift+flip"))
 def test_a_graph_does_what_the_plain_step_does(name: str, device: str, augment: str) -> None:
     """Weights, buffers and what generators draw next, where a model draws numbers, too; nothing asks the device."""
     architecture = ALL[name]()

@@ -87,6 +87,7 @@ def test_nodes_come_and_go_and_a_worker_dies_and_every_job_is_done_once():
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_node_that_is_told_to_end_strands_no_job(tmp_path):
     """It is drained as one that is preempted: nothing is begun there, and what outlasts its grace is done elsewhere."""
     with cluster(0) as nodes, RayWorkers(make_stub, Settings(nodes.address)) as executor:
@@ -219,6 +220,7 @@ class Driver:
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path):
     with cluster(0, 1, 1) as nodes:
         driver = Driver(tmp_path, nodes.address, ms=30, trials=30)
