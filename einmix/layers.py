@@ -17,14 +17,16 @@ class FastMix(EinMix):
     """One matrix product a group, its bias included, between two copies at most.
 
     einops goes through `torch.einsum`, which copies its operands into the same products, adds the bias in a pass of
-    its own over strided memory, and copies again. Layers that mix nothing stay with einops, as one multiplication,
-    and so does what mixers have no word for: `...`, `1`, an axis that is summed, a bias where no weight is.
+    its own over strided memory, and copies again. A layer that only scales and shifts axes where they stand is one
+    operator. Others that mix nothing stay with einops, and so does what mixers have no word for: `...`, `1`, an axis
+    that is summed, a bias where no weight is.
     Ratios: benchmarks/layers.py.
     """
 
     def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: Any):
         super().__init__(pattern, weight_shape, bias_shape, **sizes)
         self._plain = True
+        self._affine: tuple[list[int], list[int]] | None = None
         try:
             self._left, self._right = groups_of(pattern)
         except PatternError:
@@ -38,6 +40,9 @@ class FastMix(EinMix):
         biased = g + o if bias_shape is None else bias_shape.split()
         positive = all(sizes[name] > 0 for name in weight)
         self._plain = not (m and positive and set(left) == {*g, *k, *m} and set(biased) == {*g, *o})
+        if weight and g == weight and bias_shape is not None and self._left == self._right == [[n] for n in left]:
+            order = [weight.index(name) for name in left if name in g]
+            self._affine = order, [sizes[name] if name in g else 1 for name in left]
         if self._plain:
             return
         # Where the innermost axis is kept, it stays innermost: copies then move whole rows, and the weight goes first.
@@ -58,6 +63,9 @@ class FastMix(EinMix):
         self._shapes: dict[torch.Size, tuple[list[int], list[int], list[int]]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
+        if self._affine and x.ndim == len(self._left):
+            order, shape = self._affine
+            return torch.addcmul(self.bias, x, self.weight.permute(order).reshape(shape))
         if self._plain:
             return super().forward(x)
         split, after, joined = self._plan(x.shape)

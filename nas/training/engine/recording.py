@@ -32,6 +32,11 @@ def _gelu_backward(slope: Tensor, x: Tensor) -> Tensor:
     return found
 
 
+def _product_then_bias(bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`torch.addmm` with the bias added once: torch writes it into the result before, and reads it in the product."""
+    return torch.mm(x, y).add_(bias)
+
+
 IN_PLACE: dict[Any, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
     aten.add.Tensor: (Tensor.add_, 2),
     aten.mul.Tensor: (Tensor.mul_, 2),
@@ -125,6 +130,8 @@ class _Writer:
             return
         used: list[str] = []
         texts = [self._text(each, used) for each in args]
+        if func is aten.addmm.default and not kwargs and torch.equal(_product_then_bias(*args), result):
+            func = _product_then_bias  # the same bits, unless the product sums too many numbers for one pass
         named = [f"{name}={self._text(each, used)}" for name, each in kwargs.items()]
         text = f"{self._keep(BOUND.get(func, func))}({', '.join([*texts, *named])})"
         if func is aten.clone.default and kwargs.get("memory_format") is torch.contiguous_format:
