@@ -109,16 +109,12 @@ class Simulated:
         self._feed()
         return events
 
-    def close(self) -> None:
-        """See `Executor.close`."""
-        self._queue.clear()
-        self._coming.clear()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._queue.clear()
+        self._coming.clear()
 
     def _charge(self) -> None:
         """Lets pass what the driver has taken since."""

@@ -83,12 +83,10 @@ class Executor(Protocol):
         Raises NasError when a worker cannot start.
         """
 
-    def close(self) -> None:
-        """Stops all jobs and worker processes at once; jobs not done are lost."""
-
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Stops all jobs and worker processes at once; jobs not done are lost."""
 
 
 def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:

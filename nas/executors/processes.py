@@ -121,12 +121,17 @@ class LocalWorkers:
                 by_handle |= {worker.pipe: index, worker.process.sentinel: index}
             for index in sorted({by_handle[handle] for handle in connection.wait(list(by_handle), timeout)}):
                 self._serve(self._workers[index], on_rung)
-            self._dismiss()
+            for worker in list(self._workers.values()):
+                if worker.index >= self.capacity and not worker.tasks:  # it holds memory of its device
+                    self._kill(worker)
             self._feed()
         events, self._events = self._events, []
         return events
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for worker in self._workers.values():
             if worker.process.is_alive():
                 worker.process.kill()
@@ -138,12 +143,6 @@ class LocalWorkers:
         self._tasks.clear()
         self._queue.clear()
         self._alone.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _start(self, index: int) -> None:
         if self._shared is None:
@@ -241,12 +240,6 @@ class LocalWorkers:
         if sharing < self._sharing:
             self._sharing, self.capacity = sharing, min(self.capacity, sharing * self._devices)
         return sharing < worker.sharing
-
-    def _dismiss(self) -> None:
-        """Ends idle workers beyond the capacity, since each holds memory of its device."""
-        for worker in list(self._workers.values()):
-            if worker.index >= self.capacity and not worker.tasks:
-                self._kill(worker)
 
     def _replace(self, worker: _Worker) -> None:
         """Starts a dead worker anew; its job is run once more, then failed, or unfinished where others ended it."""

@@ -53,11 +53,8 @@ class Serial:
             self._trainer, self._row = None, Row()
         return [Done(task.number, outcome, 0) for task, outcome in zip(tasks, outcomes, strict=True)]
 
-    def close(self) -> None:
-        self._queue.clear()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._queue.clear()

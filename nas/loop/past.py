@@ -9,7 +9,7 @@ from nas.errors import one_line
 from nas.loop.status import Status, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Kind, Phase
-from nas.runs.result import Result, retriable
+from nas.runs.result import Result, latest
 from nas.runs.settings import versions
 
 TRIES = 2
@@ -29,8 +29,13 @@ def settled(past: Sequence[Result], tries: float) -> list[Result]:
 
     A learning rate that was tried at which a training diverged has its answer.
     """
-    again = retriable(past, tries)
-    again -= {(each.phase, each.key) for each in past if each.phase == "tune" and each.reason.startswith(DIVERGED)}
+    failed = Counter((result.phase, result.key) for result in past if result.state == "failed")
+    again = {
+        (each.phase, each.key)
+        for each in latest(past)
+        if each.state == "failed" and failed[each.phase, each.key] < tries
+        if not (each.phase == "tune" and each.reason.startswith(DIVERGED))
+    }
     return [result for result in past if result.state != "failed" or (result.phase, result.key) not in again]
 
 

@@ -4,8 +4,7 @@ import json
 import math
 import re
 import reprlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
@@ -102,13 +101,6 @@ def latest(results: Iterable[Result]) -> list[Result]:
         last.pop((result.phase, result.key), None)
         last[result.phase, result.key] = result
     return list(last.values())
-
-
-def retriable(results: Sequence[Result], tries: float) -> set[tuple[Phase, Key]]:
-    """The trainings that failed, the last time too, and fewer than so many times."""
-    failed = Counter((result.phase, result.key) for result in results if result.state == "failed")
-    last = {(result.phase, result.key) for result in latest(results) if result.state == "failed"}
-    return {which for which in last if failed[which] < tries}
 
 
 def file_name(key: Key, phase: str = "") -> str:

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas.runs.job import Job, Outcome, Score, State
 from nas.runs.result import read_object, take
 from nas.runs.storage import Storage
-from nas.training.engine.optimizer import MOMENTS, AdamW
+from nas.training.engine.engine import Parts
+from nas.training.engine.optimizer import MOMENTS
 
 _VERSION = 1
 
@@ -21,14 +22,12 @@ _VERSION = 1
 class TrainingState:
     """All that the further course of a training depends on, after as many epochs as there are `losses`.
 
-    `generator` draws order and augmentation, dropout draws from torch's own. Without a storage nothing is kept; with
-    one that fails, the training goes on, and a note in its outcome says so.
+    The generator of its parts draws order and augmentation, dropout draws from torch's own. Without a storage nothing
+    is kept; with one that fails, the training goes on, and a note in its outcome says so.
     """
 
     job: Job
-    model: nn.Module
-    optimizer: AdamW
-    generator: torch.Generator
+    parts: Parts
     storage: Storage | None = None
     losses: list[float] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
@@ -80,19 +79,19 @@ class TrainingState:
             "seconds": self.earlier + time.monotonic() - self._begun,
         }
         tensors = self._model() | self._random()
-        state = self.optimizer.state
-        for name, parameter in self.model.named_parameters():
+        state = self.parts.optimizer.state
+        for name, parameter in self.parts.model.named_parameters():
             tensors |= {f"{what} {name}": value for what, value in state.get(parameter, {}).items()}
         plain = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         return save(plain, metadata={"progress": json.dumps(facts)})
 
     def _model(self) -> dict[str, Tensor]:
-        return {f"model {name}": value for name, value in self.model.state_dict().items()}
+        return {f"model {name}": value for name, value in self.parts.model.state_dict().items()}
 
     def _random(self) -> dict[str, Tensor]:
-        states = {"random order": self.generator.get_state(), "random cpu": torch.get_rng_state()}
-        if self.generator.device.type == "cuda":
-            states["random cuda"] = torch.cuda.get_rng_state(self.generator.device)
+        states = {"random order": self.parts.generator.get_state(), "random cpu": torch.get_rng_state()}
+        if self.parts.generator.device.type == "cuda":
+            states["random cuda"] = torch.cuda.get_rng_state(self.parts.generator.device)
         return states
 
     def _facts(self, data: bytes, run: str) -> dict[str, Any]:
@@ -115,7 +114,7 @@ class TrainingState:
         """The tensors, checked: an exception unless they are all there, of the right sizes, and numbers."""
         tensors = load(data)
         expected = self._model() | self._random()
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.parts.model.named_parameters():
             if f"step {name}" in tensors:  # a parameter that was never used has none
                 expected |= {f"step {name}": torch.zeros(())} | {f"{what} {name}": parameter for what in MOMENTS}
         if tensors.keys() != expected.keys():
@@ -126,21 +125,21 @@ class TrainingState:
                 raise ValueError(f"{name} is not what it should be")
         for name, state in tensors.items():
             if name.startswith("random "):
-                torch.Generator("cpu" if name == "random cpu" else self.generator.device).set_state(state)
+                torch.Generator("cpu" if name == "random cpu" else self.parts.generator.device).set_state(state)
         return tensors
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         model = {name.removeprefix("model "): value for name, value in tensors.items() if name.startswith("model ")}
-        self.model.load_state_dict(model)
+        self.parts.model.load_state_dict(model)
         kept = ("step", *MOMENTS)
-        self.optimizer.restore(
+        self.parts.optimizer.restore(
             {
                 parameter: {what: tensors[f"{what} {name}"] for what in kept}
-                for name, parameter in self.model.named_parameters()
+                for name, parameter in self.parts.model.named_parameters()
                 if f"step {name}" in tensors
             }
         )
-        self.generator.set_state(tensors["random order"])
+        self.parts.generator.set_state(tensors["random order"])
         torch.set_rng_state(tensors["random cpu"])
         if "random cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random cuda"], self.generator.device)
+            torch.cuda.set_rng_state(tensors["random cuda"], self.parts.generator.device)

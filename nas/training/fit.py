@@ -55,10 +55,7 @@ def fit(
     device, epochs = train.x.device, jobs[0].epochs
     parts = begun(build, train, recipe, jobs=jobs)
     steps, batches = engine(parts), max(1, len(train) // recipe.batch)
-    states = [
-        TrainingState(job, each.model, each.optimizer, each.generator, storage)
-        for job, each in zip(jobs, parts, strict=True)
-    ]
+    states = [TrainingState(job, each, storage) for job, each in zip(jobs, parts, strict=True)]
     states[0].resume()
     for score in states[0].scores:
         if not report(score):
@@ -86,10 +83,11 @@ def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, 
     try:
         state.losses.append(finite(loss, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
         if epoch in job.rungs or epoch == job.epochs:
-            score = evaluate(state.model, validation, epoch=epoch, batch=evaluation_batch(validation.x.device, batch))
+            model = state.parts.model
+            score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(validation.x.device, batch))
             state.scores.append(score)
             if epoch == job.epochs or not report(score):
-                return state.model, state.outcome("complete" if epoch == job.epochs else "pruned", epoch)
+                return model, state.outcome("complete" if epoch == job.epochs else "pruned", epoch)
     except FloatingPointError as error:
         return error.with_traceback(None)  # its frames hold the model
     state.keep()

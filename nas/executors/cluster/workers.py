@@ -74,18 +74,15 @@ class RayWorkers:
         events, self._events = self._events, []
         return events
 
-    def close(self) -> None:
-        self._tasks.clear()
-        if self._conductor:
-            conductor, self._conductor = self._conductor, None
-            conductor.close()
-
     def __enter__(self) -> Self:
         self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._tasks.clear()
+        if self._conductor:
+            conductor, self._conductor = self._conductor, None
+            conductor.close()
 
     def _start(self) -> ConductorProcess:
         """Starts the process that joins the cluster, and gives it what is not done."""

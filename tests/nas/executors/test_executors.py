@@ -253,7 +253,6 @@ def test_workers_say_when_they_are_ready_and_none_is_left_in_the_midst_of_traini
         executor.submit(1, stub_job("long", "note pids", ms=0 if here else 60_000, folder=str(tmp_path)))
         while not list(tmp_path.iterdir()):
             events += executor.wait(go_on, timeout=0.05)
-    executor.close()
     assert isinstance(events[0], Ready)
     pid = int(next(tmp_path.iterdir()).name.split("-")[0])
     assert pid == os.getpid() if here else gone(pid)
