@@ -968,7 +968,7 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     header = (tmp_path / "out" / f"subgrid_{best}.py").read_text().split('"""')[1]
     assert f"nas {REAL}" in " ".join(header.split())
 
-    train = f"train x {best} --epochs 2 --seeds 2 --workers 2 --device cpu"
+    train = f"train x {best} --epochs 2 --seeds 2 --workers 0 --device cpu"
     done = nas(train)
     assert done.status == 0
     assert re.fullmatch(

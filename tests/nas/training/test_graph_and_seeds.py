@@ -104,13 +104,17 @@ DRAWING = [name for name in ALL if name.startswith("drop")]
 
 
 def cases(names: Iterable[str], *more: str) -> list[Any]:
-    """Networks by name, with what else a test takes; nodes on sequences and volumes are for the slow tests."""
+    """Networks by name, what else a test takes, and a device; on CPUs nodes on sequences and volumes are slow."""
     others = tuple(f" on {''.join(grid)}" for grid in (kinds.LINE, kinds.VOLUME))
-    return [pytest.param(name, *more, marks=[pytest.mark.slow] * name.endswith(others)) for name in names]
+    found = []
+    for name in names:
+        on_cpu = [pytest.mark.slow] * name.endswith(others)
+        found.append(pytest.param(name, *more, "cpu", marks=on_cpu))
+        found.append(pytest.param(name, *more, "cuda", marks=pytest.mark.gpu))
+    return found
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", cases(name for name in ALL if name not in DRAWING))
+@pytest.mark.parametrize(("name", "device"), cases(name for name in ALL if name not in DRAWING))
 def test_replicas_as_one_model_are_separate_trainings(name: str, device: str) -> None:
     """All kinds of nodes, all networks of the literature: losses of every step, weights and buffers at the end."""
     architecture = ALL[name]()
@@ -163,9 +167,8 @@ def test_replicas_elsewhere_in_memory_are_refused() -> None:
 # a step as a graph
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("name", "augment"), cases(ALL, "none") + cases(DRAWING, "shift+flip"))
-def test_a_graph_does_what_the_plain_step_does(name: str, device: str, augment: str) -> None:
+@pytest.mark.parametrize(("name", "augment", "device"), cases(ALL, "none") + cases(DRAWING, "shift+flip"))
+def test_a_graph_does_what_the_plain_step_does(name: str, augment: str, device: str) -> None:
     """Weights, buffers and what generators draw next, where a model draws numbers, too; nothing asks the device."""
     architecture = ALL[name]()
     make, examples = partial(build, architecture, FastMix), examples_of(architecture, device)

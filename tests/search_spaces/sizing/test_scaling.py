@@ -105,7 +105,7 @@ def test_a_mixer_that_cannot_be_carried_is_refused_with_what_can():
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_found_network_is_scaled_or_its_nearest_is_its_own_size(name):
-    for architecture in sampled(name, 5):
+    for architecture in sampled(name, 3):
         target, patch = Target("params", 60_000), patch_of(architecture)
         found = nearest_found(architecture, DIGITS, target, patch=patch)
         if target.off(found) > NEAR:
