@@ -22,22 +22,19 @@ class Sensitivity:
     theirs: Scores
 
     @property
-    def taken_at(self) -> tuple[float, ...]:
-        """The other rates at which the reference is as good or better."""
-        others = (lr for lr in self.mine if lr != self.lr and self.theirs[lr])
-        return tuple(lr for lr in others if _accuracy(self.theirs[lr]) >= _accuracy(self.mine[lr]))
-
-    @property
-    def taken_at_best(self) -> bool:
-        """Whether the reference is as good or better where each has its best rate."""
-        return _accuracy(best_score(self.theirs)) >= _accuracy(best_score(self.mine))
+    def lost(self) -> dict[float | None, tuple[Score | None, Score | None]]:
+        """How both ended where the reference is as good or better: at other rates, by None each at its best."""
+        pairs = {lr: (self.mine[lr], self.theirs[lr]) for lr in self.mine if lr != self.lr and self.theirs[lr]}
+        best = {None: (_best(self.mine), _best(self.theirs))}
+        return {lr: pair for lr, pair in (pairs | best).items() if _accuracy(pair[1]) >= _accuracy(pair[0])}
 
     def row(self) -> dict[str, Any]:
         """Its figures as JSON values: accuracies by rate."""
         mine, theirs = (
             {f"{lr:g}": score and score.accuracy for lr, score in scores.items()} for scores in (self.mine, self.theirs)
         )
-        taken = {"taken_at": list(self.taken_at), "taken_at_best": self.taken_at_best}
+        lost = self.lost
+        taken = {"taken_at": [lr for lr in lost if lr is not None], "taken_at_best": None in lost}
         return {"lr": self.lr, "accuracy": mine, "reference": theirs} | taken
 
 
@@ -54,11 +51,6 @@ def sensitivity(mine: Sequence[Result], theirs: Sequence[Result]) -> Sensitivity
     return Sensitivity(final[0], dict(sorted(ours.items())), dict(sorted(others.items())))
 
 
-def best_score(scores: Scores) -> Score | None:
-    """That of the best accuracy, if any training has one."""
-    return max(scores.values(), key=_accuracy)
-
-
 def better_rate(found: Sequence[Sensitivity]) -> tuple[float, float, float] | None:
     """A rate next to the search's at which the networks are better: the rate, and their mean losses there and here."""
     losses = {
@@ -72,3 +64,7 @@ def better_rate(found: Sequence[Sensitivity]) -> tuple[float, float, float] | No
 
 def _accuracy(score: Score | None) -> float:
     return score.accuracy if score else -1.0
+
+
+def _best(scores: Scores) -> Score | None:
+    return max(scores.values(), key=_accuracy)

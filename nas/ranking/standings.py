@@ -104,7 +104,7 @@ class Standing:
     def is_fragile(self) -> bool:
         """Whether it leads its reference, and another learning rate takes that away."""
         found = self.sensitivity
-        return bool(found and self.gain and self.gain.mean > 0 and (found.taken_at or found.taken_at_best))
+        return bool(found and self.gain and self.gain.mean > 0 and found.lost)
 
     @property
     def reason(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nas.errors import counted, one_line
 from nas.ranking.gains import Gain
-from nas.ranking.sensitivity import Sensitivity, best_score, better_rate
+from nas.ranking.sensitivity import Sensitivity, better_rate
 from nas.ranking.standings import Standing
 from nas.runs.job import Score
 
@@ -89,10 +89,10 @@ def rate_notes(standings: Sequence[Standing]) -> list[str]:
 def _taken(standing: Standing, found: Sensitivity) -> str:
     """Where a lead is lost."""
     against = one_line(standing.gain.against) if standing.gain else ""
-    lost = [(f"at {lr:g}", found.mine[lr], found.theirs[lr]) for lr in found.taken_at]
-    if found.taken_at_best:
-        lost.append(("each at its best rate", best_score(found.mine), best_score(found.theirs)))
-    told = [f"{where} ({_share(mine)}, {against} {_share(theirs)})" for where, mine, theirs in lost]
+    told = [
+        f"{f'at {lr:g}' if lr else 'each at its best rate'} ({_share(mine)}, {against} {_share(theirs)})"
+        for lr, (mine, theirs) in found.lost.items()
+    ]
     return f"{one_line(standing.title)} {' and '.join(told)}"
 
 

@@ -56,7 +56,7 @@ CASES = [
 @pytest.mark.parametrize(("mine", "theirs", "taken", "at_best"), CASES)
 def test_a_lead_is_taken_away_where_the_reference_is_as_good(mine, theirs, taken, at_best):
     found = standing(mine, theirs)
-    assert (found.sensitivity.taken_at, found.sensitivity.taken_at_best) == (taken, at_best)
+    assert list(found.sensitivity.lost) == [*taken, *[None] * at_best]
     assert found.is_fragile == bool(taken or at_best) == gain(found).endswith(" !")
     assert gain_verdict(found).endswith(", which another learning rate takes away") == found.is_fragile
     row = found.row(1)["sensitivity"]
