@@ -153,6 +153,7 @@ def test_families_of_a_network() -> None:
     assert rates.shares_of(full.mixers) == [1, 1, 1, 0]  # one matrix for all channels is no weight per channel
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "LocalWorkers", lambda make, workers, preload: Serial(make))
     dataset = load_data("digits", data_dir=Path(), seed=0, limit=60)

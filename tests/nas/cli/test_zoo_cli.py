@@ -112,7 +112,7 @@ def test_shapes_are_those_asked_for(line, facts, zoo):
     ("line", "file"),
     [
         ("export resmlp --width 16 -o out", r"out/resmlp_[0-9a-f]{10}\.py"),
-        ("export gmlp:ti/16", r"exported/gmlp_ti_16.py"),
+        pytest.param("export gmlp:ti/16", r"exported/gmlp_ti_16.py", marks=pytest.mark.slow),
     ],
 )
 def test_an_export_runs_alone(line, file, zoo, tmp_path):

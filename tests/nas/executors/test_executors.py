@@ -39,14 +39,9 @@ from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.runs.job import Job, Outcome, Score
 
-KINDS = ["serial", "forkserver", "spawn", "ray"]
+KINDS = ["serial", "forkserver", "spawn", pytest.param("ray", marks=pytest.mark.slow)]
 HERE = (Serial,)
 """Those that train in this process."""
-
-with_its_own = pytest.mark.parametrize(
-    "make_executor", [*KINDS[:-1], pytest.param("ray", marks=pytest.mark.slow)], indirect=True
-)
-"""Where a test needs an executor for itself: to start one on Ray takes seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +114,6 @@ def alike(id: str, do: str = "learn", **facts) -> list[Job]:
     return [*jobs, stub_job(id, do, seed=3, phase="final", epochs=2, rungs=(), **facts)]
 
 
-@with_its_own
 def test_jobs_that_are_alike_are_trained_as_one_and_come_back_one_by_one(make_executor):
     lists = [alike("a"), alike("b", "refuse"), alike("c", **{"bad seed": 1}), [stub_job("a", seed=7, rungs=(1,))] * 2]
     jobs = [job for jobs in zip(*lists[:3], strict=True) for job in jobs] + lists[3]
@@ -227,7 +221,6 @@ def test_the_answer_at_a_rung_prunes(make_executor):
     assert asked[1, 1] == outcomes[1].scores[0].accuracy
 
 
-@with_its_own
 def test_an_error_of_the_driver_is_not_taken_for_the_trainers(make_executor):
     def full_disk(number: int, score: Score) -> bool:
         raise OSError("disk full")
@@ -236,7 +229,6 @@ def test_an_error_of_the_driver_is_not_taken_for_the_trainers(make_executor):
         run_all(executor, {0: stub_job("a")}, full_disk)
 
 
-@with_its_own
 def test_a_trainer_that_cannot_be_made_ends_the_search(make_executor):
     with make_executor(make_broken) as executor, pytest.raises(NasError) as raised:
         run_all(executor, {0: stub_job("a")})
@@ -244,7 +236,6 @@ def test_a_trainer_that_cannot_be_made_ends_the_search(make_executor):
     assert "in make_broken" in raised.value.__notes__[0]
 
 
-@with_its_own
 def test_workers_say_when_they_are_ready_and_none_is_left_in_the_midst_of_training(make_executor, tmp_path):
     executor, events = make_executor(make_stub), []
     here = isinstance(executor, HERE)

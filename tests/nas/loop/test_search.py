@@ -57,7 +57,7 @@ def executor_of(kind: str, make: Noting) -> Executor:
     return Serial(make) if kind == "serial" else LocalWorkers(make, 2)
 
 
-@pytest.fixture(params=["serial", "workers"])
+@pytest.fixture(params=["serial", pytest.param("workers", marks=pytest.mark.slow)])
 def searching(request, tmp_path) -> Searching:
     """Runs a search in the run "x" under tmp_path with a stub that notes into tmp_path/log."""
 
