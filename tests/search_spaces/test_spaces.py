@@ -113,7 +113,11 @@ CASES |= {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+SLOW = ("mixed, two blocks", "roles, one axis", "subgrid, three axes")
+"""Other sizes of spaces that are here anyway."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])
 def space(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BoundSpace:
     name, shape, sizes = CASES[request.param]
     if name == "user":

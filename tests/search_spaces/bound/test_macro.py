@@ -42,7 +42,11 @@ CASES: dict[str, BoundSpace] = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+SLOW = ("all forms, one axis", "two stages, one axis")
+"""Other shapes of what is here anyway."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])
 def space(request: pytest.FixtureRequest) -> BoundSpace:
     return CASES[request.param]
 
