@@ -65,7 +65,10 @@ def train(network: str, epochs: int, report: Callable[[object], bool]) -> None:
 def serve() -> None:
     """Trains what it reads, an epoch a line, and writes the CPU seconds of each."""
     import nas
+    from nas.executors import executor
 
+    if hasattr(executor, "keep_memory"):  # as worker processes do, from the commit on that has it
+        executor.keep_memory()
     assert nas.__file__ and Path(nas.__file__).is_relative_to(os.environ["PYTHONPATH"])
     for network in sys.stdin:
         started = 0.0

@@ -1,7 +1,10 @@
 """What every executor does: takes jobs, gives events."""
 
+import contextlib
+import ctypes
 import json
 import re
+import sys
 import time
 import traceback
 from collections import deque
@@ -22,6 +25,9 @@ OnRung = Callable[[int, Score], bool]
 
 WORN = 3
 """So many failures in a row, of different networks and one cause, make a worker's process be replaced."""
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = (-3, 2**25), (-1, 2**30)
+"""Of `mallopt`: from how many bytes on memory is of its own, and of how many that are free some are given back."""
 
 _DEVICE_FAULT = re.compile(r"(CUDA|HIP|cuDNN|CUDNN|cuBLAS|NCCL) error|AcceleratorError|(CUBLAS|CUDNN)_STATUS_")
 
@@ -87,6 +93,18 @@ class Executor(Protocol):
 
     def __exit__(self, *_: object) -> None:
         """Stops all jobs and worker processes at once; jobs not done are lost."""
+
+
+def keep_memory() -> None:
+    """Has a worker process keep what it frees, where its C library is glibc.
+
+    By default many processes give the memory of large tensors back and fault it in again at every step of a training
+    (docs/log.md). https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):
+            for option in (MMAP_THRESHOLD, TRIM_THRESHOLD):
+                ctypes.CDLL(None).mallopt(*option)
 
 
 def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:

@@ -27,6 +27,7 @@ from nas.executors.executor import (
     cannot_start,
     cause_of,
     failure,
+    keep_memory,
     run_jobs,
     take_bundle,
 )
@@ -284,6 +285,7 @@ class LocalWorkers:
 def _work(shared: Received, index: int, pipe: connection.Connection) -> None:
     """A worker process: makes its trainer, then trains job after job until the driver lets go of the pipe."""
     threading.Thread(target=_exit_with_driver, daemon=True).start()
+    keep_memory()
 
     def report(score: Score) -> bool:
         pipe.send(score)

@@ -12,7 +12,7 @@ from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
 from nas.executors.cluster.desk import Leave, Opening
-from nas.executors.executor import MakeTrainer, Row, Task, failure, run_jobs
+from nas.executors.executor import MakeTrainer, Row, Task, failure, keep_memory, run_jobs
 from nas.executors.packing import sharing_after
 from nas.runs.job import Outcome
 from nas.runs.settings import versions
@@ -42,6 +42,7 @@ class Lane(tune.Trainable):
         """Makes the trainer, with data and device, once for all the jobs that follow."""
         self._desk, lane, self._sharing = desk, config["lane"], config["sharing"]
         self._row, self._worn = Row(), False
+        keep_memory()
         try:
             self._trainer = make_trainer(lane)
         except Exception as error:

@@ -27,6 +27,7 @@ from stubs import (
     make_broken,
     make_bundling,
     make_dying,
+    make_hungry,
     make_stub,
     stub_job,
 )
@@ -262,6 +263,14 @@ def test_workers_share_the_arrays_of_what_makes_their_trainers(method):
     assert all(each["lies in"].startswith("/memfd:nas") for each in found)  # a copy would be the process' own
     assert all(each["first"] in (0, each["pid"]) for each in found)  # what one writes is for it alone
     assert make.array[0] == 0
+
+
+@needs_proc
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_workers_keep_the_memory_that_they_free(method):
+    with LocalWorkers(make_hungry, 1, method=method) as executor:
+        (outcome,) = run_all(executor, {0: stub_job("a")}).values()
+    assert outcome.extra["faults"] < 768  # pages of one of the 40 allocations
 
 
 def test_wait_stops_at_its_timeout():
