@@ -113,14 +113,16 @@ def with_optuna(candidates, sets, recipe, options):
         if not study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.WAITING]):
             study.stop()
 
+    def journal():  # "JournalStorage": the one that the tutorial has for processes of one machine, each with its own
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend("journal.log"))
+
     def work():
-        study = optuna.load_study(study_name="plain", storage=storage, pruner=pruner)
+        study = optuna.load_study(study_name="plain", storage=journal(), pruner=pruner)
         study.optimize(objective, callbacks=[stop_when_done])
 
     halving = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
-    pruner, storage = halving if options.prune else optuna.pruners.NopPruner(), None
-    if options.processes > 1:  # "JournalStorage": the one that the tutorial has for processes of one machine
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend("journal.log"))
+    pruner = halving if options.prune else optuna.pruners.NopPruner()
+    storage = journal() if options.processes > 1 else None
     study = optuna.create_study(study_name="plain", storage=storage, pruner=pruner, direction="maximize")
     for i in range(len(candidates)):
         study.enqueue_trial({"candidate": i})
