@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ GRACE = 20  # seconds from Ctrl-C to the end of all of a part's processes
 DATA = "fashion-mnist"
 RUNS = Path("runs/gpu")
 RECORDS = Path("runs/records")
+SERVICE = "nvidia-cuda-mps-control"
 
 Rows = list[dict[str, Any]]
 
@@ -42,7 +43,8 @@ class Part:
     """One open question: its commands, run in turn, and what their output says.
 
     `read` makes of every command's lines what goes into the record, and one line for people. A part that is `timed`
-    begins anew whenever it is run, since what was trained before would not be timed.
+    begins anew whenever it is run, since what was trained before would not be timed. With `mps` NVIDIA's Multi-Process
+    Service runs meanwhile (docs/cluster.md).
     """
 
     name: str
@@ -50,6 +52,7 @@ class Part:
     commands: tuple[str, ...]
     read: Callable[[Sequence[str], float], tuple[dict[str, Any], str]]
     timed: bool = False
+    mps: bool = False
 
 
 def last_line(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
@@ -121,7 +124,7 @@ def search(name: str, options: str, device: str = "cuda") -> str:
 
 
 # the same 16 trainings for every number of workers and share of a GPU, without what depends on the order of results
-SAME_WORK = "--strategy random --no-prune --trials 16 --epochs 4 --lr 0.04 --top 1 --seeds 1"
+SAME_WORK = "--images 10000 --strategy random --no-prune --trials 16 --epochs 4 --lr 0.04 --top 1 --seeds 1"
 # what benchmarks/peers.py gives its peers, and finals of 16 seeds, which can be trained as one
 PACE = (
     "--space mixed --patch 7 --width 32 --depth 4 --strategy random --no-prune --trials 32 --images 10000 --epochs 4 "
@@ -136,7 +139,7 @@ FOUND = "--min-params 90000 --max-params 100000 --trials 32 --epochs 20"
 AGAINST = "--against mixer,resmlp,gmlp,vip,raft,dynamixer --seeds 5 --device cuda"
 
 PARTS = (
-    Part("tests", "the tests that need a GPU", ("python -m pytest -m gpu -n 0 -q",), last_line),
+    Part("tests", "the tests that need a GPU", ("python -m pytest -m gpu -n 8 --maxprocesses 8 -q",), last_line),
     *(
         Part(
             f"workers-{count}",
@@ -154,11 +157,13 @@ PARTS = (
             (search(f"pace-{name}", f"{options} {PACE}"),),
             an_hour,
             timed=True,
+            mps=name == "mps",
         )
         for name, question, options in (
             ("one", "the plain step, one worker", "--engine eager --workers 1"),
             ("workers", "and as many workers as share the GPU by default", "--engine eager"),
             ("graph", "and each step as one CUDA graph", "--engine graph"),
+            ("mps", "the same where MPS runs", "--engine graph"),
             ("replicas", "and the seeds of the finals as one model, which is the default", ""),
         )
     ),
@@ -256,17 +261,21 @@ def run(part: Part, data: str, force: bool) -> str:
     start, outputs = time.monotonic(), []
     record = conditions(part, data) | {"seconds": 0.0 if anew else before.get("seconds", 0.0)}
     state, line = "finished", ""
-    for command in record["commands"]:
-        left = 60 * MINUTES - (time.monotonic() - start)
-        print(f"{part.name}: {command}", flush=True)
-        status, output, errors = execute(command, left)
-        outputs.append(output)
-        if status != 0:
-            state = "unfinished" if status is None else "failed"
-            said = (errors or output.splitlines() or ["nothing was said"])[-1]
-            line = f"cut off: {said}" if status is None else f"exit status {status}: {said}"
-            record["errors"] = errors
-            break
+    try:
+        with served() if part.mps else contextlib.nullcontext():
+            for command in record["commands"]:
+                left = 60 * MINUTES - (time.monotonic() - start)
+                print(f"{part.name}: {command}", flush=True)
+                status, output, errors = execute(command, left)
+                outputs.append(output)
+                if status != 0:
+                    state = "unfinished" if status is None else "failed"
+                    said = (errors or output.splitlines() or ["nothing was said"])[-1]
+                    line = f"cut off: {said}" if status is None else f"exit status {status}: {said}"
+                    record["errors"] = errors
+                    break
+    except (OSError, subprocess.CalledProcessError) as error:
+        state, line = "failed", f"does not start: {error}"
     record["seconds"] += time.monotonic() - start
     if state == "finished":
         try:
@@ -276,6 +285,23 @@ def run(part: Part, data: str, force: bool) -> str:
             record["output"] = outputs
     keep(path, record | {"state": state, "line": line})
     return state
+
+
+@contextlib.contextmanager
+def served() -> Iterator[None]:
+    """NVIDIA's Multi-Process Service for what is started meanwhile, with a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
+        os.environ.update(own)
+        try:
+            subprocess.run([SERVICE, "-d"], check=True)
+            try:
+                yield
+            finally:
+                subprocess.run([SERVICE], input="quit\n", text=True, check=False)
+        finally:
+            for name in own:
+                del os.environ[name]
 
 
 def set_aside(part: Part) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_what_does_not_exist_is_found_without_a_gpu(command, monkeypatch, capsys
 
 def test_the_tests_that_need_a_gpu_are_one_part():
     command = next(part for part in gpu.PARTS if part.name == "tests").commands
-    assert command == ("python -m pytest -m gpu -n 0 -q",)
+    assert command == ("python -m pytest -m gpu -n 8 --maxprocesses 8 -q",)
     assert any("pytest.mark.gpu" in path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
 
 
@@ -80,6 +81,13 @@ def test_a_part_that_fails_is_told_and_run_again_and_others_are_run(there_is_one
     assert "left: one" in capsys.readouterr().out
     monkeypatch.setattr(gpu, "PARTS", (part(SAYS), second))
     assert gpu.main([]) == 0 and record(there_is_one)["state"] == "finished"
+
+
+def test_a_service_that_does_not_start_is_told(there_is_one, monkeypatch):
+    monkeypatch.setattr(gpu, "SERVICE", "no-such-service")
+    monkeypatch.setattr(gpu, "PARTS", (part(SAYS, mps=True),))
+    assert gpu.main([]) == 1
+    assert "no-such-service" in record(there_is_one)["line"] and "CUDA_MPS_PIPE_DIRECTORY" not in os.environ
 
 
 @pytest.mark.parametrize("timed", [False, True])
