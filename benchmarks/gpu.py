@@ -1,9 +1,9 @@
 """Runs what is open until there is a GPU, part by part, and keeps what was found in runs/records/.
 
-bash benchmarks/gpu.sh [PART ...] [--force] [--data NAME]
+bash benchmarks/gpu.sh [PART ...] [--force] [--data NAME] [--minutes 9]
 
 Without a PART all of them, in turn. A part that has its record is left out (but with --force), one that was cut off
-after nine minutes goes on. Without a GPU nothing is run: every command is checked as far as that goes.
+after its minutes goes on. Without a GPU nothing is run: every command is checked as far as that goes.
 """
 
 from __future__ import annotations
@@ -229,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(names))
     parser.add_argument("--force", action="store_true", help="run parts again that have a record")
     parser.add_argument("--data", default=DATA, help=f"instead of {DATA}, where that cannot be had")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="of a part at once")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(names):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(names)}")
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.SIGINT, signal.default_int_handler
     )  # a shell's background jobs would hand on that it is ignored
     try:
-        states = {part.name: run(part, options.data, options.force) for part in chosen}
+        states = {part.name: run(part, options.data, options.force, options.minutes) for part in chosen}
     except KeyboardInterrupt:
         print("stopped; the same command goes on")
         return 130
@@ -249,8 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int("failed" in states.values())
 
 
-def run(part: Part, data: str, force: bool) -> str:
-    """Runs a part for at most nine minutes and keeps what it found. Returns finished, unfinished or failed."""
+def run(part: Part, data: str, force: bool, minutes: float) -> str:
+    """Runs a part for at most so many minutes and keeps what it found. Returns finished, unfinished or failed."""
     path = RECORDS / f"gpu-{part.name}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if before.get("state") == "finished" and not force:
@@ -264,7 +265,7 @@ def run(part: Part, data: str, force: bool) -> str:
     try:
         with served() if part.mps else contextlib.nullcontext():
             for command in record["commands"]:
-                left = 60 * MINUTES - (time.monotonic() - start)
+                left = 60 * minutes - (time.monotonic() - start)
                 print(f"{part.name}: {command}", flush=True)
                 status, output, errors = execute(command, left)
                 outputs.append(output)
@@ -314,7 +315,10 @@ def set_aside(part: Part) -> None:
 
 def conditions(part: Part, data: str) -> dict[str, Any]:
     """What a figure is worth nothing without: the card, versions, the commit, the commands as they were run."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    commit = os.environ.get("COMMIT")  # of a copy that has no history
+    if commit is None:
+        asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+        commit = asked.stdout.strip()
     return {
         "part": part.name,
         "question": part.question,
@@ -324,7 +328,7 @@ def conditions(part: Part, data: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
