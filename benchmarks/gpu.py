@@ -180,7 +180,7 @@ PARTS = (
     Part(
         "replicas",
         "16 replicas of a network as one model against one by itself; what the memory of a GPU has",
-        ("python benchmarks/replicas.py --device cuda",),
+        ("python benchmarks/replicas.py --device cuda --networks 2 --turns 2",),
         replicas,
         timed=True,
     ),
