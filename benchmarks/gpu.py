@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ GRACE = 20  # seconds from Ctrl-C to the end of all of a part's processes
 DATA = "fashion-mnist"
 RUNS = Path("runs/gpu")
 RECORDS = Path("runs/records")
+OUTPUT = 100  # lines that are kept of a command that fails
 SERVICE = "nvidia-cuda-mps-control"
 
 Rows = list[dict[str, Any]]
@@ -86,17 +88,17 @@ def comparison(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], 
     return {"comparison": rows}, "; ".join(row["verdict"] for row in rows if row["verdict"])
 
 
-def an_hour(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
-    """Trainings an hour of a search, start and finals included; of the plain script, which has none, its candidates."""
+def an_hour(outputs: Sequence[str], seconds: float, *, run: Path | None = None) -> tuple[dict[str, Any], str]:
+    """Trainings an hour of a search, start and finals included; of the plain script, which has no run, candidates."""
     rows = rows_of(outputs[-1])
-    trained = sum(row.get("n") or 1 for row in rows)
+    trained = len((run / "results.jsonl").read_text(encoding="utf-8").splitlines()) if run else len(rows)
     return {"rows": rows, "trainings": trained}, f"{3600 * trained / seconds:,.0f} trainings an hour, {seconds:.1f} s"
 
 
 def replicas(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
     """Replicas as one model against one by itself, a line a network."""
     rows = rows_of(outputs[-1])
-    ratios = [row["as one / one, auto"] for row in rows]
+    ratios = [row["as one / one"] for row in rows]
     return {"rows": rows}, f"as one: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times one by itself (target 1.5)"
 
 
@@ -125,10 +127,10 @@ def search(name: str, options: str, device: str = "cuda") -> str:
 
 # the same 16 trainings for every number of workers and share of a GPU, without what depends on the order of results
 SAME_WORK = "--images 10000 --strategy random --no-prune --trials 16 --epochs 4 --lr 0.04 --top 1 --seeds 1"
-# what benchmarks/peers.py gives its peers, and finals of 16 seeds, which can be trained as one
+# what benchmarks/peers.py gives its peers
 PACE = (
-    "--space mixed --patch 7 --width 32 --depth 4 --strategy random --no-prune --trials 32 --images 10000 --epochs 4 "
-    "--batch 128 --lr 0.04 --top 1 --seeds 16"
+    "--space mixed --patch 7 --width 32 --depth 4 --strategy random --no-prune --images 10000 --epochs 4 --batch 128 "
+    "--lr 0.04 --top 1"
 )
 PLAIN = f"{RUNS}/plain"
 SCRIPT = f"python benchmarks/plain_script.py {PLAIN}/candidates.json {PLAIN}/data.npz"
@@ -155,16 +157,16 @@ PARTS = (
             f"pace-{name}",
             f"trainings an hour: {question}",
             (search(f"pace-{name}", f"{options} {PACE}"),),
-            an_hour,
+            partial(an_hour, run=RUNS / f"pace-{name}"),
             timed=True,
             mps=name == "mps",
         )
         for name, question, options in (
-            ("one", "the plain step, one worker", "--engine eager --workers 1"),
-            ("workers", "and as many workers as share the GPU by default", "--engine eager"),
-            ("graph", "and each step as one CUDA graph", "--engine graph"),
-            ("mps", "the same where MPS runs", "--engine graph"),
-            ("replicas", "and the seeds of the finals as one model, which is the default", ""),
+            ("one", "the plain step, one worker", "--engine eager --workers 1 --trials 16 --seeds 1"),
+            ("workers", "and as many workers as share the GPU by default", "--engine eager --trials 32 --seeds 1"),
+            ("graph", "and each step as one CUDA graph", "--trials 128 --seeds 1"),
+            ("mps", "the same where MPS runs", "--trials 128 --seeds 1"),
+            ("replicas", "and 16 seeds of the finals as one model", "--trials 128 --seeds 16"),
         )
     ),
     Part(
@@ -180,7 +182,7 @@ PARTS = (
     Part(
         "replicas",
         "16 replicas of a network as one model against one by itself; what the memory of a GPU has",
-        ("python benchmarks/replicas.py --device cuda --networks 2 --turns 2",),
+        ("python benchmarks/replicas.py --device cuda",),
         replicas,
         timed=True,
     ),
@@ -273,7 +275,7 @@ def run(part: Part, data: str, force: bool, minutes: float) -> str:
                     state = "unfinished" if status is None else "failed"
                     said = (errors or output.splitlines() or ["nothing was said"])[-1]
                     line = f"cut off: {said}" if status is None else f"exit status {status}: {said}"
-                    record["errors"] = errors
+                    record |= {"output": output.splitlines()[-OUTPUT:], "errors": errors}
                     break
     except (OSError, subprocess.CalledProcessError) as error:
         state, line = "failed", f"does not start: {error}"

@@ -1,10 +1,9 @@
-"""Replicas of one network as one model against each by itself, and a step as a CUDA graph against the plain one.
+"""Replicas of one network as one model against each by itself.
 
     python benchmarks/replicas.py --device cuda [--replicas 16] [--networks 3] [--turns 3]
 
-Prints a line of JSON a network: seconds of one training, of all as one and of all one by one, with the plain step and
-as graphs (on a CPU, which has none, CPU seconds of what is the default there), and on a GPU what its memory has. Ways
-take turns, the first turn is thrown away.
+Prints a line of JSON a network: seconds of one training, of all as one and of all one by one (on a CPU, CPU seconds),
+and on a GPU what its memory has. Ways take turns, the first turn is thrown away.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
 from random import Random
 from statistics import median
 from typing import Any
@@ -46,25 +44,19 @@ WAYS: dict[str, Callable[[ArchitectureTrainer, Sequence[Job]], Sequence[Outcome 
 }
 
 
-def measured(
-    trainers: dict[str, ArchitectureTrainer], jobs: Sequence[Job], turns: int, clock: Callable[[], float]
-) -> Any:
-    """Seconds of every way with every engine, medians of turns; peaks of memory; what the last one says of itself."""
+def measured(trainer: ArchitectureTrainer, jobs: Sequence[Job], turns: int, clock: Callable[[], float]) -> Any:
+    """Seconds of every way, medians of turns; peaks of memory; what the last one says of itself."""
     seconds: dict[str, list[float]] = defaultdict(list)
     peaks: dict[str, int] = {}
     for _ in range(1 + turns):
-        for (engine, trainer), (way, train) in product(trainers.items(), WAYS.items()):
+        for way, train in WAYS.items():
             begun = clock()
             outcomes = train(trainer, jobs)
-            seconds[f"{engine}: {way}"].append(clock() - begun)
+            seconds[way].append(clock() - begun)
             told = [each.extra for each in outcomes if isinstance(each, Outcome)]
-            peaks[f"{engine}: {way}"] = max(each.get("gpu_bytes", 0) for each in told)
+            peaks[way] = max(each.get("gpu_bytes", 0) for each in told)
     medians = {name: round(median(values[1:]), 4) for name, values in seconds.items()}
-    ratios = {
-        f"as one / {way}, {engine}": round(medians[f"{engine}: as one"] / medians[f"{engine}: {way}"], 2)
-        for engine in trainers
-        for way in ("one", "one by one")
-    }
+    ratios = {f"as one / {way}": round(medians["as one"] / medians[way], 2) for way in ("one", "one by one")}
     return {"seconds": medians, "turns": turns} | ratios | {"peaks": peaks, "engine": told[-1].get("engine")}
 
 
@@ -85,18 +77,9 @@ def main() -> None:
         torch.zeros(1, device="cuda")
         memory = {"context": used() - before, "context assumed": CONTEXT}
     session = MAIN.session(data=options.data, patch=(), width=(), depth=())
-    trainers = {
-        engine: ArchitectureTrainer(
-            session.dataset,
-            Recipe(batch=128, lr=0.04),
-            "cuda:0" if on_gpu else options.device,
-            engine=engine,
-            precision=options.precision,
-        )
-        for engine in (("eager", "auto") if on_gpu else ("auto",))
-    }
-    for trainer in trainers.values():
-        trainer.start()
+    device = "cuda:0" if on_gpu else options.device
+    trainer = ArchitectureTrainer(session.dataset, Recipe(batch=128, lr=0.04), device, precision=options.precision)
+    trainer.start()
     random = Random(0)
     for _ in range(options.networks):
         found = session.space.sample(random, session.budget)
@@ -104,7 +87,7 @@ def main() -> None:
         jobs = [replace(one, seed=seed) for seed in range(options.replicas)]
         clock = time.perf_counter if on_gpu else time.process_time
         record = {"id": found.id, "params": found.params, "replicas": options.replicas, "epochs": options.epochs}
-        print(json.dumps(record | measured(trainers, jobs, options.turns, clock) | memory), flush=True)
+        print(json.dumps(record | measured(trainer, jobs, options.turns, clock) | memory), flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from nas.training.recipe import Recipe
 Ended = tuple[nn.Module, Outcome] | FloatingPointError
 """A model and how its training went, or what came of it where a loss was no number."""
 
-EVALUATION = 4  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
+EVALUATION = 16  # times the batch of training on a GPU: nothing is kept for a backward pass; on a CPU caches count
 
 
 def plain(parts: Sequence[Parts]) -> Engine:
@@ -96,16 +96,19 @@ def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, 
 
 def begun(build: Callable[[], nn.Module], train: Examples, recipe: Recipe, *, jobs: Sequence[Job]) -> list[Parts]:
     """New models for jobs of one architecture, each as its seed has it; one optimiser has all, at the first's rate."""
-    device, groups, made = train.x.device, [], []
+    device, made, groups = train.x.device, [], []
     for job in jobs:
         torch.manual_seed(job.seed)
         generator = torch.Generator(device).manual_seed(job.seed)
         model = build().to(device)
         made.append((model, generator))
         shares = scales(model, Architecture.from_json(job.architecture)) if recipe.scaling == "fan-in" else {}
-        for group in grouped(model, recipe.weight_decay, shares):
-            groups.append(group | {"scale": group["scale"] * (job.lr / jobs[0].lr)})
-    optimizer = AdamW(groups)
+        own = [
+            group | {"scale": group["scale"] * (job.lr / jobs[0].lr)}
+            for group in grouped(model, recipe.weight_decay, shares)
+        ]
+        groups.append([group | {"params": [each]} for group in own for each in group["params"]])
+    optimizer = AdamW([group for same in zip(*groups, strict=True) for group in same])  # replicas side by side
     return [Parts(model, optimizer, train, drawn, recipe.augment, recipe.label_smoothing) for model, drawn in made]
 
 

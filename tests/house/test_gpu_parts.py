@@ -120,10 +120,11 @@ def test_a_ranking_is_put_into_words(half, words):
     assert line == f"leader a: 50.0%, n=2, {words}, 4 s"
 
 
-def test_figures_are_put_into_words():
-    rows = [{"n": 16}, {"n": 1}, {"n": None}]
-    assert gpu.an_hour(["", "\n".join(map(json.dumps, rows))], 60.0)[1] == "1,080 trainings an hour, 60.0 s"
-    assert gpu.replicas([json.dumps({"as one / one, auto": 1.5})], 1.0)[1].startswith("as one: 1.50 times one")
+def test_figures_are_put_into_words(tmp_path):
+    (tmp_path / "results.jsonl").write_text("{}\n" * 18)
+    assert gpu.an_hour(["", '{"rank": 1}'], 60.0, run=tmp_path)[1] == "1,080 trainings an hour, 60.0 s"
+    assert gpu.an_hour(["", '{"rank": 1}\n{"rank": 2}'], 60.0)[1] == "120 trainings an hour, 60.0 s"
+    assert gpu.replicas([json.dumps({"as one / one": 1.5})], 1.0)[1].startswith("as one: 1.50 times one")
     told = ["", json.dumps({"test": {"accuracy": 0.5}}) + "\n" + json.dumps({"test": {"accuracy": 0.7}})]
     words = gpu.precisions(told * len(gpu.PRECISIONS), 1.0)[1]
     assert words.count("60.0 ± 14.1% (mean ± std, n=2)") == len(gpu.PRECISIONS)

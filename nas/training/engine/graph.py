@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +24,12 @@ class Recorder(Protocol):
         """Records what some work launches, without doing it; what does it, on the memory that it was recorded with."""
 
 
+@cache
+def side(device: torch.device) -> torch.cuda.Stream:
+    """The stream of a device on which all trainings of a process record: CUDA's libraries keep memory for each one."""
+    return torch.cuda.Stream(device)
+
+
 class CudaRecorder:
     """CUDA's; torch's own generator and the `generators` go on in a graph that is played as they would without it.
 
@@ -30,7 +37,7 @@ class CudaRecorder:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self._stream = device, torch.cuda.Stream(device)
+        self._device, self._stream = device, side(device)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:

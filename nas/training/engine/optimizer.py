@@ -13,11 +13,27 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 ALIGNED = 16  # numbers: every parameter begins where a cache line does, as in memory of its own
 
 
+def put(places: Sequence[Tensor], values: Sequence[Tensor | None]) -> None:
+    """Copies values, where there are any, to their places: a GPU all of those that lie alike in memory at once."""
+    alike: tuple[list[Tensor], list[Tensor]] = [], []
+    for place, value in zip(places, values, strict=True):
+        if value is None:
+            continue
+        if place.stride() == value.stride() and place.is_contiguous():
+            alike[0].append(place)
+            alike[1].append(value)
+        else:  # one of these among the others, and each would be copied by itself
+            place.copy_(value)
+    if alike[0]:
+        torch._foreach_copy_(*alike)
+
+
 class AdamW:
     """`torch.optim.AdamW(groups, fused=True)`, but one kernel a group in place of one a parameter.
 
     It takes the memory of the parameters over, which have to be on their device by then. What is not to be trained
-    (`requires_grad`) is left alone; a parameter without a gradient is not stepped. To make an object of torch's class
+    (`requires_grad`) is left alone; a parameter without a gradient is not stepped. `gradients` is the memory of theirs,
+    where a step looks for them. To make an object of torch's class
     imports torch's compiler, which takes a second and a half of every worker's start.
     """
 
@@ -32,7 +48,7 @@ class AdamW:
         self._starts = [0, *accumulate(rooms)]
         like = self.parameters[0].detach() if found else torch.zeros(())
         self._buffers = [like.new_zeros(self._starts[-1]) for _ in range(4)]  # values, gradients, both moments
-        values, self._gradients, *self._moments = map(self._parts, self._buffers)
+        values, self.gradients, *self._moments = map(self._parts, self._buffers)
         for each, part in zip(self.parameters, values, strict=True):
             each.data = part.copy_(each.detach())
         self._steps = like.new_zeros(len(found), dtype=torch.float32)
@@ -44,10 +60,14 @@ class AdamW:
 
         A rate that is a tensor is not read back.
         """
-        used = [gradient is not None for gradient in gradients]
+        put(self.gradients, gradients)
+        self.advance([gradient is not None for gradient in gradients], rate)
+
+    @torch.no_grad()
+    def advance(self, used: list[bool], rate: float | Tensor) -> None:
+        """One step of those parameters that are `used`, by what lies in `gradients`."""
         if used != self._used:
             self._arrange(used)
-        torch._foreach_copy_(self._places, [gradient for gradient in gradients if gradient is not None])
         torch._foreach_add_(self._counts, 1)
         for weight_decay, scale, lists in self._calls:
             torch._fused_adamw_(
@@ -88,7 +108,6 @@ class AdamW:
         alike = list(zip(kinds, steps, used, strict=True))
         cuts = [i for i, (one, next) in enumerate(pairwise(alike), start=1) if one != next]
         runs = [run for run in pairwise([0, *cuts, len(used)]) if used and used[run[0]]]
-        self._places = [place for place, has in zip(self._gradients, used, strict=True) if has]
         self._counts = [self._steps[start:stop] for start, stop in runs]
         self._calls: list[tuple[float, float, list[list[Tensor]]]] = []
         for kind in dict.fromkeys(kinds):

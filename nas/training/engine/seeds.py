@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 
 from nas.training.engine.eager import autocast, smoothed
 from nas.training.engine.engine import Parts
 from nas.training.engine.examples import augment
+from nas.training.engine.optimizer import put
 
 
 class Seeds:
     """An `Engine` of replicas: its index is `r b`, its losses are `r`, its rate is that of a scale of 1.
 
-    The `parts` of a replica are its own, but for one optimiser, which has the parameters of all replicas, those of each
-    behind those of the one before. What a replica computes hangs on no other's figures: it is a training by itself, to
-    rounding. Models that draw random numbers are refused (RuntimeError), for each would have to draw its own.
+    The `parts` of a replica are its own, but for one optimiser, which has the parameters of all replicas, each at equal
+    distances from one to the next (a GPU has less to do where they lie side by side). What a replica computes hangs on
+    no other's figures: it is a training by itself, to rounding. Models that draw random numbers are refused
+    (RuntimeError), for each would have to draw its own.
     """
 
     def __init__(self, parts: Sequence[Parts]) -> None:
@@ -34,17 +36,19 @@ class Seeds:
             for each, own in zip(parts, self._kept[name], strict=True):
                 path, _, last = name.rpartition(".")
                 setattr(each.model.get_submodule(path), last, own)  # in the memory of all
-        places = {model[name]: (name, at) for at, model in enumerate(models) for name in model}
-        self._order = [places[parameter] for parameter in self._optimizer.parameters]
+        names = {parameter: name for model in models for name, parameter in model.items()}
+        self._names = [names[parameter] for parameter in self._optimizer.parameters]
+        memory = dict(zip(self._optimizer.parameters, self._optimizer.gradients, strict=True))
+        self._places = [_stacked([memory[model[name]] for model in models]) for name in self._trained]
 
     def step(self, index: Tensor, rate: float | Tensor) -> Tensor:
         x, y = self._batch(index)
         with autocast(self.parts[0].examples):
             losses = vmap(self._loss)(self._trained, self._kept, x, y)
         found = torch.autograd.grad(losses.sum(), list(self._trained.values()), allow_unused=True)
-        rows = {name: each if each is None else each.unbind() for name, each in zip(self._trained, found, strict=True)}
-        gradients = [None if (row := rows[name]) is None else row[at] for name, at in self._order]
-        self._optimizer.step(gradients, rate)
+        put(self._places, found)
+        used = {name: each is not None for name, each in zip(self._trained, found, strict=True)}
+        self._optimizer.advance([used[name] for name in self._names], rate)
         return losses.detach()
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,8 +64,8 @@ class Seeds:
         return smoothed(logits, y, self.parts[0].label_smoothing)
 
 
-def _stacked(same: Sequence[nn.Parameter]) -> Tensor:
-    """A parameter of all replicas, in the memory that they have: they lie at equal distances in the optimiser's."""
+def _stacked(same: Sequence[Tensor]) -> Tensor:
+    """A parameter of all replicas, or its gradient, in the memory that they have, at equal distances."""
     first = same[0].detach()
     starts = [each.storage_offset() for each in same]
     stride = starts[1] - starts[0] if len(starts) > 1 else 0

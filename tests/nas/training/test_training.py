@@ -312,7 +312,7 @@ def test_candidates_are_trained_with_the_fast_layer_and_evaluated_in_batches_tha
     layers = list(trainer.build(json.loads(architecture.to_json())).modules())
     assert sum(isinstance(layer, FastMix) for layer in layers) == sum(isinstance(layer, EinMix) for layer in layers) > 1
     sizes = [evaluation_batch(torch.device(device), 60) for device in ("cpu", "cuda")]
-    assert sizes == [60, 240]
+    assert sizes == [60, 960]
 
 
 def test_seconds_are_of_all_tries(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
