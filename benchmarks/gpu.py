@@ -162,7 +162,7 @@ PARTS = (
             mps=name == "mps",
         )
         for name, question, options in (
-            ("one", "the plain step, one worker", "--engine eager --workers 1 --trials 16 --seeds 1"),
+            ("one", "the plain step, one worker", "--engine eager --workers 1 --trials 8 --seeds 1"),
             ("workers", "and as many workers as share the GPU by default", "--engine eager --trials 32 --seeds 1"),
             ("graph", "and each step as one CUDA graph", "--trials 128 --seeds 1"),
             ("mps", "the same where MPS runs", "--trials 128 --seeds 1"),

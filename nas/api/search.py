@@ -157,10 +157,10 @@ class Session:
 
     @property
     def kind(self) -> Kind:
-        """What is trained on; of a cluster's GPUs it is assumed that they compute in bfloat16."""
+        """What is trained on; of a cluster's GPUs it is assumed that they have TF32."""
         asked = self.options.precision
         if self.device == "cuda" and self.options.ray not in (None, LOCAL) and asked == "auto":
-            return Kind("cuda", "bfloat16")
+            return Kind("cuda", "tf32")
         return kind_on(self.device, asked)
 
     def executor(self, run: RunFolder, storage: Storage | None, watcher: Watcher) -> Executor:

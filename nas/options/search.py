@@ -71,7 +71,7 @@ class Search(Options):
         run="how",
     )
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = option(
-        "auto", "On a GPU: float32, tf32, bfloat16 or auto: the last, where it computes in that.", run="how"
+        "auto", "On a GPU: float32, tf32, bfloat16 or auto: tf32, where it has that.", run="how"
     )
     ray: str | None = option(
         None, "Train on a Ray cluster: its HOST:PORT, auto, or local.", metavar="ADDRESS", run="how"

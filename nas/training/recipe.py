@@ -107,7 +107,8 @@ class Recipe:
 def kind_on(device: str, precision: str = "auto") -> Kind:
     """What is trained on a device of this machine: float32, on a GPU what `precision` says.
 
-    By itself that is bfloat16 where the GPU computes in it. Raises NasError for another one where there is no GPU.
+    By itself that is TF32 where the GPU has it, on the same generations as bfloat16: autocast's casts were never worth
+    their launches (docs/log.md). Raises NasError for another one where there is no GPU.
     """
     if device != "cuda":
         if precision not in ("auto", "float32"):
@@ -116,5 +117,5 @@ def kind_on(device: str, precision: str = "auto") -> Kind:
     if precision == "auto":
         import torch
 
-        precision = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        precision = "tf32" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return Kind(device, precision)

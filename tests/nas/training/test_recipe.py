@@ -93,7 +93,7 @@ def test_json_is_read_strictly(values: object, message: str) -> None:
     [
         ("cpu", "auto", False, "float32"),
         ("mps", "float32", False, "float32"),
-        ("cuda", "auto", True, "bfloat16"),
+        ("cuda", "auto", True, "tf32"),
         ("cuda", "auto", False, "float32"),
         ("cuda", "tf32", True, "tf32"),
         ("cpu", "tf32", False, None),
