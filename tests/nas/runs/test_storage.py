@@ -552,5 +552,7 @@ def test_a_training_goes_on_on_a_gpu(digits, folder):
     torch.rand(3, device="cuda")
     outcome = train_there(folder)
     assert (
-        same(outcome, whole) and going_on(outcome).keys() == {"resumed", "gpu_bytes", "gpu_memory"} and outcome.extra["resumed"] == 4
+        same(outcome, whole)
+        and going_on(outcome).keys() == {"resumed", "gpu_bytes", "gpu_memory"}
+        and outcome.extra["resumed"] == 4
     )
