@@ -92,7 +92,9 @@ def an_hour(outputs: Sequence[str], seconds: float, *, run: Path | None = None) 
     """Trainings an hour of a search, start and finals included; of the plain script, which has no run, candidates."""
     rows = rows_of(outputs[-1])
     trained = len((run / "results.jsonl").read_text(encoding="utf-8").splitlines()) if run else len(rows)
-    return {"rows": rows, "trainings": trained}, f"{3600 * trained / seconds:,.0f} trainings an hour, {seconds:.1f} s"
+    ranked = {row["id"]: row["accuracy"] for row in rows}
+    found = {"trainings": trained, "accuracies": ranked}
+    return found, f"{3600 * trained / seconds:,.0f} trainings an hour, {seconds:.1f} s"
 
 
 def replicas(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
@@ -100,6 +102,14 @@ def replicas(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], st
     rows = rows_of(outputs[-1])
     ratios = [row["as one / one"] for row in rows]
     return {"rows": rows}, f"as one: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times one by itself (target 1.5)"
+
+
+def steps(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
+    """Cases of a step, the first one of each precision in words."""
+    rows = rows_of(outputs[-1])
+    first = {row["precision"]: row for row in reversed(rows)}
+    told = (f"{name} {row['plain']['ms']:.1f}, as a graph {row['graph']['ms']:.2f}" for name, row in first.items())
+    return {"rows": rows}, f"milliseconds a step: {'; '.join(told)}"
 
 
 def precisions(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str]:
@@ -179,6 +189,7 @@ PARTS = (
         an_hour,
         timed=True,
     ),
+    Part("step", "kernels and milliseconds of a step", ("python benchmarks/launches.py",), steps, timed=True),
     Part(
         "replicas",
         "16 replicas of a network as one model against one by itself; what the memory of a GPU has",

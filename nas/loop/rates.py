@@ -165,9 +165,18 @@ def _rounded(lr: float) -> float:
 
 
 def swept_networks(space: BoundSpace) -> dict[str, Architecture]:
-    """The networks on which a search finds its rate, by their labels: the references that mix positions."""
-    references = space.references(space.middle)
-    return {label: network for label, network in references.items() if label != "channels only"}
+    """The networks on which a search finds its rate, by their labels: references that mix positions.
+
+    Two, for one alone tells little: full token mixing at the middle sizes and at the patch where it is cheapest; with
+    one patch shared local patches beside it.
+    """
+    middle, name = space.middle, "full token mixing"
+    full = {patch: space.references(replace(middle, patch=patch))[name] for patch in space.sizes["patch"]}
+    if len(full) == 1:
+        return {label: each for label, each in space.references(middle).items() if label != "channels only"}
+    first = full.pop(middle.patch)
+    patch = min(full, key=lambda patch: full[patch].macs)
+    return {name: first, f"{name} (p{patch})": full[patch]}
 
 
 def rate_of(results: Iterable[Result]) -> float | None:

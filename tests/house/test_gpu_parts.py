@@ -122,9 +122,14 @@ def test_a_ranking_is_put_into_words(half, words):
 
 def test_figures_are_put_into_words(tmp_path):
     (tmp_path / "results.jsonl").write_text("{}\n" * 18)
-    assert gpu.an_hour(["", '{"rank": 1}'], 60.0, run=tmp_path)[1] == "1,080 trainings an hour, 60.0 s"
-    assert gpu.an_hour(["", '{"rank": 1}\n{"rank": 2}'], 60.0)[1] == "120 trainings an hour, 60.0 s"
+    assert gpu.an_hour(["", '{"id": "a", "accuracy": 0.5}'], 60.0, run=tmp_path)[1] == "1,080 trainings an hour, 60.0 s"
+    assert (
+        gpu.an_hour(["", '{"id": "a", "accuracy": 0.5}\n{"id": "b", "accuracy": 0.5}'], 60.0)[1]
+        == "120 trainings an hour, 60.0 s"
+    )
     assert gpu.replicas([json.dumps({"as one / one": 1.5})], 1.0)[1].startswith("as one: 1.50 times one")
+    row = {"precision": "tf32", "plain": {"ms": 9.0}, "graph": {"ms": 0.6}}
+    assert gpu.steps([json.dumps(row)], 1.0)[1] == "milliseconds a step: tf32 9.0, as a graph 0.60"
     told = ["", json.dumps({"test": {"accuracy": 0.5}}) + "\n" + json.dumps({"test": {"accuracy": 0.7}})]
     words = gpu.precisions(told * len(gpu.PRECISIONS), 1.0)[1]
     assert words.count("60.0 ± 14.1% (mean ± std, n=2)") == len(gpu.PRECISIONS)

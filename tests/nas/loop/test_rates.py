@@ -26,7 +26,19 @@ from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.loop import Loop
 from nas.loop.past import make_job
-from nas.loop.rates import FACTOR, FIRST, MOST, around, best_rates, find_rate, found_rate, losses_of, next_rate, sweep
+from nas.loop.rates import (
+    FACTOR,
+    FIRST,
+    MOST,
+    around,
+    best_rates,
+    find_rate,
+    found_rate,
+    losses_of,
+    next_rate,
+    sweep,
+    swept_networks,
+)
 from nas.loop.status import Quiet
 from nas.ranking.standings import Standing, standings_of
 from nas.runs.folder import RunFolder
@@ -295,6 +307,16 @@ def test_a_space_without_a_local_reference_is_swept_on_the_other(tmp_path):
         search = Loop(space, RandomSearch(space, Budget(), 0), executor, run, plan(lr=None))
         search.tune(Quiet())
     assert {result.label for result in lines(tmp_path)} == {"full token mixing"} and search.lr == 0.04
+
+
+@pytest.mark.parametrize(("patches", "expected"), [((1, 2), (16, 8)), ((1, 2, 4), (16, 4)), ((4, 2), (8, 4))])
+def test_a_space_of_several_patches_is_swept_on_full_token_mixing_at_two(patches, expected):
+    """At the middle one, whose positions are nearest to 64, and where it is cheapest of the others."""
+    space = load("local").on({"t": 16}, channels=1, classes=2, patch=patches, width=(8,), depth=(1,), ratio=(1,))
+    networks = swept_networks(space)
+    assert tuple(network.grids[0]["t"] for network in networks.values()) == expected
+    assert list(networks) == ["full token mixing", f"full token mixing (p{16 // expected[1]})"]
+    assert all(dict(network.mixers[0].axes)["t"][0].role == "m" for network in networks.values())
 
 
 class Stopping(Serial):

@@ -217,6 +217,7 @@ def test_a_rung_waits_for_its_answer_and_copies_of_a_job_get_the_same(go_on, mak
         await desk.submit(task(1))
         await desk.next(0)
         asked = [asyncio.create_task(desk.rung(1)) for _ in range(2)]
+        await asyncio.sleep(0.01)
         news = await desk.news()
         await desk.answer(1, 1, go_on)
         await desk.answer(1, 1, not go_on)
