@@ -1,7 +1,7 @@
 """What one learning rate for all candidates of a search costs them, and what it does to their order.
 
     python benchmarks/rates.py           # two data sets, 80 networks, 3 seeds: hours; the same command goes on
-    python benchmarks/rates.py --quick   # the first 12 networks, 2 seeds: under ten minutes on two cores
+    python benchmarks/rates.py --quick   # the first 10 networks, 2 seeds: under ten minutes on two cores
 
 Networks of one band of `mixed` (16 positions, width 32, 4 blocks, parameters within 10%) are trained at rates a factor
 of 3 apart, and at the one that a search would find (`nas.loop.rates.find_rate`, on its own references). Every training
@@ -60,7 +60,7 @@ PATCH = {"fashion-mnist": 7, "digits": 2, "mnist1d": 2}
 DATA = ("fashion-mnist", "mnist1d")
 TOP = 5
 TRIALS = 64
-QUICK = {"networks": 12, "seeds": 2}
+QUICK = {"networks": 10, "seeds": 2}
 
 
 # ------------------------------------------------------------------------------------------------- the statistics
