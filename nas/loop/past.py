@@ -45,20 +45,27 @@ def of_a_kind(
     """Of a run's results those wanted in a phase that can stand in one mean: of one kind.
 
     Where one device and precision has them all it is that, else what is trained on now; the watcher is told of others.
+    One that failed and does not say on what counts for any kind.
     """
     by_kind: dict[Kind, dict[Key, Result]] = defaultdict(dict, {status.kind: {}})
+    anywhere: dict[Key, Result] = {}
     for result in past:
         if result.phase == status.phase and result.key in wanted:
-            by_kind[run.kind_of(result)][result.key] = result
+            (anywhere if _is_untold(result) else by_kind[run.kind_of(result)])[result.key] = result
     mine, *others = by_kind
-    whole = [kind for kind in by_kind if len(by_kind[kind]) == len(set(wanted))]
+    whole = [kind for kind in by_kind if len(anywhere | by_kind[kind]) == len(set(wanted))]
     if others and not whole:
         was = " and ".join(f"{len(by_kind[kind])} on {' in '.join(kind)}" for kind in others)
         watcher.say(
             f"{status.phase}: {was} stand apart: a mean is of one device and precision, now {' in '.join(mine)} "
             "(--device says which)"
         )
-    return by_kind[(whole or [mine])[0]]
+    return anywhere | by_kind[(whole or [mine])[0]]
+
+
+def _is_untold(result: Result) -> bool:
+    """Whether a training failed whose line does not say on what."""
+    return result.state == "failed" and "device" not in result.extra
 
 
 def say_changes(run: RunFolder, kind: Kind, watcher: Watcher) -> None:
@@ -71,7 +78,7 @@ def say_changes(run: RunFolder, kind: Kind, watcher: Watcher) -> None:
         watcher.say(
             f"trained so far with {', '.join(changed)}: what follows may differ a little; every line has its own"
         )
-    others = Counter(run.kind_of(result) for result in past if result.phase == "search")
+    others = Counter(run.kind_of(result) for result in past if result.phase == "search" and not _is_untold(result))
     others.pop(kind, None)
     for other, times in others.items():
         which = "1 candidate was" if times == 1 else f"{times} candidates were"

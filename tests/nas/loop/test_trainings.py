@@ -21,11 +21,11 @@ from nas.executors.executor import Done, Event, Executor, MakeTrainer, OnRung, U
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.loop.loop import Loop
-from nas.loop.past import TRIES, check_result, make_job
+from nas.loop.past import TRIES, check_result, make_job, of_a_kind, say_changes
 from nas.loop.status import Quiet, Status, Watcher
 from nas.loop.trainings import Trainings, Work, trainings_in
 from nas.runs.folder import RunFolder
-from nas.runs.job import GoOn, Job, Key, Outcome, Score, Trainer
+from nas.runs.job import GoOn, Job, Key, Kind, Outcome, Score, Trainer
 from nas.runs.result import Result
 from nas.runs.storage import Storage
 from nas.strategies.random_search import RandomSearch
@@ -33,6 +33,7 @@ from search_spaces import BoundSpace, Budget
 
 SPACE = tiny("mixed", depth=(1, 2))
 SETTINGS = {"objective": "accuracy"}
+GPU = Kind("cuda", "tf32")
 
 
 class Losing(Serial):
@@ -167,6 +168,37 @@ def test_a_training_of_another_phase_is_another_one_though_all_else_is_alike(pha
             assert found[job.key].phase == "train" and found[job.key].score != earlier.score
         assert [result.number for result in run.results()] == [4, 5]
         assert len(notes(tmp_path / "log", "start")) == 1 and run.weights_path(job).is_file()
+
+
+@pytest.mark.parametrize(
+    ("extra", "known", "said"),
+    [
+        ({}, 2, []),
+        (GPU._asdict(), 2, []),
+        (
+            {"device": "cpu"},
+            1,
+            [
+                "final: 1 on cpu in float32 stand apart: a mean is of one device and precision, now cuda in tf32 "
+                "(--device says which)",
+                "1 candidate was trained on cpu in float32, others are on cuda in tf32: not quite comparable",
+            ],
+        ),
+    ],
+)
+def test_a_failure_that_does_not_say_on_what_counts_for_any_kind(extra, known, said, tmp_path):
+    one, another = list(SPACE.enumerate())[:2]
+    good = replace(result_of(one, 0.5), extra=GPU._asdict())
+    bad = replace(result_of(another, None, "failed"), extra=extra)
+    hearing = Hearing()
+    with RunFolder.create_or_open(tmp_path, "x", SETTINGS | {"device": "cuda"}) as run:
+        for phase in ("search", "final"):
+            for result in (good, bad):
+                run.append(replace(result, phase=phase).to_line())
+        status = Status("final", 0, kind=GPU)
+        found = of_a_kind([good.key, bad.key], run.results(), run, status, hearing)
+        say_changes(run, GPU, hearing)
+    assert len(found) == known and hearing.said == said
 
 
 def ended(job: Job, report: GoOn) -> Outcome:
