@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Protocol, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
@@ -165,7 +166,8 @@ class Task:
 def take_bundle(queue: deque[Task], most: int) -> list[Task]:
     """Takes the first from a queue, and up to so many in all that can be trained as one with it."""
     first = queue.popleft()
-    bundle = [first, *(task for task in queue if task.job.is_like(first.job))][:most]
+    like = (task for task in queue if task.job.is_like(first.job))
+    bundle = [first, *islice(like, most - 1)]
     for task in bundle[1:]:
         queue.remove(task)
     return bundle

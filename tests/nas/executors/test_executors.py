@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -35,7 +36,7 @@ from stubs import (
 from nas.errors import NasError
 from nas.executors.cluster.messages import Settings
 from nas.executors.cluster.workers import RayWorkers
-from nas.executors.executor import Done, Executor, Ready, failure
+from nas.executors.executor import Done, Executor, Ready, Task, failure, take_bundle
 from nas.executors.processes import LocalWorkers
 from nas.executors.serial import Serial
 from nas.runs.job import Job, Outcome, Score
@@ -136,6 +137,16 @@ def test_jobs_that_are_alike_are_trained_as_one_and_come_back_one_by_one(make_ex
         assert ("not_together" in outcome.extra) == (job.id == "b" and job.epochs == 3)
     assert found == {"a": [4] * 4 + [2] * 2 + [None] * 3, "b": [None] * 7, "c": [4] * 2 + [2] * 2 + [None]}
     assert outcomes[6].extra["not_together"] == "RuntimeError: vmap has no rule for this"
+
+
+@pytest.mark.parametrize(("most", "compared"), [(1, 0), (4, 3), (20, 9)])
+def test_a_bundle_looks_no_further_in_the_queue_than_it_has_room(most, compared, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Job, "is_like", lambda job, other: not asked.append(job.seed))
+    queue = deque(Task(number, stub_job("a", seed=number)) for number in range(10))
+    taken = [task.number for task in take_bundle(queue, most)]
+    assert taken + [task.number for task in queue] == list(range(10))
+    assert (len(taken), len(asked)) == (compared + 1, compared)
 
 
 def test_what_its_worker_dies_of_is_trained_one_by_one(tmp_path):
