@@ -153,7 +153,8 @@ class RayWorkers:
             del self._tasks[number]
             self._events.append(Unfinished(number, f"its worker was lost {task.losses} times ({cause})", 0))
         else:
-            self._send(Submit({number: replace(task.job, single=True)}, first=True))
+            task.job = replace(task.job, single=True)
+            self._send(Submit({number: task.job}, first=True))
 
     def _close(self, lane: int, cause: str) -> None:
         if lane in self._slots:

@@ -133,6 +133,12 @@ def test_a_lost_cluster_is_looked_for_again_and_given_what_is_not_done(driver):
     assert driver.told == ["the Ray cluster 'head:6379' is lost (the head is gone): looking for it again"]
 
 
+def test_what_its_worker_was_lost_with_is_trained_by_itself_after_the_cluster_was_lost_too(driver):
+    driver.hears(Joined({}), OPENED, Lost(0, "signal 9"), Failed("the head is gone"))
+    driver.hears()
+    assert driver.conductor.sent == [Submit({0: stub_job("net0", single=True), 1: stub_job("net1")})]
+
+
 def test_a_cluster_that_stays_lost_ends_the_search(driver, monkeypatch):
     driver.hears(Joined({}), OPENED, Failed("the head is gone"))
     driver.hears()
