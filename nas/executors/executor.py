@@ -136,7 +136,7 @@ def run_jobs(trainer: Trainer, jobs: Sequence[Job], report: GoOn) -> list[Outcom
     """Trains jobs that are like one another as one, where that goes well; one job, or all else, as `run_job` does."""
     if len(jobs) == 1 or not isinstance(trainer, Bundler):
         return [run_job(trainer, job, report) for job in jobs]
-    why = ""
+    begun, why = time.perf_counter(), ""
     try:
         ended = trainer.together(jobs)
     except Exception as error:
@@ -144,7 +144,12 @@ def run_jobs(trainer: Trainer, jobs: Sequence[Job], report: GoOn) -> list[Outcom
     if why:  # what the error holds is gone by now
         single = [run_job(trainer, job, report) for job in jobs]
         return [replace(outcome, extra=outcome.extra | {"not_together": why}) for outcome in single]
-    return [run_job(partial(_as_ended, each), job, report) for job, each in zip(jobs, ended, strict=True)]
+    seconds, facts = time.perf_counter() - begun, trainer.origin | {"together": len(jobs)}
+    outcomes = [run_job(partial(_as_ended, each), job, report) for job, each in zip(jobs, ended, strict=True)]
+    return [
+        replace(each, seconds=seconds, extra=facts | each.extra) if each.state == "failed" else each
+        for each in outcomes
+    ]
 
 
 def _as_ended(ended: Outcome | Exception, job: Job, report: GoOn) -> Outcome:

@@ -118,6 +118,10 @@ Trainer = Callable[[Job, GoOn], Outcome]
 class Bundler(Protocol):
     """A trainer that can also train a bundle: jobs that are like one another, as one."""
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What a line says of where it trains."""
+
     def together(self, bundle: Sequence[Job]) -> list[Outcome | Exception]:
         """What became of each job; it raises where they cannot be trained as one."""
 

@@ -117,7 +117,12 @@ def alike(id: str, do: str = "learn", **facts) -> list[Job]:
 
 
 def test_jobs_that_are_alike_are_trained_as_one_and_come_back_one_by_one(make_executor):
-    lists = [alike("a"), alike("b", "refuse"), alike("c", **{"bad seed": 1}), [stub_job("a", seed=7, rungs=(1,))] * 2]
+    lists = [
+        alike("a"),
+        alike("b", "refuse"),
+        alike("c", **{"bad seed": 1}, ms=2),
+        [stub_job("a", seed=7, rungs=(1,))] * 2,
+    ]
     jobs = [job for jobs in zip(*lists[:3], strict=True) for job in jobs] + lists[3]
     outcomes: dict[int, Outcome] = {}
     with make_executor(make_bundling, bundle=4) as executor:
@@ -131,6 +136,7 @@ def test_jobs_that_are_alike_are_trained_as_one_and_come_back_one_by_one(make_ex
         outcome = outcomes[number]
         if job.id == "c" and job.seed == 1:  # it fails by itself
             assert outcome.reason == "FloatingPointError: training loss in epoch 2 is nan"
+            assert outcome.seconds > 0.01 and outcome.extra == {"device": "stub", "together": 4}
         else:
             assert outcome.state == "complete" and outcome.scores[-1].accuracy == accuracy(job.id, job.seed)
             found[job.id].append(outcome.extra.get("together"))
