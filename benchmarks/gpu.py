@@ -1,4 +1,4 @@
-"""Runs what is open until there is a GPU, part by part, and keeps what was found in runs/records/.
+"""Runs what is measured on a GPU, part by part, and keeps what was found in runs/records/.
 
 bash benchmarks/gpu.sh [PART ...] [--force] [--data NAME] [--minutes 9]
 
@@ -179,15 +179,16 @@ PARTS = (
             ("replicas", "and 16 seeds of the finals as one model", "--trials 128 --seeds 16"),
         )
     ),
-    Part(
-        "pace-plain",
-        "trainings an hour: the script that one would write without this project, on the GPU",
-        (
-            f"python benchmarks/peers.py --write {PLAIN}",
-            f"{SCRIPT} --device cuda --lr 0.04 --jobs 1",
-        ),
-        an_hour,
-        timed=True,
+    Part("plain-input", "what the plain script reads", (f"python benchmarks/peers.py --write {PLAIN}",), last_line),
+    *(
+        Part(
+            f"pace-plain{name}",
+            f"trainings an hour: the script that one would write without this project, {jobs} at once on the GPU",
+            (f"{SCRIPT} --device cuda --lr 0.04 --jobs {jobs}",),
+            an_hour,
+            timed=True,
+        )
+        for name, jobs in (("", 1), ("-8", 8))
     ),
     Part("step", "kernels and milliseconds of a step", ("python benchmarks/launches.py",), steps, timed=True),
     Part(

@@ -11,6 +11,7 @@ from einmix.algebra.reading import groups_of
 from einmix.errors import PatternError
 
 FEW = 4
+"""Numbers that a group mixes, up to which the weight comes first in a product (docs/log.md)."""
 
 
 class FastMix(EinMix):

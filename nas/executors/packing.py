@@ -42,5 +42,6 @@ def sharing_after(sharing: int, outcome: Outcome) -> int:
     if cause_of(outcome) == OUT_OF_MEMORY:
         return max(1, sharing // 2)
     peak, memory = (outcome.extra.get(name, 0) for name in ("gpu_bytes", "gpu_memory"))
+    peak /= outcome.extra.get("together", 1)  # of those that were one model
     fit = int(memory / (MARGIN * (peak + CONTEXT))) if peak else sharing
     return max(1, min(sharing, fit))

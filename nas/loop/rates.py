@@ -149,7 +149,7 @@ def found_rate(losses: Losses) -> float | None:
     at = rates.index(best)
     (x0, y0), (x1, y1), (x2, y2) = ((log(lr), losses[lr]) for lr in rates[at - 1 : at + 2])
     left, right = (y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1)  # its slopes half way, of which one falls, one rises
-    if not isfinite(right - left) or left == right:
+    if not isfinite(right - left):
         return best
     return _rounded(exp((x0 + x1) / 2 + (x2 - x0) / 2 * left / (left - right)))
 
@@ -167,16 +167,20 @@ def _rounded(lr: float) -> float:
 def swept_networks(space: BoundSpace) -> dict[str, Architecture]:
     """The networks on which a search finds its rate, by their labels: references that mix positions.
 
-    Two, for one alone tells little: full token mixing at the middle sizes and at the patch where it is cheapest; with
-    one patch shared local patches beside it.
+    Two, for one alone tells little: full token mixing at the middle sizes and at that of the other patches where it is
+    cheapest, or beside shared local patches where no other one leaves several positions.
     """
     middle, name = space.middle, "full token mixing"
-    full = {patch: space.references(replace(middle, patch=patch))[name] for patch in space.sizes["patch"]}
-    if len(full) == 1:
+    others = [replace(middle, patch=patch) for patch in space.sizes["patch"] if patch != middle.patch]
+    full = {
+        each.patch: space.references(each)[name]
+        for each in others
+        if any(n > 1 for axis, n in space.grid(each).items() if axis != "c")
+    }
+    if not full:
         return {label: each for label, each in space.references(middle).items() if label != "channels only"}
-    first = full.pop(middle.patch)
     patch = min(full, key=lambda patch: full[patch].macs)
-    return {name: first, f"{name} (p{patch})": full[patch]}
+    return {name: space.references(middle)[name], f"{name} (p{patch})": full[patch]}
 
 
 def rate_of(results: Iterable[Result]) -> float | None:

@@ -40,8 +40,10 @@ def measure(architectures: Sequence[Architecture], conditions: Conditions) -> di
     """
     import torch
 
-    before = torch.get_num_threads()
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before, tf32 = torch.get_num_threads(), (matmul.allow_tf32, cudnn.allow_tf32)
     torch.set_num_threads(conditions.threads)
+    matmul.allow_tf32 = cudnn.allow_tf32 = False  # whatever the trainings of this process compute in
     try:
         steps = {each.id: _step(each, conditions) for each in architectures}
         for step in steps.values():
@@ -55,6 +57,7 @@ def measure(architectures: Sequence[Architecture], conditions: Conditions) -> di
                 times[id].append(1000 * (time.perf_counter() - start))
     finally:
         torch.set_num_threads(before)
+        matmul.allow_tf32, cudnn.allow_tf32 = tf32
     return {id: statistics.median(found) for id, found in times.items()}
 
 

@@ -15,7 +15,7 @@ WIDE = {4: {2: torch.float64, 4: torch.complex128}, 8: {2: torch.complex128}}
 """Bytes of a number -> so many of them -> the type of numbers that moves them at once."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)  # an index is as long as what it copies
 def copier(layout: Layout, dtype: torch.dtype, memory: int) -> Callable[[Tensor], Tensor] | None:
     """What copies a view of this layout, of so many numbers of memory, into order, where torch's way is not the best.
 

@@ -17,8 +17,9 @@ SMALL = 64 * 2**20  # bytes; a copy of all examples in each worker, as normalise
 class Examples:
     """Examples `x` (`n c *axes`) and labels `y` (`n`), on a device.
 
-    Normalised, unless there are `moments` (mean and std, `c *axes`): large sources of bytes stay bytes, a quarter of
-    the memory, and are normalised batch by batch, to the same numbers. `precision` is what models compute on them in.
+    Normalised, unless there are `moments` (mean and std, `c *axes`): large sources stay as they are, in memory that
+    workers may share, and are normalised batch by batch, to the same numbers. `precision` is what models compute on
+    them in.
     """
 
     x: Tensor
@@ -33,11 +34,7 @@ class Examples:
         mean, std = (torch.tensor(values, device=device).view(shape) for values in (dataset.mean, dataset.std))
         x, y = (torch.from_numpy(array).to(device) for array in (arrays.x, arrays.y))
         whole = cls(x, y, (mean, std), precision)
-        return (
-            cls(*whole.batch(slice(None)), None, precision)
-            if x.is_floating_point() or 4 * x.numel() <= SMALL
-            else whole
-        )
+        return cls(*whole.batch(slice(None)), None, precision) if 4 * x.numel() <= SMALL else whole
 
     def __len__(self) -> int:
         return len(self.y)

@@ -43,9 +43,11 @@ class CudaRecorder:
     def aside(self) -> Iterator[None]:
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            yield
-        current.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:  # also where a step fails, whose memory goes back to the current stream
+            current.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], object]:
         graph = torch.cuda.CUDAGraph()

@@ -33,8 +33,8 @@ class AdamW:
 
     It takes the memory of the parameters over, which have to be on their device by then. What is not to be trained
     (`requires_grad`) is left alone; a parameter without a gradient is not stepped. `gradients` is the memory of theirs,
-    where a step looks for them. To make an object of torch's class
-    imports torch's compiler, which takes a second and a half of every worker's start.
+    where a step looks for them. Torch's own class is not used, since to make an object of it imports torch's compiler,
+    which takes a second and a half of every worker's start.
     """
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:

@@ -22,16 +22,17 @@ class Recorded:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.again: Callable[..., Any] | None = None
-        self._do = self._first
+        self._state = "new"  # then "recorded", "checked" or "plain": a method of its own would keep the model alive
 
     def step(self, index: Tensor, rate: float | Tensor) -> Tensor:
-        loss, gradients = self._do(*batch(self.parts, index))
+        do = {"new": self._first, "recorded": self._second, "checked": self._recorded, "plain": self._plain}
+        loss, gradients = do[self._state](*batch(self.parts, index))
         self.parts.optimizer.step(gradients, rate)
         return loss
 
     def _first(self, x: Tensor, y: Tensor) -> Any:
         found, self.again = record(partial(passes, self.parts), x, y)
-        self._do = self._second if self.again else partial(passes, self.parts)
+        self._state = "recorded" if self.again else "plain"
         return found
 
     def _second(self, x: Tensor, y: Tensor) -> Any:
@@ -41,11 +42,14 @@ class Recorded:
         _rewind(model, before)
         found = self._recorded(x, y)
         if _same([found, _state(model)], [plain, after]):
-            self._do = self._recorded
+            self._state = "checked"
         else:
             _rewind(model, after)
-            self._do, self.again = partial(passes, self.parts), None
+            self._state, self.again = "plain", None
         return plain
+
+    def _plain(self, x: Tensor, y: Tensor) -> Any:
+        return passes(self.parts, x, y)
 
     def _recorded(self, x: Tensor, y: Tensor) -> Any:
         assert self.again

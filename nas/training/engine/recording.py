@@ -119,7 +119,7 @@ class _Writer:
         returned = self._text(result, used)
         body = "\n    ".join([*self._written(used), f"return {returned}"])
         exec(f"def again({', '.join(self._inputs)}):\n    {body}", self._outside)
-        again: Callable[..., Any] = self._outside["again"]
+        again: Callable[..., Any] = self._outside.pop("again")  # its globals, which would keep it alive
         return again
 
     def _add(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,9 @@ def test_after_a_training(before: int, reason: str, peak: int, memory: int, shar
     extra = {"gpu_bytes": peak, "gpu_memory": memory} if peak else {}
     outcome = Outcome("failed" if reason else "complete", reason=reason, extra=extra)
     assert sharing_after(before, outcome) == sharing
+    if peak:  # each of a bundle took its part
+        extra |= {"gpu_bytes": 3 * peak, "together": 3}
+        assert sharing_after(before, replace(outcome, extra=extra)) == sharing
 
 
 def test_examples() -> None:

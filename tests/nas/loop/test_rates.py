@@ -319,6 +319,11 @@ def test_a_space_of_several_patches_is_swept_on_full_token_mixing_at_two(patches
     assert all(dict(network.mixers[0].axes)["t"][0].role == "m" for network in networks.values())
 
 
+def test_a_patch_that_leaves_one_position_tells_nothing_of_a_rate():
+    space = load("local").on({"t": 8}, channels=1, classes=2, patch=(2, 8), width=(8,), depth=(1,), ratio=(1,))
+    assert list(swept_networks(space)) == ["full token mixing", "shared local"]
+
+
 class Stopping(Serial):
     """Somebody stops it when so many trainings have ended."""
 

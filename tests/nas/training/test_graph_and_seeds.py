@@ -366,6 +366,7 @@ def test_a_training_in_graphs_is_judged_kept_and_goes_on_as_any(digits: Dataset,
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 def test_a_precision_is_what_a_gpu_computes_in(precision: str, digits: Dataset, monkeypatch) -> None:
     cuda, cudnn = SimpleNamespace(matmul=SimpleNamespace(allow_tf32="as it was")), SimpleNamespace(allow_tf32="so too")
+    monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: True, raising=False)
     monkeypatch.setattr(torch.backends, "cuda", cuda)
     monkeypatch.setattr(torch.backends, "cudnn", cudnn)
     monkeypatch.setattr(ArchitectureTrainer, "data", None)

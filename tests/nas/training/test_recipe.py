@@ -97,14 +97,16 @@ def test_json_is_read_strictly(values: object, message: str) -> None:
         ("cuda", "auto", False, "float32"),
         ("cuda", "tf32", True, "tf32"),
         ("cpu", "tf32", False, None),
+        ("cuda", "tf32", False, None),
+        ("cuda", "bfloat16", False, "bfloat16"),
     ],
 )
 def test_a_precision_is_that_of_the_device_unless_a_gpu_is_asked_for_another(
     device: str, asked: str, halves: bool, precision: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: halves)
+    monkeypatch.setattr("torch.cuda.is_tf32_supported", lambda: halves, raising=False)
     if precision is None:
-        with pytest.raises(NasError, match=r"^--precision tf32 is for GPUs: on cpu it is float32$"):
+        with pytest.raises(NasError, match=r"^--precision tf32(: this GPU | is for GPUs: on cpu it is float32$)"):
             kind_on(device, asked)
     else:
         assert kind_on(device, asked) == (device, precision)

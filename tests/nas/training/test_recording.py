@@ -1,8 +1,10 @@
 """Recorded steps: bit by bit what the plain ones are, or plain ones."""
 
 import copy
+import gc
 import json
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -215,6 +217,21 @@ def test_what_is_not_the_same_again_is_plain(layer: nn.Module, is_it: bool) -> N
     if isinstance(layer, Odd):
         layer.first = 2 * layer.first - 1  # it is there twice
     assert is_recorded(check(model, (1, 6), 3)) == is_it
+
+
+def test_what_was_trained_is_freed_at_once() -> None:
+    """Not by the collector of cycles, which comes when it likes."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
+    gc.collect()
+    gc.disable()
+    try:
+        engine = check(model, (1, 6), 3)
+        assert is_recorded(engine)
+        kept = weakref.ref(engine.parts.optimizer), weakref.ref(engine.again)
+        del engine
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_an_unused_parameter_stays_as_it_is() -> None:

@@ -33,7 +33,7 @@ from nas.training.engine import examples
 from nas.training.engine.examples import Examples, augment, flip, shift
 from nas.training.fit import evaluate, evaluation_batch, schedule
 from nas.training.groups import grouped
-from nas.training.latency import Conditions
+from nas.training.latency import Conditions, measure
 from nas.training.recipe import Recipe
 from nas.training.trainer import ArchitectureTrainer, weights_of
 from search_spaces import load as load_space
@@ -421,6 +421,25 @@ def test_a_part_is_normalised_by_the_training_part(digits: Dataset, monkeypatch:
 
 
 @pytest.mark.parametrize("axes", ["n c t", "n c h w", "n c d h w"])
+def test_large_numbers_stay_in_the_memory_that_workers_share(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = Arrays(digits.train.x.astype(np.float32), digits.train.y)
+    for small, shared in ((arrays.x.nbytes - 1, True), (arrays.x.nbytes, False)):
+        monkeypatch.setattr(examples, "SMALL", small)
+        placed_ = Examples.of(arrays, digits, "cpu")
+        assert np.shares_memory(placed_.x.numpy(), arrays.x) == shared == (placed_.moments is not None)
+
+
+def test_a_latency_is_in_float32_whatever_is_trained_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    for each in flags:
+        monkeypatch.setattr(each, "allow_tf32", True)
+    seen: list[bool] = []
+    monkeypatch.setattr("nas.training.latency._step", lambda *_: lambda: seen.extend(f.allow_tf32 for f in flags))
+    architecture = next(load_space("local").on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,)).enumerate())
+    measure([architecture], Conditions("cpu", repeats=1))
+    assert seen and not any(seen) and all(each.allow_tf32 for each in flags)
+
+
 def test_channels_have_their_own_moments_in_any_number_of_axes(axes: str, tmp_path: Path) -> None:
     shape = 40, 2, *[8] * (len(axes.split()) - 2)
     x = np.random.default_rng(0).normal(size=shape)
