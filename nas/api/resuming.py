@@ -14,6 +14,7 @@ from nas.options.option import declared, flag, marked
 from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.runs.folder import LAST, RunFolder
+from nas.training.worker import HOW
 from search_spaces.blocks.patch import patch_on
 
 SIZES = ("patch", "width", "depth", "ratio")
@@ -57,8 +58,8 @@ def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Datase
         if limited.fingerprint != dataset.fingerprint:
             raise _changed(name, {"images": images}, made)
     kept = {option: made[option] for option in made if option in IDENTITY or option not in given}
-    if {"ray", "device"} & given.keys():  # others than those that were busy
-        kept |= {"workers": given.get("workers"), "gpus_per_trial": given.get("gpus_per_trial")}
+    if any(given.get(each, made[each]) != made[each] for each in ("ray", "device")):  # others than those that were busy
+        kept |= {each: given.get(each, getattr(Search, each)) for each in ("workers", "gpus_per_trial", *HOW)}
     if str(given.get("space", "")).endswith(".py"):
         kept["space"] = given["space"]
     return Search(**given | kept | {"data": place if isinstance(place, str) else GIVEN}), dataset

@@ -185,8 +185,8 @@ class SavedRun:
         return Preprocessing(takes, classes, tuple(mean), tuple(std), self.noun)
 
     def how(self, device: str) -> dict[str, Any]:
-        """How its trainings are computed on a device; that is the GPUs' own, and "auto" where a version did not say."""
-        kept = self.folder.settings if device == "cuda" else {}
+        """How its latest session computed on a device; that is the GPUs' own, "auto" where a version did not say."""
+        kept = self.folder.settings | (self.folder.kept(LAST) or {}) if device == "cuda" else {}
         return {name: str(kept.get(name, "auto")) for name in HOW}
 
     def kind(self, device: str) -> Kind:

@@ -403,6 +403,32 @@ def test_the_workers_of_one_device_are_not_those_of_another(root, monkeypatch):
     assert Session.of(Search(run="w", runs_dir=root, device="mps", workers=2)).options.workers == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, ("bfloat16", "eager", 3)),
+        ({"device": "cuda"}, ("bfloat16", "eager", 3)),
+        ({"device": "cpu"}, ("auto", "auto", None)),
+        ({"device": "cpu", "precision": "float32", "workers": 2}, ("float32", "auto", 2)),
+    ],
+)
+def test_what_a_gpu_was_told_is_not_told_to_another_device(given, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "find_device", lambda wanted: (wanted, 1))
+    how = {"precision": "bfloat16", "engine": "eager", "workers": 3}
+    Session(replace(PLAIN, run="g", runs_dir=tmp_path, device="cuda", **how)).open_run().close()
+    options = Session.of(Search(run="g", runs_dir=tmp_path, **given)).options
+    assert (options.precision, options.engine, options.workers) == kept
+
+
+def test_how_a_run_is_computed_is_how_its_latest_session_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "find_device", lambda wanted: (wanted, 1))
+    for precision in ("bfloat16", "float32"):
+        Session(replace(PLAIN, run="g", runs_dir=tmp_path, device="cuda", precision=precision)).open_run().close()
+    saved = SavedRun.open(tmp_path, "g")
+    assert saved.how("cuda") == {"engine": "auto", "precision": "float32"}
+    assert saved.kind("cuda") == ("cuda", "float32") and saved.how("cpu")["precision"] == "auto"
+
+
 def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):
     """One of this machine alone has as many on each GPU as are asked for; one device a worker, whatever is here."""
     given: list[Any] = []
