@@ -62,6 +62,7 @@ class Comparison:
         self._root = saved.folder.path.resolve().parent
         self._data_dir = asked.data_dir or saved.data_dir()
         self._split: int = saved.setting("data.seed", "a count")
+        self.complaint = ""  # about trainings that could not be brought to an end
         self.settings  # noqa: B018 - all is checked on the way
         check_loggers(asked.log)
 
@@ -226,13 +227,17 @@ class Comparison:
     def compare(self, watcher: Watcher, run: RunFolder) -> list[Compared]:
         """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
 
-        Nothing is tested that is not a result: the learning rate is chosen on validation data.
+        Nothing is tested that is not a result: the learning rate is chosen on validation data. A network is left out
+        while a rate that is tried could not be brought to an end: with it another one may be chosen.
         """
         say_changes(run, self.saved.kind(self.device), watcher)
         logging = logging_to(self.asked.log, run, watcher.say)
         with logging, trainings_in(run, self._executor, watcher) as trainings:
             tuned, decided = self._tuned(trainings, watcher)
-            chosen = {name: self._best(decided[name] or tuned[name]) for name in self.networks}
+            lacking = self._lacking(trainings)
+            for name in lacking:
+                watcher.say(_untested(name))
+            chosen = {n: None if n in lacking else self._best(decided[n] or tuned[n]) for n in self.networks}
             slowest_first = sorted(self.networks, key=lambda name: -max((r.seconds for r in tuned[name]), default=0.0))
             rates = [(name, lr) for name in slowest_first if (lr := chosen[name]) is not None]
             job = partial(make_job, epochs=self.recipe.epochs, phase="compare")
@@ -242,9 +247,13 @@ class Comparison:
                 for name, lr in rates
             ]
             tested = trainings.completed(testing, watcher, Status("compare", 0, kind=self.saved.kind(self.device)))
+            self.complaint = trainings.complaint
         compared = [
             Compared(n, each, n == self.standing.id, tuned[n], _of(each, tested), chosen[n], decided=decided[n])
             for n, each in self.networks.items()
+        ]
+        compared = [
+            replace(each, undecided=_untested(each.name)) if each.name in lacking else each for each in compared
         ]
         compared[0] = replace(compared[0], start=self.standing.name)
         alive = [each.architecture for each in compared if each.accuracies]
@@ -260,7 +269,8 @@ class Comparison:
         tuned = self._swept(dict.fromkeys(self.networks, begin), self.tuning_epochs, trainings, watcher)
         best = {name: best_rates(losses_of(results))[:2] for name, results in tuned.items()}
         is_decided = self.tuning_epochs == self.recipe.epochs
-        left = {name: () if is_decided or len(rates) < 2 else rates for name, rates in best.items()}
+        done = {*self.networks} if is_decided else {*self._lacking(trainings)}
+        left = {name: () if name in done or len(rates) < 2 else rates for name, rates in best.items()}
         return tuned, self._swept(left, self.recipe.epochs, trainings, watcher)
 
     def _swept(
@@ -280,6 +290,11 @@ class Comparison:
             widen=not self.asked.lrs and epochs == self.tuning_epochs,
         )
 
+    def _lacking(self, trainings: Trainings) -> list[str]:
+        """The networks of which a training could not be brought to an end."""
+        ids = {key.id for key in trainings.unfinished}
+        return [name for name, network in self.networks.items() if network.id in ids]
+
     def _best(self, tried: Sequence[Result]) -> float | None:
         """The learning rate of the least validation loss; None where all failed."""
         return self.lrs[0] if len(self.lrs) == 1 else next(iter(best_rates(losses_of(tried))), None)
@@ -294,6 +309,8 @@ class Comparison:
         if other.is_found:
             return other
         for each in (found, other):
+            if each.undecided:
+                return replace(other, undecided=each.undecided)
             if 0 < len(each.accuracies) < len(self.seeds):
                 lacks = f"{each.name} was tested with {len(each.accuracies)} of {len(self.seeds)} seeds"
                 return replace(other, undecided=f"{lacks}, and the same command tries the others again")
@@ -311,3 +328,7 @@ def near(name: str, best: Architecture, target: Target, where: str) -> Architect
 
 def _of(architecture: Architecture, results: Mapping[Key, Result]) -> tuple[Result, ...]:
     return tuple(result for result in results.values() if result.id == architecture.id)
+
+
+def _untested(name: str) -> str:
+    return f"{name} is not tested: not all of its learning rates could be tried, and the same command goes on with them"

@@ -6,7 +6,9 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nas.cli.terminal import AsJson, RunName, RunsDir, console_for, opened, print_json, print_words, warn
+import typer
+
+from nas.cli.terminal import UNFINISHED, AsJson, RunName, RunsDir, console_for, opened, print_json, print_words, warn
 from nas.cli.typed import takes
 from nas.errors import counted, one_line
 from nas.options.common import RUNS
@@ -36,6 +38,8 @@ def compare(asked: Compare, run: RunName, as_json: AsJson = False, runs_dir: Run
         with watcher() as watching:
             compared = comparison.compare(watching, into)
     _print(comparison, compared, as_json)
+    if comparison.complaint:
+        raise typer.Exit(UNFINISHED)
 
 
 def _introduce(comparison: Comparison, as_json: bool) -> None:

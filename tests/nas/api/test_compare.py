@@ -23,6 +23,7 @@ from nas.api.saved import SavedRun
 from nas.api.search import search
 from nas.cli.comparisons import comparison_json, comparison_notes, verdict
 from nas.errors import NasError
+from nas.executors.executor import Done, Event, OnRung, Unfinished
 from nas.executors.serial import Serial
 from nas.loop.rates import MOST
 from nas.loop.status import Quiet, Status
@@ -65,8 +66,10 @@ def prepared(tmp_path, monkeypatch):
     asked = {"space": "local", "strategy": "random", "epochs": 3, "trials": 4, "top": 1, "seeds": 2, "device": "cpu"}
     search(**asked, lr=0.005, patch=(2,), width=(32,), depth=(3,), run="x", runs_dir=tmp_path)
 
-    def compare(trainer: Trainer | None = None, **changes) -> tuple[Comparison, list[Compared]]:
-        executor = Serial(trainer or Trainer(tmp_path / "log"))
+    def compare(
+        trainer: Trainer | None = None, executor: Serial | None = None, **changes
+    ) -> tuple[Comparison, list[Compared]]:
+        executor = executor or Serial(trainer or Trainer(tmp_path / "log"))
         monkeypatch.setattr("nas.api.compare.local_executor", lambda *_: executor)
         defaults = {"against": ("mixer", "convmixer"), "seeds": 2, "device": "cpu"}
         comparison = Comparison(SavedRun.open(tmp_path, "x"), Compare(**defaults | changes))
@@ -298,6 +301,51 @@ def test_nobody_is_compared_with_the_survivors_among_its_seeds(prepared, tmp_pat
     assert f"{found.name} was tested with 4 of 5 seeds" in verdict("a", compared[2])
     _, compared = prepared(lrs=(0.005,), seeds=5)
     assert [each.difference and each.difference.n for each in compared] == [None, 5, 5]
+
+
+class Losing(Serial):
+    """Trains in this process, but loses these jobs."""
+
+    def __init__(self, make: Trainer, lost: set[int]):
+        super().__init__(make)
+        self.lost = lost
+
+    def wait(self, on_rung: OnRung, timeout: float | None = None) -> list[Event]:
+        return [
+            Unfinished(each.number, "its node is gone", 0)
+            if isinstance(each, Done) and each.number in self.lost
+            else each
+            for each in super().wait(on_rung, timeout)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("lost", "large", "left_out"),
+    [
+        ({1}, False, [1]),
+        ({0, 5}, False, [0, 2]),
+        ({1}, True, [1]),
+        ({7}, True, [1]),  # of the best two rates with all epochs
+        ({6}, False, []),  # a test
+    ],
+)
+def test_who_lacks_an_answer_to_a_learning_rate_is_not_tested(lost, large, left_out, prepared, tmp_path, monkeypatch):
+    if large:
+        monkeypatch.setattr("nas.api.compare.LARGE", 1_000)
+    asked, make = {"lrs": (0.005, 0.01), "epochs": 6}, Trainer(tmp_path / "log")
+    comparison, compared = prepared(executor=Losing(make, lost), **asked)
+    assert comparison.complaint.startswith(f"{len(lost)} training")
+    assert [n for n, each in enumerate(compared) if not each.tested] == left_out
+    assert all((each.lr is None) == (n in left_out) for n, each in enumerate(compared))
+    for n, each in enumerate(compared[1:], 1):
+        who = compared[0 if 0 in left_out else n]
+        words = f"{who.name} is not tested: not all of its learning rates could be tried, and the same command goes on"
+        assert (words in each.undecided) == (0 in left_out or n in left_out)
+    comparison, again = prepared(make, **asked)
+    assert comparison.complaint == "" and [len(each.tested) for each in again] == [2] * 3
+    assert [max(each.decided or each.tuned, key=lambda one: one.score.accuracy).lr for each in again] == [
+        each.lr for each in again
+    ]
 
 
 WITHIN = (

@@ -1245,4 +1245,8 @@ def test_a_search_with_trainings_that_could_not_be_finished_says_so(search, lost
     with monkeypatch.context() as patch:
         patch.setattr(Serial, "wait", lambda self, on_rung, timeout=None: lose(self, on_rung))
         done = nas("train x 1 --epochs 2")
-    assert (done.status, done.out) == (1, "") and "could not be brought to an end" in done.err
+        assert (done.status, done.out) == (1, "") and "could not be brought to an end" in done.err
+        lost = {1}
+        done = nas("compare x --against mixer --budget 20000 --lrs 0.01,0.02 --seeds 1 --epochs 1")
+    assert done.status == 1 and "mixer is not tested: not all of its learning rates could be tried" in done.err
+    assert "is not compared with mixer: mixer is not tested" in " ".join(done.out.split())
