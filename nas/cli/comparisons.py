@@ -118,7 +118,7 @@ def _by_rate(tried: Sequence[Result]) -> dict[str, float | None]:
 
 def _test_accuracy(each: Compared) -> str:
     if not each.accuracies:
-        return "failed"
+        return "untested" if each.undecided and not each.reason else "failed"
     mean, std = fmean(each.accuracies.values()), _std(each)
     return f"{mean:.1%}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}%"
 
