@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -420,7 +421,6 @@ def test_a_part_is_normalised_by_the_training_part(digits: Dataset, monkeypatch:
     assert validation.batch(slice(None))[0].mean().abs() > 1e-5
 
 
-@pytest.mark.parametrize("axes", ["n c t", "n c h w", "n c d h w"])
 def test_large_numbers_stay_in_the_memory_that_workers_share(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = Arrays(digits.train.x.astype(np.float32), digits.train.y)
     for small, shared in ((arrays.x.nbytes - 1, True), (arrays.x.nbytes, False)):
@@ -430,9 +430,9 @@ def test_large_numbers_stay_in_the_memory_that_workers_share(digits: Dataset, mo
 
 
 def test_a_latency_is_in_float32_whatever_is_trained_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
-    for each in flags:
-        monkeypatch.setattr(each, "allow_tf32", True)
+    flags = SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends, "cuda", SimpleNamespace(matmul=flags[0]))
+    monkeypatch.setattr(torch.backends, "cudnn", flags[1])
     seen: list[bool] = []
     monkeypatch.setattr("nas.training.latency._step", lambda *_: lambda: seen.extend(f.allow_tf32 for f in flags))
     architecture = next(load_space("local").on({"h": 8, "w": 8}, channels=1, classes=10, width=(8,)).enumerate())
@@ -440,6 +440,7 @@ def test_a_latency_is_in_float32_whatever_is_trained_in(monkeypatch: pytest.Monk
     assert seen and not any(seen) and all(each.allow_tf32 for each in flags)
 
 
+@pytest.mark.parametrize("axes", ["n c t", "n c h w", "n c d h w"])
 def test_channels_have_their_own_moments_in_any_number_of_axes(axes: str, tmp_path: Path) -> None:
     shape = 40, 2, *[8] * (len(axes.split()) - 2)
     x = np.random.default_rng(0).normal(size=shape)
