@@ -54,7 +54,8 @@ def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Datase
     place, dataset = saved.located(given.get("data_dir"), given.get("data"))
     images = given.get("images", made["images"])
     if images != made["images"]:  # more than there are is as many as there are
-        limited = load(place, data_dir=given.get("data_dir", made["data_dir"]), seed=made["seed"], limit=images)
+        where, judged = given.get("data_dir", made["data_dir"]), saved.is_judged
+        limited = load(place, data_dir=where, seed=made["seed"], limit=images, judged=judged)
         if limited.fingerprint != dataset.fingerprint:
             raise _changed(name, {"images": images}, made)
     kept = {option: made[option] for option in made if option in IDENTITY or option not in given}

@@ -115,6 +115,11 @@ class SavedRun:
         """What an example of its data is, in the plural."""
         return NOUNS.get(len(self.setting("data.shape", "an object")), "examples")
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether its finals are judged on examples that chose nothing; older runs have none."""
+        return self.optional("data.judge", "a count") is not None
+
     def located(self, data_dir: Path | None = None, data: str | None = None) -> tuple[str | Source, Dataset]:
         """How to load the data of the run, and the data: from where it is said to be or where it was, or near that.
 
@@ -129,7 +134,7 @@ class SavedRun:
         )
         for place in places:
             try:
-                dataset = load(place, data_dir=self.data_dir(data_dir), seed=seed, limit=limit)
+                dataset = load(place, data_dir=self.data_dir(data_dir), seed=seed, limit=limit, judged=self.is_judged)
             except NasError as error:
                 errors.append(error)
                 continue

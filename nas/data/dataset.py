@@ -10,7 +10,9 @@ import numpy as np
 from nas.data.sources import Arrays, Source
 from nas.errors import NasError
 
-SHARE = 0.2  # of what is there: the test part where none is given, then the validation part
+SHARE = 0.2  # of what is there: the test part where none is given, then the judge and the validation part
+
+MAX_JUDGE = 10_000  # images, on which the difference of two good networks is known to a third of a point
 
 MAX_VALIDATION = 5_000  # images, at which an accuracy of 0.9 has a standard error of 0.4%; more costs time only
 
@@ -29,16 +31,20 @@ Range = tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (sequences, volumes) as `n c *axes` with labels 0 ... classes - 1, in three separate parts.
+    """Images (sequences, volumes) as `n c *axes` with labels 0 ... classes - 1, in four separate parts.
 
+    Networks are trained on `train`, chosen by `validation`, and those that were chosen judged by `judge`; runs made
+    before there was such a part have none. `test` is for what is trained and compared in the end.
     `mean` and `std` are those of each channel of the training part; a channel that is constant has std 1.
-    `fingerprint` (hex) is equal for two datasets exactly when all three parts and the seed of the split are.
+    `fingerprint` (hex) is equal for two datasets exactly when all parts and the seed of the split are.
     `names` are the classes in the order of their labels, numbers where nobody named them; `white` is the most that
     bytes can be, where that is known; `notes` say what was converted.
 
     >>> digits = load("digits", data_dir=Path("data"), seed=0)
     >>> digits.shape, digits.channels, digits.classes, len(digits.train), len(digits.validation), len(digits.test)
-    ({'h': 8, 'w': 8}, 1, 10, 1150, 288, 359)
+    ({'h': 8, 'w': 8}, 1, 10, 920, 230, 359)
+    >>> len(digits.judge)
+    288
     """
 
     name: str
@@ -54,6 +60,7 @@ class Dataset:
     names: tuple[str, ...] = ()
     white: int | None = None
     notes: tuple[str, ...] = ()
+    judge: Arrays | None = field(default=None, repr=False)
 
     @property
     def channels(self) -> int:
@@ -73,22 +80,27 @@ class Dataset:
     def facts(self) -> dict[str, Any]:
         """What a run keeps of its data: sizes, the split's seed and the fingerprint, as JSON values."""
         counts = {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+        counts |= {} if self.judge is None else {"judge": len(self.judge)}
         sizes = {"shape": self.shape, "channels": self.channels, "classes": self.classes}
         return {"name": self.name} | sizes | counts | {"seed": self.seed, "fingerprint": self.fingerprint}
 
 
-def split(source: Source, name: str, *, seed: int, limit: int | None = None) -> Dataset:
+def split(source: Source, name: str, *, seed: int, limit: int | None = None, judged: bool = True) -> Dataset:
     """The data set of a source, which is called so unless the source has a title.
 
-    Validation data is a stratified fifth (at most 5,000) of the training data, chosen by `seed`. Where the source has
-    no test data, a fixed stratified fifth is held out, the same for every seed. `limit` caps the training images;
-    validation and test data stay the same under it. Raises NasError for what cannot be trained on.
+    Where the source has no test data, a stratified fifth is held out, then one that judges (at most 10,000; not as
+    `judged` says, nor where a class has less than five examples), both the same for every seed. Validation data is a
+    stratified fifth (at most 5,000) of what is left, chosen by `seed`. `limit` caps the training images; the other
+    parts stay the same under it. Raises NasError for what cannot be trained on.
     """
     classes = _check(source)
     rng = np.random.default_rng(seed)
     train, test, validation = source.train, source.test, source.validation
     if test is None:
         train, test = _hold_out(train, len(train), np.random.default_rng(0))
+    judge = None
+    if judged and np.bincount(source.train.y).min() >= MIN_CLASS:
+        train, judge = _hold_out(train, MAX_JUDGE, np.random.default_rng(1))
     if validation is None:
         train, validation = _hold_out(train, MAX_VALIDATION, rng)
     if limit is not None and limit < len(train):
@@ -106,10 +118,11 @@ def split(source: Source, name: str, *, seed: int, limit: int | None = None) -> 
         mean=mean,
         std=std,
         seed=seed,
-        fingerprint=_fingerprint((train, validation, test), seed),
+        fingerprint=_fingerprint((train, validation, test, *([] if judge is None else [judge])), seed),
         names=source.names[:classes] or tuple(map(str, range(classes))),
         white=source.white,
         notes=source.notes,
+        judge=judge,
     )
 
 

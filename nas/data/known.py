@@ -44,7 +44,7 @@ FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 """The classes of Fashion-MNIST by label, https://github.com/zalandoresearch/fashion-mnist."""
 
 
-def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = None) -> Dataset:
+def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = None, judged: bool = True) -> Dataset:
     """Loads a data set by its name (a key of `SOURCES`), from an image folder or an .npz by its path, or from a source.
 
     Generated data is called so: "volumes" becomes a data set named "volumes (synthetic)", which loads it again.
@@ -56,10 +56,10 @@ def load(name: str | Source, *, data_dir: Path, seed: int, limit: int | None = N
     if limit is not None and limit < 1:
         raise NasError(f"a limit of {limit} training images; expected at least 1")
     if isinstance(name, Source):
-        return split(name, name.origin, seed=seed, limit=limit)
+        return split(name, name.origin, seed=seed, limit=limit, judged=judged)
     with reading(Path(name), "data set"):
         source = _source(name, data_dir)
-    return split(source, name, seed=seed, limit=limit)
+    return split(source, name, seed=seed, limit=limit, judged=judged)
 
 
 def place_of(name: str | Source) -> Path | None:

@@ -46,7 +46,8 @@ def load_npz(tmp_path: Path, seed: int = 0, limit: int | None = None, **found: o
 
 
 def parts(dataset: Dataset) -> list[Arrays]:
-    return [dataset.train, dataset.validation, dataset.test]
+    assert dataset.judge is not None
+    return [dataset.train, dataset.validation, dataset.judge, dataset.test]
 
 
 # splits
@@ -55,7 +56,7 @@ def parts(dataset: Dataset) -> list[Arrays]:
 def test_digits(tmp_path: Path) -> None:
     digits = load("digits", data_dir=tmp_path, seed=0)
     assert (digits.shape, digits.channels, digits.classes) == data.SHAPES["digits"] == ({"h": 8, "w": 8}, 1, 10)
-    assert [len(part) for part in parts(digits)] == [1150, 288, 359]
+    assert [len(part) for part in parts(digits)] == [920, 230, 288, 359]
     assert all(part.x.dtype == np.uint8 and part.y.dtype == np.int64 for part in parts(digits))
     assert digits.mean == pytest.approx((digits.train.x.mean(),))
     assert digits.std == pytest.approx((digits.train.x.std(),))
@@ -80,9 +81,10 @@ def test_every_class_keeps_its_share(tmp_path: Path) -> None:
     for seed in range(5):
         loaded = load_npz(tmp_path, seed, limit=64, x=np.arange(400)[:, None, None], y=y)
         np.testing.assert_allclose(np.bincount(loaded.test.y, minlength=4), [1, 4, 15, 60], atol=1)
-        np.testing.assert_allclose(np.bincount(loaded.validation.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
-        np.testing.assert_allclose(np.bincount(loaded.train.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
-        assert [len(part) for part in parts(loaded)] == [64, 64, 80]
+        np.testing.assert_allclose(np.bincount(loaded.judge.y, minlength=4), [0.8, 3.2, 12, 48], atol=1)
+        np.testing.assert_allclose(np.bincount(loaded.validation.y, minlength=4), [0.6, 2.6, 9.6, 38.4], atol=1.5)
+        np.testing.assert_allclose(np.bincount(loaded.train.y, minlength=4), [0.8, 3.2, 12, 48], atol=1.5)
+        assert [len(part) for part in parts(loaded)] == [64, 51, 64, 80]
 
 
 def test_a_fingerprint_is_that_of_the_parts_and_of_the_split() -> None:
@@ -102,11 +104,19 @@ def test_a_fingerprint_is_that_of_the_parts_and_of_the_split() -> None:
     assert _fingerprint([Arrays(np.asfortranarray(each.x), each.y) for each in same], 0) == prints[0]
 
 
-def test_the_seed_moves_validation_but_never_test_data() -> None:
+def test_the_seed_moves_validation_but_never_what_judges_or_tests() -> None:
     first, again, other = (load("digits", data_dir=Path(), seed=seed) for seed in (0, 0, 1))
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert not np.array_equal(first.validation.x, other.validation.x)
     np.testing.assert_array_equal(first.test.x, other.test.x)
+    np.testing.assert_array_equal(first.judge.x, other.judge.x)
+
+
+def test_runs_of_before_have_no_part_that_judges(tmp_path: Path) -> None:
+    before = load("digits", data_dir=tmp_path, seed=0, judged=False)
+    assert before.judge is None and "judge" not in before.facts()
+    assert [len(part) for part in (before.train, before.validation, before.test)] == [1150, 288, 359]
+    assert before.fingerprint == "168acbee1e9b3551d892cff7b5537a3c319ffc3a797bc5cc003844b98cf56971"
 
 
 def test_a_limit_caps_training_data_only(tmp_path: Path) -> None:
@@ -115,6 +125,7 @@ def test_a_limit_caps_training_data_only(tmp_path: Path) -> None:
     assert len(limited.train) == 100
     np.testing.assert_array_equal(whole.validation.x, limited.validation.x)
     np.testing.assert_array_equal(whole.test.x, limited.test.x)
+    np.testing.assert_array_equal(whole.judge.x, limited.judge.x)
     assert whole.fingerprint != limited.fingerprint
     assert load("digits", data_dir=tmp_path, seed=0, limit=10**6).fingerprint == whole.fingerprint
 
@@ -127,7 +138,7 @@ def test_validation_data_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_given_test_data_stays_whole(tmp_path: Path) -> None:
     test = arrays((12, 6, 6))
     loaded = load_npz(tmp_path, **arrays(), x_test=test["x"], y_test=test["y"])
-    assert [len(part) for part in parts(loaded)] == [32, 8, 12]
+    assert [len(part) for part in parts(loaded)] == [26, 6, 8, 12]
     np.testing.assert_array_equal(loaded.test.x[:, 0], test["x"])
 
 
@@ -141,7 +152,7 @@ def test_a_dataset_crosses_processes(tmp_path: Path) -> None:
 def test_facts_are_json_values(tmp_path: Path) -> None:
     facts = load_npz(tmp_path, seed=3, **arrays()).facts()
     assert facts.pop("fingerprint") and facts.pop("name").endswith("mine.npz")
-    counts = {"train": 26, "validation": 6, "test": 8}
+    counts = {"train": 21, "validation": 5, "test": 8, "judge": 6}
     assert facts == {"shape": {"h": 6, "w": 6}, "channels": 1, "classes": 4, "seed": 3} | counts
 
 
@@ -324,7 +335,7 @@ def test_fashion_mnist_files_are_found(
 ) -> None:
     write_fashion(tmp_path / folder, suffix, open_)
     loaded = load("fashion-mnist", data_dir=tmp_path, seed=0)
-    assert [len(part) for part in parts(loaded)] == [48, 12, 20]
+    assert [len(part) for part in parts(loaded)] == [38, 10, 12, 20]
     assert (loaded.shape, loaded.channels, loaded.classes) == data.SHAPES["fashion-mnist"]
     np.testing.assert_array_equal(loaded.test.x[:, 0], arrays((20, 28, 28), classes=10)["x"])
     assert loaded.test.x.flags.writeable  # torch warns of arrays that are not
@@ -447,7 +458,7 @@ def write_cifar(data_dir: Path, name: str, *, pickled: bool) -> None:
             (folder / f"{part}.bin").write_bytes(b"".join(rows))
 
 
-@pytest.mark.parametrize(("name", "counts"), [("cifar10", [240, 60, 60]), ("cifar100", [480, 120, 600])])
+@pytest.mark.parametrize(("name", "counts"), [("cifar10", [192, 48, 60, 60]), ("cifar100", [384, 96, 120, 600])])
 def test_cifar_is_the_same_in_both_layouts(name: str, counts: list[int], tmp_path: Path, no_download: None) -> None:
     for pickled in (False, True):
         write_cifar(tmp_path / str(pickled), name, pickled=pickled)
@@ -540,7 +551,7 @@ def load_folder(root: Path) -> Dataset:
 def test_image_folder(mode: str, channels: int, tmp_path: Path) -> None:
     loaded = load_folder(write_images(tmp_path, {"dog": 10, "cat": 10}, mode))
     assert (loaded.channels, loaded.shape, loaded.classes) == (channels, {"h": 4, "w": 6}, 2)
-    assert [len(part) for part in parts(loaded)] == [13, 3, 4]
+    assert [len(part) for part in parts(loaded)] == [10, 3, 3, 4]
 
 
 ALPHA = "the alpha channel is dropped, the colours below it stay as they are"
@@ -620,7 +631,9 @@ def test_image_folder_with_its_own_parts(tmp_path: Path) -> None:
     write_images(tmp_path / "val", {"dog": 4})
     write_images(tmp_path / "test", {"cat": 1, "dog": 5})
     loaded = load_folder(tmp_path)
-    assert [part.y.tolist() for part in parts(loaded)] == [[0, 0, 0, 1, 1], [1] * 4, [0, 1, 1, 1, 1, 1]]
+    assert loaded.judge is None  # of two dogs none is taken away
+    found = [part.y.tolist() for part in (loaded.train, loaded.validation, loaded.test)]
+    assert found == [[0, 0, 0, 1, 1], [1] * 4, [0, 1, 1, 1, 1, 1]]
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

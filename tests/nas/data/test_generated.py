@@ -83,7 +83,7 @@ def test_no_example_twice(name: str, made: dict[str, Source]) -> None:
 
 
 @pytest.mark.usefixtures("once")
-@pytest.mark.parametrize(("name", "counts"), [("mnist1d", [3_200, 800, 1_000]), ("volumes", [1_920, 480, 600])])
+@pytest.mark.parametrize(("name", "counts"), [("mnist1d", [2_560, 640, 1_000]), ("volumes", [1_536, 384, 600])])
 def test_loaded(name: str, counts: list[int], made: dict[str, Source], tmp_path: Path) -> None:
     loaded = load(name, data_dir=tmp_path, seed=0)
     assert (loaded.shape, loaded.channels, loaded.classes) == data.SHAPES[name]
