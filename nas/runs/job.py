@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 State = Literal["complete", "pruned", "failed"]
 
 Phase = Literal["search", "final", "train", "tune", "compare"]
-"""`tune` finds a learning rate and `compare` is tested: those two are of comparisons, the others of searches."""
+"""`tune` tries a learning rate, for whatever command; `compare` is a comparison's; the others are of searches."""
 
 RANKED: tuple[Phase, ...] = ("search", "final")
 
 TESTED: tuple[Phase, ...] = ("train", "compare")
-"""What is trained in these phases meets the test data, once, at its end."""
+"""What is trained in these phases meets the test data, once, at its end; finals meet the part that judges."""
 
 BUNDLED: tuple[Phase, ...] = ("final", "tune", "compare")
 """What is trained in these phases may be trained as one with its like: short enough for nothing of it to be kept."""
@@ -89,6 +89,8 @@ class Score:
 class Outcome:
     """How a training ended: its curve, or the reason why it failed (with the traceback kept).
 
+    `judge` is the evaluation of a final on the part that judges, `right` the examples that a complete training was
+    right on where it ended (`nas.runs.bits`): of that part, of test data, or in a search of the validation part.
     `weights` are those of a complete one as safetensors, where its job asks for them; they are no part of its line.
     """
 
@@ -100,6 +102,8 @@ class Outcome:
     reason: str = ""
     traceback: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    judge: Score | None = None
+    right: str = ""
     weights: bytes = field(default=b"", repr=False)
 
     def to_line(self) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Result:
     reason: str
     traceback: str
     extra: dict[str, Any]
+    judge: Score | None = None
+    right: str = ""
 
     @property
     def key(self) -> Key:
@@ -74,8 +76,9 @@ class Result:
 
     def to_line(self) -> dict[str, Any]:
         """The JSON line, as `nas.runs.job.record` makes it."""
-        scores, test = [asdict(score) for score in self.scores], self.test and asdict(self.test)
-        return vars(self) | {"scores": scores, "train_loss": list(self.train_loss), "test": test}
+        scores = [asdict(score) for score in self.scores]
+        met = {name: score and asdict(score) for name, score in (("test", self.test), ("judge", self.judge))}
+        return vars(self) | {"scores": scores, "train_loss": list(self.train_loss)} | met
 
     @classmethod
     def from_line(cls, line: dict[str, Any]) -> Self:
@@ -83,13 +86,14 @@ class Result:
 
         Raises ValueError that names the field which is missing or of the wrong kind.
         """
-        values = {name: take(line, name, kind) for name, kind in _FIELDS.items()}
+        values = {name: take(_LATER | line, name, kind) for name, kind in _FIELDS.items()}
         exact = {
             "lr": float(values["lr"]),
             "seconds": float(values["seconds"]),
             "scores": tuple(_score(score) for score in values["scores"]),
             "train_loss": tuple(float(loss) for loss in values["train_loss"]),
             "test": values["test"] and _score(values["test"]),
+            "judge": values["judge"] and _score(values["judge"]),
         }
         return cls(**values | exact)
 
@@ -239,4 +243,8 @@ _FIELDS = {
     "reason": "a text",
     "traceback": "a text",
     "extra": "an object",
+    "judge": "a score or null",
+    "right": "a text",
 }
+
+_LATER: dict[str, Any] = {"judge": None, "right": ""}  # what lines of older runs do not have

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from einmix import Architecture
+from nas.runs.bits import packed
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
@@ -84,10 +86,14 @@ def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, 
         state.losses.append(finite(loss, f"training loss in epoch {epoch} of {job.epochs}, lr {job.lr:g}"))
         if epoch in job.rungs or epoch == job.epochs:
             model = state.parts.model
-            score = evaluate(model, validation, epoch=epoch, batch=evaluation_batch(validation.x.device, batch))
+            at_once = evaluation_batch(validation.x.device, batch)
+            score, right = judged(model, validation, epoch=epoch, batch=at_once)
             state.scores.append(score)
-            if epoch == job.epochs or not report(score):
-                return model, state.outcome("complete" if epoch == job.epochs else "pruned", epoch)
+            if epoch == job.epochs:
+                bits = packed(right.numpy()) if job.phase == "search" else ""
+                return model, replace(state.outcome("complete", epoch), right=bits)
+            if not report(score):
+                return model, state.outcome("pruned", epoch)
     except FloatingPointError as error:
         return error.with_traceback(None)  # its frames hold the model
     state.keep()
@@ -112,19 +118,25 @@ def begun(build: Callable[[], nn.Module], train: Examples, recipe: Recipe, *, jo
     return [Parts(model, optimizer, train, drawn, recipe.augment, recipe.label_smoothing) for model, drawn in made]
 
 
-@torch.inference_mode()
 def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Score:
     """Mean cross-entropy (without smoothing) and accuracy over a part, `batch` examples at a time."""
+    return judged(model, part, epoch=epoch, batch=batch)[0]
+
+
+@torch.inference_mode()
+def judged(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> tuple[Score, Tensor]:
+    """The same, and which examples were right (`n`, booleans)."""
     model.eval()
-    totals = torch.zeros(2, device=part.x.device)
+    total, right = torch.zeros((), device=part.x.device), []
     for start in range(0, len(part), batch):
         x, y = part.batch(slice(start, start + batch))
         with autocast(part):
             logits = model(x)
-        loss = F.cross_entropy(logits.float(), y, reduction="sum")
-        totals += torch.stack([loss, (logits.argmax(1) == y).sum()])
-    loss_sum, correct = totals.tolist()
-    return Score(epoch, finite(loss_sum / len(part), f"loss of an evaluation in epoch {epoch}"), correct / len(part))
+        total += F.cross_entropy(logits.float(), y, reduction="sum")
+        right.append(logits.argmax(1) == y)
+    found = torch.cat(right).cpu()
+    loss = finite(total.item() / len(part), f"loss of an evaluation in epoch {epoch}")
+    return Score(epoch, loss, int(found.sum()) / len(part)), found
 
 
 def evaluation_batch(device: torch.device, batch: int) -> int:

@@ -16,6 +16,7 @@ from einmix.layers import FastMix
 from nas.data.dataset import Dataset
 from nas.data.sources import Arrays
 from nas.errors import is_out_of_memory
+from nas.runs.bits import packed
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Kind, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
@@ -23,7 +24,7 @@ from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.graph import Graph
 from nas.training.engine.recorded import Recorded
-from nas.training.fit import evaluate, evaluation_batch, fit, plain
+from nas.training.fit import evaluation_batch, fit, judged, plain
 from nas.training.recipe import Recipe, kind_on
 
 
@@ -79,6 +80,11 @@ class ArchitectureTrainer:
         return self._placed(self.dataset.test)
 
     @cached_property
+    def judge(self) -> Examples | None:
+        """The part that judges on the device, once it is used; None where the data have none."""
+        return None if self.dataset.judge is None else self._placed(self.dataset.judge)
+
+    @cached_property
     def origin(self) -> dict[str, Any]:
         """What a result's line says of where it was trained."""
         device, precision = self.kind
@@ -128,12 +134,16 @@ class ArchitectureTrainer:
         self, job: Job, model: nn.Module, outcome: Outcome, start: float, extra: dict[str, Any]
     ) -> Outcome | Exception:
         """What is told of a training that has ended: its test and its weights, how long it took, where, and `extra`."""
-        if outcome.state == "complete" and job.phase in TESTED:
+        tested = job.phase in TESTED
+        examples = self.test if tested else self.judge if job.phase == "final" else None
+        if outcome.state == "complete" and examples is not None:
             batch = evaluation_batch(torch.device(self.device), extra.get(HALVED, self.recipe.batch))
             try:
-                outcome = replace(outcome, test=evaluate(model, self.test, epoch=job.epochs, batch=batch))
+                score, right = judged(model, examples, epoch=job.epochs, batch=batch)
             except FloatingPointError as error:
                 return error.with_traceback(None)
+            met = replace(outcome, test=score) if tested else replace(outcome, judge=score)
+            outcome = replace(met, right=packed(right.numpy()))
         if outcome.state == "complete" and job.weights:
             outcome = replace(outcome, weights=weights_of(model))
         seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin | extra

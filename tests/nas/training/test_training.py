@@ -25,6 +25,7 @@ from nas.data.dataset import Dataset
 from nas.data.known import load
 from nas.data.sources import Arrays
 from nas.errors import NasError
+from nas.runs.bits import unpacked
 from nas.runs.job import HALVED, Job, Outcome, Score
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
@@ -427,6 +428,32 @@ def test_large_numbers_stay_in_the_memory_that_workers_share(digits: Dataset, mo
         monkeypatch.setattr(examples, "SMALL", small)
         placed_ = Examples.of(arrays, digits, "cpu")
         assert np.shares_memory(placed_.x.numpy(), arrays.x) == shared == (placed_.moments is not None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "part"),
+    [("search", "validation"), ("final", "judge"), ("train", "test"), ("compare", "test"), ("tune", None)],
+)
+def test_what_a_training_was_right_on_is_kept(phase: Any, part: str | None, digits: Dataset) -> None:
+    """Read off the weights, one example at a time."""
+    outcome = train(digits, phase=phase, epochs=2, weights=True)
+    assert [outcome.test is not None, outcome.judge is not None] == [part == "test", part == "judge"]
+    if part is None:
+        assert outcome.right == ""
+        return
+    score = {"validation": outcome.scores[-1], "judge": outcome.judge, "test": outcome.test}[part]
+    model, arrays = build({}), getattr(digits, part)
+    model.load_state_dict(load_weights(outcome.weights))
+    examples = Examples.of(arrays, digits, "cpu")
+    with torch.no_grad():
+        found = [model.eval()(x[None]).argmax().item() for x in examples.x]
+    right = unpacked(outcome.right, len(arrays), score.accuracy)
+    assert right.tolist() == [one == other for one, other in zip(found, arrays.y.tolist(), strict=True)]
+
+
+def test_data_without_a_part_that_judges_leave_no_bits(digits: Dataset) -> None:
+    outcome = train(replace(digits, judge=None), phase="final", epochs=1)
+    assert (outcome.judge, outcome.right, outcome.state) == (None, "", "complete")
 
 
 def test_a_latency_is_in_float32_whatever_is_trained_in(monkeypatch: pytest.MonkeyPatch) -> None:
