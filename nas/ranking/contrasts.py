@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from scipy.stats import norm, t
+if TYPE_CHECKING:  # scipy too is imported where it is used: `nas --help` loads neither
+    import numpy as np
 
 ERROR = 0.05
 """The chance that any of the statements of one kind is wrong."""
@@ -68,10 +68,14 @@ class Contrast:
 
     def half_width(self, error: float = ERROR) -> float:
         """Of the interval that leaves the truth out with this chance, one half of it on each side."""
+        from scipy.stats import t
+
         return float(t.ppf(1 - error / 2, self.df)) * sqrt(self.variance)
 
     def half_width_all_seeds(self, error: float = ERROR) -> float:
         """What would be left of the half width with any number of seeds."""
+        from scipy.stats import norm
+
         return float(norm.ppf(1 - error / 2)) * sqrt(self.variance_all_seeds)
 
     def interval(self, error: float = ERROR) -> tuple[float, float]:
@@ -86,6 +90,8 @@ class Contrast:
     @property
     def p_positive(self) -> float:
         """How probable it is that the truth is above 0, by a flat prior: of one pair, uncorrected."""
+        from scipy.stats import t
+
         return float(t.cdf(self.estimate / sqrt(self.variance), self.df))
 
 
@@ -109,14 +115,15 @@ def contrast(terms: Sequence[tuple[float, Judged]], pool: Sequence[Judged]) -> C
     (m,) = sizes
     typical = sum((each.n - 1) * each.seeds for each in pool) / free
     typical_chance = sum((each.n - 1) * each.chance for each in pool) / free
-    difference = sum(weight * each.shares for weight, each in terms)
-    images = float(np.var(difference, ddof=1)) / m if m > 1 else 0.0
+    (weight, first), *others = terms
+    difference = sum((weight * each.shares for weight, each in others), weight * first.shares)
+    images = float(difference.var(ddof=1)) / m if m > 1 else 0.0
     seeds = sum(weight**2 * max(0.0, typical, each.seeds) / each.n for weight, each in terms)
     chance = sum(weight**2 * (each.chance if each.n > 1 else typical_chance) / (m * each.n) for weight, each in terms)
     least = 1 / m**2  # one example
     variance, few = max(images + seeds, least), seeds + chance
     df = max(1.0, free * (variance / few) ** 2) if few > 0 else inf
-    return Contrast(float(np.mean(difference)), variance, df, max(images - chance, least))
+    return Contrast(float(difference.mean()), variance, df, max(images - chance, least))
 
 
 def best(networks: Sequence[Judged]) -> int:
@@ -146,15 +153,21 @@ def may_be_best(finalists: Sequence[Judged], error: float = ERROR) -> list[int] 
     return may
 
 
-def cost(finalists: Sequence[Judged], first: int, error: float = ERROR) -> float | None:
-    """How much less accurate the first one is than the best, at most but for this error; None as above."""
-    ends = [_upper_end(finalists, i, first, error) for i in range(len(finalists)) if i != first]
+def cost(finalists: Sequence[Judged], first: int, error: float = ERROR, *, all_seeds: bool = False) -> float | None:
+    """How much less accurate the first one is than the best, at most but for this error; None as above.
+
+    Of `all_seeds`: what would be said of the same accuracies with any number of seeds.
+    """
+    ends = [_upper_end(finalists, i, first, error, all_seeds) for i in range(len(finalists)) if i != first]
     return None if None in ends else max([0.0, *(end for end in ends if end is not None)])
 
 
-def _upper_end(finalists: Sequence[Judged], one: int, other: int, error: float) -> float | None:
+def _upper_end(
+    finalists: Sequence[Judged], one: int, other: int, error: float, all_seeds: bool = False
+) -> float | None:
     """By how much one of the finalists is better than another at most: a side of the error, shared by the rivals."""
     found = contrast([(1.0, finalists[one]), (-1.0, finalists[other])], finalists)
     if found is None:
         return None
-    return found.estimate + float(t.ppf(1 - error / (len(finalists) - 1), found.df)) * sqrt(found.variance)
+    side = 2 * error / (len(finalists) - 1)
+    return found.estimate + (found.half_width_all_seeds(side) if all_seeds else found.half_width(side))
