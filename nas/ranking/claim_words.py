@@ -61,8 +61,8 @@ def look_lines(seen: Look, seeds: int, noun: str = "images") -> list[str]:
     told, gain = seen.claims, seen.claims.gain
     if told.first is None:
         return []
-    sure, rank = f"{100 * (1 - len(LOOKS) * told.error):.3g}% sure after {counted(seeds, 'seed')}", told.rank(told.first)
-    limit, lines = f"{100 * seen.within:g}", []
+    sure = f"{100 * (1 - len(LOOKS) * told.error):.3g}% sure after {counted(seeds, 'seed')}"
+    rank, limit, lines = told.rank(told.first), f"{100 * seen.within:g}", []
     if gain and seen.side:
         against = one_line(gain.against)
         lines.append(
@@ -72,7 +72,7 @@ def look_lines(seen: Look, seeds: int, noun: str = "images") -> list[str]:
                 "hopeless": f"not {sure}: more seeds would not tell {rank} from {against}; it takes more {noun}",
             }[seen.side]
         )
-    if seen.cost and len(told.finalists) > 1:
+    if seen.cost:
         less = f"whether taking {rank} costs at most {limit} points"
         lines.append(
             {

@@ -25,9 +25,9 @@ Answer = Literal["answered", "open", "hopeless"]
 class Look:
     """What is claimed at a look, and whether two questions about rank 1 are answered.
 
-    `side`: is it ahead of or behind its reference (None without one)? `cost`: does taking it cost at most `within`?
-    Hopeless is what the images leave open with any number of seeds. `further` are the ids of what is to be trained
-    with more seeds: finalists that may be the best, then their references.
+    `side`: is it ahead of or behind its reference? `cost`: does taking it cost at most `within`? None where there is no
+    reference or no other finalist. Hopeless is what the images leave open with any number of seeds. `further` are the
+    ids of what is to be trained with more seeds: finalists that may be the best, then their references.
     """
 
     claims: Claims
@@ -76,7 +76,7 @@ def _side(told: Claims) -> Answer | None:
 
 def _cost(told: Claims, whole: Sequence[Entry], within: float) -> Answer | None:
     if len(whole) < 2:
-        return "answered" if whole else None
+        return None
     if told.cost is None:
         return "open"
     if told.cost <= within:
