@@ -45,16 +45,18 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     recipe, name, data = saved.recipe, saved.space_name, saved.setting("data.name", "a text")
     train, validation = (saved.setting(f"data.{split}", "a count") for split in ("train", "validation"))
     tried = sum(s.search is not None for s in saved.standings)
-    n = f"mean ± std of {standing.n} seeds" if standing.n > 1 else "one seed"
+    n = f"mean of {standing.n} seeds" if standing.n > 1 else "one seed"
     of_all = f"best of {counted(tried, 'candidate')}, so optimistic"
+    judge = saved.optional("data.judge", "a count") or 0
+    where = f"on {judge:,} {saved.noun} that chose nothing" if standing.judged else "on validation"
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": saved.setting("command", "a text"),
         "data": f"{data}: {train:,} training and {validation:,} validation {saved.noun}",
-        "score": f"validation accuracy {accuracy(standing)} ({n}), {of_all}",
+        "score": f"accuracy {accuracy(standing)} {where} ({n})" + f", {of_all}" * (standing.judged is None),
     }
     if standing.gain:
-        lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe, paired by seed)"
+        lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe)"
     if references := [s for s in saved.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
     lines["recipe"] = (

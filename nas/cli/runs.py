@@ -31,7 +31,7 @@ def top(
     from nas.cli.tables import print_ranking
 
     found = opened(runs_dir, run).saved
-    print_ranking(found.standings, found.name, n, as_json, found.objectives)
+    print_ranking(found.standings, found.name, n, as_json, objectives=found.objectives, noun=found.noun)
 
 
 def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
@@ -78,7 +78,8 @@ def _print_standing(standing: Standing) -> None:
     name = one_line(standing.title)
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
     gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
-    print(f"validation accuracy {accuracy(standing)} (n={standing.n}){gained}")
+    where = "accuracy where it was judged" if standing.judged else "validation accuracy"
+    print(f"{where} {accuracy(standing)} (n={standing.n}){gained}")
     number = 0
     for block, same in groupby(architecture.blocks):
         first, number = number + 1, number + len(list(same))

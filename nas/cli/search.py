@@ -55,7 +55,8 @@ def _search(session: Session, as_json: bool) -> None:
         with watcher() as watching:
             standings = session.run(watching, run)
     if standings:  # there are none before there is a learning rate
-        print_ranking(standings, run.name, len(standings) if as_json else 10, as_json, session.objectives)
+        most, noun = len(standings) if as_json else 10, session.dataset.noun
+        print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
@@ -95,9 +96,10 @@ def _introduce(session: Session, as_json: bool) -> None:
         say(f"that default budget is a tiny part of the space: {wider}")
     for note in session.space.primes():
         say(note)
+    judge = 0 if dataset.judge is None else len(dataset.judge)
     say(
-        f"data {dataset.name}: {len(dataset.train):,} training and {len(dataset.validation):,} validation "
-        f"{dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
+        f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and {judge:,} "
+        f"judge {dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {up_to}{plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )

@@ -9,9 +9,9 @@ from einmix.networks.summary import block_mixers, block_words, einmix_line, mixe
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
-from nas.ranking.gains import CONFIDENCE
+from nas.ranking.claim_words import claim_lines
 from nas.ranking.objectives import Figure, Objective
-from nas.ranking.standings import Standing, ranked
+from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
 from nas.runs.job import HALVED
 from nas.runs.result import Result
@@ -39,6 +39,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
         "loss": ["" if s.loss is None else f"{s.loss:.3f}" for _, s in shown],
         "gain": [gain(s) for _, s in shown],
         "n": [str(s.n) for _, s in shown],
+        "verdict": [s.gain.verdict if s.gain else "" for _, s in shown],
         "params": [f"{s.architecture.params:,}" for _, s in shown],
         "MACs": [short(s.architecture.macs) for _, s in shown],
         "ms": ["" if s.latency is None else f"{s.latency:.2f}" for _, s in shown],
@@ -47,11 +48,13 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     }
     optimised = {COLUMNS.get(name, name) for name in objectives}
     unneeded = {"loss"} - optimised
-    unneeded |= {name for name in ("ms", "gain") if not any(cells[name])}
+    unneeded |= {name for name in ("ms", "gain", "verdict") if not any(cells[name])}
     unneeded |= {"front"} if all(s.on_front is None for _, s in shown) else set()
     unneeded |= {"sizes"} if len(set(cells["sizes"])) == 1 else set()
     going = [
-        name for name in ("mixers", "seconds", "ms", "MACs", "sizes", "params", "n", "gain") if name not in optimised
+        name
+        for name in ("mixers", "seconds", "ms", "MACs", "sizes", "params", "n", "verdict", "gain")
+        if name not in optimised
     ]
     columns = [
         Column(
@@ -80,18 +83,17 @@ def sizes(architecture: Architecture) -> str:
     return f"p{patch} w{grid['c']} d{depth}"
 
 
-def footnotes(standings: Sequence[Standing], *, most: int = 3) -> list[str]:
+def footnotes(standings: Sequence[Standing], *, noun: str = "images", most: int = 3) -> list[str]:
     """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
-    tried = sum(standing.search is not None for standing in standings)
-    notes = [f"accuracy: validation, best of {counted(tried, 'candidate')}, so that of the leaders is optimistic"]
+    tried, told = counted(sum(s.search is not None for s in standings), "candidate"), claims_of(standings, sizes_of)
+    notes = [f"accuracy: validation, best of {tried}, so that of the leaders is optimistic"]
+    if told:
+        notes = [f"accuracy: of finals and references where they were judged, of others validation, best of {tried}"]
     if gains := [standing.gain for standing in standings if standing.gain]:
         against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
-        *fewer, most_seeds = sorted({gain.n for gain in gains})
-        seeds = " or ".join([*map(str, fewer), counted(most_seeds, "seed")])
-        notes.append(
-            f"gain: points over the best reference of the same sizes ({against}), mean of the differences over "
-            f"{seeds}, {CONFIDENCE:.0%} interval (t)"
-        )
+        sure = f", {1 - told.error:.0%} intervals for all of them together" if told else ""
+        notes.append(f"gain: points over the best reference of the same sizes ({against}){sure}")
+    notes += claim_lines(told, noun) if told else []
     notes += rate_notes(standings)
     if any(standing.on_front for standing in standings):
         notes.append(
@@ -165,19 +167,27 @@ def count(n: int) -> str:
 
 
 def print_ranking(
-    standings: list[Standing], name: str, most: int, as_json: bool, objectives: Sequence[Objective] = ()
+    standings: list[Standing],
+    name: str,
+    most: int,
+    as_json: bool,
+    *,
+    objectives: Sequence[Objective] = (),
+    noun: str = "images",
 ) -> None:
-    """The ranking of a run, with what has to be known to read it."""
+    """The ranking of a run, with what has to be known to read it; in JSON rank 1 has what is claimed of the run."""
     if as_json:
+        told = claims_of(standings, sizes_of)
         for place, standing in ranked(standings):
             if place is None or place <= most or standing.finals:
-                print_json(standing.row(place))
+                of_run = {"claims": told.row()} if told and place == 1 else {}
+                print_json(standing.row(place) | of_run)
         return
     console = console_for()
     tried = sum(standing.search is not None for standing in standings)
     names, title = [objective.name for objective in objectives], f"{name}: {counted(tried, 'candidate')}"
     console.print(ranking(standings, title=title, most=most, objectives=names))
-    for note in footnotes(standings):
+    for note in footnotes(standings, noun=noun):
         print_words(console, f"  {note}", style="dim")
     if best := leader(standings):
         print_words(console, gain_verdict(best))

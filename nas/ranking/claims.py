@@ -15,6 +15,10 @@ from nas.ranking import contrasts
 from nas.ranking.contrasts import ERROR, Contrast, Judged, Verdict, best
 
 TOO_FEW: Literal["too few seeds to tell"] = "too few seeds to tell"
+UNJUDGED: Literal["judged on the images that chose it"] = "judged on the images that chose it"
+"""In place of a verdict on finals of which it is not kept what they were right on."""
+
+Told = Verdict | Literal["too few seeds to tell", "judged on the images that chose it"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Claim:
     mean: float
     against: str
     rival: str
-    verdict: Verdict | Literal["too few seeds to tell"] = TOO_FEW
+    verdict: Told = TOO_FEW
     low: float | None = None
     high: float | None = None
     df: float | None = None

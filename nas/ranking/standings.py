@@ -8,9 +8,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from einmix import Architecture
-from nas.ranking.gains import Gain, paired
+from nas.errors import NasError
+from nas.ranking.claims import UNJUDGED, Claim, Claims, Entry, claims
+from nas.ranking.contrasts import Judged
 from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
 from nas.ranking.sensitivity import Sensitivity, sensitivity
+from nas.runs.bits import unpacked
 from nas.runs.folder import RunFolder
 from nas.runs.job import HALVED, RANKED, Kind, Score
 from nas.runs.result import Result, latest
@@ -25,6 +28,8 @@ class Standing:
     `label` is empty but for reference points, `name` but for networks of the zoo that the search began with.
     `on_front` says of several objectives whether no other is as good in all and better in one; of one it is None.
     `rival` is the id of the reference that it is held against, `sensitivity` what becomes of both at other rates.
+    `judged` is what its finals were right on, None where that is not kept; figures of finals are those on the examples
+    that judge, where there are such.
     """
 
     architecture: Architecture
@@ -32,7 +37,8 @@ class Standing:
     search: Result | None = None
     finals: tuple[Result, ...] = ()
     failures: tuple[Result, ...] = ()
-    gain: Gain | None = None
+    gain: Claim | None = None
+    judged: Judged | None = None
     lacking: tuple[int, ...] = ()
     name: str = ""
     on_front: bool | None = None
@@ -69,7 +75,7 @@ class Standing:
     @property
     def scores(self) -> list[Score]:
         """How its trainings ended; empty where they failed."""
-        return [result.score for result in self.trainings if result.score and result.state != "failed"]
+        return [result.counts for result in self.trainings if result.counts and result.state != "failed"]
 
     @property
     def n(self) -> int:
@@ -114,7 +120,6 @@ class Standing:
 
     def row(self, place: int | None) -> dict[str, Any]:
         """Its figures as JSON values; `place` is None for a reference."""
-        gained = self.gain
         more = {"latency_ms": self.latency, "sensitivity": self.sensitivity and self.sensitivity.row()}
         return {
             "rank": place,
@@ -128,8 +133,7 @@ class Standing:
             "n": self.n,
             "lacking": list(self.lacking),
             "loss": self.loss,
-            "gain": gained
-            and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n, "against": gained.against},
+            "gain": self.gain and self.gain.row(),
             "params": self.architecture.params,
             "macs": self.architecture.macs,
             "seconds": self.seconds,
@@ -148,12 +152,17 @@ def search_order(result: Result, by: Quality = "accuracy") -> tuple[float, ...]:
 
 
 def rank(
-    results: Sequence[Result], sizes_of: Callable[[Architecture], object], by: Quality = "accuracy"
+    results: Sequence[Result],
+    sizes_of: Callable[[Architecture], object],
+    by: Quality = "accuracy",
+    judge: int = 0,
 ) -> list[Standing]:
     """All architectures, the best first: finalists and references by their means, then the rest by the search.
 
     Those that lack a seed which others have come after those that have them all: their means are of what went well.
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
+    `judge` is the number of examples that judge, 0 in a run that has none. Raises ValueError for bits of finals that
+    are not of so many examples, or not of their accuracy.
     """
     by_id, tuned = dict[str, list[Result]](), list[Result]()
     for result in latest(results):
@@ -162,12 +171,29 @@ def rank(
         elif result.phase == "tune":
             tuned.append(result)
     seeds = {result.seed for found in by_id.values() for result in found if result.phase == "final"}
-    standings = [_standing(found, seeds) for found in by_id.values()]
+    standings = [_standing(found, seeds, judge) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
-    references = [s for s in ahead if s.is_reference]
     at_other_rates = [result for result in tuned if result.seed in seeds]
-    return [_held(s, references, at_other_rates, sizes_of) for s in ahead] + behind
+    return [_held(s, ahead, claims_of(ahead, sizes_of), at_other_rates, sizes_of) for s in ahead] + behind
+
+
+def claims_of(standings: Sequence[Standing], sizes_of: Callable[[Architecture], object]) -> Claims | None:
+    """What may be claimed of the finals among ranked standings; None where it is not kept what some were right on."""
+    finals = [standing for standing in standings if standing.finals]
+    if not finals or any(standing.judged is None for standing in finals):
+        return None
+    found, references = (
+        [
+            Entry(s.id, s.title, sizes_of(s.architecture), s.judged, bool(s.failures))
+            for s in finals
+            if s.is_reference == is_reference and s.judged is not None
+        ]
+        for is_reference in (False, True)
+    )
+    whole = next((s for s in finals if not s.is_reference and not s.failures), None)
+    searched = whole.search.score.accuracy if whole and whole.search and whole.search.score else None
+    return claims(found, references, searched=searched)
 
 
 def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
@@ -186,9 +212,9 @@ def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) 
 
 def _means(results: Sequence[Result], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
     """Means of results in every objective, the larger the better; None where a figure is not known."""
-    if not all(result.score and objective.known(result) for result in results for objective in objectives):
+    if not all(result.counts and objective.known(result) for result in results for objective in objectives):
         return None
-    points = [figures(result, result.score, objectives) for result in results if result.score]
+    points = [figures(result, result.counts, objectives) for result in results if result.counts]
     return tuple(map(fmean, zip(*points, strict=True)))
 
 
@@ -226,7 +252,7 @@ def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) ->
     ]
 
 
-def _standing(found: list[Result], seeds: set[int]) -> Standing:
+def _standing(found: list[Result], seeds: set[int], judge: int) -> Standing:
     """What the results of one architecture say of it, in a run whose finals are over these seeds."""
     finals = [result for result in found if result.phase == "final"]
     ended = tuple(result for result in finals if result.state == "complete" and result.score)
@@ -238,7 +264,17 @@ def _standing(found: list[Result], seeds: set[int]) -> Standing:
         finals=ended,
         failures=tuple(result for result in finals if result not in ended),
         lacking=tuple(sorted(lacking)),
+        judged=_judged(ended, judge),
     )
+
+
+def _judged(finals: Sequence[Result], judge: int) -> Judged | None:
+    """What finals were right on; None where that is not kept of all."""
+    if not finals or not judge or not all(result.judge and result.right for result in finals):
+        return None
+    import numpy as np
+
+    return Judged.of(np.stack([unpacked(r.right, judge, r.judge.accuracy) for r in finals if r.judge]))
 
 
 def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
@@ -249,7 +285,8 @@ def _final_order(standing: Standing, by: Quality) -> tuple[float, ...]:
 
 def _held(
     standing: Standing,
-    references: Sequence[Standing],
+    finals: Sequence[Standing],
+    told: Claims | None,
     tuned: Sequence[Result],
     sizes_of: Callable[[Architecture], object],
 ) -> Standing:
@@ -258,21 +295,26 @@ def _held(
     There is none where one of the two has failed with a seed, for what is left favours it.
     """
     mine = sizes_of(standing.architecture)
-    rivals = [r for r in references if sizes_of(r.architecture) == mine and not r.failures]
+    rivals = [r for r in finals if r.is_reference and sizes_of(r.architecture) == mine and not r.failures]
     if standing.is_reference or standing.failures or not rivals:
         return standing
     rival = max(rivals, key=lambda r: r.accuracy or 0.0)
-    ours, theirs = ({r.seed: r.score.accuracy for r in each.finals if r.score} for each in (standing, rival))
+    gain = told.gains.get(standing.id) if told else None
+    if gain is None:  # without an interval, for the images that chose are those that judged
+        gain = Claim((standing.accuracy or 0.0) - (rival.accuracy or 0.0), rival.label, rival.id, UNJUDGED)
     at_rates = ([*each.finals, *(r for r in tuned if r.id == each.id)] for each in (standing, rival))
-    gain, found = paired(ours, theirs, rival.label), sensitivity(*at_rates)
-    return replace(standing, gain=gain, rival=rival.id, sensitivity=found)
+    return replace(standing, gain=gain, rival=rival.id, sensitivity=sensitivity(*at_rates))
 
 
 def standings_of(
     results: Sequence[Result], run: RunFolder, objectives: Sequence[Objective], started: Mapping[str, str]
 ) -> list[Standing]:
     """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
-    standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives))
+    judge = run.settings.get("data", {}).get("judge", 0)
+    try:
+        standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives), judge)
+    except ValueError as error:
+        raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
     named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
     return along_front(named, objectives)
 

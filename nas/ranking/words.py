@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nas.errors import counted, one_line
-from nas.ranking.gains import Gain
+from nas.ranking.claim_words import gain_cell, sentence
 from nas.ranking.sensitivity import Sensitivity, better_rate
 from nas.ranking.standings import Standing
 from nas.runs.job import Score
@@ -13,26 +13,21 @@ FRAGILE = " !"
 
 
 def accuracy(standing: Standing) -> str:
-    """Mean ± standard deviation in percent; of a candidate that did not finish, how far it got."""
+    """The mean in percent; of a candidate that did not finish, how far it got.
+
+    Without a standard deviation: that over seeds is read as an error, and is none.
+    """
     if standing.accuracy is None:
         return "failed"
     value = f"{standing.accuracy:.1%}"
-    if standing.std is not None:
-        return f"{value[:-1]} ± {100 * standing.std:.1f}%"
     if standing.state == "pruned":
         return f"{value} @ {standing.scores[0].epoch}"
     return value
 
 
 def gain(standing: Standing) -> str:
-    """The paired difference to the best reference, in points; marked where another learning rate takes a lead away."""
-    return "" if standing.gain is None else points(standing.gain) + FRAGILE * standing.is_fragile
-
-
-def points(gain: Gain) -> str:
-    """A difference in points, with its interval."""
-    half = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
-    return f"{100 * gain.mean:+.1f}{half}"
+    """The difference to the best reference, in points; marked where another learning rate takes a lead away."""
+    return "" if standing.gain is None else gain_cell(standing.gain) + FRAGILE * standing.is_fragile
 
 
 def lacks(standing: Standing) -> str:
@@ -54,16 +49,7 @@ def gain_verdict(standing: Standing) -> str:
     if standing.gain is None:
         return f"{one_line(standing.title)} is held against no reference: none of its sizes was trained with its seeds"
     taken = ", which another learning rate takes away" if standing.is_fragile else ""
-    return judged(one_line(standing.title), standing.gain) + taken
-
-
-def judged(name: str, gained: Gain) -> str:
-    """What a difference says of a network, in words."""
-    against, by = one_line(gained.against), f"{points(gained)} points"
-    if gained.half_width is None:
-        return f"{name} and {against}: {by} on one seed, which says little (--seeds)"
-    words = {"ahead": "is ahead of", "behind": "is behind", "open": "cannot be told from"}[gained.verdict]
-    return f"{name} {words} {against}: {by}"
+    return sentence(standing.title, standing.gain) + taken
 
 
 def rate_notes(standings: Sequence[Standing]) -> list[str]:

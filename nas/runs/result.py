@@ -63,6 +63,11 @@ class Result:
         return self.scores[-1] if self.scores else None
 
     @property
+    def counts(self) -> Score | None:
+        """The evaluation that counts: of a final on the part that judges, where there is one, else `score`."""
+        return self.judge or self.score
+
+    @property
     def latency(self) -> float | None:
         """Milliseconds of a forward pass, where they were measured (`training.latency`, on the training's device)."""
         ms = self.extra.get("latency_ms")
