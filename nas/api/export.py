@@ -52,7 +52,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": saved.setting("command", "a text"),
-        "data": f"{data}: {train:,} training and {validation:,} validation {saved.noun}",
+        "data": f"{data}: {train:,} training, {validation:,} validation and {judge:,} judge {saved.noun}",
         "score": f"accuracy {accuracy(standing)} {where} ({n})" + f", {of_all}" * (standing.judged is None),
     }
     if standing.gain:

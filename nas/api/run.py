@@ -152,7 +152,7 @@ def open_run(name: str | Path, runs_dir: Path | str = "runs", *, data: Any = Non
 
 def _row(result: Result, standing: Standing | None) -> dict[str, Any]:
     figures = {name: getattr(result, name) for name in ("phase", "id", "label", "state", "seed", "lr", "epochs")}
-    for name, score in (("", result.score), ("test_", result.test)):
+    for name, score in (("", result.score), ("judge_", result.judge), ("test_", result.test)):
         figures |= {f"{name}{figure}": getattr(score, figure, None) for figure in ("accuracy", "loss")}
     figures |= {name: getattr(result, name) for name in ("params", "macs", "seconds", "latency", "reason")}
     figures |= {name: result.extra.get(name) for name in ("device", "precision")}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from statistics import fmean, stdev
 from typing import Any
@@ -38,7 +38,7 @@ class Standing:
     finals: tuple[Result, ...] = ()
     failures: tuple[Result, ...] = ()
     gain: Claim | None = None
-    judged: Judged | None = None
+    judged: Judged | None = field(default=None, compare=False, repr=False)
     lacking: tuple[int, ...] = ()
     name: str = ""
     on_front: bool | None = None
@@ -310,9 +310,12 @@ def standings_of(
     results: Sequence[Result], run: RunFolder, objectives: Sequence[Objective], started: Mapping[str, str]
 ) -> list[Standing]:
     """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
-    judge = run.settings.get("data", {}).get("judge", 0)
+    data = run.settings.get("data")
+    judge = data.get("judge") if isinstance(data, dict) else None
     try:
-        standings = rank(of_one_kind(results, run.kind_of), sizes_of, quality(objectives), judge)
+        standings = rank(
+            of_one_kind(results, run.kind_of), sizes_of, quality(objectives), judge if type(judge) is int else 0
+        )
     except ValueError as error:
         raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
     named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]

@@ -8,10 +8,9 @@ from math import sqrt
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal, norm, ttest_rel
 
 from nas.ranking.contrasts import Judged, best, contrast, cost, gain, may_be_best, together
-from nas.ranking.gains import paired
 
 
 def judged(*wrong: set[int], examples: int = 20) -> Judged:
@@ -141,12 +140,11 @@ def searches(m: int, n: int, std: float, ahead: float, runs: int) -> np.ndarray:
 
 
 def before_this(examples: Examples, top: Sequence[int], accuracy: float, n: int) -> list[tuple[float, float]]:
-    """The intervals of gains by Student's t over seeds, on the examples that chose."""
-    runs = [dict(enumerate(examples.right(i, accuracy, n).mean(1))) for i in top]
-    theirs = [dict(enumerate(examples.right(-1 - i, each, n).mean(1))) for i, each in enumerate(REFERENCES)]
-    rival = max(theirs, key=lambda each: sum(each.values()))
-    gains = [paired(each, rival, "a reference") for each in runs]
-    return [(each.mean - (each.half_width or 0), each.mean + (each.half_width or 0)) for each in gains if each]
+    """The intervals of gains by Student's t over seeds, paired, on the examples that chose."""
+    theirs = [examples.right(-1 - i, each, n).mean(1) for i, each in enumerate(REFERENCES)]
+    rival = max(theirs, key=lambda each: each.mean())
+    runs = [examples.right(i, accuracy, n).mean(1) for i in top]
+    return [tuple(ttest_rel(each, rival).confidence_interval(0.95)) for each in runs]
 
 
 @pytest.mark.parametrize(("n", "std", "ahead"), [(5, 0.008, 0.0), (5, 0.008, 0.02), (10, 0.003, 0.0)])

@@ -1,25 +1,28 @@
-"""Rankings: order, gains paired by seed with their intervals, fronts, and what is missing where trainings failed."""
+"""Rankings: order, gains where finals were judged, fronts, and what is missing where trainings failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
-from math import dist, sqrt
+from math import dist
 from random import Random
 from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from searches import result_of, tiny
 
 from einmix import Architecture
 from nas.errors import NasError
-from nas.ranking.gains import Gain
+from nas.ranking import contrasts
+from nas.ranking.claims import Claim
+from nas.ranking.contrasts import Judged
 from nas.ranking.objectives import Objective, merit, pareto_front, parse_objectives, quality, spread, teaches
-from nas.ranking.standings import Standing, along_front, of_one_kind, rank, search_order, sizes_of
+from nas.ranking.standings import Standing, along_front, claims_of, of_one_kind, rank, search_order, sizes_of
+from nas.runs.bits import packed
 from nas.runs.job import Score
 from nas.runs.result import Result, latest
 
@@ -41,44 +44,52 @@ def ranked(*results: list[Result]) -> list[Standing]:
     return rank([result for some in results for result in some], sizes_of)
 
 
-def gain_of(architecture: Architecture, *results: list[Result]) -> Gain | None:
+def gain_of(architecture: Architecture, *results: list[Result]) -> Claim | None:
     (found,) = (standing.gain for standing in ranked(*results) if standing.id == architecture.id)
     return found
 
 
-def test_the_gain_is_that_of_a_paired_t_test():
-    mine, theirs = (0.92, 0.94, 0.90), (0.90, 0.93, 0.86)
-    gain = gain_of(A, finals(A, *mine), finals(FULL, *theirs, label="full token mixing"))
-    assert (gain.against, gain.n) == ("full token mixing", 3)
-    differences = [0.02, 0.01, 0.04]
-    spread = sqrt(sum((d - 0.07 / 3) ** 2 for d in differences) / 2)
-    assert gain.mean == pytest.approx(0.07 / 3)
-    assert gain.half_width == pytest.approx(4.302652729911275 * spread / sqrt(3))  # t of a table: 97.5%, 2 degrees
-    interval = stats.ttest_rel(mine, theirs).confidence_interval(0.95)
-    assert (gain.mean - gain.half_width, gain.mean + gain.half_width) == pytest.approx(interval)
+def judged(architecture: Architecture, right: np.ndarray, label: str = "") -> list[Result]:
+    """Finals, a seed a row of what was right on the examples that judge; validation is all wrong."""
+    made = finals(architecture, *[0.0] * len(right), label=label)
+    return [
+        replace(each, judge=Score(3, 0.5, float(row.mean())), right=packed(row))
+        for each, row in zip(made, right, strict=True)
+    ]
 
 
-def test_pairs_are_made_by_seed_whatever_the_order():
-    accuracies = [0.5, 0.9, 0.7, 0.6, 0.8]
-    reference = finals(FULL, *(accuracy - 0.1 for accuracy in accuracies), label="full token mixing")
-    Random(0).shuffle(reference)
-    gain = gain_of(A, finals(A, *accuracies), reference)
-    assert gain.mean == pytest.approx(0.1)
-    assert gain.half_width == pytest.approx(0, abs=1e-12)  # unpaired it would be 0.2
+def test_finals_are_judged_on_the_examples_that_judge():
+    """Figures, order and gains; to the last digit what the contrasts say."""
+    random = np.random.default_rng(0)
+    shares = {A: 0.9, B: 0.8, FULL: 0.6, CHANNELS: 0.5, DEEPER: 0.99}
+    bits = {network: random.random((3, 50)) < share for network, share in shares.items()}
+    labels = {FULL: "full token mixing", CHANNELS: "channels only", DEEPER: "full token mixing"}
+    lines = [line for network in bits for line in judged(network, bits[network], labels.get(network, ""))]
+    Random(0).shuffle(lines)
+    standings = rank([*lines, result_of(A, 0.3), result_of(C, 0.99)], sizes_of, judge=50)
+    assert [each.id for each in standings] == [each.id for each in (DEEPER, A, B, FULL, CHANNELS, C)]
+    assert [each.accuracy for each in standings[:2]] == [pytest.approx(bits[net].mean()) for net in (DEEPER, A)]
+    known = {network: Judged.of(each) for network, each in bits.items()}
+    for standing, network in zip(standings[1:3], (A, B), strict=True):
+        found = contrasts.gain(known[network], known[FULL], [known[A], known[B]])
+        assert (standing.gain.low, standing.gain.high) == pytest.approx(found.interval(0.05 / 2))
+        assert (standing.gain.against, standing.rival) == ("full token mixing", FULL.id)
+    told = claims_of(standings, sizes_of)
+    assert (told.judge, told.searched, told.first) == (50, 0.3, A.id)
+    with pytest.raises(ValueError, match="not of 58"):
+        rank(lines, sizes_of, judge=58)
 
 
-@pytest.mark.parametrize(
-    ("seed", "n", "mean"),
-    [(1, 3, 0.1), (2, 2, 0.1 + 0.02), (3, 1, 0.1 + 0.04), (4, 0, None)],
-)
-def test_only_common_seeds_are_compared(seed, n, mean):
-    reference = finals(FULL, 0.5, 0.5, 0.5, label="full token mixing", seed=seed)
-    gain = gain_of(A, finals(A, 0.58, 0.6, 0.62), reference)
-    if n == 0:
-        assert gain is None
-    else:
-        assert (gain.n, gain.mean) == (n, pytest.approx(0.1 + 0.01 * (seed - 1)))
-        assert (gain.half_width is None) == (n == 1)
+def test_finals_of_which_no_bits_are_kept_have_no_interval():
+    """One without is enough: then nothing is claimed of any."""
+    old, new = finals(A, 0.8, 0.9), judged(FULL, np.ones((2, 50), bool), "full token mixing")
+    for lines in ([*old, *finals(FULL, 0.6, 0.6, label="full token mixing")], [*old, *new]):
+        standings = rank(lines, sizes_of, judge=50)
+        (gain,) = [standing.gain for standing in standings if standing.gain]
+        assert (gain.verdict, gain.low, gain.high) == ("judged on the images that chose it", None, None)
+        assert claims_of(standings, sizes_of) is None
+    (standing,) = (each for each in ranked(new) if each.id == FULL.id)
+    assert standing.judged is None  # a run that has no such part
 
 
 def test_a_winner_is_held_against_the_best_reference_of_its_own_sizes():
@@ -160,16 +171,16 @@ def test_who_lacks_seeds_ranks_below_those_that_have_them_all():
     standings = ranked(full, survivor, better, lost, finals(B, 0.6, 0.6, 0.6, 0.6, 0.6), [result_of(E, 0.9)])
     assert [standing.id for standing in standings] == [arch.id for arch in (B, FULL, C, D, A, E)]
     assert [standing.lacking for standing in standings] == [(), (), (5,), (3, 4, 5), (2, 3, 4, 5), ()]
-    assert [standing.gain and standing.gain.n for standing in standings] == [5, None, None, 2, None, None]
+    assert [standing.gain is not None for standing in standings] == [True, False, False, True, False, False]
 
 
 def test_a_reference_that_lacks_seeds_is_no_measure():
-    """What failed may be the worst of it: neither its mean nor its pairs are what the reference can do."""
+    """What failed may be the worst of it: its mean is not what the reference can do."""
     full = [*finals(FULL, 0.9), *failed_finals(FULL, 2, label="full token mixing")]
     full = [replace(result, label="full token mixing") for result in full]
     assert gain_of(A, finals(A, 0.8, 0.8), full) is None
     gain = gain_of(A, finals(A, 0.8, 0.8), full, finals(CHANNELS, 0.7, 0.7, label="channels only"))
-    assert (gain.against, gain.n) == ("channels only", 2)
+    assert (gain.against, gain.mean) == ("channels only", pytest.approx(0.1))
 
 
 def test_a_later_line_of_a_training_counts():
@@ -400,10 +411,10 @@ def test_finals_of_one_device_and_precision_make_a_ranking():
     assert means([*old, *new, *last]) == {A.id: (0.8, 3), B.id: (0.9, 3)}  # as many, and later
 
 
-def test_the_mean_is_over_all_finals_not_the_common_ones():
+def test_the_mean_is_over_all_finals_whatever_their_seeds():
     standings = ranked(finals(A, 0.5, 0.7, 0.9), finals(FULL, 0.4, label="full token mixing"))
     assert standings[0].accuracy == pytest.approx(fmean((0.5, 0.7, 0.9)))
-    assert standings[0].gain.mean == pytest.approx(0.1)
+    assert standings[0].gain.mean == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("by", "order"), [("accuracy", [0, 1, 2]), ("loss", [1, 2, 0])])
