@@ -106,7 +106,7 @@ def test_the_header_tells_what_was_found_and_how(exported):
         "found by nas search",
         "digits: 920 training, 230 validation and 288 judge images",
         "accuracy 92.0% on validation (mean of 2 seeds), best of 2 candidates, so optimistic",
-        f"gain {BEST.id} and full token mixing: +11.0 points, judged on the images that chose it (same sizes and recipe",
+        f"gain {BEST.id} and full token mixing: +11.0 points, judged on the images that chose it (same",
         "full token mixing 81.0% (",
         "3 epochs of AdamW, learning rate 0.01",
         "augmentation none; the rate of a weight that is summed over n > 1 inputs times 32 / n",
