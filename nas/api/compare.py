@@ -21,7 +21,7 @@ from nas.loop.rates import around, best_rates, losses_of, sweep
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings, trainings_in
 from nas.options.compare import Compare
-from nas.ranking.gains import Compared, paired
+from nas.ranking.gains import Compared, against
 from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, Key
@@ -228,7 +228,8 @@ class Comparison:
         """Trains what has no line in the run yet: every network at its learning rates, then over the seeds.
 
         Nothing is tested that is not a result: the learning rate is chosen on validation data. A network is left out
-        while a rate that is tried could not be brought to an end: with it another one may be chosen.
+        while a rate that is tried could not be brought to an end: with it another one may be chosen. Raises NasError
+        where what a test was right on does not fit the test data or its accuracy.
         """
         say_changes(run, self.saved.kind(self.device), watcher)
         logging = logging_to(self.asked.log, run, watcher.say)
@@ -256,9 +257,13 @@ class Comparison:
             replace(each, undecided=_untested(each.name)) if each.name in lacking else each for each in compared
         ]
         compared[0] = replace(compared[0], start=self.standing.name)
+        try:
+            compared[1:] = against(compared[0], compared[1:], seeds=len(self.seeds), examples=len(self.dataset.test))
+        except ValueError as error:
+            raise NasError(f"run {self.name!r}: {error}") from None
         alive = [each.architecture for each in compared if each.accuracies]
         ms = latencies(run, alive, self.conditions) if alive else {}
-        return [replace(self._paired(compared[0], each), ms=ms.get(each.architecture.id)) for each in compared]
+        return [replace(each, ms=ms.get(each.architecture.id)) for each in compared]
 
     def _tuned(self, trainings: Trainings, watcher: Watcher) -> tuple[Tuned, Tuned]:
         """Of every network its trainings at several learning rates, none where there is one rate only.
@@ -303,19 +308,6 @@ class Comparison:
         how = self.saved.how(self.device)
         make = MakeTrainer(self.dataset, self.recipe, self.device, self.devices, storage=storage, **how)
         return local_executor(make, self.asked.workers)
-
-    def _paired(self, found: Compared, other: Compared) -> Compared:
-        """A network with its difference; none where a seed of one of the two failed: what is left would favour it."""
-        if other.is_found:
-            return other
-        for each in (found, other):
-            if each.undecided:
-                return replace(other, undecided=each.undecided)
-            if 0 < len(each.accuracies) < len(self.seeds):
-                lacks = f"{each.name} was tested with {len(each.accuracies)} of {len(self.seeds)} seeds"
-                return replace(other, undecided=f"{lacks}, and the same command tries the others again")
-        difference = paired(found.accuracies, other.accuracies, other.name)
-        return replace(other, difference=difference, undecided="" if difference else "no seed was tested of both")
 
 
 def near(name: str, best: Architecture, target: Target, where: str) -> Architecture:

@@ -8,8 +8,9 @@ from nas.api.compare import Comparison
 from nas.cli.grid import Column, Grid
 from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
 from nas.errors import counted, one_line
-from nas.ranking.gains import CONFIDENCE, Compared
-from nas.ranking.words import judged, points
+from nas.ranking.claim_words import gain_cell, sentence
+from nas.ranking.contrasts import ERROR
+from nas.ranking.gains import Compared
 from nas.runs.result import Result
 from search_spaces.sizing.scaling import Cost
 
@@ -30,7 +31,7 @@ def comparison_table(compared: Sequence[Compared], *, title: str, match: Cost = 
         "n": [str(len(each.accuracies)) for each in compared],
         "ms": ["" if each.ms is None else f"{each.ms:.1f}" for each in compared],
         "ratio": ["" if (ratio := _ratio(each, found)) is None else f"{ratio:.2f}" for each in compared],
-        "found - it": ["" if each.difference is None else points(each.difference) for each in compared],
+        "found - it": ["" if each.difference is None else gain_cell(each.difference) for each in compared],
     }
     going = [name for name in ("ratio", "lr", "MACs", "ms", "sizes", "n", "params") if name != COLUMNS[match]]
     columns = [
@@ -44,7 +45,7 @@ def verdict(found: str, other: Compared) -> str:
     """What a difference says, in words."""
     if other.difference is None:
         return f"{found} is not compared with {other.name}: {other.undecided}"
-    return judged(found, other.difference)
+    return sentence(found, other.difference)
 
 
 def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, most: int = 3) -> list[str]:
@@ -54,11 +55,10 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
     where = f"on {one_line(of_run)}, other data" if comparison.is_elsewhere else "on validation data of this set"
     notes = [
         f"test accuracy: {counted(len(data.test), 'test image')}, each training tested once, after "
-        f"{counted(comparison.recipe.epochs, 'epoch')}; mean ± std over n seeds that no choice was made with",
+        f"{counted(comparison.recipe.epochs, 'epoch')}; mean over n seeds that no choice was made with",
         _rates_words(comparison),
         f"the found network was chosen {where}; no choice was made with test data",
-        f"found - it: points of test accuracy, mean of the differences by seed, {CONFIDENCE:.0%} interval (t), each by "
-        "itself; it covers the seeds, not the choice of images",
+        _intervals_words(compared, len(data.test)),
         f"ms: a forward pass of {counted(conditions.batch, 'image')}, {conditions.device}, "
         f"{counted(conditions.threads, 'thread')}, median of {conditions.repeats} in turn with the others; "
         "ratio: to the found network's",
@@ -74,6 +74,18 @@ def comparison_notes(comparison: Comparison, compared: Sequence[Compared], *, mo
     notes += halved((each.name, each.tested) for each in compared)
     failed = [each for each in compared if each.reason]
     return notes + [f"{each.name} failed: {one_line(each.reason)}" for each in failed[:most]]
+
+
+def _intervals_words(compared: Sequence[Compared], images: int) -> str:
+    """What the differences are of, and what their intervals cover, if there are any."""
+    tested = f"found - it: points of test accuracy, tested on {counted(images, 'image')}"
+    rivals, sure = sum(1 for each in compared if each.difference and each.difference.low is not None), 1 - ERROR
+    if not rivals:
+        return tested
+    if rivals == 1:
+        return f"{tested}; the interval ({sure:.0%}) covers seeds and images, not other training data"
+    covered = f"cover seeds, images and {rivals} rivals, not other training data"
+    return f"{tested}; the intervals ({sure:.0%} together) {covered}"
 
 
 def _rates_words(comparison: Comparison) -> str:
@@ -105,7 +117,7 @@ def comparison_json(each: Compared, found: Compared) -> dict[str, Any]:
         "seeds": {str(seed): accuracy for seed, accuracy in accuracies.items()},
         "ms": each.ms,
         "ratio": _ratio(each, found),
-        "difference": gained and {"mean": gained.mean, "half_width": gained.half_width, "n": gained.n},
+        "difference": gained and gained.row(),
         "verdict": None if each.is_found else verdict(found.title, each),
         "seconds": fmean(r.seconds for r in (*each.tuned, *each.tested)) if each.tuned else None,
         "reason": each.reason,
@@ -119,8 +131,7 @@ def _by_rate(tried: Sequence[Result]) -> dict[str, float | None]:
 def _test_accuracy(each: Compared) -> str:
     if not each.accuracies:
         return "untested" if each.undecided and not each.reason else "failed"
-    mean, std = fmean(each.accuracies.values()), _std(each)
-    return f"{mean:.1%}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}%"
+    return f"{fmean(each.accuracies.values()):.1%}"
 
 
 def _std(each: Compared) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from nas.errors import counted, one_line
-from nas.ranking.claims import TOO_FEW, UNJUDGED, Claim, Claims, smallest_gain
+from nas.ranking.claims import TOO_FEW, Claim, Claims, smallest_gain
 from nas.ranking.until_sure import LOOKS, Look
 
 COARSE = 100
@@ -22,7 +22,7 @@ def sentence(name: str, claim: Claim) -> str:
     """What a difference says of a network."""
     name, against, by = one_line(name), one_line(claim.against), signed(claim.mean)
     if claim.low is None or claim.high is None:
-        why = claim.verdict if claim.verdict == UNJUDGED else f"{TOO_FEW} (--seeds)"
+        why = f"{TOO_FEW} (--seeds)" if claim.verdict == TOO_FEW else claim.verdict
         return f"{name} and {against}: {by} points, {why}"
     words = {"ahead": "is ahead of", "behind": "is behind"}.get(claim.verdict, "cannot be told from")
     return f"{name} {words} {against}: {by} points ({signed(claim.low)} to {signed(claim.high)})"

@@ -18,7 +18,19 @@ TOO_FEW: Literal["too few seeds to tell"] = "too few seeds to tell"
 UNJUDGED: Literal["judged on the images that chose it"] = "judged on the images that chose it"
 """In place of a verdict on finals of which it is not kept what they were right on."""
 
-Told = Verdict | Literal["too few seeds to tell", "judged on the images that chose it"]
+UNKEPT: Literal["no interval: tested before it was kept which images were right"] = (
+    "no interval: tested before it was kept which images were right"
+)
+"""In place of a verdict on tests of older runs."""
+
+Told = (
+    Verdict
+    | Literal[
+        "too few seeds to tell",
+        "judged on the images that chose it",
+        "no interval: tested before it was kept which images were right",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,9 @@ class Entry:
 class Claim:
     """A difference of accuracies (shares), what it is `against` and that one's id, and the verdict.
 
-    The rest is None where seeds are too few to tell: the interval, degrees of freedom, the standard error and what
-    would be left of it and of the interval's half width with any number of seeds, and how probable it is that the
-    truth is above 0 (flat prior, uncorrected).
+    The rest is None where seeds are too few to tell or it is not kept which examples were right: the interval, degrees
+    of freedom, the standard error and what would be left of it and of the interval's half width with any number of
+    seeds, and how probable it is that the truth is above 0 (flat prior, uncorrected).
     """
 
     mean: float

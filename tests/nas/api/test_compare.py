@@ -28,7 +28,11 @@ from nas.executors.serial import Serial
 from nas.loop.rates import MOST
 from nas.loop.status import Quiet, Status
 from nas.options.compare import Compare
-from nas.ranking.gains import Compared, Gain
+from nas.ranking import claims
+from nas.ranking.claims import UNKEPT, Claim, Entry
+from nas.ranking.contrasts import Judged
+from nas.ranking.gains import Compared
+from nas.runs.bits import packed
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Score
 from nas.training.latency import Conditions, latencies, measure
@@ -41,10 +45,12 @@ from search_spaces.sizing.scaling import NEAR, Target
 class Trainer(Noting):
     """The stub trainer with a validation accuracy for every learning rate, a test one for every seed; `stop` of them.
 
-    Raises KeyboardInterrupt at the end of the training after so many, before it is kept.
+    Raises KeyboardInterrupt at the end of the training after so many, before it is kept. Of so many `examples` it tells
+    which it was right on in its test.
     """
 
     stop: int = 10**6
+    examples: int = 0
 
     def train(self, job: Job, report: GoOn) -> Outcome:
         outcome = Noting.train(self, job, report)
@@ -54,8 +60,18 @@ class Trainer(Noting):
             return outcome
         reached = accuracy(f"{job.id} {job.lr}", job.seed)
         scores = (Score(job.epochs, 1 - reached, reached),)
-        test = Score(job.epochs, 0.5, accuracy(job.id, job.seed)) if job.phase == "compare" else None
-        return replace(outcome, scores=scores, test=test)
+        if job.phase != "compare":
+            return replace(outcome, scores=scores)
+        share, right = accuracy(job.id, job.seed), ""
+        if self.examples:
+            found = right_of(job.id, job.seed, self.examples)
+            share, right = float(found.mean()), packed(found)
+        return replace(outcome, scores=scores, test=Score(job.epochs, 0.5, share), right=right)
+
+
+def right_of(id: str, seed: int, examples: int) -> np.ndarray:
+    """What the stub is right on in its test: three in four examples, others with every seed."""
+    return np.random.default_rng(int(1e6 * accuracy(id, seed))).random(examples) < 0.75
 
 
 @pytest.fixture
@@ -98,7 +114,7 @@ def test_each_network_is_tested_once_at_its_own_best_learning_rate(prepared, tmp
     found, mixer, _ = compared
     differences = [found.accuracies[seed] - mixer.accuracies[seed] for seed in (1001, 1002)]
     assert mixer.difference and mixer.difference.mean == pytest.approx(fmean(differences))
-    assert (found.difference, mixer.difference.n, mixer.ms) == (None, 2, 2.0)
+    assert (found.difference, mixer.difference.verdict, mixer.ms) == (None, UNKEPT, 2.0)
 
 
 def test_learning_rates_go_on_until_the_best_one_has_worse_neighbours(prepared):
@@ -159,7 +175,7 @@ def test_on_large_data_learning_rates_are_tried_for_a_third_of_the_epochs_and_th
     prepared, monkeypatch
 ):
     for module in ("nas.api.compare", "nas.api.defaults"):
-        monkeypatch.setattr(f"{module}.LARGE", 1_000)
+        monkeypatch.setattr(f"{module}.LARGE", 900)
     begun: list[Status] = []
     monkeypatch.setattr(
         "nas.api.compare.Status", lambda *given, **more: begun.append(Status(*given, **more)) or begun[-1]
@@ -288,7 +304,7 @@ def test_nobody_is_compared_with_the_survivors_among_its_seeds(prepared, tmp_pat
     _, (found, mixer, _) = prepared(lrs=(0.005,))
     mixer_id = mixer.architecture.id
     _, compared = prepared(Trainer(tmp_path / "log2", {f"{mixer_id} 1003": "raise"}), lrs=(0.005,), seeds=4)
-    assert [each.difference and each.difference.n for each in compared] == [None, None, 4]
+    assert [bool(each.difference) for each in compared] == [False, False, True]
     assert [len(each.accuracies) for each in compared] == [4, 3, 4]
     assert verdict("a", compared[1]) == (
         "a is not compared with mixer: mixer was tested with 3 of 4 seeds, and the same command tries the others again"
@@ -300,7 +316,50 @@ def test_nobody_is_compared_with_the_survivors_among_its_seeds(prepared, tmp_pat
     assert [each.difference for each in compared] == [None] * 3  # though the mixer has all of its seeds now
     assert f"{found.name} was tested with 4 of 5 seeds" in verdict("a", compared[2])
     _, compared = prepared(lrs=(0.005,), seeds=5)
-    assert [each.difference and each.difference.n for each in compared] == [None, 5, 5]
+    assert [bool(each.difference) for each in compared] == [False, True, True]
+
+
+TESTED = 359  # images of digits
+
+
+def test_intervals_are_of_the_examples_that_tests_were_right_on(prepared, tmp_path):
+    comparison, compared = prepared(Trainer(tmp_path / "log", examples=TESTED), lrs=(0.005,), seeds=3)
+    entries = [
+        Entry(
+            each.architecture.id,
+            each.name,
+            None,
+            Judged.of(np.stack([right_of(each.architecture.id, seed, TESTED) for seed in (1001, 1002, 1003)])),
+        )
+        for each in compared
+    ]
+    assert [each.difference for each in compared] == [None, *claims.compared(entries[0], entries[1:])]
+    assert all(each.difference.low < each.difference.mean < each.difference.high for each in compared[1:])
+    words = "tested on 359 images; the intervals (95% together) cover seeds, images and 2 rivals, not other training"
+    assert words in " ".join(comparison_notes(comparison, compared))
+    row = comparison_json(compared[1], compared[0])
+    assert row["difference"] == compared[1].difference.row() and row["difference"]["against"] == "mixer"
+    assert row["verdict"] == verdict(compared[0].title, compared[1])
+
+
+def test_tests_of_before_have_no_interval(prepared, tmp_path):
+    """Nor has who was tested with some seeds before, and with others since."""
+    prepared(lrs=(0.005,), against=("mixer",), seeds=2)
+    since = Trainer(tmp_path / "log2", examples=TESTED)
+    comparison, compared = prepared(since, lrs=(0.005,), against=("mixer",), seeds=4)
+    found, mixer = compared
+    mean = fmean(found.accuracies.values()) - fmean(mixer.accuracies.values())
+    assert mixer.difference == Claim(pytest.approx(mean), "mixer", mixer.architecture.id, UNKEPT)
+    (words,) = (note for note in comparison_notes(comparison, compared) if note.startswith("found - it"))
+    assert words == "found - it: points of test accuracy, tested on 359 images"
+
+
+def test_what_a_test_was_right_on_has_to_fit(prepared, tmp_path):
+    with pytest.raises(
+        NasError,
+        match=r"^run 'x-compare-[0-9a-f]{6}': network [0-9a-f]{10}, tested with seed 1001: bits of .* not of 359$",
+    ):
+        prepared(Trainer(tmp_path / "log", examples=300), lrs=(0.005,))
 
 
 class Losing(Serial):
@@ -331,7 +390,7 @@ class Losing(Serial):
 )
 def test_who_lacks_an_answer_to_a_learning_rate_is_not_tested(lost, large, left_out, prepared, tmp_path, monkeypatch):
     if large:
-        monkeypatch.setattr("nas.api.compare.LARGE", 1_000)
+        monkeypatch.setattr("nas.api.compare.LARGE", 900)
     asked, make = {"lrs": (0.005, 0.01), "epochs": 6}, Trainer(tmp_path / "log")
     comparison, compared = prepared(executor=Losing(make, lost), **asked)
     assert comparison.complaint.startswith(f"{len(lost)} training")
@@ -387,23 +446,26 @@ def test_a_run_without_a_training_has_nothing_to_compare(tmp_path, prepared):
         prepared()
 
 
+def told(mean: float, verdict: str, low: float | None = None, high: float | None = None) -> Claim:
+    return Claim(mean, "b", "1", verdict, low, high)
+
+
 VERDICTS = [
-    (Gain("b", 0.0124, 0.0041, 3), "a is ahead of b: +1.2 ± 0.4 points"),
-    (Gain("b", -0.008, 0.005, 3), "a is behind b: -0.8 ± 0.5 points"),
-    (Gain("b", 0.002, 0.009, 3), "a cannot be told from b: +0.2 ± 0.9 points"),
-    (Gain("b", -0.002, 0.009, 3), "a cannot be told from b: -0.2 ± 0.9 points"),
-    (Gain("b", 0.0, 0.0, 3), "a cannot be told from b: +0.0 ± 0.0 points"),
-    (Gain("b", 0.02, None, 1), "a and b: +2.0 points on one seed, which says little (--seeds)"),
+    (told(0.0124, "ahead", 0.0083, 0.0164), "a is ahead of b: +1.2 points (+0.8 to +1.6)"),
+    (told(-0.008, "behind", -0.013, -0.003), "a is behind b: -0.8 points (-1.3 to -0.3)"),
+    (told(0.002, "not told apart", -0.007, 0.011), "a cannot be told from b: +0.2 points (-0.7 to +1.1)"),
+    (told(0.02, "too few seeds to tell"), "a and b: +2.0 points, too few seeds to tell (--seeds)"),
+    (told(0.02, UNKEPT), "a and b: +2.0 points, no interval: tested before it was kept which images were right"),
     (None, "a is not compared with b: nobody knows why"),
 ]
 
 
-@pytest.mark.parametrize(("gain", "words"), VERDICTS)
-def test_a_difference_is_told_in_plain_words(gain, words):
+@pytest.mark.parametrize(("claim", "words"), VERDICTS)
+def test_a_difference_is_told_in_plain_words(claim, words):
     space = tiny()
     network = space.sample(Random(0))
     assert (
-        verdict("a", Compared("b", network, False, (), (), 0.01, difference=gain, undecided="nobody knows why"))
+        verdict("a", Compared("b", network, False, (), (), 0.01, difference=claim, undecided="nobody knows why"))
         == words
     )
 

@@ -14,7 +14,6 @@ from searches import result_of, tiny
 
 from einmix.networks.summary import einmix_line, mixers
 from nas.cli.comparisons import comparison_json, comparison_table
-from nas.cli.comparisons import verdict as compared_verdict
 from nas.cli.tables import (
     COLUMNS,
     count,
@@ -22,6 +21,7 @@ from nas.cli.tables import (
     ranking,
     short,
 )
+from nas.ranking.claims import Claim
 from nas.ranking.gains import Compared, Gain
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.standings import along_front, rank, ranked, sizes_of
@@ -182,7 +182,8 @@ def test_a_comparison_keeps_its_intervals_and_what_it_matches():
             dataclasses.replace(result_of(FULL, value, phase="compare", seed=seed), test=Score(3, 0.5, value))
             for seed, value in seeds.items()
         )
-        return Compared(name, FULL, found, (), tested, 0.01, 12.5, None if found else Gain(name, -0.02, 0.794, 3))
+        difference = None if found else Claim(-0.02, name, FULL.id, "not told apart", -0.814, 0.774)
+        return Compared(name, FULL, found, (), tested, 0.01, 12.5, difference)
 
     compared = [row("9c41ab12cd", True), row("dynamixer", False)]
     for match, cost in (("params", f"{FULL.params:,}"), ("macs", short(FULL.macs))):
@@ -190,7 +191,7 @@ def test_a_comparison_keeps_its_intervals_and_what_it_matches():
             out = io.StringIO()
             Console(file=out, width=width).print(comparison_table(compared, title="x", match=match))
             text = out.getvalue()
-            for figure in ("85.0 ± 5.0%", "-2.0 ± 79.4", cost):
+            for figure in ("85.0%", "-2.0 (-81.4 to +77.4)", cost):
                 assert figure in text, (width, figure)
             assert max(map(len, text.splitlines())) <= width
             assert width < 110 or "left out" not in text
@@ -226,8 +227,6 @@ def test_one_rule_says_who_is_ahead(mean, half, verdict, words):
     assert gained.verdict == verdict
     (standing,) = rank([final(FINAL, 1, 0.6)], sizes_of)
     assert gain_verdict(dataclasses.replace(standing, gain=gained)).replace(FINAL.id, "a") == words
-    other = Compared("b", FINAL, False, (), (), 0.01, difference=gained)
-    assert compared_verdict("a", other) == words
 
 
 def test_the_leader_is_found_and_may_have_no_reference():
@@ -374,7 +373,7 @@ def test_a_json_row_of_a_comparison_holds_every_figure_under_its_name():
         dataclasses.replace(result_of(OTHER, 0.9, phase="compare", seed=seed), test=Score(3, 0.2, value), seconds=8.0)
         for seed, value in ((7, 0.5), (8, 0.7))
     )
-    gained = Gain("mixer", 0.25, 0.125, 2)
+    gained = Claim(0.25, "mixer", OTHER.id, "ahead", 0.125, 0.375, 8.0, 0.06, 0.05, 0.1, 0.99)
     found = Compared("found", FINAL, True, (), (), 0.01, ms=3.0)
     row = comparison_json(Compared("mixer", OTHER, False, tuned, tested, 0.03, ms=12.0, difference=gained), found)
     expected = {
@@ -388,7 +387,18 @@ def test_a_json_row_of_a_comparison_holds_every_figure_under_its_name():
         "seeds": {"7": 0.5, "8": 0.7},
         "ms": 12.0,
         "ratio": 4.0,
-        "difference": {"mean": 0.25, "half_width": 0.125, "n": 2},
+        "difference": {
+            "mean": 0.25,
+            "low": 0.125,
+            "high": 0.375,
+            "against": "mixer",
+            "df": 8.0,
+            "se": 0.06,
+            "se_all_seeds": 0.05,
+            "verdict": "ahead",
+            "p_better": 0.99,
+        },
+        "verdict": "found is ahead of mixer: +25.0 points (+12.5 to +37.5)",
         "seconds": 5.0,
         "reason": "",
     }

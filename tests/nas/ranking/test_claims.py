@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 
 from nas.ranking.claim_words import before_finals, claim_lines, gain_cell, look_lines, sentence
-from nas.ranking.claims import Claim, Claims, Entry, claims, compared, rival_of, smallest_gain
+from nas.ranking.claims import UNKEPT, Claim, Claims, Entry, claims, compared, rival_of, smallest_gain
 from nas.ranking.contrasts import Judged
 from nas.ranking.until_sure import look, share
 
@@ -240,6 +240,11 @@ def test_other_examples_have_their_word():
         ),
         (replace(UP, low=0.0001), "+1.9 (+0.0 to +3.6)", "x is ahead of full token mixing: +1.9 points (+0.0 to +3.6)"),
         (LESS, "+1.9", "x and full token mixing: +1.9 points, too few seeds to tell (--seeds)"),
+        (
+            replace(LESS, verdict=UNKEPT),
+            "+1.9",
+            "x and full token mixing: +1.9 points, no interval: tested before it was kept which images were right",
+        ),
         (
             replace(OPEN, mean=0.0, against="a\n\x1b[31mb"),
             "0.0 (-0.1 to +3.3)",
