@@ -1,52 +1,14 @@
-"""By how much one network is ahead of another: seed by seed, and in a comparison by what tests were right on."""
+"""A network among those of a comparison, and by how much the found one is ahead of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
-from typing import Literal
+from statistics import fmean
 
 from einmix import Architecture
 from nas.ranking.claims import UNKEPT, Claim, Entry, compared
 from nas.ranking.contrasts import Judged
 from nas.runs.bits import unpacked
 from nas.runs.result import Result
-
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A mean difference of accuracy over the `n` seeds both were trained with, and the half width of its interval."""
-
-    against: str
-    mean: float
-    half_width: float | None
-    n: int
-
-    @property
-    def verdict(self) -> Literal["ahead", "behind", "open"]:
-        """What the interval says: one that holds zero, or that a single seed does not have, leaves it open."""
-        if self.half_width is None or abs(self.mean) <= self.half_width:
-            return "open"
-        return "ahead" if self.mean > 0 else "behind"
-
-
-def paired(mine: Mapping[int, float], theirs: Mapping[int, float], against: str) -> Gain | None:
-    """The mean difference of accuracies by seed, with the interval of Student's t; None without a common seed.
-
-    >>> paired({1: 0.9, 2: 0.8}, {1: 0.7, 2: 0.6, 3: 0.1}, "mixer").n
-    2
-    """
-    differences = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-    if not differences:
-        return None
-    n = len(differences)
-    half = None
-    if n > 1:
-        from scipy.stats import t
-
-        half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(differences) / n**0.5
-    return Gain(against, fmean(differences), half, n)
 
 
 @dataclass(frozen=True)
