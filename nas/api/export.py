@@ -9,7 +9,7 @@ from nas.errors import counted
 from nas.exports import write_checked
 from nas.exports.check import Export, Exported
 from nas.ranking.standings import Standing
-from nas.ranking.words import accuracy, gain_verdict
+from nas.ranking.words import accuracy, gain_verdict, parts_in_words
 from nas.runs.result import Result
 from nas.training.recipe import SCALED
 
@@ -52,7 +52,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": saved.setting("command", "a text"),
-        "data": f"{data}: {train:,} training, {validation:,} validation and {judge:,} judge {saved.noun}",
+        "data": f"{data}: {parts_in_words(train, validation, judge)} {saved.noun}",
         "score": f"accuracy {accuracy(standing)} {where} ({n})" + f", {of_all}" * (standing.judged is None),
     }
     if standing.gain:

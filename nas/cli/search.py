@@ -83,6 +83,7 @@ def _introduce(session: Session, as_json: bool) -> None:
     """Says what is about to be done, where it does not mix with JSON lines."""
     from nas.cli.tables import count
     from nas.loop.rates import FIRST, swept_networks
+    from nas.ranking.words import parts_in_words
 
     dataset, plan = session.dataset, session.plan
     up_to = "of their front at most " if len(plan.objectives) > 1 else ""
@@ -98,8 +99,8 @@ def _introduce(session: Session, as_json: bool) -> None:
         say(note)
     judge = 0 if dataset.judge is None else len(dataset.judge)
     say(
-        f"data {dataset.name}: {len(dataset.train):,} training, {len(dataset.validation):,} validation and {judge:,} "
-        f"judge {dataset.noun}; {counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
+        f"data {dataset.name}: {parts_in_words(len(dataset.train), len(dataset.validation), judge)} {dataset.noun}; "
+        f"{counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {up_to}{plan.top} and their references over {counted(plan.seeds, 'seed')}"
     )

@@ -10,6 +10,7 @@ from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
 from nas.ranking.claim_words import claim_lines
+from nas.ranking.claims import UNJUDGED
 from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
@@ -39,7 +40,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
         "loss": ["" if s.loss is None else f"{s.loss:.3f}" for _, s in shown],
         "gain": [gain(s) for _, s in shown],
         "n": [str(s.n) for _, s in shown],
-        "verdict": [s.gain.verdict if s.gain else "" for _, s in shown],
+        "verdict": [s.gain.verdict if s.gain and s.gain.low is not None else "" for _, s in shown],
         "params": [f"{s.architecture.params:,}" for _, s in shown],
         "MACs": [short(s.architecture.macs) for _, s in shown],
         "ms": ["" if s.latency is None else f"{s.latency:.2f}" for _, s in shown],
@@ -91,7 +92,7 @@ def footnotes(standings: Sequence[Standing], *, noun: str = "images", most: int 
         notes = [f"accuracy: of finals and references where they were judged, of others validation, best of {tried}"]
     if gains := [standing.gain for standing in standings if standing.gain]:
         against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
-        sure = f", {1 - told.error:.0%} intervals for all of them together" if told else ""
+        sure = f", {1 - told.error:.0%} intervals for all of them together" if told else f", {UNJUDGED}: no interval"
         notes.append(f"gain: points over the best reference of the same sizes ({against}){sure}")
     notes += claim_lines(told, noun) if told else []
     notes += rate_notes(standings)

@@ -12,6 +12,14 @@ FRAGILE = " !"
 """Marks a lead that another learning rate takes away."""
 
 
+def parts_in_words(train: int, validation: int, judge: int) -> str:
+    """The sizes of the parts that a search uses; 0 examples judge in runs made before there was such a part."""
+    first = f"{train:,} training"
+    return (
+        f"{first}, {validation:,} validation and {judge:,} judge" if judge else f"{first} and {validation:,} validation"
+    )
+
+
 def accuracy(standing: Standing) -> str:
     """The mean in percent; of a candidate that did not finish, how far it got.
 
