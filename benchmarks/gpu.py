@@ -68,8 +68,7 @@ def ranking(outputs: Sequence[str], seconds: float) -> tuple[dict[str, Any], str
     rows = rows_of(outputs[-1])
     leader = next((row for row in rows if row["rank"] == 1), rows[0])
     gain = leader["gain"]
-    half = f" ± {100 * gain['half_width']:.1f}" if gain and gain["half_width"] is not None else ""
-    words = f", {100 * gain['mean']:+.1f}{half} points" if gain else ""
+    words = f", {100 * gain['mean']:+.1f} points, {gain['verdict']}" if gain else ""
     return {
         "ranking": rows
     }, f"leader {leader['id']}: {leader['accuracy']:.1%}, n={leader['n']}{words}, {seconds:.0f} s"
