@@ -45,8 +45,8 @@ class Part:
     """One open question: its commands, run in turn, and what their output says.
 
     `read` makes of every command's lines what goes into the record, and one line for people. A part that is `timed`
-    begins anew whenever it is run, since what was trained before would not be timed. With `mps` NVIDIA's Multi-Process
-    Service runs meanwhile (docs/cluster.md).
+    begins anew whenever it is run, since what was trained before would not be timed; its seconds are those of the last
+    command. With `mps` NVIDIA's Multi-Process Service runs meanwhile (docs/cluster.md).
     """
 
     name: str
@@ -178,12 +178,11 @@ PARTS = (
             ("replicas", "and 16 seeds of the finals as one model", "--trials 128 --seeds 16"),
         )
     ),
-    Part("plain-input", "what the plain script reads", (f"python benchmarks/peers.py --write {PLAIN}",), last_line),
     *(
         Part(
             f"pace-plain{name}",
             f"trainings an hour: the script that one would write without this project, {jobs} at once on the GPU",
-            (f"{SCRIPT} --device cuda --lr 0.04 --jobs {jobs}",),
+            (f"python benchmarks/peers.py --write {PLAIN}", f"{SCRIPT} --device cuda --lr 0.04 --jobs {jobs}"),
             an_hour,
             timed=True,
         )
@@ -280,6 +279,7 @@ def run(part: Part, data: str, force: bool, minutes: float) -> str:
             for command in record["commands"]:
                 left = 60 * minutes - (time.monotonic() - start)
                 print(f"{part.name}: {command}", flush=True)
+                begun = time.monotonic()
                 status, output, errors = execute(command, left)
                 outputs.append(output)
                 if status != 0:
@@ -293,7 +293,8 @@ def run(part: Part, data: str, force: bool, minutes: float) -> str:
     record["seconds"] += time.monotonic() - start
     if state == "finished":
         try:
-            record["found"], line = part.read(outputs, record["seconds"])
+            seconds = time.monotonic() - begun if part.timed else record["seconds"]
+            record["found"], line = part.read(outputs, seconds)
         except (ValueError, KeyError, TypeError, IndexError, ZeroDivisionError) as error:
             state, line = "failed", f"what it printed cannot be read: {error!r}"
             record["output"] = outputs

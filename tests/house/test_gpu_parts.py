@@ -107,6 +107,16 @@ def test_a_part_is_cut_off_and_goes_on_unless_time_is_what_it_measures(timed, th
     assert (record(there_is_one)["seconds"] > first) != timed
 
 
+@pytest.mark.parametrize("timed", [False, True])
+def test_what_prepares_a_part_is_not_timed(timed, there_is_one, monkeypatch):
+    first, last = part("import time; time.sleep(1)").commands[0], part(SAYS).commands[0]
+    both = part("", commands=(first, last), timed=timed, read=lambda outputs, seconds: ({"seconds": seconds}, "read"))
+    monkeypatch.setattr(gpu, "PARTS", (both,))
+    gpu.main([])
+    found = record(there_is_one)
+    assert (found["seconds"] - found["found"]["seconds"] > 1) == timed
+
+
 def test_output_that_cannot_be_read_is_kept(there_is_one, monkeypatch):
     monkeypatch.setattr(gpu, "PARTS", (part("print('{torn')", read=gpu.ranking),))
     assert gpu.main([]) == 1
