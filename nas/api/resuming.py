@@ -61,6 +61,8 @@ def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Datase
     kept = {option: made[option] for option in made if option in IDENTITY or option not in given}
     if any(given.get(each, made[each]) != made[each] for each in ("ray", "device")):  # others than those that were busy
         kept |= {each: given.get(each, getattr(Search, each)) for each in ("workers", "gpus_per_trial", *HOW)}
+    if "until_sure" in given and "seeds" not in given:  # as many as it takes, not those of before
+        kept["seeds"] = None
     if str(given.get("space", "")).endswith(".py"):
         kept["space"] = given["space"]
     return Search(**given | kept | {"data": place if isinstance(place, str) else GIVEN}), dataset

@@ -18,7 +18,8 @@ from nas.exports.preprocessing import Preprocessing
 from nas.loop.past import check_result
 from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, parse_objectives
-from nas.ranking.standings import Standing, ranked, standings_of
+from nas.ranking.run_ranking import standings_of
+from nas.ranking.standings import Standing, ranked
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.result import Result, take

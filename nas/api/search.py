@@ -30,6 +30,7 @@ from nas.api.resources import bundle_of, cores, find_device, local_executor, ray
 from nas.api.resuming import resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
+from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
 from nas.data.known import place_of as place_of_data
 from nas.data.npz import GIVEN, from_arrays
@@ -46,9 +47,10 @@ from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Watcher
 from nas.options.option import marked
-from nas.options.search import Search
+from nas.options.search import MOST_SEEDS, Search
 from nas.ranking.objectives import parse_objectives
-from nas.ranking.standings import Standing, standings_of
+from nas.ranking.run_ranking import standings_of
+from nas.ranking.standings import Standing
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.settings import versions
@@ -94,7 +96,9 @@ class Session:
             rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
             minutes=options.minutes,
             top=options.top,
-            seeds=options.seeds or default_seeds(self.dataset),
+            seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else MOST_SEEDS),
+            until_sure=options.until_sure,
+            within=options.within / 100,
             objectives=self.objectives,
             start=self.started,
             kind=self.kind,
@@ -104,6 +108,10 @@ class Session:
         self.strategy: Strategy = Started(made, self.first)
         self.complaint = ""  # about trainings of the search that could not be brought to an end
         check_loggers(options.log)
+        if options.until_sure is not None and self.dataset.judge is None:
+            raise NasError(
+                "--until-sure takes examples that judge: a class of the data has too few, or the run is older"
+            )
 
     @classmethod
     def of(cls, asked: Search, *, source: Source | None = None, space: Space | None = None) -> Session:
@@ -238,8 +246,8 @@ class Session:
                 if search.exhausted:
                     watcher.say(f"every architecture of space {self.space.name!r} within the budget has been tried")
                 self._say_finalists(search, watcher)
-                search.finals(watcher)
-                search.other_rates(self._standings(run), watcher)
+                search.finals(watcher, self.dataset.noun)
+                search.other_rates(watcher)
             self.complaint = search.trainings.complaint
             if self.complaint:
                 watcher.say(self.complaint)
@@ -251,11 +259,15 @@ class Session:
         return standings_of(run.results(), run, self.objectives, self.started)
 
     def _say_finalists(self, search: Loop, watcher: Watcher) -> None:
-        """Says how many there are, where they are fewer than was asked for."""
-        chosen = sum(not label for label, _ in search.entries())
-        if chosen < self.plan.top:
+        """Says how many there are, where they are fewer than was asked for, and what finals that are to come can tell."""
+        chosen, judge, noun = search.chosen(), self.dataset.judge, self.dataset.noun
+        begun = any(result.phase == "final" for result in search.results.values())
+        if judge is not None and chosen and not begun and (score := chosen[0].score):
+            for line in before_finals(1 - score.accuracy, len(judge), self.plan.seeds, noun):
+                watcher.say(line)
+        if len(chosen) < self.plan.top:
             why = "the front has no more" if len(self.objectives) > 1 else "no more have come to their end"
-            watcher.say(f"finals: {counted(chosen, 'network')}, not {self.plan.top}: {why} that are no references")
+            watcher.say(f"finals: {counted(len(chosen), 'network')}, not {self.plan.top}: {why} that are no references")
 
     def _check_latencies(self, run: RunFolder) -> None:
         measured = {run.kind_of(result).device for result in run.results() if result.latency is not None}

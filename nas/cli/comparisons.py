@@ -5,11 +5,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from nas.api.compare import Comparison
+from nas.claims.contrasts import ERROR
+from nas.claims.words import gain_cell, sentence
 from nas.cli.grid import Column, Grid
 from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
 from nas.errors import counted, one_line
-from nas.ranking.claim_words import gain_cell, sentence
-from nas.ranking.contrasts import ERROR
 from nas.ranking.gains import Compared
 from nas.runs.result import Result
 from search_spaces.sizing.scaling import Cost

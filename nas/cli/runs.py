@@ -29,9 +29,11 @@ def top(
     Example: nas top subgrid-digits-1a2b3c -n 20
     """
     from nas.cli.tables import print_ranking
+    from nas.ranking.run_ranking import sureness
 
     found = opened(runs_dir, run).saved
-    print_ranking(found.standings, found.name, n, as_json, objectives=found.objectives, noun=found.noun)
+    objectives, noun, sure = found.objectives, found.noun, sureness(found.folder)
+    print_ranking(found.standings, found.name, n, as_json, objectives=objectives, noun=noun, until_sure=sure)
 
 
 def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:

@@ -16,6 +16,7 @@ from nas.options.search import Search
 
 if TYPE_CHECKING:
     from nas.api.search import Session
+    from nas.loop.plan import Plan
     from nas.ranking.standings import Standing
 
 
@@ -55,8 +56,8 @@ def _search(session: Session, as_json: bool) -> None:
         with watcher() as watching:
             standings = session.run(watching, run)
     if standings:  # there are none before there is a learning rate
-        most, noun = len(standings) if as_json else 10, session.dataset.noun
-        print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun)
+        most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, session.plan.until_sure
+        print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
@@ -76,7 +77,7 @@ def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
     print(f"      nas train {name} {best.id}{there}    longer, with test accuracy at the end")
     print(f"      nas top {name} -n 100{there}    all candidates")
     if not is_ahead:
-        print("      the same search with more --trials or --seeds    goes on from here")
+        print("      the same search with more --trials, or --until-sure 0.9    goes on from here")
 
 
 def _introduce(session: Session, as_json: bool) -> None:
@@ -102,7 +103,7 @@ def _introduce(session: Session, as_json: bool) -> None:
         f"data {dataset.name}: {parts_in_words(len(dataset.train), len(dataset.validation), judge)} {dataset.noun}; "
         f"{counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
         + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
-        + f", then {up_to}{plan.top} and their references over {counted(plan.seeds, 'seed')}"
+        + f", then {up_to}{plan.top} and their references over {_seeds(plan)}"
     )
     if plan.lr is None:
         on, rates = " and ".join(swept_networks(session.space)), " and ".join(f"{lr:g}" for lr in FIRST)
@@ -111,6 +112,14 @@ def _introduce(session: Session, as_json: bool) -> None:
         say(one_line(note))
     workers = f"the Ray cluster {session.options.ray!r}" if session.options.ray else counted(session.workers, "worker")
     say(f"run {session.options.runs_dir / session.name}: {workers} on {session.device}", flush=True)
+
+
+def _seeds(plan: Plan) -> str:
+    """How many there are of the finals."""
+    if plan.until_sure is None:
+        return counted(plan.seeds, "seed")
+    looks = " or ".join(map(str, plan.looks))
+    return f"{looks} seeds, until it is {100 * plan.until_sure:.3g}% sure"
 
 
 def _propose(session: Session, as_json: bool) -> None:

@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 from einmix import Architecture
 from einmix.networks.summary import block_mixers, block_words, einmix_line, mixers
+from nas.claims.claims import UNJUDGED
+from nas.claims.words import claim_lines
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
-from nas.ranking.claim_words import claim_lines
-from nas.ranking.claims import UNJUDGED
 from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
@@ -84,15 +84,22 @@ def sizes(architecture: Architecture) -> str:
     return f"p{patch} w{grid['c']} d{depth}"
 
 
-def footnotes(standings: Sequence[Standing], *, noun: str = "images", most: int = 3) -> list[str]:
+def footnotes(
+    standings: Sequence[Standing], *, noun: str = "images", until_sure: float | None = None, most: int = 3
+) -> list[str]:
     """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
-    tried, told = counted(sum(s.search is not None for s in standings), "candidate"), claims_of(standings, sizes_of)
+    tried = counted(sum(s.search is not None for s in standings), "candidate")
+    told = claims_of(standings, sizes_of, until_sure)
     notes = [f"accuracy: validation, best of {tried}, so that of the leaders is optimistic"]
     if told:
         notes = [f"accuracy: of finals and references where they were judged, of others validation, best of {tried}"]
     if gains := [standing.gain for standing in standings if standing.gain]:
         against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
-        sure = f", {1 - told.error:.0%} intervals for all of them together" if told else f", {UNJUDGED}: no interval"
+        sure = (
+            f", {100 * (1 - told.error):.3g}% intervals for all of them together"
+            if told
+            else f", {UNJUDGED}: no interval"
+        )
         notes.append(f"gain: points over the best reference of the same sizes ({against}){sure}")
     notes += claim_lines(told, noun) if told else []
     notes += rate_notes(standings)
@@ -175,10 +182,11 @@ def print_ranking(
     *,
     objectives: Sequence[Objective] = (),
     noun: str = "images",
+    until_sure: float | None = None,
 ) -> None:
     """The ranking of a run, with what has to be known to read it; in JSON rank 1 has what is claimed of the run."""
     if as_json:
-        told = claims_of(standings, sizes_of)
+        told = claims_of(standings, sizes_of, until_sure)
         for place, standing in ranked(standings):
             if place is None or place <= most or standing.finals:
                 of_run = {"claims": told.row()} if told and place == 1 else {}
@@ -188,7 +196,7 @@ def print_ranking(
     tried = sum(standing.search is not None for standing in standings)
     names, title = [objective.name for objective in objectives], f"{name}: {counted(tried, 'candidate')}"
     console.print(ranking(standings, title=title, most=most, objectives=names))
-    for note in footnotes(standings, noun=noun):
+    for note in footnotes(standings, noun=noun, until_sure=until_sure):
         print_words(console, f"  {note}", style="dim")
     if best := leader(standings):
         print_words(console, gain_verdict(best))

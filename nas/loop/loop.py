@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,9 @@ from math import inf
 from typing import Any
 
 from einmix import Architecture, PatternError
+from nas.claims.until_sure import look, share
+from nas.claims.words import look_lines
+from nas.errors import counted
 from nas.executors.executor import Executor
 from nas.loop.past import TRIES, check_result, make_job, settled
 from nas.loop.plan import Plan, Rungs
@@ -18,7 +21,8 @@ from nas.loop.rates import FIRST, around, find_rate, rate_of, swept_networks
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings, Work
 from nas.ranking.objectives import pareto_front, spread
-from nas.ranking.standings import Standing, search_order
+from nas.ranking.run_ranking import standings_of
+from nas.ranking.standings import Standing, entries_of, search_order, sizes_of
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase
 from nas.runs.result import Result, latest, take
@@ -106,23 +110,54 @@ class Loop:
         watcher.show(status)
         return self._of("search")
 
-    def finals(self, watcher: Watcher) -> list[Result]:
-        """The finalists and their reference points from scratch, at the full budget and over seeds not used before."""
-        entries = self.entries()
-        seeds = range(self._first_seed, self._first_seed + self.plan.seeds)
+    def finals(self, watcher: Watcher, noun: str = "images") -> list[Result]:
+        """The finalists and their reference points from scratch, at the full budget and over seeds not used before.
+
+        Those that go on until it is sure are looked at: what may be the best goes on with more seeds, and the watcher
+        is told what ended it. `noun` is the word for the examples that judge.
+        """
+        entries, done = self.entries(), 0
         status = self._status("final", by=self.plan.quality, later=self._most_at_other_rates)
-        jobs = [
-            (replace(self._job(architecture, "final", seed), label=label, weights=True), architecture)
-            for seed in seeds
-            for label, architecture in entries
-        ]
-        for result in self._through(jobs, status, watcher).values():
-            self.results[result.key] = result
+        for seeds in self.plan.looks:
+            jobs = [
+                (
+                    replace(self._job(architecture, "final", self._first_seed + n), label=label, weights=True),
+                    architecture,
+                )
+                for n in range(done, seeds)
+                for label, architecture in entries
+            ]
+            for result in self._through(jobs, status, watcher).values():
+                self.results[result.key] = result
+            if self.plan.until_sure is None or self.trainings.unfinished:
+                break
+            further = self._further(self.plan.until_sure, seeds, watcher, noun)
+            entries, done = [each for each in entries if each[1].id in further], seeds
+            if not entries:
+                break
         return self._of("final")
 
-    def other_rates(self, standings: Sequence[Standing], watcher: Watcher) -> None:
+    def _further(self, sure: float, seeds: int, watcher: Watcher, noun: str) -> Collection[str]:
+        """The ids of what goes on beyond so many seeds; the watcher is told what is known, and why nothing goes on."""
+        entries = entries_of(self._standings(), sizes_of)
+        seen = look(*(entries or ([], [])), error=share(sure), within=self.plan.within)
+        for line in look_lines(seen, seeds, noun):
+            watcher.say(line)
+        if not seen.is_last and seeds == self.plan.looks[-1]:
+            watcher.say(f"finals end: {counted(seeds, 'seed')} are the most")
+        elif not seen.is_last and self._late():
+            watcher.say(f"finals end: the {self.plan.minutes:g} minutes are over")
+        else:
+            return seen.further
+        return ()
+
+    def _standings(self) -> list[Standing]:
+        return standings_of(self.run.results(), self.run, self.plan.objectives, self.plan.start)
+
+    def other_rates(self, watcher: Watcher) -> None:
         """Finalists and the references that they are held against, with one seed at the rates next to the search's."""
         assert self.lr is not None
+        standings = self._standings()
         held = {id for standing in standings if standing.rival for id in (standing.id, standing.rival)}
         job = partial(make_job, seed=self._first_seed, epochs=self.plan.epochs, phase="tune")
         jobs = [
@@ -135,12 +170,21 @@ class Loop:
 
     def entries(self) -> list[tuple[str, Architecture]]:
         """Who takes part in the finals: the best found (label empty), and the references at each one's sizes."""
+        chosen, references = self._finalists()
+        return [*(("", Architecture.from_json(result.architecture)) for result in chosen), *references]
+
+    def chosen(self) -> list[Result]:
+        """The trainings of the search for which some take part in the finals, the best first."""
+        return self._finalists()[0]
+
+    def _finalists(self) -> tuple[list[Result], list[tuple[str, Architecture]]]:
+        """The same, and the references at their sizes and at those of references that did as well as they."""
         finished = [result for result in self._of("search") if result.state == "complete"]
         finished.sort(key=lambda result: search_order(result, self.plan.quality))
         if len(self.plan.objectives) > 1:
             finished = spread(pareto_front(finished, self.plan.objectives), self.plan.objectives)
         references: dict[str, tuple[str, Architecture]] = {}
-        chosen: list[tuple[str, Architecture]] = []
+        chosen: list[Result] = []
         for result in finished:
             if len(chosen) == self.plan.top:
                 break
@@ -152,8 +196,8 @@ class Loop:
             own = {reference.id: (label, reference) for label, reference in found.items()}
             references |= own
             if architecture.id not in own:
-                chosen.append(("", architecture))
-        return [*chosen, *references.values()]
+                chosen.append(result)
+        return chosen, [*references.values()]
 
     def _status(self, phase: Phase, total: int = 0, **more: Any) -> Status:
         return Status(phase, total, kind=self.plan.kind, names=self.plan.start, **more)
@@ -169,9 +213,9 @@ class Loop:
 
     @property
     def _most_finals(self) -> int:
-        """The trainings of the finals and at other rates, where all finalists have the same references."""
+        """The trainings of the finals, to their first look, and at other rates, where finalists share references."""
         entries = min(self.plan.top, self.plan.trials) + len(self.space.references(self.space.middle))
-        return entries * self.plan.seeds + self._most_at_other_rates
+        return entries * self.plan.looks[0] + self._most_at_other_rates
 
     @property
     def _most_at_other_rates(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
+from nas.claims.until_sure import LOOKS, WITHIN
 from nas.ranking.objectives import Objective, Quality, merit, quality
 from nas.runs.job import CPU, Kind, Score
 
@@ -18,7 +19,8 @@ class Plan:
     wherever they come from; `kind` is what all are trained on. What failed in an earlier session is tried once more,
     with `retry_failed` however often it has.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
-    search, not what finds its rate nor the finals.
+    search, not what finds its rate nor the finals, but for those that go on `until_sure`: with a share of that chance
+    of being right about the first of them, and that it costs at most a share `within`. `seeds` are their most then.
     """
 
     trials: int
@@ -32,8 +34,15 @@ class Plan:
     minutes: float | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     retry_failed: bool = False
+    until_sure: float | None = None
+    within: float = WITHIN
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
     kind: Kind = CPU
+
+    @property
+    def looks(self) -> list[int]:
+        """The numbers of seeds after which finals end, or are looked at, in ascending order."""
+        return [self.seeds] if self.until_sure is None else sorted({min(n, self.seeds) for n in LOOKS})
 
     @property
     def quality(self) -> Quality:

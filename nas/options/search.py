@@ -9,6 +9,9 @@ from nas.options.common import COMMAND, DATA, DATA_DIR, DEVICE, LOG, PATCHES, RU
 from nas.options.option import Options, option
 from search_spaces.blocks.patch import Patch
 
+MOST_SEEDS = 20
+"""Seeds of the finals that go on until it is sure."""
+
 
 @dataclass(frozen=True)
 class Search(Options):
@@ -56,6 +59,14 @@ class Search(Options):
     seeds: int | None = option(
         None, "Seeds of the finals (default: 5, for large data 3).", least=1, most=999, run="how"
     )
+    until_sure: float | None = option(
+        None,
+        "Go on with up to 20 seeds until it is so sure (0.9) whether rank 1 is ahead, and what taking it may cost.",
+        least=0.5,
+        most=0.999,
+        run="how",
+    )
+    within: float = option(0.5, "Points of accuracy that taking rank 1 may cost, for --until-sure.", above=0, run="how")
     seed: int = option(0, "Seed of split, proposals and trainings.", least=0, most=2**31 - 1, run="what")
     device: str = option("auto", DEVICE)
     workers: int | None = option(
@@ -105,5 +116,10 @@ class Search(Options):
             raise NasError("--ray is empty; HOST:PORT, auto or local is expected")
         if self.ray is not None and self.workers == 0:
             raise NasError("--workers is 0, at least 1 is expected with --ray")
+        if self.until_sure is not None:
+            if self.seeds is not None and self.seeds > MOST_SEEDS:
+                raise NasError(f"--seeds is {self.seeds}, at most {MOST_SEEDS} is expected with --until-sure")
+            if "," in self.objective:
+                raise NasError("--until-sure is about one objective: of several it is a front that is confirmed")
         if self.min_params and self.max_params and self.min_params > self.max_params:
             raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")

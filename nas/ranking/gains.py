@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from einmix import Architecture
-from nas.ranking.claims import UNKEPT, Claim, Entry, compared
-from nas.ranking.contrasts import Judged
+from nas.claims.claims import UNKEPT, Claim, Entry, compared
+from nas.claims.contrasts import Judged
 from nas.runs.bits import unpacked
 from nas.runs.result import Result
 

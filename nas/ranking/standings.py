@@ -1,21 +1,19 @@
 """Who is ahead: results gathered by architecture, ranked, and held against the reference points."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from statistics import fmean, stdev
 from typing import Any
 
 from einmix import Architecture
-from nas.errors import NasError
-from nas.ranking.claims import UNJUDGED, Claim, Claims, Entry, claims
-from nas.ranking.contrasts import Judged
-from nas.ranking.objectives import Objective, Quality, figures, merit, quality, undominated
+from nas.claims.claims import UNJUDGED, Claim, Claims, Entry, claims
+from nas.claims.contrasts import ERROR, Judged
+from nas.claims.until_sure import LOOKS, share
+from nas.ranking.objectives import Quality, merit
 from nas.ranking.sensitivity import Sensitivity, sensitivity
 from nas.runs.bits import unpacked
-from nas.runs.folder import RunFolder
-from nas.runs.job import HALVED, RANKED, Kind, Score
+from nas.runs.job import HALVED, RANKED, Score
 from nas.runs.result import Result, latest
 
 
@@ -156,12 +154,14 @@ def rank(
     sizes_of: Callable[[Architecture], object],
     by: Quality = "accuracy",
     judge: int = 0,
+    until_sure: float | None = None,
 ) -> list[Standing]:
     """All architectures, the best first: finalists and references by their means, then the rest by the search.
 
     Those that lack a seed which others have come after those that have them all: their means are of what went well.
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
-    `judge` is the number of examples that judge, 0 in a run that has none. Raises ValueError for bits of finals that
+    `judge` is the number of examples that judge, 0 in a run that has none. Where finals went on `until_sure` all have
+    the seeds of the first look, and those that went on have more. Raises ValueError for bits of finals that
     are not of so many examples, or not of their accuracy.
     """
     by_id, tuned = dict[str, list[Result]](), list[Result]()
@@ -171,15 +171,35 @@ def rank(
         elif result.phase == "tune":
             tuned.append(result)
     seeds = {result.seed for found in by_id.values() for result in found if result.phase == "final"}
-    standings = [_standing(found, seeds, judge) for found in by_id.values()]
+    least = seeds if until_sure is None else set(sorted(seeds)[: LOOKS[0]])
+    standings = [_standing(found, least, judge) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
     behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
     at_other_rates = [result for result in tuned if result.seed in seeds]
-    return [_held(s, ahead, claims_of(ahead, sizes_of), at_other_rates, sizes_of) for s in ahead] + behind
+    told = claims_of(ahead, sizes_of, until_sure)
+    return [_held(s, ahead, told, at_other_rates, sizes_of) for s in ahead] + behind
 
 
-def claims_of(standings: Sequence[Standing], sizes_of: Callable[[Architecture], object]) -> Claims | None:
-    """What may be claimed of the finals among ranked standings; None where it is not kept what some were right on."""
+def claims_of(
+    standings: Sequence[Standing], sizes_of: Callable[[Architecture], object], until_sure: float | None = None
+) -> Claims | None:
+    """What may be claimed of the finals among ranked standings; None where it is not kept what some were right on.
+
+    Of finals that went on `until_sure` it is claimed with a look's error, whichever look it is.
+    """
+    entries = entries_of(standings, sizes_of)
+    if entries is None:
+        return None
+    found, references = entries
+    first = next((each.id for each in found if not each.failed), None)
+    searched = next((s.search.score.accuracy for s in standings if s.id == first and s.search and s.search.score), None)
+    return claims(found, references, searched=searched, error=ERROR if until_sure is None else share(until_sure))
+
+
+def entries_of(
+    standings: Sequence[Standing], sizes_of: Callable[[Architecture], object]
+) -> tuple[list[Entry], list[Entry]] | None:
+    """The finalists that were found, in ranked order, and the references, as claims take them; None as above."""
     finals = [standing for standing in standings if standing.finals]
     if not finals or any(standing.judged is None for standing in finals):
         return None
@@ -191,36 +211,7 @@ def claims_of(standings: Sequence[Standing], sizes_of: Callable[[Architecture], 
         ]
         for is_reference in (False, True)
     )
-    whole = next((s for s in finals if not s.is_reference and not s.failures), None)
-    searched = whole.search.score.accuracy if whole and whole.search and whole.search.score else None
-    return claims(found, references, searched=searched)
-
-
-def along_front(standings: Sequence[Standing], objectives: Sequence[Objective]) -> list[Standing]:
-    """The same, with several objectives those on the front marked, and before the others of their kind.
-
-    Finalists and references are compared by their means over seeds, if they have them all, the others by the search.
-    """
-    if len(objectives) < 2:
-        return list(standings)
-    finals = {s.id: _means(s.finals, objectives) for s in standings if s.finals and not s.lacking}
-    complete = [s.search for s in standings if s.search and s.search.state == "complete"]
-    front = _on_front(finals), _on_front({result.id: _means([result], objectives) for result in complete})
-    marked = [replace(s, on_front=s.id in front[0 if s.finals else 1]) for s in standings]
-    return sorted(marked, key=lambda s: (not s.finals, len(s.lacking) if s.finals else 0, not s.on_front))
-
-
-def _means(results: Sequence[Result], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
-    """Means of results in every objective, the larger the better; None where a figure is not known."""
-    if not all(result.counts and objective.known(result) for result in results for objective in objectives):
-        return None
-    points = [figures(result, result.counts, objectives) for result in results if result.counts]
-    return tuple(map(fmean, zip(*points, strict=True)))
-
-
-def _on_front(points: Mapping[str, tuple[float, ...] | None]) -> set[str]:
-    front = undominated([point for point in points.values() if point is not None])
-    return {id for id, mine in points.items() if mine in front}
+    return found, references
 
 
 def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
@@ -233,30 +224,12 @@ def ranked(standings: Iterable[Standing]) -> list[tuple[int | None, Standing]]:
     return [*places[:finals], *((None, reference) for reference in references), *places[finals:]]
 
 
-def of_one_kind(results: Sequence[Result], kind_of: Callable[[Result], Kind]) -> list[Result]:
-    """The results without those finals that cannot stand in one mean with the others: of another device or precision.
-
-    Those stay of which there are more; of as many, those that came last, with what was trained on the same at other
-    rates. One that failed may not say what it was on.
-    """
-    ended = [kind_of(result) for result in results if result.phase == "final" and result.state == "complete"]
-    counts = Counter(reversed(ended))
-    kept = max(counts, key=counts.__getitem__, default=None)
-    return [
-        result
-        for result in results
-        if result.phase not in ("final", "tune")
-        or kept is None
-        or kind_of(result) == kept
-        or (result.state == "failed" and "device" not in result.extra)
-    ]
-
-
 def _standing(found: list[Result], seeds: set[int], judge: int) -> Standing:
-    """What the results of one architecture say of it, in a run whose finals are over these seeds."""
+    """What the results of one architecture say of it, in a run whose finals are at least over these seeds."""
     finals = [result for result in found if result.phase == "final"]
     ended = tuple(result for result in finals if result.state == "complete" and result.score)
-    lacking = seeds - {result.seed for result in ended} if finals else set()
+    needed = seeds | {result.seed for result in finals}
+    lacking = needed - {result.seed for result in ended} if finals else set()
     return Standing(
         Architecture.from_json(found[0].architecture),
         label=next((result.label for result in found if result.label), ""),
@@ -304,22 +277,6 @@ def _held(
         gain = Claim((standing.accuracy or 0.0) - (rival.accuracy or 0.0), rival.label, rival.id, UNJUDGED)
     at_rates = ([*each.finals, *(r for r in tuned if r.id == each.id)] for each in (standing, rival))
     return replace(standing, gain=gain, rival=rival.id, sensitivity=sensitivity(*at_rates))
-
-
-def standings_of(
-    results: Sequence[Result], run: RunFolder, objectives: Sequence[Objective], started: Mapping[str, str]
-) -> list[Standing]:
-    """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
-    data = run.settings.get("data")
-    judge = data.get("judge") if isinstance(data, dict) else None
-    try:
-        standings = rank(
-            of_one_kind(results, run.kind_of), sizes_of, quality(objectives), judge if type(judge) is int else 0
-        )
-    except ValueError as error:
-        raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
-    named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
-    return along_front(named, objectives)
 
 
 def sizes_of(architecture: Architecture) -> object:

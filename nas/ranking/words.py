@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from nas.claims.words import gain_cell, sentence
 from nas.errors import counted, one_line
-from nas.ranking.claim_words import gain_cell, sentence
 from nas.ranking.sensitivity import Sensitivity, better_rate
 from nas.ranking.standings import Standing
 from nas.runs.job import Score

@@ -9,7 +9,7 @@ import pytest
 from rooms import RULES, House, Plan
 
 ROOTS = ("einmix", "search_spaces", "nas")
-BELOW_LOOP = "nas/strategies nas/executors nas/ranking nas/runs"
+BELOW_LOOP = "nas/strategies nas/executors nas/ranking nas/claims nas/runs"
 BELOW_API = f"nas/loop {BELOW_LOOP} nas/options nas/data nas/training nas/executors/cluster nas/loggers nas/exports"
 HOUSE = Plan(
     may={
@@ -28,7 +28,8 @@ HOUSE = Plan(
         "nas/options": "search_spaces/blocks",
         "nas/runs": "",
         "nas/data": "",
-        "nas/ranking": "nas/runs einmix",
+        "nas/claims": "",
+        "nas/ranking": "nas/claims nas/runs einmix",
         "nas/training": "nas/training/engine nas/runs nas/data einmix",
         "nas/training/engine": "nas/data einmix",
         "nas/strategies": "nas/ranking nas/runs search_spaces einmix",
@@ -38,7 +39,7 @@ HOUSE = Plan(
         "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
         "nas/api": f"{BELOW_API} search_spaces einmix",
-        "nas/cli": "nas/api nas/loop nas/exports nas/training nas/ranking nas/options nas/runs nas/data"
+        "nas/cli": "nas/api nas/loop nas/exports nas/training nas/ranking nas/claims nas/options nas/runs nas/data"
         " search_spaces einmix",
     },
     lists={

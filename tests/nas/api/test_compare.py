@@ -21,6 +21,9 @@ from einmix import Architecture
 from nas.api.compare import Comparison
 from nas.api.saved import SavedRun
 from nas.api.search import search
+from nas.claims import claims
+from nas.claims.claims import UNKEPT, Claim, Entry
+from nas.claims.contrasts import Judged
 from nas.cli.comparisons import comparison_json, comparison_notes, verdict
 from nas.errors import NasError
 from nas.executors.executor import Done, Event, OnRung, Unfinished
@@ -28,9 +31,6 @@ from nas.executors.serial import Serial
 from nas.loop.rates import MOST
 from nas.loop.status import Quiet, Status
 from nas.options.compare import Compare
-from nas.ranking import claims
-from nas.ranking.claims import UNKEPT, Claim, Entry
-from nas.ranking.contrasts import Judged
 from nas.ranking.gains import Compared
 from nas.runs.bits import packed
 from nas.runs.folder import RunFolder

@@ -331,6 +331,8 @@ AGAIN = {
     "minutes": 2.5,
     "top": 7,
     "seeds": 9,
+    "until_sure": 0.75,
+    "within": 0.25,
     "device": "cpu",
     "workers": 5,
     "engine": "eager",

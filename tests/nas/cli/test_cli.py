@@ -338,7 +338,8 @@ def test_a_search_prints_its_ranking_and_what_to_do_next(nas, stubbed, tmp_path)
     assert re.search(r"^ +1  +[0-9a-f]{10} +[0-9.]+% ", done.out, re.M)
     assert re.search(r"Next: nas export x --top 1 .*\n +nas train x [0-9a-f]{10} .*\n +nas top x -n 100", done.out)
     lines = done.err.splitlines()
-    assert len(lines) == 5 + len([line for line in lines if line.startswith(("finals ", "other rates "))])
+    assert len(lines) == 6 + len([line for line in lines if line.startswith(("finals ", "other rates "))])
+    assert sum("will mostly not be told from none" in line for line in lines) == 1
     assert re.match(r"searching 1/5  [0-9a-f]{10}  complete  [0-9.]+%  [0-9,]+ parameters  0.0 s$", lines[0])
     settings = json.loads((tmp_path / "runs" / "x" / "run.json").read_text())["settings"]
     assert settings["command"] == f"nas {SEARCH}"
@@ -370,7 +371,7 @@ def test_the_leader_is_called_a_winner_only_where_it_is_ahead(accuracies, verdic
     assert f"\n{found.id} {verdict}" in out
     assert "nas top x -n 100 --runs-dir 'my runs'  " in out
     assert ("winner" in out) == ("is ahead" in verdict)
-    assert ("more --trials or --seeds" in out) == ("is ahead" not in verdict)
+    assert ("more --trials, or --until-sure" in out) == ("is ahead" not in verdict)
 
 
 def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
@@ -952,7 +953,7 @@ REAL = (
 
 def test_a_real_search_from_end_to_end(nas, tmp_path):
     done = nas(REAL)
-    assert (done.status, done.err.count("\n")) == (0, 3 + 2 * 4 + 2 * 2)
+    assert (done.status, done.err.count("\n")) == (0, 4 + 2 * 4 + 2 * 2)
     rows = {row["label"] or row["rank"]: row for row in nas("top x --json").rows}
     assert set(rows) == {1, 2, 3, "full token mixing", "channels only", "shared local"}
     assert 0.1 < rows[1]["accuracy"] < 1
@@ -1095,7 +1096,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     assert (second.returncode, "rank" in out) == (0, True)
     assert path.read_bytes().startswith(before)
     trainings = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(trainings) == len(err.splitlines()) + before.count(b"\n")
+    assert len(trainings) == len(err.splitlines()) - 1 + before.count(b"\n")  # a line is about the finals
     keys = {(training["id"], training["seed"], training["lr"]) for training in trainings}
     assert len(keys) == len(trainings) == 12 + 2 * 4 + 2 * 2
 

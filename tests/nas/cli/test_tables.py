@@ -14,6 +14,7 @@ from rich.console import Console
 from searches import result_of, tiny
 
 from einmix.networks.summary import einmix_line, mixers
+from nas.claims.claims import UNJUDGED, Claim
 from nas.cli.comparisons import comparison_json, comparison_table
 from nas.cli.tables import (
     COLUMNS,
@@ -22,10 +23,10 @@ from nas.cli.tables import (
     ranking,
     short,
 )
-from nas.ranking.claims import UNJUDGED, Claim
 from nas.ranking.gains import Compared
 from nas.ranking.objectives import parse_objectives
-from nas.ranking.standings import along_front, rank, ranked, sizes_of
+from nas.ranking.run_ranking import along_front
+from nas.ranking.standings import rank, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, leader
 from nas.runs.bits import packed
 from nas.runs.job import Score

@@ -40,7 +40,8 @@ from nas.loop.rates import (
     swept_networks,
 )
 from nas.loop.status import Quiet
-from nas.ranking.standings import Standing, standings_of
+from nas.ranking.run_ranking import standings_of
+from nas.ranking.standings import Standing
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Key, Outcome, Score
 from nas.runs.result import Result
@@ -256,7 +257,7 @@ def searched(run: RunFolder, executor: Executor, said: list[str] | None = None, 
     search.tune(Hearing())
     search.explore(Quiet())
     search.finals(Quiet())
-    search.other_rates(standings_of(run.results(), run, wanted.objectives, {}), Quiet())
+    search.other_rates(Quiet())
     return standings_of(run.results(), run, wanted.objectives, {})
 
 

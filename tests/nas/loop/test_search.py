@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -18,9 +19,10 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from searches import Noting, notes, plan, result_of, search_in, tiny
+from searches import Merits, Noting, notes, plan, result_of, search_in, tiny
 from stubs import accuracy
 
+from einmix import Architecture
 from nas.api.defaults import rungs as rungs_of
 from nas.api.saved import SavedRun
 from nas.api.search import Session
@@ -722,3 +724,60 @@ def test_the_best_of_the_finals_that_is_shown_is_what_was_found(tmp_path):
     finals = results(tmp_path, "final")
     assert max(finals, key=lambda result: result.score.accuracy).label
     assert shown and not any(result.label for result in shown)
+
+
+@pytest.mark.parametrize(
+    ("top", "other", "references", "seeds", "m", "ends", "said"),
+    [  # one far ahead of all: nothing is left to tell after the first look
+        (0.9, 0.7, 0.5, 0.0, 1000, {5}, ["is ahead of", "costs at most 0.5 points"]),
+        # two that are equal and stay so, whose seeds vary: the references are left behind, until the seeds are spent
+        (0.9, 0.9, 0.5, 0.03, 1000, {5, 20}, ["not 90% sure after 20 seeds", "finals end: 20 seeds are the most"]),
+        # two that differ by an example in 20: more seeds would not tell, and no training is spent on it
+        (0.8, 0.75, 0.2, 0.0, 20, {5}, ["is ahead of", "more seeds would not tell whether taking 1 costs"]),
+    ],
+)
+def test_finals_go_on_until_it_is_sure_or_cannot_be(tmp_path, top, other, references, seeds, m, ends, said):
+    heard: list[str] = []
+    first, second, *_ = first_ids(6)
+
+    class Hearing(Quiet):
+        def say(self, text: str) -> None:
+            heard.append(text)
+
+    def search(run: RunFolder) -> dict[str, int]:
+        ids = {reference.id for each in (1, 2) for reference in references_of(each)}
+        make = Merits(m, dict.fromkeys(ids, references) | {first: top, second: other} | low, seeds)
+        search_in(run, Serial(make), plan(until_sure=0.9, seeds=20), space=SPACE, watcher=Hearing())
+        return Counter(result.id for result in run.results() if result.phase == "final")
+
+    low = dict.fromkeys(first_ids(6)[2:], 0.1)
+    settings = SETTINGS | {"data": {"judge": m}, "until_sure": 0.9}
+    with RunFolder.create_or_open(tmp_path, "x", settings) as run:
+        counts = search(run)
+    assert set(counts.values()) == ends and counts[first] == max(ends)
+    for each in said:
+        assert any(each in line for line in heard), heard
+    with RunFolder.create_or_open(tmp_path, "x", settings) as run:
+        assert search(run) == counts  # it goes on, with nothing to do
+
+
+def references_of(depth: int) -> list[Architecture]:
+    space = tiny(depth=(depth,))
+    return [*space.references(space.middle).values()]
+
+
+def test_finals_that_are_not_sure_end_with_the_minutes(tmp_path):
+    heard: list[str] = []
+    first, second, *others = first_ids(6)
+    make = Merits(1000, {first: 0.9, second: 0.9} | dict.fromkeys(others, 0.1), 0.03)
+
+    class Hearing(Quiet):
+        def say(self, text: str) -> None:
+            heard.append(text)
+
+    wanted = plan(until_sure=0.9, seeds=20, minutes=1e-9)
+    settings = SETTINGS | {"data": {"judge": 1000}, "until_sure": 0.9}
+    with RunFolder.create_or_open(tmp_path, "x", settings) as run:
+        search_in(run, Serial(make), replace(wanted, minutes=None, top=2, until_sure=None, seeds=1))
+        search_in(run, Serial(make), wanted, watcher=Hearing())
+    assert heard[-1] == "finals end: the 1e-09 minutes are over" and "more seeds may tell" in heard[-2]

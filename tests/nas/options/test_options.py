@@ -48,7 +48,7 @@ def value_of(options: type[Options], name: str) -> tuple[str | None, Any]:
         text = {"lrs": "0.25,0.5", "patch": "3"}.get(name, "6,7" if kind == tuple[int, ...] else "vip,raft")
         return text, READERS[kind](text, name)
     plain = get_args(kind)[0] if get_args(kind) else kind
-    number = max(option.least, 0) + 5
+    number = min(max(option.least, 0) + 5, option.most)
     return (str(number), plain(number)) if plain in (int, float) else (f"{name}-here", plain(f"{name}-here"))
 
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from searches import result_of, tiny
 
 from einmix import Architecture
+from nas.claims import contrasts
+from nas.claims.claims import Claim
+from nas.claims.contrasts import Judged
 from nas.errors import NasError
-from nas.ranking import contrasts
-from nas.ranking.claims import Claim
-from nas.ranking.contrasts import Judged
 from nas.ranking.objectives import Objective, merit, pareto_front, parse_objectives, quality, spread, teaches
-from nas.ranking.standings import Standing, along_front, claims_of, of_one_kind, rank, search_order, sizes_of
+from nas.ranking.run_ranking import along_front, of_one_kind
+from nas.ranking.standings import Standing, claims_of, rank, search_order, sizes_of
 from nas.runs.bits import packed
 from nas.runs.job import Score
 from nas.runs.result import Result, latest

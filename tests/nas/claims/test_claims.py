@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from nas.ranking.claim_words import before_finals, claim_lines, gain_cell, look_lines, sentence
-from nas.ranking.claims import UNKEPT, Claim, Claims, Entry, claims, compared, rival_of, smallest_gain
-from nas.ranking.contrasts import Judged
-from nas.ranking.until_sure import look, share
+from nas.claims.claims import UNKEPT, Claim, Claims, Entry, claims, compared, rival_of, smallest_gain
+from nas.claims.contrasts import Judged
+from nas.claims.until_sure import look, share
+from nas.claims.words import before_finals, claim_lines, gain_cell, look_lines, sentence
 
 
 def bits(*wrong: set[int], examples: int = 20) -> np.ndarray:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.ranking import contrasts
-from nas.ranking.claims import Claims, Entry, claims, rival_of
+from nas.claims import contrasts
+from nas.claims.claims import Claims, Entry, claims, rival_of
 
 LOOKS = 5, 10, 20
 """Seeds after which finals are looked at; after the last it ends."""

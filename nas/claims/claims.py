@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from math import isfinite, sqrt
 from typing import Any, Literal
 
-from nas.ranking import contrasts
-from nas.ranking.contrasts import ERROR, Contrast, Judged, Verdict, best
+from nas.claims import contrasts
+from nas.claims.contrasts import ERROR, Contrast, Judged, Verdict, best
 
 TOO_FEW: Literal["too few seeds to tell"] = "too few seeds to tell"
 UNJUDGED: Literal["judged on the images that chose it"] = "judged on the images that chose it"

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm, ttest_rel
 
-from nas.ranking.contrasts import Judged, best, contrast, cost, gain, may_be_best, together
+from nas.claims.contrasts import Judged, best, contrast, cost, gain, may_be_best, together
 
 
 def judged(*wrong: set[int], examples: int = 20) -> Judged:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from math import ceil
 
+from nas.claims.claims import TOO_FEW, Claim, Claims, smallest_gain
+from nas.claims.until_sure import LOOKS, Look
 from nas.errors import counted, one_line
-from nas.ranking.claims import TOO_FEW, Claim, Claims, smallest_gain
-from nas.ranking.until_sure import LOOKS, Look
 
 COARSE = 100
 """Examples up to which it is said how much one of them is."""
