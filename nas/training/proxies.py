@@ -2,8 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
@@ -36,7 +34,7 @@ def proxies(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
 
     - synflow: the logarithm of the sum of θ·∂R/∂θ over parameters, R the sum of outputs for one input of ones, where
       all weights are their absolute values; none where the sum is not positive. Tanaka et al., 2020
-      (arXiv:2006.05467). Norms stay, and after a layer norm the sum is of either sign: the draw's more than the model's.
+      (arXiv:2006.05467). Norms stay; after a layer norm the sum has either sign, by the draw more than by the model.
     - naswot: log |det K|, where K counts, for every two examples, the units of all activations whose inputs are
       positive for both or for neither; none without activations. Mellor et al., 2021 (arXiv:2006.04647v3).
     - jacob_cov: -Σ (log(v + k) + 1/(v + k)), k = 1e-5, v the eigenvalues of the correlations (`b b`) between the
@@ -49,7 +47,8 @@ def proxies(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
     """
     copy, inputs = _by_the_batch(deepcopy(model)), x.detach().requires_grad_()
     weights = [parameter for parameter in copy.parameters() if parameter.requires_grad]
-    with torch.enable_grad(), _counting(copy) as counts:
+    counts = _counted(copy)
+    with torch.enable_grad():
         logits = copy(inputs)
         (slopes,) = torch.autograd.grad(logits.sum(), inputs, retain_graph=True)
         loss = F.cross_entropy(logits, y)
@@ -72,21 +71,18 @@ def _by_the_batch(model: nn.Module) -> nn.Module:
     return model
 
 
-@contextmanager
-def _counting(model: nn.Module) -> Iterator[list[Tensor]]:
-    """The pairwise counts (`b b`) of every use of an activation in here: units whose inputs have the same sign."""
+def _counted(model: nn.Module) -> list[Tensor]:
+    """Where every use of an activation puts its pairwise counts (`b b`): of units whose inputs have the same sign."""
     counts: list[Tensor] = []
 
     def count(module: nn.Module, given: tuple[Tensor]) -> None:
         signs = torch.where(given[0].detach().flatten(1) > 0, 1.0, -1.0)
         counts.append((signs @ signs.T + signs.shape[1]) / 2)
 
-    hooks = [each.register_forward_pre_hook(count) for each in model.modules() if isinstance(each, ACTIVATIONS)]
-    try:
-        yield counts
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for each in model.modules():
+        if isinstance(each, ACTIVATIONS):
+            each.register_forward_pre_hook(count)
+    return counts
 
 
 def _naswot(counts: list[Tensor]) -> float:
