@@ -259,7 +259,7 @@ class Session:
         return standings_of(run.results(), run, self.objectives, self.started)
 
     def _say_finalists(self, search: Loop, watcher: Watcher) -> None:
-        """Says how many there are, where they are fewer than was asked for, and what finals that are to come can tell."""
+        """Says how many there are, where they are fewer than was asked for, and what finals to come can tell."""
         chosen, judge, noun = search.chosen(), self.dataset.judge, self.dataset.noun
         begun = any(result.phase == "final" for result in search.results.values())
         if judge is not None and chosen and not begun and (score := chosen[0].score):

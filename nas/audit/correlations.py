@@ -112,7 +112,7 @@ def correlation(
 def of_figures(
     figures: Mapping[str, np.ndarray], scores: np.ndarray, bands: np.ndarray | None = None
 ) -> dict[str, Correlation]:
-    """The correlations of figures (each `n`) with the last of the scores (`n k`); those of which nothing can be said go.
+    """The correlations of figures (each `n`) with the last of the scores (`n k`), where something can be said of them.
 
     A figure that is not known of all candidates (NaN) is held against the end of those of which it is.
     """

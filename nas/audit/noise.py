@@ -23,7 +23,8 @@ FEWEST_NETWORKS = 16
 class Noise:
     """Standard deviations (shares) of what one training of a network comes to, with `df` degrees of freedom.
 
-    `seeds` is that between seeds on any number of examples, within `low` to `high` (95%, from chi-squared);
+    `seeds` is that between seeds on any number of examples, within `low` to `high` (95%, from chi-squared: 86%
+    in simulations where seeds vary by half of all errors);
     `total` what is seen between trainings on the `m` examples that judge; `examples` that of the difference of two
     networks over examples alone, however often they are trained.
     """

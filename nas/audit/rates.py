@@ -18,8 +18,8 @@ FEWEST_NETWORKS = 3
 class RateOrders:
     """Kendall's tau of orders of `networks`, in the mean with those of other seeds at the search's rate.
 
-    `seeds` has it by seed at that rate, `rates` by other rate, of one training a network. `p` is how probable it is that
-    a rate would come out as it did, were it but another seed: how many seeds did no better, and it itself.
+    `seeds` has it by seed at that rate, `rates` by other rate, of one training a network. `p` is how probable it is
+    that a rate would come out as it did, were it but another seed: how many seeds did no better, and it itself.
     """
 
     networks: int

@@ -16,6 +16,7 @@ PROXIES = ("synflow", "naswot", "jacob_cov", "grad_norm")
 
 ACTIVATIONS = tuple(getattr(nn, name) for name in FORMS.values())
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+NORMS = *BATCH_NORMS, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 
 
 def measure(architecture: Architecture, x: Tensor, y: Tensor, seed: int = 0) -> dict[str, float]:
@@ -30,11 +31,11 @@ def proxies(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
     """The figures of a model as it starts, the larger supposedly the better: those of PROXIES that are finite.
 
     The batch is `x` (`b c *axes`) with labels `y` (`b`). Nothing is dropped, and batch norms go by the batch, but in
-    synflow by what they start with. The model stays as it is.
+    synflow. The model stays as it is.
 
     - synflow: the logarithm of the sum of θ·∂R/∂θ over parameters, R the sum of outputs for one input of ones, where
       all weights are their absolute values; none where the sum is not positive. Tanaka et al., 2020
-      (arXiv:2006.05467). Norms stay; after a layer norm the sum has either sign, by the draw more than by the model.
+      (arXiv:2006.05467). Norms are left out: after a layer norm the sum has either sign, by the draw of weights.
     - naswot: log |det K|, where K counts, for every two examples, the units of all activations whose inputs are
       positive for both or for neither; none without activations. Mellor et al., 2021 (arXiv:2006.04647v3).
     - jacob_cov: -Σ (log(v + k) + 1/(v + k)), k = 1e-5, v the eigenvalues of the correlations (`b b`) between the
@@ -105,6 +106,10 @@ def _jacob_cov(slopes: Tensor) -> float:
 def _synflow(model: nn.Module, x: Tensor) -> float:
     """Of a model that is changed, in double precision on the CPU, for an input of the shape of one of `x`."""
     model.to("cpu", torch.float64).eval()
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, NORMS):
+                setattr(module, name, nn.Identity())
     for value in model.state_dict().values():  # frozen weights are buffers
         value.abs_()
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -20,7 +20,7 @@ TRUE = spearman_of(0.6)
 
 def pruned(random: np.random.Generator, n: int) -> np.ndarray:
     """Scores at two rungs and the end, of whom a search lets go on; NaN from where it does not."""
-    scores, rungs = random.multivariate_normal(np.zeros(3), COVARIANCE, n), Rungs()
+    scores, rungs = random.multivariate_normal(np.zeros(3), COVARIANCE, n), Rungs(2.0)
     for row in scores:
         for rung in range(2):
             if not rungs.see(Score(rung, 0.0, row[rung])):
@@ -46,7 +46,7 @@ def test_its_interval_holds_the_truth(monkeypatch):
     monkeypatch.setattr(correlations, "SAMPLES", 100)
     random, held, runs = np.random.default_rng(6), 0, 60
     for _ in range(runs):
-        found = correlation(pruned(random, 100))
+        found = correlation(pruned(random, 200))
         assert found is not None
         held += found.low <= TRUE <= found.high
     assert held / runs >= 0.93 - 3 * sqrt(0.07 * 0.93 / runs)
@@ -89,7 +89,7 @@ def test_size_is_no_explanation_inside_bands():
     assert sorted(np.bincount(bands)) == [100, 100, 100]
     plain, inside = of_figures(figures, end), of_figures(figures, end, bands)
     assert plain["size"].value > 0.8 and inside["size"].low < 0 < inside["size"].high
-    assert inside["merit"].low <= spearman_of(sqrt(0.5)) <= inside["merit"].high
+    assert inside["merit"].value == pytest.approx(spearman_of(sqrt(0.5)), abs=0.08)
     assert "flat" not in plain
 
 
