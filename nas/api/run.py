@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from einmix import Architecture
 from einmix.networks.summary import mixers
 from nas.api.compare import Comparison
 from nas.api.export import best_trained, export
 from nas.api.saved import SavedRun
 from nas.api.train import train_longer
+from nas.audit.audit import Audit
+from nas.audit.correlations import FEWEST_FINISHED
 from nas.data.npz import from_arrays
 from nas.errors import NasError, counted
 from nas.exports.check import Exported, loaded
@@ -19,12 +23,20 @@ from nas.loop.status import Watcher
 from nas.options.compare import Compare
 from nas.options.train import Train
 from nas.ranking.gains import Compared
+from nas.ranking.objectives import quality
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from torch import nn
+
+
+PROXY_BATCH = 32
+"""Examples on which zero-cost proxies are worked out."""
+
+MOST_PROXIES = 500
+"""Candidates of which they are."""
 
 
 class Run:
@@ -127,6 +139,30 @@ class Run:
             results = train_longer(self.saved, standing, wanted, watching)
         self.saved = self.saved.again()
         return results
+
+    def audit(self, *, proxies: bool = True, data_dir: Path | str | None = None) -> Audit:
+        """How much of the order is signal, and how the run was made; it trains nothing.
+
+        Zero-cost `proxies` of the candidates are worked out on a batch of the training data, which has to be there.
+        """
+        found = Audit(self.saved.results, self.saved.standings, self.saved.facts, quality(self.saved.objectives))
+        return replace(found, proxies=self._proxies(found, data_dir)) if proxies else found
+
+    def _proxies(self, found: Audit, data_dir: Path | str | None) -> dict[str, dict[str, float]]:
+        """By name and id, of the first so many candidates; none where too few came to the end to hold them against."""
+        from nas.training.engine.examples import Examples
+        from nas.training.proxies import PROXIES, measure
+
+        if found.finished < FEWEST_FINISHED:
+            return {}
+        dataset = self.saved.located(None if data_dir is None else Path(data_dir))[1]
+        x, y = Examples.of(dataset.train, dataset, "cpu", "float32").batch(slice(0, PROXY_BATCH))
+        seed = self.saved.setting("seed", "a count")
+        rows = {
+            result.id: measure(Architecture.from_json(result.architecture), x, y, seed)
+            for result in found.searched[:MOST_PROXIES]
+        }
+        return {name: {id: row[name] for id, row in rows.items() if name in row} for name in PROXIES}
 
     def compare(
         self, asked: Compare | None = None, *, watcher: Watcher | None = None, quiet: bool = False, **options: Any

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from nas.api.defaults import preprocessing
+from nas.audit.checklist import Facts
 from nas.data.dataset import NOUNS, Dataset, Range
 from nas.data.known import load, place_of
 from nas.data.npz import GIVEN
@@ -18,11 +21,13 @@ from nas.exports.preprocessing import Preprocessing
 from nas.loop.past import check_result
 from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, parse_objectives
-from nas.ranking.run_ranking import standings_of
+from nas.ranking.run_ranking import standings_of, sureness
 from nas.ranking.standings import Standing, ranked
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
-from nas.runs.result import Result, take
+from nas.runs.result import Result, read_object, take
+from nas.strategies import STRATEGIES
+from nas.strategies.random_search import RandomSearch
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import HOW
 
@@ -171,6 +176,38 @@ class SavedRun:
         """The folder from which runs of the first version, which kept relative paths, were most likely searched."""
         return self.folder.path.resolve().parent.parent
 
+    @cached_property
+    def facts(self) -> Facts:
+        """What its settings say of how it was made, for an audit."""
+        latest = self.folder.settings | (self.folder.kept(LAST) or {})
+        started = frozenset(self.optional("started", "an object") or {})
+        made = STRATEGIES.get(self.setting("strategy", "a text"))
+        drawn = inf if made is RandomSearch else max(0, getattr(made, "startup", 0) - len(started))
+        return Facts(
+            validation=self.setting("data.validation", "a count"),
+            judge=self.optional("data.judge", "a count") or 0,
+            rungs=tuple(self.setting("rungs", "a list of counts")),
+            trials=_count(latest.get("trials"), 1),
+            random=drawn,
+            workers=_count(latest.get("workers"), 1),
+            lr=self.recipe.lr,
+            asked=(self.setting("seeds", "a count"), _count(latest.get("seeds"), 0)),
+            until_sure=sureness(self.folder),
+            started=started,
+            compared=self._compared(),
+            noun=self.noun,
+        )
+
+    def _compared(self) -> frozenset[str]:
+        """The ids of its networks that `nas compare` has tested, in runs beside it."""
+        found = set()
+        for path in sorted(self.folder.path.parent.glob("*/run.json")):
+            with suppress(OSError, ValueError):
+                held = read_object(path.read_bytes()).get("comparison")
+                if isinstance(held, dict) and held.get("run") == self.name:
+                    found.add(str(held.get("found")))
+        return frozenset(found)
+
     def optional(self, name: str, kind: str) -> Any:
         """A setting as `setting` gives it, or None where there is none."""
         value: Any = self.folder.settings
@@ -209,6 +246,10 @@ class SavedRun:
             return take(values, last, kind)
         except ValueError as error:
             raise NasError(f"{self.folder.path / 'run.json'}: among its settings {error}") from None
+
+
+def _count(value: object, otherwise: int) -> int:
+    return value if type(value) is int and value > 0 else otherwise
 
 
 def _inputs(value: dict[str, Any]) -> tuple[dict[str, Range], tuple[str, ...]]:

@@ -41,15 +41,20 @@ class Against:
 class Candidates:
     """What candidates would come to in a full training on the examples that choose: `expected` (`n`) and its variance.
 
-    `noise` is the variance of one training's accuracy over seeds and single examples; `pairs` that of the difference
-    of two networks over examples. `random` says which were drawn at random, in the order in which they were tried.
+    `own` is the variance over examples of what is a network's own in its accuracy, `seeds` that of a training over
+    seeds. `random` says which were drawn at random.
     """
 
     expected: np.ndarray
     spread: np.ndarray
-    noise: float
-    pairs: float
+    own: float
+    seeds: float
     random: np.ndarray
+
+    @property
+    def noise(self) -> float:
+        """The variance of one training's accuracy that is not the network's."""
+        return self.own + self.seeds
 
     def moments(self) -> tuple[float, float, int] | None:
         """Mean and variance of the true accuracies of random ones, the latter without noise, and how many they are."""
@@ -62,15 +67,14 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Leader:
-    """Rank 1's lead over its reference in the finals, with its variance; the reference on the examples that choose.
+    """Rank 1's lead over its reference in the finals, with its variance.
 
-    `reference` is the latter's mean accuracy there over `n` seeds, of a variance `seeds` each.
+    `reference` is the latter's mean accuracy over `n` seeds on the examples that choose among candidates.
     """
 
     lead: float
     variance: float
     reference: float
-    seeds: float
     n: int
 
 
@@ -159,4 +163,4 @@ def _largest(u: np.ndarray, n: int) -> np.ndarray:
 
 def _variance(leader: Leader, candidates: Candidates) -> float:
     """Of rank 1's lead, and of the reference on the examples that choose."""
-    return leader.variance + leader.seeds / leader.n + candidates.pairs
+    return leader.variance + candidates.seeds / leader.n + candidates.own

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan
 from typing import TYPE_CHECKING
 
 from nas.audit.noise import spearman_of
@@ -38,7 +38,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Chain:
-    """The columns' means within no group and their covariance matrix; and of every candidate its expected last column.
+    """The covariance matrix of columns, and of every candidate what its last column is expected to be.
 
     `spread` is the variance of what a candidate will come to about that: 0 where it has come to its end.
     """
@@ -48,8 +48,8 @@ class Chain:
     spread: np.ndarray
 
 
-def chain(columns: np.ndarray, groups: np.ndarray | None = None) -> Chain | None:
-    """By maximum likelihood, of columns (`n k`) within groups (`n g`, one of g is 1).
+def chain(columns: np.ndarray) -> Chain | None:
+    """By maximum likelihood, of columns (`n k`).
 
     A column has NaN where a candidate did not get so far, in which case the later ones have, too. None where too few
     got far enough to say.
@@ -57,25 +57,45 @@ def chain(columns: np.ndarray, groups: np.ndarray | None = None) -> Chain | None
     import numpy as np
 
     n, k = columns.shape
+    found, ways = covariances(columns, np.ones((1, n)))
+    if np.isnan(found).any():
+        return None
+    filled, spread = columns.copy(), np.zeros((n, k, k))
+    for j, (weights, rest) in enumerate(ways):
+        lost, (level, *slopes) = np.isnan(columns[:, j]), weights[0]
+        filled[lost, j] = level + filled[lost, :j] @ slopes
+        spread[lost, :j, j] = spread[lost, j, :j] = spread[lost, :j, :j] @ slopes
+        spread[lost, j, j] = spread[lost, :j, j] @ slopes + rest[0]
+    return Chain(found[0], filled[:, -1], spread[:, -1, -1])
+
+
+def covariances(
+    columns: np.ndarray, counts: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """The covariance matrices of columns (`n k`) in samples that have each row so often (`s n`): `s k k`.
+
+    It is within groups (`n g`, one of g is 1). NaN where too few of a sample got far enough. With them, for every
+    column: its regression on groups and the columns before (`s g+j`), and the variance that is left (`s`).
+    """
+    import numpy as np
+
+    (n, k), samples = columns.shape, len(counts)
     within = np.ones((n, 1)) if groups is None else groups
-    found, filled, spread = np.zeros((k, k)), columns.copy(), np.zeros((n, k, k))
+    found, ways = np.zeros((samples, k, k)), []
     for j in range(k):
         there = ~np.isnan(columns[:, j])
-        used = within[there].any(0)
-        design = np.column_stack([within[there][:, used], columns[there, :j]])
-        free = int(there.sum()) - design.shape[1]
-        if free < 1:
-            return None
-        weights, *_ = np.linalg.lstsq(design, columns[there, j], rcond=None)
-        left, slopes = columns[there, j] - design @ weights, weights[used.sum() :]
-        rest = float(left @ left) / free
-        found[j, :j] = found[:j, j] = found[:j, :j] @ slopes
-        found[j, j] = slopes @ found[:j, j] + rest
-        lost = ~there
-        filled[lost, j] = np.column_stack([within[lost][:, used], filled[lost, :j]]) @ weights
-        spread[lost, :j, j] = spread[lost, j, :j] = spread[lost, :j, :j] @ slopes
-        spread[lost, j, j] = spread[lost, :j, j] @ slopes + rest
-    return Chain(found, filled[:, -1], spread[:, -1, -1])
+        design, y, often = np.column_stack([within, columns[:, :j]])[there], columns[there, j], counts[:, there]
+        normal = np.einsum("sn,nq,nr->sqr", often, design, design, optimize=True)
+        weights = np.einsum("sqr,sr->sq", np.linalg.pinv(normal, hermitian=True), (often * y) @ design)
+        used = (often @ within[there] > 0).sum(1) + j
+        free = often.sum(1) - used
+        left = (often * (y - weights @ design.T) ** 2).sum(1)
+        rest = np.where(free > 0, left / np.maximum(free, 1), np.nan)
+        slopes = weights[:, within.shape[1] :]
+        found[:, j, :j] = found[:, :j, j] = np.einsum("sab,sb->sa", found[:, :j, :j], slopes)
+        found[:, j, j] = (slopes * found[:, :j, j]).sum(1) + rest
+        ways.append((weights, rest))
+    return found, ways
 
 
 def correlation(
@@ -91,18 +111,13 @@ def correlation(
     ended = columns[~np.isnan(columns[:, -1])]
     if len(ended) < FEWEST_FINISHED or not np.ptp(ended[:, -1]) or not np.ptp(columns[~np.isnan(columns[:, at]), at]):
         return None
-    drawn, n = np.random.default_rng(seed), len(columns)
+    n = len(columns)
     groups = None if bands is None else (bands[:, None] == np.unique(bands)).astype(float)
-
-    def of(rows: np.ndarray) -> float:
-        found = chain(columns[rows], None if groups is None else groups[rows])
-        if found is None:
-            return nan
-        own, end = found.covariance[at, at], found.covariance[-1, -1]
-        return spearman_of(float(found.covariance[at, -1]) / sqrt(own * end)) if own > 0 and end > 0 else nan
-
-    samples = np.array([of(drawn.integers(0, n, n)) for _ in range(SAMPLES)])
-    value = of(np.arange(n))
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), SAMPLES)
+    found, _ = covariances(columns, np.vstack([np.ones(n), counts]), groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = found[:, at, -1] / np.sqrt(found[:, at, at] * found[:, -1, -1])
+    value, *samples = [spearman_of(each) if np.isfinite(each) else nan for each in r]
     if np.isnan(value) or np.isnan(samples).mean() > 0.1:
         return None
     low, high = np.nanquantile(samples, (0.025, 0.975))
@@ -114,16 +129,21 @@ def of_figures(
 ) -> dict[str, Correlation]:
     """The correlations of figures (each `n`) with the last of the scores (`n k`), where something can be said of them.
 
-    A figure that is not known of all candidates (NaN) is held against the end of those of which it is.
+    A figure may be known (not NaN) of those that got as far as some score, and stands before that then; else it is held
+    against the end of those of which it is known, whichever they are.
     """
     import numpy as np
 
     found = {}
     for name, figure in figures.items():
-        known = ~np.isnan(figure)
-        if known.sum() >= FEWEST_FINISHED:
-            columns = np.column_stack([normal_scores(figure[known]), scores[known]])
-            found[name] = correlation(columns, 0, None if bands is None else bands[known])
+        known, ahead = ~np.isnan(figure), ~np.isnan(scores)
+        place = next((j for j in range(scores.shape[1]) if (known == ahead[:, j]).all()), None)
+        rows = known if place is None else np.ones_like(known)
+        filled = figure.copy()
+        if known.any():
+            filled[known] = normal_scores(figure[known])
+        columns = np.insert(scores[rows], place or 0, filled[rows], axis=1)
+        found[name] = correlation(columns, place or 0, None if bands is None else bands[rows])
     return {name: each for name, each in found.items() if each is not None}
 
 

@@ -65,19 +65,14 @@ def pair_noise(shares: Sequence[np.ndarray]) -> float:
     return float((own - (total - own) / (count - 1)) / count)
 
 
-def reliability(shares: Sequence[np.ndarray], seeds: float, variance: float | None = None) -> float | None:
-    """Which part of the variance of some networks' accuracies, each trained once, is theirs and not noise.
+def reliability(variance: float, noise: float, networks: int) -> float | None:
+    """Which part of the variance of so many networks' accuracies, each trained once, is theirs and not noise.
 
-    `seeds` is the variance between seeds; `variance` that of the accuracies, where those at hand are selected. None
-    where there are too few networks, or their spread is no larger than the noise.
+    The variance is that over candidates, not over those that were selected. None where they are too few, or their
+    spread is no larger than the noise.
     """
-    import numpy as np
-
-    if len(shares) < FEWEST_NETWORKS:
-        return None
-    found = float(np.var([each.mean() for each in shares], ddof=1)) if variance is None else variance
-    part = 1 - (pair_noise(shares) / shares[0].size + max(0.0, seeds)) / found if found > 0 else 0.0
-    return part if part > 0 else None
+    part = 1 - noise / variance if variance > 0 else 0.0
+    return part if networks >= FEWEST_NETWORKS and part > 0 else None
 
 
 def spearman_of(r: float) -> float:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from typer import Typer
 
-from nas.cli import compare, export, runs, search, spaces, train, zoo
+from nas.cli import audit, compare, export, runs, search, spaces, train, zoo
 
 COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "search": search.search,
     "spaces": spaces.spaces,
     "top": runs.top,
     "show": runs.show,
+    "audit": audit.audit,
     "export": export.export,
     "train": train.train,
     "compare": compare.compare,

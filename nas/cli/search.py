@@ -58,10 +58,23 @@ def _search(session: Session, as_json: bool) -> None:
     if standings:  # there are none before there is a learning rate
         most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, session.plan.until_sure
         print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
+        if not as_json and any(standing.finals for standing in standings):
+            _print_audit(run.name, session)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
         raise typer.Exit(UNFINISHED)
+
+
+def _print_audit(name: str, session: Session) -> None:
+    """Its short form: how much of the order is signal."""
+    from nas.api.run import open_run
+    from nas.audit.words import short_lines
+    from nas.cli.terminal import console_for, print_words
+
+    found = open_run(name, session.options.runs_dir, data=None).audit(proxies=False)
+    for line in short_lines(found):
+        print_words(console_for(), f"  {line}", style="dim")
 
 
 def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
@@ -76,6 +89,7 @@ def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
     print(f"Next: nas export {name} --top 1{there}    {first} as a module, with its weights")
     print(f"      nas train {name} {best.id}{there}    longer, with test accuracy at the end")
     print(f"      nas top {name} -n 100{there}    all candidates")
+    print(f"      nas audit {name}{there}    how much of the order is signal")
     if not is_ahead:
         print("      the same search with more --trials, or --until-sure 0.9    goes on from here")
 

@@ -30,6 +30,7 @@ HOUSE = Plan(
         "nas/data": "",
         "nas/claims": "",
         "nas/ranking": "nas/claims nas/runs einmix",
+        "nas/audit": "nas/ranking nas/claims nas/runs",
         "nas/training": "nas/training/engine nas/runs nas/data einmix",
         "nas/training/engine": "nas/data einmix",
         "nas/strategies": "nas/ranking nas/runs search_spaces einmix",
@@ -38,9 +39,9 @@ HOUSE = Plan(
         "nas/loggers": "nas/runs einmix",
         "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
-        "nas/api": f"{BELOW_API} search_spaces einmix",
-        "nas/cli": "nas/api nas/loop nas/exports nas/training nas/ranking nas/claims nas/options nas/runs nas/data"
-        " search_spaces einmix",
+        "nas/api": f"nas/audit {BELOW_API} search_spaces einmix",
+        "nas/cli": "nas/api nas/audit nas/loop nas/exports nas/training nas/ranking nas/claims nas/options nas/runs"
+        " nas/data search_spaces einmix",
     },
     lists={
         "einmix/kinds": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.stats import multivariate_normal, norm
 BASE, EXAMPLES, PAIR = 0.96, 0.70, 0.10  # accuracy; shares of the variance that an example has, and for one network
 
 
+@cache
 def seed_share(std: float) -> float:
     """The share of the variance that gives accuracies such a standard deviation between seeds, at `BASE`."""
     h = norm.ppf(BASE)

@@ -65,7 +65,7 @@ def test_reliability_is_the_square_of_the_correlation_with_the_truth():
             [Judged.of(part.right(i, mu, 1)).shares for i, mu in enumerate(truth)]
             for part in (Examples(random, 288, v), Examples(random, 288, v))
         )
-        told.append(reliability(once, std**2) or 0.0)
+        told.append(reliability_of(once, std) or 0.0)
         x, y = ([each.mean() for each in shares] for shares in (once, again))
         truly.append(np.corrcoef(truth, x)[0, 1] ** 2)
         repeated.append(spearmanr(x, y).statistic)
@@ -78,7 +78,12 @@ def test_where_the_spread_is_noise_there_is_no_reliability():
     told = []
     for _ in range(50):
         part = Examples(random, 288, v)
-        told.append(reliability([part.right(i, BASE, 1)[0] for i in range(32)], 0.008**2))
+        told.append(reliability_of([part.right(i, BASE, 1)[0] for i in range(32)], 0.008))
     assert sum(each is None for each in told) >= 15  # in half of them, by chance
     assert all(each is None or each < 0.6 for each in told)
-    assert reliability([np.arange(9.0)] * 15, 0) is None and reliability([np.arange(9.0)] * 16, 0) is None
+    assert (reliability(2.0, 1.0, 15), reliability(2.0, 1.0, 16), reliability(0.0, 0.0, 16)) == (None, 0.5, None)
+
+
+def reliability_of(shares: list[np.ndarray], std: float) -> float | None:
+    noise = pair_noise(shares) / shares[0].size + std**2
+    return reliability(float(np.var([each.mean() for each in shares], ddof=1)), noise, len(shares))

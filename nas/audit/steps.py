@@ -1,0 +1,108 @@
+"""What some minutes more are best spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean
+
+from nas.audit.better import Candidates, more_candidates
+from nas.claims.claims import Claim, Claims
+from nas.ranking.sensitivity import better_rate
+from nas.ranking.standings import Standing
+from nas.runs.result import Result
+
+MINUTES = 10
+
+WORTH = 0.001
+"""Gain (a share) below which more candidates are not worth their time."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do, and what is expected of it, in words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What so many more seeds of rank 1 and its reference would leave of the half width of the gain's interval."""
+
+    more: int
+    now: float
+    then: float
+
+
+def next_step(
+    results: Sequence[Result],
+    standings: Sequence[Standing],
+    told: Claims | None,
+    candidates: Candidates | None,
+    *,
+    trials: int,
+    workers: int,
+    noun: str = "images",
+) -> Step:
+    """The first of: what has to be mended, another rate, seeds, examples, candidates; else a look at test data."""
+    finals = [standing for standing in standings if standing.finals]
+    if not finals:
+        return Step("the same command again", "there are no finals yet")
+    if lacking := [standing for standing in finals if standing.lacking]:
+        return Step("the same command again", f"{len(lacking)} of the finals lack seeds")
+    if (held := [each for s in finals if (each := s.sensitivity)]) and (better := better_rate(held)):
+        lr, there, here = better
+        return Step(
+            f"another search with --lr {lr:g}",
+            f"the finalists are better there: mean validation loss {there:.3f}, not {here:.3f} (one seed)",
+        )
+    gain = told.gain if told else None
+    if gain is None:
+        why = "finals were judged on what chose them" if told is None else "rank 1 has no reference of its sizes"
+        return Step("another --run", why)
+    if gain.verdict not in ("ahead", "behind"):
+        return _open(finals, gain, workers, noun)
+    if candidates is not None:
+        seconds = fmean(result.seconds for result in results if result.phase == "search")
+        count = int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3))
+        if (more := more_candidates(candidates, trials, count)) >= WORTH:
+            return Step(
+                f"more candidates: --trials {trials + count}",
+                f"about {count} fit in {MINUTES} minutes; {100 * more:.1f} points are expected of them",
+            )
+        why = (
+            f"about {count} more candidates fit in {MINUTES} minutes, and {100 * more:.1f} points are expected of them"
+        )
+        return Step("`nas compare`: the best against the literature, on test data", why)
+    return Step("`nas compare`: the best against the literature, on test data", f"rank 1 is {gain.verdict}")
+
+
+def _open(finals: Sequence[Standing], gain: Claim, workers: int, noun: str) -> Step:
+    """Where rank 1 is not told from its reference."""
+    left = gain.half_width_all_seeds
+    if left is not None and abs(gain.mean) <= left:
+        why = f"with any number of seeds the gain would be known to ± {100 * left:.1f} points"
+        return Step(f"more {noun} that judge", why)
+    of = [standing for standing in finals if standing.id in (finals[0].id, gain.rival)]
+    seconds = sum(standing.seconds for standing in of)
+    more = max(1, int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3)))
+    found = more_seeds(gain, min(of, key=lambda each: each.n).n, more)
+    if found is None:
+        return Step("more seeds: --until-sure 0.9", "they are too few to tell")
+    return Step(
+        "more seeds: --until-sure 0.9",
+        f"{more} more of rank 1 and its reference fit in {MINUTES} minutes: the gain would be known to "
+        f"± {100 * found.then:.1f} points, now it is ± {100 * found.now:.1f}",
+    )
+
+
+def more_seeds(gain: Claim, n: int, more: int) -> Seeds | None:
+    """What they leave, at the quantile of today; None where there is no interval."""
+    if gain.low is None or gain.high is None or gain.se is None or gain.se_all_seeds is None:
+        return None
+    now = (gain.high - gain.low) / 2
+    fixed = gain.se_all_seeds**2
+    then = fixed + max(0.0, gain.se**2 - fixed) * n / (n + more)
+    return Seeds(more, now, now * sqrt(then) / gain.se)
