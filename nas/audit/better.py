@@ -103,30 +103,33 @@ def than_mean(leader: Leader, candidates: Candidates) -> Against | None:
 def than_best_of(leader: Leader, candidates: Candidates, trials: int) -> Against | None:
     """Than what a search of as many random ones would choose by one training each, by the random ones that there are.
 
-    True accuracies are taken to be normal; how uncertain their spread is, counts too.
+    The logits of true accuracies are taken to be normal; how uncertain their spread is, counts too.
     """
     import numpy as np
 
-    if (moments := candidates.moments()) is None:
+    if candidates.moments() is None:
         return None
-    mean, true, count = moments
-    drawn = np.random.default_rng(0)
-    seen = (true + candidates.noise) * (count - 1) / drawn.chisquare(count - 1, DRAWS)
-    real = np.maximum(0.0, seen - candidates.noise)
-    centre = mean + np.sqrt(seen / count) * drawn.standard_normal(DRAWS)
-    most = _largest(drawn.random(DRAWS), trials)
-    chosen = centre + real / np.sqrt(seen) * most  # the better part of what made it the best is noise
-    chosen += np.sqrt(real * (1 - real / seen)) * drawn.standard_normal(DRAWS)
+    mean, seen, noise = _logits(candidates, candidates.random)
+    count, drawn = int(candidates.random.sum()), np.random.default_rng(0)
+    spread = seen * (count - 1) / drawn.chisquare(count - 1, DRAWS)
+    real = np.maximum(0.0, spread - noise)
+    chosen = mean + np.sqrt(spread / count) * drawn.standard_normal(DRAWS)
+    chosen += real / np.sqrt(spread) * _largest(drawn.random(DRAWS), trials)  # the rest of its lead is noise
+    chosen += np.sqrt(real * (1 - real / spread)) * drawn.standard_normal(DRAWS)
     mine = leader.lead + leader.reference + sqrt(_variance(leader, candidates)) * drawn.standard_normal(DRAWS)
-    found = mine - chosen
+    found = mine - 1 / (1 + np.exp(-chosen))
     return Against(float(found.mean()), float(found.std()), float((found > 0).mean()))
 
 
 def more_candidates(candidates: Candidates, trials: int, more: int) -> float:
     """By how much the accuracy of the chosen candidate is expected to grow with so many more like those there are."""
-    seen = float(candidates.expected.var(ddof=1) + candidates.spread.mean())
-    true = max(0.0, seen - candidates.noise)
-    return true / sqrt(seen) * (expected_largest(trials + more) - expected_largest(trials)) if seen > 0 else 0.0
+    import numpy as np
+
+    mean, seen, noise = _logits(candidates, np.ones_like(candidates.random))
+    if seen <= noise:
+        return 0.0
+    now, then = (mean + (seen - noise) / sqrt(seen) * expected_largest(n) for n in (trials, trials + more))
+    return float(1 / (1 + np.exp(-then)) - 1 / (1 + np.exp(-now)))
 
 
 def expected_largest(n: int) -> float:
@@ -151,6 +154,17 @@ def expected_best(values: Sequence[float], k: int) -> float:
     if not 1 <= k <= n:
         raise ValueError(f"the best of {k} of {n} values")
     return sum(comb(i, k - 1) / comb(n, k) * value for i, value in enumerate(sorted(values)))
+
+
+def _logits(candidates: Candidates, which: np.ndarray) -> tuple[float, float, float]:
+    """Mean and variance of the logits of some candidates' accuracies, and how much of the latter is noise."""
+    import numpy as np
+
+    shares = np.clip(candidates.expected[which], 0.001, 0.999)
+    logits, at = np.log(shares / (1 - shares)), float(shares.mean())
+    slope = 1 / (at * (1 - at))
+    spread = float(candidates.spread[which].mean())
+    return float(logits.mean()), float(logits.var(ddof=1)) + slope**2 * spread, slope**2 * candidates.noise
 
 
 def _largest(u: np.ndarray, n: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from nas.audit.better import Candidates, more_candidates
 from nas.claims.claims import Claim, Claims
+from nas.claims.until_sure import LOOKS
 from nas.ranking.sensitivity import better_rate
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
@@ -87,8 +88,9 @@ def _open(finals: Sequence[Standing], gain: Claim, workers: int, noun: str) -> S
         return Step(f"more {noun} that judge", why)
     of = [standing for standing in finals if standing.id in (finals[0].id, gain.rival)]
     seconds = sum(standing.seconds for standing in of)
-    more = max(1, int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3)))
-    found = more_seeds(gain, min(of, key=lambda each: each.n).n, more)
+    had = min(standing.n for standing in of)
+    more = max(1, min(int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3)), LOOKS[-1] - had))
+    found = more_seeds(gain, had, more)
     if found is None:
         return Step("more seeds: --until-sure 0.9", "they are too few to tell")
     return Step(
