@@ -225,9 +225,11 @@ class Audit:
 
     @cached_property
     def _reliability(self) -> float | None:
-        if not self.candidates or not self._chain:
+        """Of the candidates' order by one training each."""
+        if self.candidates is None:
             return None
-        return reliability(float(self._chain.covariance[-1, -1]), self.candidates.noise, len(self.searched))
+        _, seen, noise = better.logits_of(self.candidates, self.candidates.random | True)
+        return reliability(seen, noise, len(self.searched))
 
     @cached_property
     def _leader(self) -> Leader | None:

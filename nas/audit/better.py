@@ -109,7 +109,7 @@ def than_best_of(leader: Leader, candidates: Candidates, trials: int) -> Against
 
     if candidates.moments() is None:
         return None
-    mean, seen, noise = _logits(candidates, candidates.random)
+    mean, seen, noise = logits_of(candidates, candidates.random)
     count, drawn = int(candidates.random.sum()), np.random.default_rng(0)
     spread = seen * (count - 1) / drawn.chisquare(count - 1, DRAWS)
     real = np.maximum(0.0, spread - noise)
@@ -125,7 +125,7 @@ def more_candidates(candidates: Candidates, trials: int, more: int) -> float:
     """By how much the accuracy of the chosen candidate is expected to grow with so many more like those there are."""
     import numpy as np
 
-    mean, seen, noise = _logits(candidates, np.ones_like(candidates.random))
+    mean, seen, noise = logits_of(candidates, np.ones_like(candidates.random))
     if seen <= noise:
         return 0.0
     now, then = (mean + (seen - noise) / sqrt(seen) * expected_largest(n) for n in (trials, trials + more))
@@ -156,15 +156,22 @@ def expected_best(values: Sequence[float], k: int) -> float:
     return sum(comb(i, k - 1) / comb(n, k) * value for i, value in enumerate(sorted(values)))
 
 
-def _logits(candidates: Candidates, which: np.ndarray) -> tuple[float, float, float]:
-    """Mean and variance of the logits of some candidates' accuracies, and how much of the latter is noise."""
+def logits_of(candidates: Candidates, which: np.ndarray) -> tuple[float, float, float]:
+    """Mean and variance of the logits of some candidates' accuracies, and how much of the latter is noise.
+
+    In accuracies p noise is taken to be in proportion to p (1 - p), as the chance of examples is.
+    """
     import numpy as np
 
     shares = np.clip(candidates.expected[which], 0.001, 0.999)
-    logits, at = np.log(shares / (1 - shares)), float(shares.mean())
-    slope = 1 / (at * (1 - at))
-    spread = float(candidates.spread[which].mean())
-    return float(logits.mean()), float(logits.var(ddof=1)) + slope**2 * spread, slope**2 * candidates.noise
+    errors, spread = shares * (1 - shares), float(candidates.spread[which].mean())
+    logits, slope = np.log(shares / (1 - shares)), float((1 / errors).mean() / errors.mean())
+    return float(logits.mean()), float(logits.var(ddof=1)) + slope * spread, slope * candidates.noise
+
+
+def _variance(leader: Leader, candidates: Candidates) -> float:
+    """Of rank 1's lead, and of the reference on the examples that choose."""
+    return leader.variance + candidates.seeds / leader.n + candidates.own
 
 
 def _largest(u: np.ndarray, n: int) -> np.ndarray:
@@ -173,8 +180,3 @@ def _largest(u: np.ndarray, n: int) -> np.ndarray:
 
     found: np.ndarray = norm.ppf(u ** (1 / n))
     return found
-
-
-def _variance(leader: Leader, candidates: Candidates) -> float:
-    """Of rank 1's lead, and of the reference on the examples that choose."""
-    return leader.variance + candidates.seeds / leader.n + candidates.own
