@@ -14,6 +14,7 @@ import torch
 from stubs import importing
 
 import nas
+import nas.api.run
 from nas.errors import NasError
 from nas.loop.rates import around, found_rate, losses_of
 from nas.options.search import Search
@@ -232,3 +233,36 @@ def test_options_are_named() -> None:
 def test_what_is_named_goes_over_what_was_asked() -> None:
     asked = Search.of({"trials": 3, "seed": None}, Search(trials=8, seed=2, width=(16,)))
     assert asked.given == {"trials": 3, "width": (16,), "seed": 2}
+
+
+def test_an_audit_has_proxies_of_all_that_came_to_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = nas.search(
+        space="local",
+        patch=2,
+        width=8,
+        depth=(1, 2, 3),
+        min_params=0,
+        trials=24,
+        epochs=2,
+        lr=0.02,
+        prune=False,
+        top=1,
+        seeds=2,
+        device="cpu",
+        workers=0,
+        runs_dir=tmp_path,
+        run="x",
+        quiet=True,
+    )
+    found = run.audit()
+    assert found.proxies.keys() == {"synflow", "naswot", "jacob_cov", "grad_norm"} <= found.cheap.keys()
+    assert all(len(rows) == 24 for rows in found.proxies.values())
+    assert run.audit(proxies=False).cheap.keys() == {"training losses to epoch 1", "parameters", "MACs"}
+    monkeypatch.setattr(nas.api.run, "MOST_PROXIES", 20)
+    assert all(len(rows) == 20 for rows in run.audit().proxies.values())
+
+
+def test_an_audit_knows_which_networks_met_test_data_in_comparisons(run: nas.Run) -> None:
+    run.compare(against="mixer", lrs=0.01, epochs=2, seeds=1, quiet=True)
+    (check,) = [check for check in run.audit().checks if check.name == "test data"]
+    assert "its networks" in check.told and "none" not in check.told

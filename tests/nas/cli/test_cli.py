@@ -971,6 +971,12 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     header = (tmp_path / "out" / f"subgrid_{best}.py").read_text().split('"""')[1]
     assert f"nas {REAL}" in " ".join(header.split())
 
+    audit = nas("audit x")
+    assert (audit.status, audit.err) == (0, "") and "20 are needed to say how well anything ranks them" in audit.out
+    assert "  passed          test data: none of its networks has met it\n" in audit.out
+    (row,) = nas("audit x --json").rows
+    assert (row["rungs"], row["cheap"], len(row["checks"])) == ({}, {}, 9)
+
     train = f"train x {best} --epochs 2 --seeds 2 --workers 0 --device cpu"
     done = nas(train)
     assert done.status == 0
