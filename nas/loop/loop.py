@@ -116,7 +116,8 @@ class Loop:
         Those that go on until it is sure are looked at: what may be the best goes on with more seeds, and the watcher
         is told what ended it. `noun` is the word for the examples that judge.
         """
-        entries, done = self.entries(), 0
+        every = entries = self.entries()
+        done: dict[str, int] = {}  # seeds by id: one that was left behind may be the first by those of the others
         status = self._status("final", by=self.plan.quality, later=self._most_at_other_rates)
         for seeds in self.plan.looks:
             jobs = [
@@ -124,22 +125,24 @@ class Loop:
                     replace(self._job(architecture, "final", self._first_seed + n), label=label, weights=True),
                     architecture,
                 )
-                for n in range(done, seeds)
+                for n in range(seeds)
                 for label, architecture in entries
+                if n >= done.get(architecture.id, 0)
             ]
             for result in self._through(jobs, status, watcher).values():
                 self.results[result.key] = result
             if self.plan.until_sure is None or self.trainings.unfinished:
                 break
+            done |= {architecture.id: seeds for _, architecture in entries}
             further = self._further(self.plan.until_sure, seeds, watcher, noun)
-            entries, done = [each for each in entries if each[1].id in further], seeds
+            entries = [each for each in every if each[1].id in further]
             if not entries:
                 break
         return self._of("final")
 
     def _further(self, sure: float, seeds: int, watcher: Watcher, noun: str) -> Collection[str]:
         """The ids of what goes on beyond so many seeds; the watcher is told what is known, and why nothing goes on."""
-        entries = entries_of(self._standings(), sizes_of)
+        entries = entries_of(self._standings(seeds), sizes_of)
         seen = look(*(entries or ([], [])), error=share(sure), within=self.plan.within)
         for line in look_lines(seen, seeds, noun):
             watcher.say(line)
@@ -151,8 +154,11 @@ class Loop:
             return seen.further
         return ()
 
-    def _standings(self) -> list[Standing]:
-        return standings_of(self.run.results(), self.run, self.plan.objectives, self.plan.start)
+    def _standings(self, seeds: int | None = None) -> list[Standing]:
+        """Of all that the run holds, or of its finals with the first so many seeds: an earlier session may have more."""
+        last = inf if seeds is None else self._first_seed + seeds
+        results = [each for each in self.run.results() if each.phase != "final" or each.seed < last]
+        return standings_of(results, self.run, self.plan.objectives, self.plan.start)
 
     def other_rates(self, watcher: Watcher) -> None:
         """Finalists and the references that they are held against, with one seed at the rates next to the search's."""

@@ -761,6 +761,29 @@ def test_finals_go_on_until_it_is_sure_or_cannot_be(tmp_path, top, other, refere
         assert search(run) == counts  # it goes on, with nothing to do
 
 
+def test_looks_that_are_gone_through_again_are_at_the_seeds_that_they_were_at(tmp_path):
+    """A session that goes on finds seeds of later looks, and says of each look what was known then."""
+    heard: list[str] = []
+    first, second, *others = first_ids(6)
+    references = {reference.id for depth in (1, 2) for reference in references_of(depth)}
+    make = Merits(1000, dict.fromkeys(others, 0.1) | dict.fromkeys(references, 0.8) | {first: 0.86, second: 0.5}, 0.04)
+
+    class Hearing(Quiet):
+        def say(self, text: str) -> None:
+            heard.append(text)
+
+    settings = SETTINGS | {"data": {"judge": 1000}, "until_sure": 0.9}
+    told = []
+    for _ in range(2):
+        with RunFolder.create_or_open(tmp_path, "x", settings) as run:
+            search_in(run, Serial(make), plan(until_sure=0.9, seeds=20), space=SPACE, watcher=Hearing())
+        told.append([*heard])
+        heard.clear()
+    assert any("not 90% sure after 5 seeds" in line for line in told[0]), told[0]
+    assert any(line.startswith("90% sure after 10 seeds") for line in told[0]), told[0]
+    assert told[1] == told[0]
+
+
 def references_of(depth: int) -> list[Architecture]:
     space = tiny(depth=(depth,))
     return [*space.references(space.middle).values()]
