@@ -49,6 +49,7 @@ def search(
 def _search(session: Session, as_json: bool) -> None:
     from nas.cli.tables import print_ranking
     from nas.loop.progress import watcher
+    from nas.ranking.run_ranking import sureness
 
     with session.open_run() as run:
         _introduce(session, as_json)
@@ -56,7 +57,7 @@ def _search(session: Session, as_json: bool) -> None:
         with watcher() as watching:
             standings = session.run(watching, run)
     if standings:  # there are none before there is a learning rate
-        most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, session.plan.until_sure
+        most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, sureness(run)
         print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
         if not as_json and any(standing.finals for standing in standings):
             _print_audit(run.name, session)
@@ -91,7 +92,8 @@ def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:
     print(f"      nas top {name} -n 100{there}    all candidates")
     print(f"      nas audit {name}{there}    how much of the order is signal")
     if not is_ahead:
-        print("      the same search with more --trials, or --until-sure 0.9    goes on from here")
+        sure = ", or --until-sure 0.9" if best.judged and best.on_front is None else ""  # it takes bits, one objective
+        print(f"      the same search with more --trials{sure}    goes on from here")
 
 
 def _introduce(session: Session, as_json: bool) -> None:

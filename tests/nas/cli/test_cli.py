@@ -372,6 +372,9 @@ def test_the_leader_is_called_a_winner_only_where_it_is_ahead(accuracies, verdic
     assert "nas top x -n 100 --runs-dir 'my runs'  " in out
     assert ("winner" in out) == ("is ahead" in verdict)
     assert ("more --trials, or --until-sure" in out) == ("is ahead" not in verdict)
+    for without in (rank([result_of(found, 0.99), *finals], sizes_of), [replace(e, on_front=True) for e in standings]):
+        searching.print_next("x", without, Path("my runs"))
+        assert "--until-sure" not in capsys.readouterr().out  # it takes what judged, and one objective
 
 
 def test_a_repeated_search_trains_nothing_and_prints_the_same(nas, stubbed):
