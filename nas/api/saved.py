@@ -189,7 +189,7 @@ class SavedRun:
             rungs=tuple(self.setting("rungs", "a list of counts")),
             trials=_count(latest.get("trials"), 1),
             random=drawn,
-            workers=_count(latest.get("workers"), 1),
+            workers=_count(latest.get("workers"), _count(self.folder.settings.get("workers"), 1)),
             lr=self.recipe.lr,
             asked=(self.setting("seeds", "a count"), _count(latest.get("seeds"), 0)),
             until_sure=sureness(self.folder),

@@ -49,7 +49,7 @@ from nas.loop.status import Watcher
 from nas.options.option import marked
 from nas.options.search import MOST_SEEDS, Search
 from nas.ranking.objectives import parse_objectives
-from nas.ranking.run_ranking import standings_of
+from nas.ranking.run_ranking import standings_of, sureness
 from nas.ranking.standings import Standing
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
@@ -223,7 +223,8 @@ class Session:
         run = RunFolder.create_or_open(self.options.runs_dir, self.name, self.settings, may_differ=Search.may_differ())
         own = {name: value for name, value in self.settings.items() if name in Search.may_differ()}
         own = {name: value for name, value in own.items() if name not in ("command", "versions", "inputs")}
-        run.keep(LAST, own | {"workers": self.options.workers})
+        looked = self.options.until_sure or sureness(run)  # finals that were looked at stay so
+        run.keep(LAST, own | {"workers": self.options.workers, "until_sure": looked})
         return run
 
     def run(self, watcher: Watcher, run: RunFolder) -> list[Standing]:

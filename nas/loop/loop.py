@@ -155,7 +155,7 @@ class Loop:
         return ()
 
     def _standings(self, seeds: int | None = None) -> list[Standing]:
-        """Of all that the run holds, or of its finals with the first so many seeds: an earlier session may have more."""
+        """Of all that the run holds, or of its finals with the first so many seeds: earlier sessions may have more."""
         last = inf if seeds is None else self._first_seed + seeds
         results = [each for each in self.run.results() if each.phase != "final" or each.seed < last]
         return standings_of(results, self.run, self.plan.objectives, self.plan.start)

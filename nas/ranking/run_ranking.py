@@ -34,7 +34,7 @@ def standings_of(
 
 
 def sureness(run: RunFolder) -> float | None:
-    """How sure the finals of a run were to be, by its latest session; None where they are over a number of seeds."""
+    """How sure its finals were to be, by its latest session that asked; None where all are over a number of seeds."""
     sure = (run.settings | (run.kept(LAST) or {})).get("until_sure")
     return float(sure) if sure is not None and is_finite(sure) and 0 < sure < 1 else None
 

@@ -24,6 +24,7 @@ from nas.errors import NasError
 from nas.executors.packing import BUNDLE
 from nas.options.option import declared
 from nas.options.search import Search
+from nas.ranking.run_ranking import sureness
 from nas.ranking.standings import sizes_of
 from nas.runs.folder import RunFolder
 from nas.runs.settings import differing
@@ -429,6 +430,22 @@ def test_how_a_run_is_computed_is_how_its_latest_session_was(tmp_path, monkeypat
     saved = SavedRun.open(tmp_path, "g")
     assert saved.how("cuda") == {"engine": "auto", "precision": "float32"}
     assert saved.kind("cuda") == ("cuda", "float32") and saved.how("cpu")["precision"] == "auto"
+
+
+def test_finals_that_were_looked_at_stay_so(tmp_path):
+    """A later session without looks leaves theirs: some finalists were left behind, and each look has its error."""
+    for sure in (None, 0.9, None):
+        session = Session(replace(PLAIN, run="g", runs_dir=tmp_path, until_sure=sure))
+        assert session.plan.until_sure == sure
+        session.open_run().close()
+    assert sureness(RunFolder.open(tmp_path, "g")) == SavedRun.open(tmp_path, "g").facts.until_sure == 0.9
+
+
+def test_an_audit_counts_the_workers_that_there_were_where_no_number_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "worker_count", lambda wanted, device, devices: wanted or 6)
+    for asked, expected in ((None, 6), (3, 3)):
+        Session(replace(PLAIN, run="g", runs_dir=tmp_path, workers=asked)).open_run().close()
+        assert SavedRun.open(tmp_path, "g").facts.workers == expected
 
 
 def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):
