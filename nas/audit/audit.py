@@ -16,6 +16,7 @@ from nas.audit.rates import RateOrders, rate_orders
 from nas.audit.steps import Step, next_step
 from nas.claims import contrasts
 from nas.claims.claims import Claims
+from nas.errors import NasError
 from nas.ranking.objectives import Quality, merit
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.runs.bits import unpacked
@@ -127,6 +128,8 @@ class Audit:
         for each in mine:
             if each.phase == "final" and each.score:
                 by_seed.setdefault(each.seed, {})[each.id] = merit(each.score, self.by)
+        most = max(map(len, by_seed.values()), default=0)  # only some finals go on until it is sure
+        by_seed = {seed: merits for seed, merits in by_seed.items() if len(merits) == most}
         for each in mine:
             if each.phase == "tune" and each.seed in by_seed and each.score:
                 at.setdefault(each.lr, (each.seed, {}))[1][each.id] = merit(each.score, self.by)
@@ -221,7 +224,10 @@ class Audit:
         if len(kept) < 2 or not self.facts.validation:
             return 0.0
         m = self.facts.validation
-        return pair_noise([unpacked(each.right, m, each.score.accuracy) for each in kept if each.score]) / m
+        try:
+            return pair_noise([unpacked(each.right, m, each.score.accuracy) for each in kept if each.score]) / m
+        except ValueError as error:
+            raise NasError(f"of what candidates were right on: {error}") from None
 
     @cached_property
     def _reliability(self) -> float | None:

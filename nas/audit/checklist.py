@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.claims.until_sure import LOOKS
 from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
 from nas.runs.result import Result, latest
@@ -81,7 +82,8 @@ def _seeds(standings: Sequence[Standing], facts: Facts) -> Check:
 
 def _looks(facts: Facts) -> Check:
     if facts.until_sure is not None:
-        told = "how often finals are looked at was fixed beforehand, and each has its share of the error"
+        looks = ", ".join(map(str, LOOKS))
+        told = f"--until-sure looks after {looks} seeds, however it turns out: each look has its share of the error"
         return Check("looks", True, told)
     if len(set(facts.asked)) > 1:
         asked = ", then ".join(map(str, facts.asked))
@@ -106,8 +108,10 @@ def _references(standings: Sequence[Standing]) -> Check:
 
 def _random(results: Sequence[Result], facts: Facts) -> Check:
     tried = len({result.id for result in results if result.phase == "search"} - facts.started)
+    if not tried:
+        return Check("random search", None, "no candidate has been tried yet")
     drawn = int(min(facts.random, tried))
-    if drawn == tried and drawn:
+    if drawn == tried:
         return Check("random search", None, f"all {counted(tried, 'candidate')} were drawn at random")
     told = f"{drawn} of {counted(tried, 'candidate')} were drawn at random"
     return Check("random search", drawn >= 8, told + ("" if drawn >= 8 else ": too few to be a baseline"))
@@ -125,6 +129,8 @@ def _tuning(results: Sequence[Result], facts: Facts) -> Check:
     if facts.lr is not None:
         told = f"the learning rate {facts.lr:g} was given: what it took to find it is not in the run"
         return Check("tuning", False, told)
+    if not any(result.phase == "search" for result in results):
+        return Check("tuning", None, "no learning rate has been found yet")
     seconds = sum(result.seconds for result in results if result.phase == "tune")
     whole = sum(result.seconds for result in results)
     share = f"{seconds / whole:.0%}" if whole else "0%"

@@ -26,14 +26,14 @@ class Noise:
     `seeds` is that between seeds on any number of examples, within `low` to `high` (95%, from chi-squared: 86%
     in simulations where seeds vary by half of all errors);
     `total` what is seen between trainings on the `m` examples that judge; `examples` that of the difference of two
-    networks over examples alone, however often they are trained.
+    networks over examples alone, however often they are trained; None where there is one network.
     """
 
     seeds: float
     low: float
     high: float
     total: float
-    examples: float
+    examples: float | None
     m: int
     df: int
 
@@ -51,9 +51,12 @@ def noise(finals: Sequence[Judged]) -> Noise | None:
     ends = (df * total / float(chi2.ppf(side, df)) - chance for side in (0.975, 0.025))
     low, high = (sqrt(max(0.0, end)) for end in ends)
     # what is left of it with any number of seeds
-    shared = 2 * pair_noise([each.shares for each in finals]) / m if len(finals) > 1 else 0.0
-    own = sum(2 * each.chance / m / each.n for each in finals) / len(finals)
-    return Noise(sqrt(max(0.0, total - chance)), low, high, sqrt(total), sqrt(max(0.0, shared - own)), m, df)
+    examples = None
+    if len(finals) > 1:
+        shared = 2 * pair_noise([each.shares for each in finals]) / m
+        own = sum(2 * each.chance / m / each.n for each in finals) / len(finals)
+        examples = sqrt(max(shared - own, 1 / m**2))  # no less than one of them, as in contrasts
+    return Noise(sqrt(max(0.0, total - chance)), low, high, sqrt(total), examples, m, df)
 
 
 def pair_noise(shares: Sequence[np.ndarray]) -> float:

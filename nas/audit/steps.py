@@ -60,11 +60,11 @@ def next_step(
             f"the finalists are better there: mean validation loss {there:.3f}, not {here:.3f} (one seed)",
         )
     gain = told.gain if told else None
-    if gain is None:
+    if told is None or gain is None:
         why = "finals were judged on what chose them" if told is None else "rank 1 has no reference of its sizes"
         return Step("another --run", why)
     if gain.verdict not in ("ahead", "behind"):
-        return _open(finals, gain, workers, noun)
+        return _open(finals, told.first, gain, workers, noun)
     if candidates is not None:
         seconds = fmean(result.seconds for result in results if result.phase == "search")
         count = int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3))
@@ -80,21 +80,25 @@ def next_step(
     return Step("`nas compare`: the best against the literature, on test data", f"rank 1 is {gain.verdict}")
 
 
-def _open(finals: Sequence[Standing], gain: Claim, workers: int, noun: str) -> Step:
+def _open(finals: Sequence[Standing], first: str | None, gain: Claim, workers: int, noun: str) -> Step:
     """Where rank 1 is not told from its reference."""
     left = gain.half_width_all_seeds
     if left is not None and abs(gain.mean) <= left:
         why = f"with any number of seeds the gain would be known to ± {100 * left:.1f} points"
         return Step(f"more {noun} that judge", why)
-    of = [standing for standing in finals if standing.id in (finals[0].id, gain.rival)]
+    of = [standing for standing in finals if standing.id in (first, gain.rival)]
     seconds = sum(standing.seconds for standing in of)
     had = min(standing.n for standing in of)
+    if had >= LOOKS[-1]:
+        return Step(f"more {noun} that judge", f"{had} seeds have not told it, and --until-sure has no more")
     more = max(1, min(int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3)), LOOKS[-1] - had))
+    several = any(standing.on_front is not None for standing in finals)  # objectives, of which it knows one
+    what = f"more seeds: {f'--seeds {had + more}' if several else '--until-sure 0.9'}"
     found = more_seeds(gain, had, more)
     if found is None:
-        return Step("more seeds: --until-sure 0.9", "they are too few to tell")
+        return Step(what, "they are too few to tell")
     return Step(
-        "more seeds: --until-sure 0.9",
+        what,
         f"{more} more of rank 1 and its reference fit in {MINUTES} minutes: the gain would be known to "
         f"± {100 * found.then:.1f} points, now it is ± {100 * found.now:.1f}",
     )

@@ -40,11 +40,14 @@ def noise_lines(found: Audit) -> list[str]:
     if noise is None:
         return ["too few seeds of finals to tell (--seeds)"]
     seeds = f"between seeds ± {_points(noise.seeds)} ({_points(noise.low)} to {_points(noise.high)})"
-    return [
+    lines = [
         f"a training comes to ± {_points(noise.total)} points on {noise.m:,} {noun}: {seeds}, the rest is the chance "
-        f"of single {noun} (standard deviations, {noise.df} degrees of freedom)",
-        f"the difference of two networks is known to ± {_points(noise.examples)} points with any number of seeds",
+        f"of single {noun} (standard deviations, {noise.df} degrees of freedom)"
     ]
+    if noise.examples is not None:
+        left = f"{_points(noise.examples)} points with any number of seeds"
+        lines.append(f"the difference of two networks would still have a standard error of {left}")
+    return lines
 
 
 def order_line(found: Audit) -> str:
@@ -56,8 +59,9 @@ def order_line(found: Audit) -> str:
         return f"{came}: it is not known how noisy they are"
     if found.repeats is None or found.ceiling is None:
         return f"{came}: their spread is no larger than the noise"
+    by = " by accuracy" if found.by == "loss" else ""
     return (
-        f"{came}: another seed and other {found.facts.noun} would repeat their order with a rank correlation of "
+        f"{came}: another seed and other {found.facts.noun} would repeat their order{by} with a rank correlation of "
         f"{found.repeats:.2f}; a figure that knew the true order would come to {found.ceiling:.2f} with this one"
     )
 
@@ -99,7 +103,8 @@ def better_lines(found: Audit) -> list[str]:
     ]
     if not any("random" in name for name in found.better):
         lines.append("random networks: too few candidates were drawn at random, or came to the end")
-    return [*lines, "(flat prior, each by itself: verdicts in the ranking count several finalists and are stricter)"]
+    stricter = "verdicts in the ranking count several finalists and are stricter"
+    return [*lines, f"(± a standard error; flat prior, each by itself: {stricter})"]
 
 
 def next_line(found: Audit) -> str:

@@ -20,6 +20,9 @@ from einmix import Architecture
 from nas.audit.audit import Audit
 from nas.audit.checklist import Facts
 from nas.audit.words import audit_lines, short_lines
+from nas.errors import NasError
+from nas.ranking.objectives import parse_objectives
+from nas.ranking.run_ranking import along_front
 from nas.ranking.standings import rank, sizes_of
 from nas.runs.bits import packed
 from nas.runs.job import Job, Outcome, Score, record
@@ -166,6 +169,12 @@ def test_a_run_of_nothing_says_so():
     assert len(short_lines(found)) == 4
 
 
+def test_bits_of_candidates_that_are_damaged_are_named():
+    results = [replace(RESULTS[0], right=packed(np.ones(9, bool))), *RESULTS[1:]]
+    with pytest.raises(NasError, match="of what candidates were right on: bits of 16 examples or fewer, not of 230"):
+        audit_lines(audit_of(results))
+
+
 NEWER = {"versions": {"torch": "3"}}
 SPREAD = [*(0.9 + 0.04 * np.random.default_rng(1).standard_normal(40)), 0.7]
 RESULTS = run_of([0.9] * 24 + [0.7], 0.005)
@@ -192,7 +201,7 @@ def failed(result: Result) -> Result:
         (RESULTS[:24], {}, "seeds", False, "no finals yet"),
         (RESULTS, {}, "looks", True, "once"),
         (RESULTS, {"asked": (5, 10)}, "looks", False, "5, then 10 seeds"),
-        (RESULTS, {"asked": (5, 20), "until_sure": 0.9}, "looks", True, "fixed beforehand"),
+        (RESULTS, {"asked": (5, 20), "until_sure": 0.9}, "looks", True, "each look has its share"),
         (RESULTS, {}, "test data", True, "none of its networks"),
         (RESULTS, {"compared": frozenset({"a"})}, "test data", True, "one of its networks"),
         (RESULTS, {"compared": frozenset({"a", "b"})}, "test data", False, "2 of its networks"),
@@ -205,6 +214,8 @@ def failed(result: Result) -> Result:
         ([*RESULTS[:-1], failed(RESULTS[-1])], {}, "failures", False, "1 training failed, the last with ValueError"),
         (RESULTS, {}, "tuning", True, "found in the run; rates took 0 s"),
         (RESULTS, {"lr": 0.01}, "tuning", False, "0.01 was given"),
+        ([], {}, "tuning", None, "no learning rate has been found yet"),
+        ([], {}, "random search", None, "no candidate has been tried yet"),
         (RESULTS, {}, "code", True, "torch 2"),
         (
             [*RESULTS[:-1], replace(RESULTS[-1], extra=VERSIONS | {"versions": {"torch": "3"}})],
@@ -243,6 +254,7 @@ def tuned(losses: Mapping[float, float]) -> list[Result]:
         (RESULTS, "`nas compare`", "0.0 points are expected"),
         (run_of([0.9] * 25, 0.0004), "more images that judge", "with any number of seeds"),
         (run_of([0.97] * 3 + [0.9] * 20 + [0.94], 0.02, 1, n=3), "more seeds: --until-sure 0.9", "would be known to"),
+        (run_of([0.97] * 3 + [0.9] * 4 + [0.945], 0.02, 1, n=20), "more images that judge", "has no more"),
         (run_of([0.9] * 24 + [0.7], 0.005, n=1), "more seeds: --until-sure 0.9", "too few to tell"),
         (
             run_of([*(0.9 + 0.04 * np.random.default_rng(1).standard_normal(40)), 0.7], 0.003),
@@ -254,6 +266,22 @@ def tuned(losses: Mapping[float, float]) -> list[Result]:
 def test_the_next_minutes(results, what, why):
     found = audit_of(results, replace(FACTS, rungs=(), trials=24)).next
     assert found.what.startswith(what) and why in found.why, found
+
+
+def test_until_sure_is_not_advised_for_several_objectives():
+    results = run_of([0.97] * 3 + [0.9] * 20 + [0.94], 0.02, 1, n=3)
+    objectives = parse_objectives("accuracy,macs")
+    standings = along_front(rank(results, sizes_of, judge=JUDGE), objectives)
+    assert Audit(results, standings, FACTS).next.what == "more seeds: --seeds 20"
+
+
+def test_the_order_at_other_rates_is_held_against_the_seeds_that_all_have():
+    """Also where only some finalists went on until it was sure."""
+    results = [*RESULTS, *tuned({0.003: 0.5})]
+    first = next(result for result in results if result.phase == "final")
+    further = [replace(first, seed=seed) for seed in range(6, 11)]
+    found = audit_of([*results, *further], replace(FACTS, until_sure=0.9)).rates
+    assert found is not None and found == audit_of(results).rates
 
 
 def test_an_order_that_a_rate_turns_around_is_told():

@@ -22,6 +22,15 @@ def test_noise_of_trainings_by_hand():
     assert noise([one]) is None and noise([]) is None
 
 
+def test_examples_leave_one_of_them_at_least_and_of_one_network_nothing_is_said():
+    random = np.random.default_rng(0)
+    equal = [Judged.of(random.random((5, 100)) < 0.9) for _ in range(3)]  # all is chance
+    found = [each for pair in ((0, 1), (0, 2), (1, 2)) if (each := noise([equal[i] for i in pair]))]
+    assert min(each.examples for each in found if each.examples is not None) == 0.01
+    alone = noise(equal[:1])
+    assert alone is not None and alone.examples is None
+
+
 @pytest.mark.parametrize(("std", "share"), [(0.003, 0.95), (0.008, 0.95), (0.016, 0.86)])
 def test_the_noise_between_seeds_is_in_its_interval(std, share):
     """In 95% of simulated finals, within three Monte Carlo errors; in fewer where seeds vary by half of all errors."""
@@ -44,6 +53,7 @@ def test_the_noise_of_examples_is_that_of_differences_over_new_examples():
         finals = [Judged.of(judge.right(i, BASE, 5)) for i in range(4)]
         found = noise(finals)
         assert found is not None
+        assert found.examples is not None
         told.append(found.examples**2)
         many = Examples(random, 288, v)
         truly.append(many.right(0, BASE, 200).mean() - many.right(1, BASE, 200).mean())
