@@ -117,6 +117,9 @@ class Loop:
         is told what ended it. `noun` is the word for the examples that judge.
         """
         every = entries = self.entries()
+        if self.plan.until_sure is not None:  # rank 1 may be a finalist of an earlier session, with fewer trials
+            earlier = [(each.label, each.architecture) for each in self._standings() if each.finals]
+            every = [*entries, *(each for each in earlier if each not in entries)]
         done: dict[str, int] = {}  # seeds by id: one that was left behind may be the first by those of the others
         status = self._status("final", by=self.plan.quality, later=self._most_at_other_rates)
         for seeds in self.plan.looks:

@@ -89,18 +89,21 @@ class Merits:
     """Makes a trainer of known truth: by id the accuracy on each of `m` examples that judge, and at seeds at random.
 
     `seeds` is the standard deviation of a training's accuracy over seeds; what is not named has the accuracy 0.5.
+    In the search it is what is `searched`, where that is named.
     """
 
     m: int
     truth: Mapping[str, float]
     seeds: float = 0.0
+    searched: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, worker: int) -> Trainer:
         return self.train
 
     def train(self, job: Job, report: GoOn) -> Outcome:
         drawn = np.random.default_rng([int(job.id, 16), job.seed])
-        mean = min(max(self.truth.get(job.id, 0.5) + self.seeds * drawn.standard_normal(), 0), 1)
+        truth = {**self.truth, **self.searched} if job.phase == "search" else self.truth
+        mean = min(max(truth.get(job.id, 0.5) + self.seeds * drawn.standard_normal(), 0), 1)
         hard = np.random.default_rng(0).permutation(self.m) / self.m  # the same examples are hard for all
         right = hard < mean
         reached = float(right.mean())

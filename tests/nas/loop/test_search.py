@@ -784,6 +784,22 @@ def test_looks_that_are_gone_through_again_are_at_the_seeds_that_they_were_at(tm
     assert told[1] == told[0]
 
 
+def test_a_finalist_of_fewer_trials_goes_on_too_until_it_is_sure(tmp_path):
+    """It may be rank 1 still, which the questions are about, although more trials chose others."""
+    earlier, _, later, *others = first_ids(6)
+    references = {reference.id for depth in (1, 2) for reference in references_of(depth)}
+    judged = dict.fromkeys(others, 0.1) | dict.fromkeys(references, 0.8) | {earlier: 0.86, later: 0.5}
+    settings = SETTINGS | {"data": {"judge": 1000}, "until_sure": 0.9}
+    for trials in (2, 6):
+        chosen = {earlier: 0.9, later: 0.99}  # in the search
+        make = Merits(1000, judged, 0.04, searched=chosen)
+        with RunFolder.create_or_open(tmp_path, "x", settings) as run:
+            wanted = plan(until_sure=0.9, seeds=20, trials=trials, top=1)
+            search_in(run, Serial(make), wanted if trials > 2 else replace(wanted, seeds=5), space=SPACE)
+    counts = Counter(result.id for result in results(tmp_path, "final"))
+    assert (counts[earlier], counts[later]) == (10, 5)
+
+
 def references_of(depth: int) -> list[Architecture]:
     space = tiny(depth=(depth,))
     return [*space.references(space.middle).values()]
