@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from typer import Typer
 
-from nas.cli import audit, compare, export, runs, search, spaces, train, zoo
+from nas.cli import audit, bench, compare, export, runs, search, spaces, train, zoo
 
 COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "search": search.search,
@@ -16,5 +16,6 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "train": train.train,
     "compare": compare.compare,
     "zoo": zoo.app,
+    "bench": bench.app,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

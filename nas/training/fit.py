@@ -41,6 +41,7 @@ def fit(
     report: GoOn = lambda score: True,
     storage: Storage | None = None,
     engine: Callable[[Sequence[Parts]], Engine] = plain,
+    watch: Callable[[nn.Module, int], object] | None = None,
 ) -> list[Ended]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
 
@@ -51,6 +52,7 @@ def fit(
 
     Several jobs, which are like one another (`Job.is_like`) and have no storage, are trained as one: each ends as by
     itself, to rounding. Where a loss is not finite there is that error in place of a model, and no other is touched.
+    The model of a single job can be watched at the end of every epoch.
     Raises RuntimeError for models that cannot be trained as one: those that draw random numbers.
     """
     train, validation = data
@@ -72,6 +74,8 @@ def fit(
         for step, index in enumerate(rows.split(recipe.batch, dim=-1), start=(epoch - 1) * batches):
             total += steps.step(index, jobs[0].lr * schedule((step + 0.5) / (epochs * batches), recipe.warmup))
         for place, (state, loss) in enumerate(zip(states, total, strict=True)):
+            if watch is not None and place not in ended:
+                watch(state.parts.model, epoch)
             if place not in ended and (end := end_of(state, loss.item() / batches, validation, recipe.batch, report)):
                 ended[place] = end
         if len(ended) == len(jobs):

@@ -20,6 +20,7 @@ from nas.runs.bits import packed
 from nas.runs.job import HALVED, TESTED, GoOn, Job, Kind, Outcome
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
+from nas.training.curves import Curves
 from nas.training.engine.engine import Engine, Parts
 from nas.training.engine.examples import Examples
 from nas.training.engine.graph import Graph
@@ -54,6 +55,7 @@ class ArchitectureTrainer:
     build: Callable[[dict[str, Any]], nn.Module] = build_architecture
     storage: Storage | None = None
     latency: bool = False
+    curves: bool = False
     engine: str = "auto"
     precision: str = "auto"
 
@@ -94,7 +96,8 @@ class ArchitectureTrainer:
     def __call__(self, job: Job, report: GoOn) -> Outcome:
         """Trains the job's architecture; a complete one brings its weights along, and is tested where its phase is.
 
-        With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds.
+        With `latency` its forward pass is measured too, afterwards: that is no part of the training's seconds, nor are
+        `curves` on all parts of the data.
         """
         try:
             return _only(self._train([job], self.recipe, {}, report=report, storage=self.storage))
@@ -118,7 +121,10 @@ class ArchitectureTrainer:
         start = time.perf_counter()
         build, engine = partial(self.build, jobs[0].architecture), partial(self._engine, notes)
         try:
-            found = fit(build, self.data, recipe, jobs=jobs, engine=engine, **how)
+            watch = self._curves(jobs[0]) if self.curves and len(jobs) == 1 else None
+            found = fit(build, self.data, recipe, jobs=jobs, engine=engine, watch=watch, **how)
+            if watch is not None:
+                start, notes = start + watch.seconds, notes | watch.extra
             return [
                 each if isinstance(each, Exception) else self._told(job, *each, start, notes)
                 for job, each in zip(jobs, found, strict=True)
@@ -159,6 +165,12 @@ class ArchitectureTrainer:
 
     def _placed(self, arrays: Arrays) -> Examples:
         return Examples.of(arrays, self.dataset, self.device, self.kind.precision)
+
+    def _curves(self, job: Job) -> Curves:
+        """What watches a training on all parts of the data."""
+        parts = {"train": self.data[0], "validation": self.data[1], "test": self.test}
+        batch = evaluation_batch(torch.device(self.device), self.recipe.batch)
+        return Curves(parts | ({"judge": self.judge} if self.judge else {}), epochs=job.epochs, batch=batch)
 
     @property
     def _on_gpu(self) -> bool:

@@ -31,6 +31,7 @@ class MakeTrainer:
     threads: int = 1
     storage: Storage | None = None
     latency: bool = False
+    curves: bool = False
     engine: str = "auto"
     precision: str = "auto"
 
@@ -38,7 +39,9 @@ class MakeTrainer:
         from nas.training.trainer import ArchitectureTrainer
 
         device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
-        shared = {name: getattr(self, name) for name in ("threads", "storage", "latency", "engine", "precision")}
+        shared = {
+            name: getattr(self, name) for name in ("threads", "storage", "latency", "curves", "engine", "precision")
+        }
         trainer = ArchitectureTrainer(self.dataset, self.recipe, device, **shared)
         trainer.start()
         return trainer

@@ -1,0 +1,215 @@
+"""A table of record as a Parquet file: a row a training, read back so strictly that all else can rely on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from einmix import Architecture
+from nas.errors import NasError
+from nas.runs.job import Key
+from nas.runs.result import Result, latest, read_object, take
+from nas.tabular.declared import Declared
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+PARTS = "train", "validation", "test", "judge"
+"""Parts of the data on which curves are."""
+
+DECLARED = "einmix-nas table"
+"""The key of the file's metadata with what the table is, as a JSON object."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One training: by part the mean loss (`epochs`, float32) and the right examples after every epoch (`epochs`).
+
+    `training` has the losses that it was trained by, `bits` by part which examples were right at its end. All are empty
+    where it failed, for the `reason`. The `seconds` are those of one worker, without evaluations.
+    """
+
+    key: Key
+    mixer: str
+    params: int
+    macs: int
+    seconds: float
+    reason: str
+    training: np.ndarray
+    losses: Mapping[str, np.ndarray]
+    right: Mapping[str, np.ndarray]
+    bits: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of record: what it is, as its file says, and its rows.
+
+    >>> table = Table.read("runs/tables/digits.parquet")  # doctest: +SKIP
+    >>> table.cells[Key("2c1b079035", 0.015, 0, 20)].right["test"][-1]  # doctest: +SKIP
+    """
+
+    facts: Mapping[str, Any]
+    rows: pa.Table
+
+    @classmethod
+    def read(cls, path: Path | str) -> Table:
+        """Raises NasError for what is no table, or has another form."""
+        pq = parquet()
+        try:
+            rows = pq.read_table(path)
+            facts = read_object((rows.schema.metadata or {}).get(DECLARED.encode(), b""))
+            table = cls(facts, rows)
+            if rows.schema.remove_metadata() != schema():
+                raise ValueError("its columns are others")
+            take(facts, "table", "an object")
+        except (OSError, ValueError) as error:
+            raise NasError(f"{path} is no table of record: {error}") from None
+        return table
+
+    def write(self, path: Path) -> None:
+        rows = self.rows.replace_schema_metadata({DECLARED: json.dumps(self.facts, sort_keys=True)})
+        parquet().write_table(rows, path, compression="zstd", compression_level=19, use_dictionary=["id", "mixer"])
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What it was declared to hold."""
+        facts = dict(take(dict(self.facts), "table", "an object"))
+        facts.pop("name", None)
+        lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+        return Declared(**facts | lists)
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The examples of each part."""
+        return {name: int(self.facts["data"][name]) for name in PARTS if name in self.facts["data"]}
+
+    @cached_property
+    def networks(self) -> dict[str, Architecture]:
+        """All of its networks by id, made anew from what it was declared to be."""
+        data = self.facts["data"]
+        made = self.declared.networks(dict(data["shape"]), int(data["channels"]), int(data["classes"]))
+        return {network.id: network for network in made}
+
+    @cached_property
+    def cells(self) -> dict[Key, Cell]:
+        """By what was trained how."""
+        import numpy as np
+
+        found = {}
+        for row in self.rows.to_pylist():
+            key = Key(row["id"], row["lr"], row["seed"], self.declared.epochs)
+            named = {part: np.array(row[f"loss_{part}"], np.float32) for part in PARTS}
+            right = {part: np.array(row[f"right_{part}"], np.int64) for part in PARTS}
+            bits = {part: _bits(row[f"bits_{part}"]) for part in PARTS}
+            costs = {name: row[name] for name in ("params", "macs", "seconds", "reason")}
+            training = np.array(row["training"], np.float32)
+            found[key] = Cell(key, row["mixer"], **costs, training=training, losses=named, right=right, bits=bits)
+        return found
+
+    def faults(self) -> list[str]:
+        """What is not as it should be; empty for a table that is whole."""
+        cells, told = self.cells, []
+        wanted = {Key(job.id, job.lr, job.seed, job.epochs) for job, _ in self.declared.jobs([*self.networks.values()])}
+        if len(cells) != self.rows.num_rows:
+            told.append(f"{self.rows.num_rows - len(cells)} rows are there twice")
+        if missing := wanted - cells.keys():
+            told.append(f"{len(missing)} of {len(wanted)} cells are empty")
+        if unknown := cells.keys() - wanted:
+            told.append(f"{len(unknown)} cells are none of the table's")
+        for key, cell in cells.items():
+            told += [f"{key.id} at {key.lr:g} with seed {key.seed}: {fault}" for fault in self._faults(cell)]
+        return told
+
+    def _faults(self, cell: Cell) -> list[str]:
+        network, told = self.networks.get(cell.key.id), []
+        if network is None:
+            return []
+        if (cell.params, cell.macs, cell.mixer) != (network.params, network.macs, mixer_of(network)):
+            told.append("its mixer or costs are another network's")
+        if cell.reason:
+            return [*told, "it failed, but has curves"] if len(cell.training) else told
+        epochs, at_end = self.declared.epochs, {part: cell.bits[part][: self.sizes[part]] for part in self.sizes}
+        lengths = {
+            len(cell.training),
+            *(len(cell.losses[p]) for p in self.sizes),
+            *(len(cell.right[p]) for p in self.sizes),
+        }
+        if lengths != {epochs}:
+            return [*told, f"its curves are not of {epochs} epochs"]
+        for part, size in self.sizes.items():
+            if not ((cell.right[part] >= 0) & (cell.right[part] <= size)).all():
+                told.append(f"more than {size} of {part} are right")
+            if len(cell.bits[part]) != -(-size // 8) * 8 or at_end[part].sum() != cell.right[part][-1]:
+                told.append(f"its bits of {part} are not those of its accuracy")
+        return told
+
+
+def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
+    """The table of a run's results, in the order of ids, rates and seeds; of what was tried again the last try."""
+    import base64
+
+    import pyarrow as pa
+
+    rows = []
+    for result in sorted(latest(results), key=lambda result: result.key):
+        curves, bits = result.extra.get("curves", {}), result.extra.get("bits", {})
+        done = result.state == "complete"
+        row: dict[str, Any] = {
+            "id": result.id,
+            "mixer": mixer_of(Architecture.from_json(result.architecture)),
+            "lr": result.lr,
+            "seed": result.seed,
+            "params": result.params,
+            "macs": result.macs,
+            "seconds": result.seconds,
+            "reason": "" if done else result.reason or "failed",
+            "training": result.train_loss if done else (),
+        }
+        for part in PARTS:
+            losses, right = zip(*curves[part], strict=True) if done and part in curves else ((), ())
+            row |= {f"loss_{part}": losses, f"right_{part}": right}
+            row[f"bits_{part}"] = base64.b64decode(bits[part]) if done and part in bits else b""
+        rows.append(row)
+    return Table(dict(facts), pa.Table.from_pylist(rows, schema()))
+
+
+def schema() -> pa.Schema:
+    """The columns of a table of record."""
+    import pyarrow as pa
+
+    plain = {"id": pa.string(), "mixer": pa.string(), "lr": pa.float64(), "seed": pa.int16()}
+    costs = {"params": pa.int64(), "macs": pa.int64(), "seconds": pa.float32(), "reason": pa.string()}
+    curves = {"training": pa.list_(pa.float32())}
+    for part in PARTS:
+        curves |= {f"loss_{part}": pa.list_(pa.float32()), f"right_{part}": pa.list_(pa.int32())}
+        curves[f"bits_{part}"] = pa.binary()
+    return pa.schema(list((plain | costs | curves).items()))
+
+
+def mixer_of(network: Architecture) -> str:
+    """The one mixer of all its blocks."""
+    (found,) = {str(mixer) for mixer in network.mixers}
+    return found
+
+
+def parquet() -> Any:
+    """pyarrow's. Raises NasError where it is not installed."""
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise NasError(
+            "tables of record take pyarrow, which is not installed: pip install 'einmix-nas[bench]'"
+        ) from None
+    return pyarrow.parquet
+
+
+def _bits(data: bytes) -> np.ndarray:
+    import numpy as np
+
+    return np.unpackbits(np.frombuffer(data, np.uint8)).astype(bool)
