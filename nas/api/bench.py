@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from einmix import Architecture
 from nas.api.defaults import load_data
 from nas.api.resources import find_device, local_executor
+from nas.errors import NasError
 from nas.executors.executor import Executor
+from nas.loop.past import make_job
 from nas.loop.progress import shown
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import trainings_in
 from nas.options.bench import Bench
 from nas.runs.folder import RunFolder
+from nas.runs.job import Job, Outcome, record
+from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.tabular.declared import Declared, declared
+from nas.tabular.table import Table, packed_table
+from nas.tabular.verified import Verified, compared
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
 
@@ -36,7 +48,7 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
     settings = settings_of(asked.table, table, dataset.facts(), recipe)
     kind, name = kind_on(device, "auto"), asked.run or f"table-{asked.table}"
     with (
-        RunFolder.create_or_open(asked.runs_dir, name, settings, may_differ=("versions",)) as run,
+        RunFolder.create_or_open(asked.runs_dir, name, settings, may_differ=("versions", "made")) as run,
         shown(watcher, quiet) as watching,
         trainings_in(run, executor, watching) as trainings,
     ):
@@ -44,6 +56,56 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         status = Status("train", 0, kind=kind, names=names, title=f"table {asked.table}")
         trainings.completed(jobs[first:last], watching, status, tries=2)
     return run
+
+
+def pack(run: RunFolder, to: Path) -> Table:
+    """The table of what a run holds so far, written as Parquet."""
+    packed = packed_table(run.settings, run.results())
+    packed.write(to)
+    return packed
+
+
+def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("data")) -> Iterator[Verified]:
+    """Trains random cells of a table again, one after the other, and compares them.
+
+    On the class of CPU and with the torch that made it, all has to be the same, bit for bit; elsewhere the final test
+    accuracy is to be within four standard deviations between seeds. Raises NasError where the data has changed.
+    """
+    table = Table.read(path)
+    dataset = load_data(table.declared.data, data_dir, 0, None, "cpu")
+    if dataset.fingerprint != table.facts["data"]["fingerprint"]:
+        raise NasError(f"the data of {path} is another one: its fingerprint differs")
+    recipe = Recipe.from_json(dict(table.facts["recipe"]))
+    train = MakeTrainer(dataset, recipe, "cpu", curves=True)(0)
+    exact = made_on() == table.facts["made"]
+    for key in Random(seed).sample(sorted(table.cells), min(cells, len(table.cells))):
+        job = make_job(table.networks[key.id], key.lr, key.seed, key.epochs, "train")
+        try:
+            outcome = train(job, lambda score: True)
+        except Exception as error:  # as it may have when it was made
+            outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
+        again = packed_table(table.facts, [result_of(job, table.networks[key.id], outcome)]).cells[key]
+        yield compared(table, table.cells[key], again, exact=exact)
+
+
+def result_of(job: Job, network: Architecture, outcome: Outcome) -> Result:
+    return Result.from_line(record(job, outcome, params=network.params, macs=network.macs, number=0))
+
+
+def made_on() -> dict[str, str]:
+    """What decides the last bits of a training on a CPU: its class, its instructions, torch."""
+    import torch
+
+    names = (line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    return {"cpu": name, "instructions": torch.backends.cpu.get_cpu_capability(), "torch": torch.__version__}
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def settings_of(name: str, table: Declared, data: dict[str, object], recipe: Recipe) -> dict[str, object]:
@@ -54,4 +116,5 @@ def settings_of(name: str, table: Declared, data: dict[str, object], recipe: Rec
         "data_path": None,
         "recipe": recipe.to_json(),
         "versions": versions(),
+        "made": made_on(),
     }

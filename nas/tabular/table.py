@@ -31,7 +31,7 @@ class Cell:
     """One training: by part the mean loss (`epochs`, float32) and the right examples after every epoch (`epochs`).
 
     `training` has the losses that it was trained by, `bits` by part which examples were right at its end. All are empty
-    where it failed, for the `reason`. The `seconds` are those of one worker, without evaluations.
+    where it failed, for the `reason`. The `seconds` are the processor's, of one thread, without evaluations.
     """
 
     key: Key
@@ -167,7 +167,7 @@ def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
             "seed": result.seed,
             "params": result.params,
             "macs": result.macs,
-            "seconds": result.seconds,
+            "seconds": result.extra.get("cpu_seconds", result.seconds),
             "reason": "" if done else result.reason or "failed",
             "training": result.train_loss if done else (),
         }

@@ -12,30 +12,34 @@ from nas.runs.bits import packed
 from nas.training.engine.examples import Examples
 from nas.training.fit import judged
 
-CURVES, BITS = "curves", "bits"
+CURVES, BITS, CPU_SECONDS = "curves", "bits", "cpu_seconds"
 """What the `extra` of an outcome has: by part the mean loss and the right examples after every epoch, and which at the
-end (`nas.runs.bits`)."""
+end (`nas.runs.bits`); the processor's time for training alone, which other work on the machine does not lengthen."""
 
 
 class Curves:
-    """Is called with a model and the epoch that it has ended; what that took is in `seconds`, none of the training's."""
+    """Is called with a model and the epoch that it has ended; what that took is in `seconds`, apart from training."""
 
     def __init__(self, parts: Mapping[str, Examples], *, epochs: int, batch: int):
         self.parts, self.epochs, self.batch = parts, epochs, batch
-        self.seconds = 0.0
+        self.seconds, self._spent, self._began = 0.0, 0.0, time.process_time()
+        self._trained = 0.0
         self._rows: dict[str, list[tuple[float, int]]] = {name: [] for name in parts}
         self._bits: dict[str, str] = {}
 
     def __call__(self, model: nn.Module, epoch: int) -> None:
         """Raises FloatingPointError where a loss is no number."""
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         for name, part in self.parts.items():
             score, right = judged(model, part, epoch=epoch, batch=self.batch)
             self._rows[name].append((score.loss, int(right.sum())))
             if epoch == self.epochs:
                 self._bits[name] = packed(right.numpy())
         self.seconds += time.perf_counter() - began
+        self._spent += time.process_time() - spent
+        self._trained = time.process_time() - self._began - self._spent
 
     @property
     def extra(self) -> dict[str, Any]:
-        return {CURVES: {name: [list(row) for row in rows] for name, rows in self._rows.items()}, BITS: self._bits}
+        curves = {name: [list(row) for row in rows] for name, rows in self._rows.items()}
+        return {CURVES: curves, BITS: self._bits, CPU_SECONDS: self._trained}
