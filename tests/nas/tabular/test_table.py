@@ -1,0 +1,155 @@
+"""A small table of record, made, packed, read back, verified; and what is amiss with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nas.api import bench
+from nas.errors import NasError
+from nas.options.bench import Bench
+from nas.runs.folder import RunFolder
+from nas.tabular import declared as tables
+from nas.tabular.declared import TABLES, Declared, declared
+from nas.tabular.table import PARTS, Table, packed_table
+from nas.tabular.verified import seed_deviation
+
+SMALL = Declared("digits", 4, width=2, depth=2, ratio=1, rates=(0.01,), seeds=(0, 1), epochs=2)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run of the small table, made in two parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tables.TABLES, "small", SMALL)
+        root, first = tmp_path_factory.mktemp("runs"), []
+        for part in (1, 2):
+            asked = Bench(table="small", part=part, parts=2, device="cpu", workers=0, runs_dir=root)
+            first.append(len(bench.make(asked, quiet=True).results()))
+        assert first == [18, 36]
+    return RunFolder.open(root, "table-small")
+
+
+@pytest.fixture(scope="module")
+def path(made: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("table") / "small.parquet"
+    bench.pack(made, to)
+    return to
+
+
+@pytest.mark.parametrize(("name", "shape", "count"), [("digits", {"h": 8, "w": 8}, 486), ("mnist1d", {"t": 40}, 378)])
+def test_a_table_has_every_network_of_its_space_once(name, shape, count):
+    networks = declared(name).networks(shape, 1, 10)
+    assert len({network.id for network in networks}) == len(networks) == count
+    assert all(len(set(map(str, network.mixers))) == 1 for network in networks)
+    jobs = list(declared(name).jobs(networks))
+    assert len({job.key for job, _ in jobs}) == len(jobs) == 9 * count
+
+
+def test_fashion_mnist_has_the_networks_of_digits_on_its_grid():
+    mixers = [
+        {str(network.mixers[0]) for network in TABLES[name].networks({"h": n, "w": n}, 1, 10)}
+        for name, n in (("digits", 8), ("fashion-mnist", 28))
+    ]
+    assert mixers[0] == mixers[1]
+
+
+def test_an_unknown_table_is_named():
+    with pytest.raises(NasError, match="no table 'digit'"):
+        declared("digit")
+    with pytest.raises(NasError, match="--part is 3 of 2"):
+        Bench(part=3, parts=2)
+
+
+def test_what_is_read_back_is_what_was_trained(made: RunFolder, path: Path):
+    table = Table.read(path)
+    assert table.faults() == [] and table.declared == SMALL and len(table.cells) == 36
+    for result in made.results():
+        cell = table.cells[result.key]
+        assert result.test and result.score
+        for part, score in (("test", result.test), ("validation", result.score)):
+            assert cell.right[part][-1] == round(score.accuracy * table.sizes[part])
+            assert cell.losses[part][-1] == np.float32(score.loss)
+        assert cell.training.tolist() == [np.float32(loss) for loss in result.train_loss]
+        assert (cell.params, cell.macs) == (result.params, result.macs) and cell.seconds > 0
+    assert set(table.sizes) == set(PARTS)
+
+
+def test_what_was_trained_again_is_the_same_bit_for_bit(path: Path):
+    found = list(bench.verify(path, cells=3))
+    assert len(found) == 3 and all(each.passed and each.exact and each.told == "the same bits" for each in found)
+
+
+def test_on_another_machine_it_is_within_the_noise_of_seeds(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bench, "made_on", lambda: {"cpu": "another"})
+    found = list(bench.verify(path, cells=2, seed=1))
+    assert all(each.passed and not each.exact and "+0.0 points" in each.told for each in found)
+
+
+def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0) -> Table:
+    """The same with a row changed."""
+    rows = table.rows.to_pylist()
+    change(rows[row])
+    return replace(table, rows=pa.Table.from_pylist(rows, table.rows.schema))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"params": 1}, "its mixer or costs are another network's"),
+        ({"mixer": "h=m2 w=m2 c=s2 +b"}, "its mixer or costs are another network's"),
+        ({"loss_test": [0.5]}, "its curves are not of 2 epochs"),
+        ({"right_test": [0, 360]}, "more than 359 of test are right"),
+        ({"bits_judge": b""}, "its bits of judge are not those of its accuracy"),
+        ({"bits_judge": b"\xff" * 36}, "its bits of judge are not those of its accuracy"),
+        ({"reason": "ValueError: no"}, "it failed, but has curves"),
+        ({"seed": 7}, "1 of 36 cells are empty"),
+        ({"id": "0000000000"}, "1 cells are none of the table's"),
+    ],
+)
+def test_what_is_amiss_is_told(change: dict[str, Any], told: str, path: Path):
+    faults = changed(Table.read(path), lambda row: row.update(change)).faults()
+    assert any(told in fault for fault in faults), faults
+
+
+def test_rows_that_are_there_twice_are_told(path: Path):
+    table = Table.read(path)
+    assert (
+        "1 rows are there twice" in replace(table, rows=pa.concat_tables([table.rows, table.rows.slice(0, 1)])).faults()
+    )
+
+
+def test_what_differs_does_not_pass(path: Path, tmp_path: Path):
+    table, other = Table.read(path), tmp_path / "other.parquet"
+    rows = table.rows.to_pylist()
+    for row in rows:
+        row["loss_train"][0] += 1e-3
+    replace(table, rows=pa.Table.from_pylist(rows, table.rows.schema)).write(other)
+    (found,) = bench.verify(other, cells=1)
+    assert not found.passed and found.told == "differs in losses of train"
+
+
+def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
+    results = made.results()
+    results[0] = replace(
+        results[0], state="failed", scores=(), train_loss=(), reason="FloatingPointError: nan", extra={}
+    )
+    packed_table(made.settings, results).write(tmp_path / "x.parquet")
+    table = Table.read(tmp_path / "x.parquet")
+    assert table.faults() == [] and table.cells[results[0].key].reason == "FloatingPointError: nan"
+    assert seed_deviation(table) > 0
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"PAR1 no")
+    with pytest.raises(NasError, match="is no table of record"):
+        Table.read(tmp_path / "x")
+    pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "y")
+    with pytest.raises(NasError, match="is no table of record"):
+        Table.read(tmp_path / "y")
