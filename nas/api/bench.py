@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 from einmix import Architecture
 from nas.api.defaults import load_data
-from nas.api.resources import find_device, local_executor
+from nas.api.resources import find_device, local_executor, made_on
 from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loop.past import make_job
@@ -35,6 +34,8 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
     What failed is trained once more. Raises NasError for an unknown table.
     """
     table = declared(asked.table)
+    if asked.part > asked.parts:
+        raise NasError(f"--part is {asked.part} of {asked.parts}")
     device, devices = find_device(asked.device)
     dataset = load_data(table.data, asked.data_dir, 0, None, device)
     recipe = Recipe.for_dataset(dataset, epochs=table.epochs)
@@ -90,22 +91,6 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
 
 def result_of(job: Job, network: Architecture, outcome: Outcome) -> Result:
     return Result.from_line(record(job, outcome, params=network.params, macs=network.macs, number=0))
-
-
-def made_on() -> dict[str, str]:
-    """What decides the last bits of a training on a CPU: its class, its instructions, torch."""
-    import torch
-
-    names = (line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name"))
-    name = next(names, platform.processor() or platform.machine())
-    return {"cpu": name, "instructions": torch.backends.cpu.get_cpu_capability(), "torch": torch.__version__}
-
-
-def _cpu_lines() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def settings_of(name: str, table: Declared, data: dict[str, object], recipe: Recipe) -> dict[str, object]:

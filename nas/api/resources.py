@@ -1,6 +1,7 @@
 """Devices, workers, and which executor they make."""
 
 import os
+import platform
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -93,3 +94,19 @@ def bundle_of(make: MakeTrainer) -> int:
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def made_on() -> dict[str, str]:
+    """What decides the last bits of a training on a CPU: its class, its instructions, torch."""
+    import torch
+
+    names = (line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    return {"cpu": name, "instructions": torch.backends.cpu.get_cpu_capability(), "torch": torch.__version__}
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return []

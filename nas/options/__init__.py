@@ -1,5 +1,6 @@
 """What can be asked, declared once: the options of every command, and of the function of its name."""
 
+from nas.options.bench import Bench
 from nas.options.compare import Compare
 from nas.options.option import Options
 from nas.options.search import Search
@@ -13,5 +14,6 @@ OPTIONS: dict[str, type[Options]] = {
     "train": Train,
     "compare": Compare,
     "zoo": Zoo,
+    "bench make": Bench,
 }
 """By the name of the command."""

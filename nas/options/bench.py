@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.errors import NasError
 from nas.options.common import DATA_DIR, DEVICE, RUNS, RUNS_DIR, WORKERS
 from nas.options.option import Options, option
 
@@ -24,8 +23,3 @@ class Bench(Options):
     workers: int | None = option(None, WORKERS)
     runs_dir: Path = option(RUNS, RUNS_DIR)
     data_dir: Path = option(Path("data"), DATA_DIR)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.part > self.parts:
-            raise NasError(f"--part is {self.part} of {self.parts}")

@@ -39,9 +39,10 @@ HOUSE = Plan(
         "nas/loggers": "nas/runs einmix",
         "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
-        "nas/api": f"nas/audit {BELOW_API} search_spaces einmix",
-        "nas/cli": "nas/api nas/audit nas/loop nas/exports nas/training nas/ranking nas/claims nas/options nas/runs"
-        " nas/data search_spaces einmix",
+        "nas/tabular": f"nas/loop {BELOW_LOOP} search_spaces einmix",
+        "nas/api": f"nas/tabular nas/audit {BELOW_API} search_spaces einmix",
+        "nas/cli": "nas/api nas/audit nas/tabular nas/loop nas/exports nas/training nas/ranking nas/claims nas/options"
+        " nas/runs nas/data search_spaces einmix",
     },
     lists={
         "einmix/kinds": "",
@@ -51,6 +52,7 @@ HOUSE = Plan(
         "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
+        "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={

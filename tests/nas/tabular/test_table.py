@@ -64,7 +64,7 @@ def test_an_unknown_table_is_named():
     with pytest.raises(NasError, match="no table 'digit'"):
         declared("digit")
     with pytest.raises(NasError, match="--part is 3 of 2"):
-        Bench(part=3, parts=2)
+        bench.make(Bench(part=3, parts=2))
 
 
 def test_what_is_read_back_is_what_was_trained(made: RunFolder, path: Path):
