@@ -24,7 +24,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from simulated import Cluster, Simulated, utilisation
+from stub_trainer import grown
 
 from nas.api.search import Session
 from nas.loop.loop import Loop
@@ -33,6 +33,7 @@ from nas.options.search import Search
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job
 from nas.strategies import STRATEGIES
+from nas.tabular.simulated import Cluster, Simulated, utilisation
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "runs" / "records" / "seconds-macro-digits.txt"
@@ -135,7 +136,7 @@ def simulate(arguments: argparse.Namespace, seconds: Sequence[float]) -> tuple[S
         strategy = session.strategy
         with session.open_run() as run:
             meter = Meter()
-            executor = Simulated(cluster, replay(seconds), lambda: meter.look()[arguments.charge])
+            executor = Simulated(cluster, replay(seconds), grown, lambda: meter.look()[arguments.charge])
             search = Loop(session.space, strategy, executor, run, session.plan)
             wait = executor.wait
             executor.wait = meter.timed(  # type: ignore[method-assign]

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from einmix import Architecture
-from nas.api.defaults import load_data
+from nas.api.defaults import load_data, rungs
 from nas.api.resources import find_device, local_executor, made_on
 from nas.errors import NasError
 from nas.executors.executor import Executor
 from nas.loop.past import make_job
+from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import trainings_in
 from nas.options.bench import Bench
+from nas.options.replay import Replay
+from nas.ranking.objectives import parse_objectives
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Outcome, record
 from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
+from nas.strategies import make_strategy
+from nas.strategies.strategy import Strategy
 from nas.tabular.declared import Declared, declared
+from nas.tabular.replay import Recorded, Step, replay
 from nas.tabular.table import Table, packed_table
 from nas.tabular.verified import Verified, compared
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
+from search_spaces import BoundSpace, Budget
 
 
 def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -> RunFolder:
@@ -91,6 +100,25 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
 
 def result_of(job: Job, network: Architecture, outcome: Outcome) -> Result:
     return Result.from_line(record(job, outcome, params=network.params, macs=network.macs, number=0))
+
+
+def replayed(path: Path, asked: Replay) -> tuple[Recorded, list[list[Step]]]:
+    """What a table has recorded, and the steps of searches on it. Raises NasError for what cannot be."""
+    recorded = Recorded(Table.read(path), asked.lr)
+    objectives, epochs = parse_objectives(asked.objective), recorded.table.declared.epochs
+
+    def plan(seed: int) -> Plan:
+        once = Plan(trials=asked.trials, epochs=epochs, lr=asked.lr, top=1, seeds=1, seed=seed, objectives=objectives)
+        return replace(once, rungs=rungs(epochs)) if asked.prune else once
+
+    def strategy(seed: int, space: BoundSpace) -> Strategy:
+        return make_strategy(asked.strategy, space, Budget(), seed=seed, objectives=objectives)
+
+    seeds = range(asked.seed, asked.seed + asked.repeats)
+    searches = [
+        replay(recorded, partial(strategy, seed), plan(seed), workers=asked.workers, seed=seed) for seed in seeds
+    ]
+    return recorded, searches
 
 
 def settings_of(name: str, table: Declared, data: dict[str, object], recipe: Recipe) -> dict[str, object]:

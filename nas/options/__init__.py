@@ -3,6 +3,7 @@
 from nas.options.bench import Bench
 from nas.options.compare import Compare
 from nas.options.option import Options
+from nas.options.replay import Replay
 from nas.options.search import Search
 from nas.options.spaces import Spaces
 from nas.options.train import Train
@@ -15,5 +16,6 @@ OPTIONS: dict[str, type[Options]] = {
     "compare": Compare,
     "zoo": Zoo,
     "bench make": Bench,
+    "replay": Replay,
 }
 """By the name of the command."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from einmix import Architecture
@@ -11,6 +11,7 @@ from nas.errors import NasError, nearest
 from nas.loop.past import make_job
 from nas.runs.job import Job
 from search_spaces import BoundSpace, Family, Space
+from search_spaces.blocks.patch import Patch
 
 SPACE = Space(
     "uniform",
@@ -28,7 +29,7 @@ class Declared:
     """A table: its data, and the sizes that all of its networks share."""
 
     data: str
-    patch: int
+    patch: Patch
     width: int = 32
     depth: int = 2
     ratio: int = 2
@@ -41,6 +42,10 @@ class Declared:
         space = self.space(shape, channels, classes)
         (skeleton,) = space.skeletons
         return [space.assemble(skeleton, [letter] * self.depth) for letter in space.letters(skeleton)]
+
+    def of_one_block(self) -> Declared:
+        """The same with one block, which stands for all: what a strategy can search."""
+        return replace(self, depth=1)
 
     def space(self, shape: dict[str, int], channels: int, classes: int) -> BoundSpace:
         sizes = {name: (getattr(self, name),) for name in ("patch", "width", "depth", "ratio")}

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from searches import plan, tiny
-from simulated import RETRIES, Cluster, Simulated, Utilisation, utilisation
-from stub_trainer import accuracy
+from stub_trainer import accuracy, grown
 from stubs import stub_job
 
 from nas.executors.executor import Done, Executor, OnRung, Ready
@@ -21,6 +20,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
 from nas.runs.result import Result
 from nas.strategies import make_strategy
+from nas.tabular.simulated import RETRIES, Cluster, Simulated, Utilisation, utilisation
 from search_spaces import Budget
 
 SPACE = tiny("roles", {"t": 12}, patch=(1,), width=(8,), depth=(2,))
@@ -42,7 +42,7 @@ def simulate(
     tmp_path: Path, cluster: Cluster, strategy: str = "random", candidates: int = 600
 ) -> tuple[Simulated, list[Result]]:
     """A search with rungs over simulated workers; the results as another process reads them."""
-    executor = Simulated(cluster, seconds)
+    executor = Simulated(cluster, seconds, grown)
     proposing = make_strategy(strategy, SPACE, Budget(), seed=0, objectives=parse_objectives("accuracy"))
     with RunFolder.create_or_open(tmp_path, "x", {}) as run, executor:
         Loop(SPACE, proposing, executor, run, plan(trials=candidates, epochs=4, rungs=(1, 2))).explore(Quiet())
@@ -79,7 +79,10 @@ def test_the_same_simulation_gives_the_same_search(tmp_path):
 
 def test_waiting_for_the_driver_is_no_work():
     jobs = [stub_job(str(number), epochs=1, rungs=()) for number in range(200)]
-    free, slow = Simulated(Cluster(40), seconds), Simulated(Cluster(40), seconds, map(float, count(0, 2)).__next__)
+    free, slow = (
+        Simulated(Cluster(40), seconds, grown),
+        Simulated(Cluster(40), seconds, grown, map(float, count(0, 2)).__next__),
+    )
     for executor in (free, slow):
         assert {done.outcome.state for done in run_all(executor, jobs)} == {"complete"}
     assert utilisation(free).busy == pytest.approx(1)
@@ -88,7 +91,7 @@ def test_waiting_for_the_driver_is_no_work():
 
 
 def test_a_job_lost_too_often_fails():
-    executor = Simulated(Cluster(2, loss=1.0), lambda job: 1000.0)
+    executor = Simulated(Cluster(2, loss=1.0), lambda job: 1000.0, grown)
     ended = run_all(executor, [stub_job("a"), stub_job("b")])
     assert [done.outcome.state for done in ended] == ["failed"] * 2
     assert executor.losses == 2 * (RETRIES + 1)
@@ -96,7 +99,7 @@ def test_a_job_lost_too_often_fails():
 
 
 def test_a_job_that_begins_anew_is_not_asked_about_again():
-    executor, asked = Simulated(Cluster(2, loss=30.0), lambda job: 30.0), Counter[tuple[int, int]]()
+    executor, asked = Simulated(Cluster(2, loss=30.0), lambda job: 30.0, grown), Counter[tuple[int, int]]()
 
     def on_rung(number: int, score: Score) -> bool:
         asked[number, score.epoch] += 1

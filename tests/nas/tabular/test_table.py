@@ -10,37 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from small_table import SMALL
 
 from nas.api import bench
 from nas.errors import NasError
 from nas.options.bench import Bench
 from nas.runs.folder import RunFolder
-from nas.tabular import declared as tables
-from nas.tabular.declared import TABLES, Declared, declared
+from nas.tabular.declared import TABLES, declared
 from nas.tabular.table import PARTS, Table, packed_table
 from nas.tabular.verified import seed_deviation
-
-SMALL = Declared("digits", 4, width=2, depth=2, ratio=1, rates=(0.01,), seeds=(0, 1), epochs=2)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The run of the small table, made in two parts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tables.TABLES, "small", SMALL)
-        root, first = tmp_path_factory.mktemp("runs"), []
-        for part in (1, 2):
-            asked = Bench(table="small", part=part, parts=2, device="cpu", workers=0, runs_dir=root)
-            first.append(len(bench.make(asked, quiet=True).results()))
-        assert first == [18, 36]
-    return RunFolder.open(root, "table-small")
-
-
-@pytest.fixture(scope="module")
-def path(made: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    to = tmp_path_factory.mktemp("table") / "small.parquet"
-    bench.pack(made, to)
-    return to
 
 
 @pytest.mark.parametrize(("name", "shape", "count"), [("digits", {"h": 8, "w": 8}, 486), ("mnist1d", {"t": 40}, 378)])
@@ -69,7 +47,7 @@ def test_an_unknown_table_is_named():
 
 def test_what_is_read_back_is_what_was_trained(made: RunFolder, path: Path):
     table = Table.read(path)
-    assert table.faults() == [] and table.declared == SMALL and len(table.cells) == 36
+    assert table.faults() == [] and table.declared == SMALL and len(table.cells) == 108
     for result in made.results():
         cell = table.cells[result.key]
         assert result.test and result.score
@@ -103,13 +81,13 @@ def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0
     ("change", "told"),
     [
         ({"params": 1}, "its mixer or costs are another network's"),
-        ({"mixer": "h=m2 w=m2 c=s2 +b"}, "its mixer or costs are another network's"),
+        ({"mixer": "h=m2 w=m4 c=s2 +b"}, "its mixer or costs are another network's"),
         ({"loss_test": [0.5]}, "its curves are not of 2 epochs"),
         ({"right_test": [0, 360]}, "more than 359 of test are right"),
         ({"bits_judge": b""}, "its bits of judge are not those of its accuracy"),
         ({"bits_judge": b"\xff" * 36}, "its bits of judge are not those of its accuracy"),
         ({"reason": "ValueError: no"}, "it failed, but has curves"),
-        ({"seed": 7}, "1 of 36 cells are empty"),
+        ({"seed": 7}, "1 of 108 cells are empty"),
         ({"id": "0000000000"}, "1 cells are none of the table's"),
     ],
 )

@@ -1,18 +1,16 @@
-"""An executor without workers: jobs take seconds of a virtual clock, and learn what the stub trainer learns."""
+"""An executor without workers: jobs take seconds of a virtual clock, and come to scores that are known."""
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
-from stub_trainer import accuracy
-
 from nas.executors.executor import Done, Event, OnRung, Ready
-from nas.runs.job import Job, Outcome, Score
+from nas.runs.job import Job, Outcome, Score, State
 
 RETRIES = 2
 
@@ -55,7 +53,8 @@ class _Worker:
 class Simulated:
     """The executor of a simulated cluster; like that of local workers it serves whatever has happened meanwhile.
 
-    `seconds` says how long a job takes on a worker that is no straggler. `clock` counts the seconds that the driver
+    `seconds` says how long a job takes on a worker that is no straggler, `score` what it comes to after so many epochs,
+    `losses` its training losses. `clock` counts the seconds that the driver
     has been at work: they pass on the virtual clock too, and workers that have come to a rung or to their end wait
     for it. Without it the driver takes no time.
 
@@ -63,12 +62,20 @@ class Simulated:
     first given to one; `now` is the virtual time.
     """
 
-    def __init__(self, cluster: Cluster, seconds: Callable[[Job], float], clock: Callable[[], float] = lambda: 0.0):
+    def __init__(
+        self,
+        cluster: Cluster,
+        seconds: Callable[[Job], float],
+        score: Callable[[Job, int], Score],
+        clock: Callable[[], float] = lambda: 0.0,
+        losses: Callable[[Job], Sequence[float]] = lambda job: (),
+    ):
         self.capacity = cluster.workers
         self.now = self.handed_out = 0.0
         self.spans: list[tuple[float, float, int]] = []
         self.losses = 0
         self._cluster, self._seconds, self._clock, self._rng = cluster, seconds, clock, Random(cluster.seed)
+        self._score, self._losses = score, losses
         self._charged = clock()
         self._queue: deque[_Task] = deque()
         self._coming: list[tuple[float, int, bool]] = []  # a heap: when, at which worker, whether it is lost
@@ -147,8 +154,7 @@ class Simulated:
         """At a rung or at the end; the outcome, where that is the end of the job."""
         epochs = task.job.epochs
         task.epoch = epoch = self._next_stop(task)
-        reached = accuracy(task.job.id, task.job.seed) * epoch / epochs
-        task.scores.append(Score(epoch, 1 - reached, reached))
+        task.scores.append(self._score(task.job, epoch))
         if epoch < epochs:
             if epoch not in task.answers:
                 task.answers[epoch] = on_rung(task.number, task.scores[-1])
@@ -158,7 +164,8 @@ class Simulated:
                 return None
         self._free(worker)
         seconds = task.seconds * worker.slowness * epoch / epochs
-        return Outcome("complete" if epoch == epochs else "pruned", tuple(task.scores), seconds=seconds)
+        state: State = "complete" if epoch == epochs else "pruned"
+        return Outcome(state, tuple(task.scores), tuple(self._losses(task.job)[:epoch]), seconds=seconds)
 
     def _lose(self, worker: _Worker, task: _Task) -> Outcome | None:
         """The worker's end; that of its job too, where it has happened to it too often."""

@@ -1,0 +1,46 @@
+"""`nas replay`: searches on a table of record, in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.terminal import AsJson, print_json
+from nas.cli.typed import takes
+from nas.options.replay import Replay
+
+
+@takes(Replay, table="strategy", as_json="seed")
+def replay(
+    asked: Replay,
+    table: Annotated[Path, typer.Option("--table", metavar="TABLE", help="The Parquet file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Replay searches on a table of record: the real loop and strategy, recorded scores and costs, simulated workers.
+
+    Example: nas replay --table runs/tables/digits.parquet --strategy random
+    """
+    from statistics import median, quantiles
+
+    from nas.api.bench import replayed
+    from nas.tabular.replay import seconds_to, top
+
+    recorded, searches = replayed(table, asked)
+    best = top(recorded, 0.01)
+    rows = []
+    for seed, steps in enumerate(searches, asked.seed):
+        reached = seconds_to(steps, best)
+        rows.append({"seed": seed, "regret": steps[-1].regret, "seconds": reached if reached < float("inf") else None})
+        if as_json:
+            print_json(rows[-1])
+    if as_json:
+        return
+    regrets = [float(str(row["regret"])) for row in rows]
+    low, middle, high = quantiles(regrets, n=4, method="inclusive") if len(regrets) > 1 else regrets * 3
+    found = [float(str(row["seconds"])) for row in rows if row["seconds"] is not None]
+    print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses())} networks:")
+    print(f"  regret of what is chosen (validation loss): median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
+    when = f", after {median(found):.0f} s in the median of those" if found else ""
+    print(f"  {len(found)} of {len(rows)} chose one of the best 1% (regret at most {best:.4f}){when}")

@@ -1,0 +1,23 @@
+"""What can be asked of a search replayed on a table of record."""
+
+from dataclasses import dataclass
+
+from nas.options.option import Options, option
+
+
+@dataclass(frozen=True)
+class Replay(Options):
+    """What can be asked of a replay.
+
+    >>> Replay(strategy="random").trials
+    64
+    """
+
+    strategy: str = option("tpe", "tpe, fast-tpe, random or exhaustive.")
+    trials: int = option(64, "Networks to try.", least=1)
+    objective: str = option("accuracy", "accuracy or loss.")
+    lr: float = option(0.015, "One of the table's learning rates.", above=0)
+    prune: bool = option(True, "Stop weak candidates at early rungs.")
+    workers: int = option(1, "Simulated workers.", least=1)
+    repeats: int = option(20, "Searches, each with a seed of its own.", least=1)
+    seed: int = option(0, "The first seed.", least=0, most=2**31 - 1)

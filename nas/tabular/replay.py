@@ -1,0 +1,135 @@
+"""A search replayed on a table of record: the real loop and strategy, with recorded scores and simulated workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from einmix import Architecture
+from nas.errors import NasError
+from nas.loop.loop import Loop
+from nas.loop.plan import Plan
+from nas.loop.status import Quiet
+from nas.ranking.objectives import merit
+from nas.runs.folder import RunFolder
+from nas.runs.job import Job, Score
+from nas.runs.result import Result
+from nas.strategies.strategy import Strategy
+from nas.tabular.simulated import Cluster, Simulated
+from nas.tabular.table import Cell, Table, mixer_of
+from search_spaces import BoundSpace
+
+
+@dataclass(frozen=True)
+class Step:
+    """After so many simulated `seconds` the search would choose a network whose true loss is `regret` above the best.
+
+    The true loss is the mean validation loss at the end over the table's seeds, at the replayed rate.
+    """
+
+    seconds: float
+    regret: float
+
+
+class Recorded:
+    """What a table has recorded at one learning rate, for jobs of the space that has one block in place of all.
+
+    A space holds what mixes along all axes of positions (150 of the 486 networks of digits): regrets are among those.
+    """
+
+    def __init__(self, table: Table, lr: float):
+        if lr not in table.declared.rates:
+            rates = ", ".join(f"{each:g}" for each in table.declared.rates)
+            raise NasError(f"--lr is {lr:g}, the table has {rates}")
+        self.table, self.lr = table, lr
+        self._by_mixer: dict[str, list[Cell]] = {}
+        for key, cell in sorted(table.cells.items()):
+            if key.lr == lr:
+                self._by_mixer.setdefault(cell.mixer, []).append(cell)
+
+    @cached_property
+    def space(self) -> BoundSpace:
+        """Its networks, of one block that stands for all of them."""
+        data, declared = self.table.facts["data"], self.table.declared
+        return declared.of_one_block().space(dict(data["shape"]), int(data["channels"]), int(data["classes"]))
+
+    def cell(self, job: Job) -> Cell:
+        """By the network's one mixer, and the job's seed as one of the table's."""
+        cells = self._by_mixer[mixer_of(Architecture.from_json(job.architecture))]
+        return cells[job.seed % len(cells)]
+
+    def seconds(self, job: Job) -> float:
+        return self.cell(job).seconds
+
+    def score(self, job: Job, epoch: int) -> Score:
+        cell = self.cell(job)
+        if cell.reason:  # it came to nothing: the worst there can be
+            return Score(epoch, 1e6, 0.0)
+        right = int(cell.right["validation"][epoch - 1])
+        return Score(epoch, float(cell.losses["validation"][epoch - 1]), right / self.table.sizes["validation"])
+
+    def losses(self, job: Job) -> Sequence[float]:
+        return [float(loss) for loss in self.cell(job).training]
+
+    def true_losses(self) -> dict[str, float]:
+        """By mixer the mean validation loss at the end over seeds; infinite where one failed."""
+        found = {}
+        for network in self.space.enumerate():
+            cells = self._by_mixer[mixer_of(network)]
+            ends = [float("inf") if cell.reason else float(cell.losses["validation"][-1]) for cell in cells]
+            found[mixer_of(network)] = fmean(ends)
+        return found
+
+
+def replay(
+    recorded: Recorded, make: Callable[[BoundSpace], Strategy], plan: Plan, *, workers: int = 1, seed: int = 0
+) -> list[Step]:
+    """One search without finals: a step each time that it would choose another network. It takes seconds at most."""
+    space, true = recorded.space, recorded.true_losses()
+    best, steps = min(true.values()), list[Step]()
+    executor = Simulated(Cluster(workers, seed=seed), recorded.seconds, recorded.score, losses=recorded.losses)
+    chosen: tuple[float, ...] | None = None
+
+    class Watching(Quiet):
+        def show(self, status: object) -> None:
+            nonlocal chosen
+            last: Result | None = getattr(status, "last", None)
+            if last is None or last.state != "complete" or last.score is None:
+                return
+            mine = merit(last.score, plan.quality)
+            if chosen is None or mine > chosen:
+                chosen = mine
+                mixer = mixer_of(Architecture.from_json(last.architecture))
+                steps.append(Step(executor.now, true[mixer] - best))
+
+    with (
+        TemporaryDirectory() as folder,
+        RunFolder.create_or_open(Path(folder), "replay", {"objective": plan.quality}) as run,
+    ):
+        Loop(space, make(space), executor, run, plan).explore(Watching())
+    return steps
+
+
+def regret_at(steps: Sequence[Step], seconds: float) -> float:
+    """The regret of what the search would choose after so many seconds; infinite before its first choice."""
+    return next((step.regret for step in reversed(steps) if step.seconds <= seconds), float("inf"))
+
+
+def seconds_to(steps: Sequence[Step], regret: float) -> float:
+    """When the search first chose, and kept to, networks of at most this regret; infinite where it does not."""
+    at = float("inf")
+    for step in steps:
+        at = min(at, step.seconds) if step.regret <= regret else float("inf")
+    return at
+
+
+def top(recorded: Recorded, share: float) -> float:
+    """The regret of the last network within the best share of the table."""
+    losses = np.sort(list(recorded.true_losses().values()))
+    return float(losses[max(0, int(np.ceil(share * len(losses))) - 1)] - losses[0])

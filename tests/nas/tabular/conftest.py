@@ -1,0 +1,31 @@
+"""A small table of record, made once a session."""
+
+from pathlib import Path
+
+import pytest
+from small_table import SMALL
+
+from nas.api import bench
+from nas.options.bench import Bench
+from nas.runs.folder import RunFolder
+from nas.tabular import declared as tables
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run of the small table, made in two parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tables.TABLES, "small", SMALL)
+        root, first = tmp_path_factory.mktemp("runs"), []
+        for part in (1, 2):
+            asked = Bench(table="small", part=part, parts=2, device="cpu", workers=0, runs_dir=root)
+            first.append(len(bench.make(asked, quiet=True).results()))
+        assert first == [54, 108]
+    return RunFolder.open(root, "table-small")
+
+
+@pytest.fixture(scope="session")
+def path(made: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("table") / "small.parquet"
+    bench.pack(made, to)
+    return to

@@ -1,0 +1,56 @@
+"""Searches on a small table: what they choose is the table's, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nas.api.bench import replayed
+from nas.errors import NasError
+from nas.options.replay import Replay
+from nas.tabular.replay import Recorded, Step, regret_at, seconds_to, top
+from nas.tabular.table import Table
+
+
+@pytest.mark.parametrize("strategy", ["random", "tpe", "fast-tpe", "exhaustive"])
+def test_who_tries_all_finds_what_the_table_has(strategy: str, path: Path):
+    recorded, searches = replayed(
+        path, Replay(strategy=strategy, trials=10, lr=0.01, repeats=2, objective="loss", prune=False)
+    )
+    assert len(recorded.true_losses()) == 10
+    table = Table.read(path)
+    for seed, steps in enumerate(searches):
+        mixers = recorded.true_losses()
+        cells = [cell for key, cell in table.cells.items() if key.seed == seed and cell.mixer in mixers]
+        best = min(cells, key=lambda cell: cell.losses["validation"][-1])  # by the seed that it searches with
+        true = recorded.true_losses()
+        assert steps[-1].regret == pytest.approx(true[best.mixer] - min(true.values()))
+        assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
+        assert steps[-1].seconds <= sum(cell.seconds for cell in cells) + 1e-6
+
+
+def test_more_workers_take_less_time(path: Path):
+    asked = Replay(strategy="random", trials=10, lr=0.01, repeats=5, prune=False)
+    one, two = (replayed(path, replace(asked, workers=n))[1] for n in (1, 2))
+    assert [steps[-1].regret for steps in one] == [steps[-1].regret for steps in two]
+    assert sum(steps[-1].seconds for steps in two) < 0.8 * sum(steps[-1].seconds for steps in one)
+
+
+def test_regret_by_time():
+    steps = [Step(1.0, 0.5), Step(2.0, 0.1), Step(3.0, 0.2)]
+    assert [regret_at(steps, at) for at in (0.5, 1.0, 2.5, 9.0)] == [float("inf"), 0.5, 0.1, 0.2]
+    assert (seconds_to(steps, 0.5), seconds_to(steps, 0.2), seconds_to(steps, 0.1)) == (1.0, 2.0, float("inf"))
+
+
+def test_the_best_share(path: Path):
+    recorded = Recorded(Table.read(path), 0.01)
+    assert top(recorded, 0.01) == 0.0
+    losses = sorted(recorded.true_losses().values())
+    assert top(recorded, 0.5) == pytest.approx(losses[4] - losses[0])
+
+
+def test_another_rate_is_none_of_the_tables(path: Path):
+    with pytest.raises(NasError, match="the table has"):
+        replayed(path, Replay(lr=0.5))
