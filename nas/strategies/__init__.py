@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from nas.errors import NasError, nearest
 from nas.ranking.objectives import Objective
+from nas.strategies.evolution import Evolution
 from nas.strategies.fast_tpe import FastTpe
+from nas.strategies.local_search import LocalSearch
 from nas.strategies.random_search import RandomSearch, exhaustive
 from nas.strategies.strategy import Strategy
 from nas.strategies.tpe import Tpe
@@ -13,6 +15,8 @@ from search_spaces import BoundSpace, Budget
 STRATEGIES: dict[str, Callable[[BoundSpace, Budget, int, tuple[Objective, ...]], Strategy]] = {
     "tpe": Tpe,
     "fast-tpe": FastTpe,
+    "evolution": Evolution,
+    "local-search": LocalSearch,
     "random": RandomSearch,
     "exhaustive": exhaustive,
 }
