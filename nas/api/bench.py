@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from nas.loop.trainings import trainings_in
 from nas.options.bench import Bench
 from nas.options.replay import Replay
 from nas.ranking.objectives import parse_objectives
+from nas.runs.files import write_whole
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Outcome, record
 from nas.runs.result import Result
@@ -28,6 +30,7 @@ from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Strategy
+from nas.tabular.datasheet import croissant
 from nas.tabular.declared import Declared, declared
 from nas.tabular.replay import Recorded, Step, replay
 from nas.tabular.table import Table, packed_table
@@ -69,9 +72,10 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
 
 
 def pack(run: RunFolder, to: Path) -> Table:
-    """The table of what a run holds so far, written as Parquet."""
+    """The table of what a run holds so far, written as Parquet, its metadata beside it."""
     packed = packed_table(run.settings, run.results())
     packed.write(to)
+    write_whole(to.with_suffix(".json"), json.dumps(croissant(packed, to), indent=1).encode() + b"\n")
     return packed
 
 

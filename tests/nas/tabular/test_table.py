@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,12 @@ def test_what_is_no_table_is_refused(tmp_path: Path):
     pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "y")
     with pytest.raises(NasError, match="is no table of record"):
         Table.read(tmp_path / "y")
+
+
+def test_its_metadata_tell_every_column_and_its_digest(path: Path):
+    told = json.loads(path.with_suffix(".json").read_text())
+    (file,), (rows,) = told["distribution"], told["recordSet"]
+    assert file["sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert [field["name"] for field in rows["field"]] == Table.read(path).rows.column_names
+    assert all(field["description"] and field["source"]["fileObject"]["@id"] == path.name for field in rows["field"])
+    assert "54 networks" in told["description"] and "108 trainings, of which 0 failed" in told["description"]
