@@ -15,8 +15,8 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "export": export.export,
     "train": train.train,
     "compare": compare.compare,
+    "replay": replay.replay,
     "zoo": zoo.app,
     "bench": bench.app,
-    "replay": replay.replay,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

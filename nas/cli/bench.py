@@ -11,7 +11,12 @@ from nas.cli.typed import takes
 from nas.options.bench import Bench
 from nas.options.common import DATA_DIR
 
-app = typer.Typer(help="Tables of record: every network of a small space, trained and kept.")
+HELP = """Tables of record: every network of a small space, trained and kept.
+
+Example: nas bench make --table digits
+"""
+
+app = typer.Typer(help=HELP)
 
 
 @app.command()

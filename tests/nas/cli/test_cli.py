@@ -123,7 +123,7 @@ def test_the_version_is_that_of_the_package_and_of_what_results_depend_on(nas):
 
 REFUSED = [
     # what cannot be parsed
-    ("serch", r"No such command 'serch'. Did you mean 'search'\?"),
+    ("serch", r"No such command 'serch'. Did you mean 'search', 'bench'\?"),
     ("search --nope", "No such option: --nope"),
     ("search --trials many", "Invalid value for '--trials'"),
     ("search --width 8,x", r"--width takes whole numbers with commas between, as in 1,2,4, not '8,x'"),
