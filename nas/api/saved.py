@@ -23,6 +23,7 @@ from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, parse_objectives
 from nas.ranking.run_ranking import standings_of, sureness
 from nas.ranking.standings import Standing, ranked
+from nas.runs.files import read_plain
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.result import Result, read_object, take
@@ -203,7 +204,7 @@ class SavedRun:
         found = set()
         for path in sorted(self.folder.path.parent.glob("*/run.json")):
             with suppress(OSError, ValueError):
-                held = read_object(path.read_bytes()).get("comparison")
+                held = read_object(read_plain(path)).get("comparison")
                 if isinstance(held, dict) and held.get("run") == self.name:
                     found.add(str(held.get("found")))
         return frozenset(found)

@@ -30,6 +30,7 @@ from nas.api.resources import bundle_of, cores, find_device, local_executor, ray
 from nas.api.resuming import resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
+from nas.claims.until_sure import LOOKS
 from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
 from nas.data.known import place_of as place_of_data
@@ -47,7 +48,7 @@ from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Watcher
 from nas.options.option import marked
-from nas.options.search import MOST_SEEDS, Search
+from nas.options.search import Search
 from nas.ranking.objectives import parse_objectives
 from nas.ranking.run_ranking import standings_of, sureness
 from nas.ranking.standings import Standing
@@ -75,6 +76,8 @@ class Session:
         space: Space | None = None,
     ):
         options.check()
+        if options.until_sure is not None and (options.seeds or 0) > LOOKS[-1]:
+            raise NasError(f"--seeds is {options.seeds}, at most {LOOKS[-1]} is expected with --until-sure")
         self.options, self.source = options, source
         self.objectives = parse_objectives(options.objective)
         self.place = None if options.storage is None else place_of(options.storage)
@@ -96,7 +99,7 @@ class Session:
             rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
             minutes=options.minutes,
             top=options.top,
-            seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else MOST_SEEDS),
+            seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else LOOKS[-1]),
             until_sure=options.until_sure,
             within=options.within / 100,
             objectives=self.objectives,

@@ -234,7 +234,7 @@ class Audit:
         """Of the candidates' order by one training each."""
         if self.candidates is None:
             return None
-        _, seen, noise = better.logits_of(self.candidates, self.candidates.random | True)
+        _, seen, noise = better.logits_of(self.candidates)
         return reliability(seen, noise, len(self.searched))
 
     @cached_property

@@ -106,30 +106,31 @@ def than_best_of(leader: Leader, candidates: Candidates, trials: int) -> Against
     The logits of true accuracies are taken to be normal; how uncertain their spread is, counts too.
     """
     import numpy as np
+    from scipy.special import expit
 
-    if candidates.moments() is None:
+    count, drawn = int(candidates.random.sum()), np.random.default_rng(0)
+    if count < FEWEST_RANDOM:
         return None
     mean, seen, noise = logits_of(candidates, candidates.random)
-    count, drawn = int(candidates.random.sum()), np.random.default_rng(0)
     spread = seen * (count - 1) / drawn.chisquare(count - 1, DRAWS)
     real = np.maximum(0.0, spread - noise)
     chosen = mean + np.sqrt(spread / count) * drawn.standard_normal(DRAWS)
     chosen += real / np.sqrt(spread) * _largest(drawn.random(DRAWS), trials)  # the rest of its lead is noise
     chosen += np.sqrt(real * (1 - real / spread)) * drawn.standard_normal(DRAWS)
     mine = leader.lead + leader.reference + sqrt(_variance(leader, candidates)) * drawn.standard_normal(DRAWS)
-    found = mine - 1 / (1 + np.exp(-chosen))
+    found = mine - expit(chosen)
     return Against(float(found.mean()), float(found.std()), float((found > 0).mean()))
 
 
 def more_candidates(candidates: Candidates, trials: int, more: int) -> float:
     """By how much the accuracy of the chosen candidate is expected to grow with so many more like those there are."""
-    import numpy as np
+    from scipy.special import expit
 
-    mean, seen, noise = logits_of(candidates, np.ones_like(candidates.random))
+    mean, seen, noise = logits_of(candidates)
     if seen <= noise:
         return 0.0
     now, then = (mean + (seen - noise) / sqrt(seen) * expected_largest(n) for n in (trials, trials + more))
-    return float(1 / (1 + np.exp(-then)) - 1 / (1 + np.exp(-now)))
+    return float(expit(then) - expit(now))
 
 
 def expected_largest(n: int) -> float:
@@ -156,16 +157,17 @@ def expected_best(values: Sequence[float], k: int) -> float:
     return sum(comb(i, k - 1) / comb(n, k) * value for i, value in enumerate(sorted(values)))
 
 
-def logits_of(candidates: Candidates, which: np.ndarray) -> tuple[float, float, float]:
-    """Mean and variance of the logits of some candidates' accuracies, and how much of the latter is noise.
+def logits_of(candidates: Candidates, which: np.ndarray | slice = slice(None)) -> tuple[float, float, float]:
+    """Mean and variance of the logits of accuracies of all or some candidates, and how much of the latter is noise.
 
     In accuracies p noise is taken to be in proportion to p (1 - p), as the chance of examples is.
     """
     import numpy as np
+    from scipy.special import logit
 
     shares = np.clip(candidates.expected[which], 0.001, 0.999)
     errors, spread = shares * (1 - shares), float(candidates.spread[which].mean())
-    logits, slope = np.log(shares / (1 - shares)), float((1 / errors).mean() / errors.mean())
+    logits, slope = logit(shares), float((1 / errors).mean() / errors.mean())
     return float(logits.mean()), float(logits.var(ddof=1)) + slope * spread, slope * candidates.noise
 
 

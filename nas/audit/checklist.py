@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.audit.better import FEWEST_RANDOM
 from nas.claims.until_sure import LOOKS
 from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
@@ -114,7 +115,8 @@ def _random(results: Sequence[Result], facts: Facts) -> Check:
     if drawn == tried:
         return Check("random search", None, f"all {counted(tried, 'candidate')} were drawn at random")
     told = f"{drawn} of {counted(tried, 'candidate')} were drawn at random"
-    return Check("random search", drawn >= 8, told + ("" if drawn >= 8 else ": too few to be a baseline"))
+    enough = drawn >= FEWEST_RANDOM
+    return Check("random search", enough, told + ("" if enough else ": too few to be a baseline"))
 
 
 def _failures(results: Sequence[Result]) -> Check:

@@ -28,15 +28,6 @@ class Step:
     why: str
 
 
-@dataclass(frozen=True)
-class Seeds:
-    """What so many more seeds of rank 1 and its reference would leave of the half width of the gain's interval."""
-
-    more: int
-    now: float
-    then: float
-
-
 def next_step(
     results: Sequence[Result],
     standings: Sequence[Standing],
@@ -65,19 +56,17 @@ def next_step(
         return Step("another --run", why)
     if gain.verdict not in ("ahead", "behind"):
         return _open(finals, told.first, gain, workers, noun)
+    why = f"rank 1 is {gain.verdict}"
     if candidates is not None:
-        seconds = fmean(result.seconds for result in results if result.phase == "search")
-        count = int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3))
-        if (more := more_candidates(candidates, trials, count)) >= WORTH:
+        count = _fit(fmean(result.seconds for result in results if result.phase == "search"), workers)
+        gained = more_candidates(candidates, trials, count)
+        points = f"{100 * gained:.1f} points are expected of them"
+        if gained >= WORTH:
             return Step(
-                f"more candidates: --trials {trials + count}",
-                f"about {count} fit in {MINUTES} minutes; {100 * more:.1f} points are expected of them",
+                f"more candidates: --trials {trials + count}", f"about {count} fit in {MINUTES} minutes; {points}"
             )
-        why = (
-            f"about {count} more candidates fit in {MINUTES} minutes, and {100 * more:.1f} points are expected of them"
-        )
-        return Step("`nas compare`: the best against the literature, on test data", why)
-    return Step("`nas compare`: the best against the literature, on test data", f"rank 1 is {gain.verdict}")
+        why = f"about {count} more candidates fit in {MINUTES} minutes, and {points}"
+    return Step("`nas compare`: the best against the literature, on test data", why)
 
 
 def _open(finals: Sequence[Standing], first: str | None, gain: Claim, workers: int, noun: str) -> Step:
@@ -87,28 +76,23 @@ def _open(finals: Sequence[Standing], first: str | None, gain: Claim, workers: i
         why = f"with any number of seeds the gain would be known to ± {100 * left:.1f} points"
         return Step(f"more {noun} that judge", why)
     of = [standing for standing in finals if standing.id in (first, gain.rival)]
-    seconds = sum(standing.seconds for standing in of)
     had = min(standing.n for standing in of)
     if had >= LOOKS[-1]:
         return Step(f"more {noun} that judge", f"{had} seeds have not told it, and --until-sure has no more")
-    more = max(1, min(int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3)), LOOKS[-1] - had))
+    more = max(1, min(_fit(sum(standing.seconds for standing in of), workers), LOOKS[-1] - had))
     several = any(standing.on_front is not None for standing in finals)  # objectives, of which it knows one
     what = f"more seeds: {f'--seeds {had + more}' if several else '--until-sure 0.9'}"
-    found = more_seeds(gain, had, more)
-    if found is None:
+    if gain.low is None or gain.high is None or gain.se is None or gain.se_all_seeds is None:
         return Step(what, "they are too few to tell")
+    fixed, now = gain.se_all_seeds**2, (gain.high - gain.low) / 2
+    then = now * sqrt(fixed + max(0.0, gain.se**2 - fixed) * had / (had + more)) / gain.se  # at the quantile of today
     return Step(
         what,
         f"{more} more of rank 1 and its reference fit in {MINUTES} minutes: the gain would be known to "
-        f"± {100 * found.then:.1f} points, now it is ± {100 * found.now:.1f}",
+        f"± {100 * then:.1f} points, now it is ± {100 * now:.1f}",
     )
 
 
-def more_seeds(gain: Claim, n: int, more: int) -> Seeds | None:
-    """What they leave, at the quantile of today; None where there is no interval."""
-    if gain.low is None or gain.high is None or gain.se is None or gain.se_all_seeds is None:
-        return None
-    now = (gain.high - gain.low) / 2
-    fixed = gain.se_all_seeds**2
-    then = fixed + max(0.0, gain.se**2 - fixed) * n / (n + more)
-    return Seeds(more, now, now * sqrt(then) / gain.se)
+def _fit(seconds: float, workers: int) -> int:
+    """How many trainings of so many seconds fit in the time."""
+    return int(60 * MINUTES * max(workers, 1) / max(seconds, 1e-3))

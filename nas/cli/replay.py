@@ -40,7 +40,7 @@ def replay(
     regrets = [float(str(row["regret"])) for row in rows]
     low, middle, high = quantiles(regrets, n=4, method="inclusive") if len(regrets) > 1 else regrets * 3
     found = [float(str(row["seconds"])) for row in rows if row["seconds"] is not None]
-    print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses())} networks:")
+    print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses)} networks:")
     print(f"  regret of what is chosen (validation loss): median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
     when = f", after {median(found):.0f} s in the median of those" if found else ""
     print(f"  {len(found)} of {len(rows)} chose one of the best 1% (regret at most {best:.4f}){when}")

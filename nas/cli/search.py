@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas.api.search import Session
     from nas.loop.plan import Plan
     from nas.ranking.standings import Standing
+    from nas.runs.folder import RunFolder
 
 
 @takes(Search, dry_run="log")
@@ -60,21 +61,22 @@ def _search(session: Session, as_json: bool) -> None:
         most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, sureness(run)
         print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
         if not as_json and any(standing.finals for standing in standings):
-            _print_audit(run.name, session)
+            _print_audit(run, standings, session)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
         raise typer.Exit(UNFINISHED)
 
 
-def _print_audit(name: str, session: Session) -> None:
+def _print_audit(run: RunFolder, standings: list[Standing], session: Session) -> None:
     """Its short form: how much of the order is signal."""
-    from nas.api.run import open_run
+    from nas.api.saved import SavedRun
+    from nas.audit.audit import Audit
     from nas.audit.words import short_lines
     from nas.cli.terminal import console_for, print_words
 
-    found = open_run(name, session.options.runs_dir, data=None).audit(proxies=False)
-    for line in short_lines(found):
+    results = run.results()
+    for line in short_lines(Audit(results, standings, SavedRun(run, results).facts, session.plan.quality)):
         print_words(console_for(), f"  {line}", style="dim")
 
 

@@ -9,9 +9,6 @@ from nas.options.common import COMMAND, DATA, DATA_DIR, DEVICE, LOG, PATCHES, RU
 from nas.options.option import Options, option
 from search_spaces.blocks.patch import Patch
 
-MOST_SEEDS = 20
-"""Seeds of the finals that go on until it is sure."""
-
 
 @dataclass(frozen=True)
 class Search(Options):
@@ -116,10 +113,7 @@ class Search(Options):
             raise NasError("--ray is empty; HOST:PORT, auto or local is expected")
         if self.ray is not None and self.workers == 0:
             raise NasError("--workers is 0, at least 1 is expected with --ray")
-        if self.until_sure is not None:
-            if self.seeds is not None and self.seeds > MOST_SEEDS:
-                raise NasError(f"--seeds is {self.seeds}, at most {MOST_SEEDS} is expected with --until-sure")
-            if "," in self.objective:
-                raise NasError("--until-sure is about one objective: of several it is a front that is confirmed")
+        if self.until_sure is not None and "," in self.objective:
+            raise NasError("--until-sure is about one objective: of several it is a front that is confirmed")
         if self.min_params and self.max_params and self.min_params > self.max_params:
             raise NasError(f"--min-params {self.min_params} is more than --max-params {self.max_params}")

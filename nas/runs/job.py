@@ -40,6 +40,10 @@ class Key(NamedTuple):
     epochs: int
 
 
+CURVES, BITS, CPU_SECONDS = "curves", "bits", "cpu_seconds"
+"""What the `extra` of an outcome has: by part the mean loss and the right examples after every epoch, and which at the
+end (`nas.runs.bits`); the processor's time for training alone, which other work on the machine does not lengthen."""
+
 HALVED = "halved_batch"
 """Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
 

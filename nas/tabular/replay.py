@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from einmix import Architecture
 from nas.errors import NasError
 from nas.loop.loop import Loop
 from nas.loop.plan import Plan
-from nas.loop.status import Quiet
+from nas.loop.status import Quiet, Status
 from nas.ranking.objectives import merit
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Score
-from nas.runs.result import Result
 from nas.strategies.strategy import Strategy
 from nas.tabular.simulated import Cluster, Simulated
 from nas.tabular.table import Cell, Table, mixer_of
@@ -61,7 +60,7 @@ class Recorded:
 
     def cell(self, job: Job) -> Cell:
         """By the network's one mixer, and the job's seed as one of the table's."""
-        cells = self._by_mixer[mixer_of(Architecture.from_json(job.architecture))]
+        cells = self._by_mixer[self.mixers[job.id]]
         return cells[job.seed % len(cells)]
 
     def seconds(self, job: Job) -> float:
@@ -77,13 +76,18 @@ class Recorded:
     def losses(self, job: Job) -> Sequence[float]:
         return [float(loss) for loss in self.cell(job).training]
 
+    @cached_property
+    def mixers(self) -> dict[str, str]:
+        """The mixer of each network of the space, by its id."""
+        return {network.id: mixer_of(network) for network in self.space.enumerate()}
+
+    @cached_property
     def true_losses(self) -> dict[str, float]:
-        """By mixer the mean validation loss at the end over seeds; infinite where one failed."""
+        """By id of the space's networks the mean validation loss at the end over seeds; infinite where one failed."""
         found = {}
-        for network in self.space.enumerate():
-            cells = self._by_mixer[mixer_of(network)]
-            ends = [float("inf") if cell.reason else float(cell.losses["validation"][-1]) for cell in cells]
-            found[mixer_of(network)] = fmean(ends)
+        for id, mixer in self.mixers.items():
+            cells = self._by_mixer[mixer]
+            found[id] = fmean(inf if cell.reason else float(cell.losses["validation"][-1]) for cell in cells)
         return found
 
 
@@ -91,22 +95,21 @@ def replay(
     recorded: Recorded, make: Callable[[BoundSpace], Strategy], plan: Plan, *, workers: int = 1, seed: int = 0
 ) -> list[Step]:
     """One search without finals: a step each time that it would choose another network. It takes seconds at most."""
-    space, true = recorded.space, recorded.true_losses()
+    space, true = recorded.space, recorded.true_losses
     best, steps = min(true.values()), list[Step]()
     executor = Simulated(Cluster(workers, seed=seed), recorded.seconds, recorded.score, losses=recorded.losses)
     chosen: tuple[float, ...] | None = None
 
     class Watching(Quiet):
-        def show(self, status: object) -> None:
+        def show(self, status: Status) -> None:
             nonlocal chosen
-            last: Result | None = getattr(status, "last", None)
+            last = status.last
             if last is None or last.state != "complete" or last.score is None:
                 return
             mine = merit(last.score, plan.quality)
             if chosen is None or mine > chosen:
                 chosen = mine
-                mixer = mixer_of(Architecture.from_json(last.architecture))
-                steps.append(Step(executor.now, true[mixer] - best))
+                steps.append(Step(executor.now, true[last.id] - best))
 
     with (
         TemporaryDirectory() as folder,
@@ -118,18 +121,18 @@ def replay(
 
 def regret_at(steps: Sequence[Step], seconds: float) -> float:
     """The regret of what the search would choose after so many seconds; infinite before its first choice."""
-    return next((step.regret for step in reversed(steps) if step.seconds <= seconds), float("inf"))
+    return next((step.regret for step in reversed(steps) if step.seconds <= seconds), inf)
 
 
 def seconds_to(steps: Sequence[Step], regret: float) -> float:
     """When the search first chose, and kept to, networks of at most this regret; infinite where it does not."""
-    at = float("inf")
+    at = inf
     for step in steps:
-        at = min(at, step.seconds) if step.regret <= regret else float("inf")
+        at = min(at, step.seconds) if step.regret <= regret else inf
     return at
 
 
 def top(recorded: Recorded, share: float) -> float:
     """The regret of the last network within the best share of the table."""
-    losses = np.sort(list(recorded.true_losses().values()))
+    losses = np.sort(list(recorded.true_losses.values()))
     return float(losses[max(0, int(np.ceil(share * len(losses))) - 1)] - losses[0])

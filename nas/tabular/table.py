@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from einmix import Architecture
 from nas.errors import NasError
-from nas.runs.job import Key
+from nas.runs.job import BITS, CPU_SECONDS, CURVES, Key
 from nas.runs.result import Result, latest, read_object, take
 from nas.tabular.declared import Declared
 
@@ -158,7 +158,7 @@ def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
 
     rows = []
     for result in sorted(latest(results), key=lambda result: result.key):
-        curves, bits = result.extra.get("curves", {}), result.extra.get("bits", {})
+        curves, bits = result.extra.get(CURVES, {}), result.extra.get(BITS, {})
         done = result.state == "complete"
         row: dict[str, Any] = {
             "id": result.id,
@@ -167,7 +167,7 @@ def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
             "seed": result.seed,
             "params": result.params,
             "macs": result.macs,
-            "seconds": result.extra.get("cpu_seconds", result.seconds),
+            "seconds": result.extra.get(CPU_SECONDS, result.seconds),
             "reason": "" if done else result.reason or "failed",
             "training": result.train_loss if done else (),
         }

@@ -9,12 +9,9 @@ from typing import Any
 from torch import nn
 
 from nas.runs.bits import packed
+from nas.runs.job import BITS, CPU_SECONDS, CURVES
 from nas.training.engine.examples import Examples
 from nas.training.fit import judged
-
-CURVES, BITS, CPU_SECONDS = "curves", "bits", "cpu_seconds"
-"""What the `extra` of an outcome has: by part the mean loss and the right examples after every epoch, and which at the
-end (`nas.runs.bits`); the processor's time for training alone, which other work on the machine does not lengthen."""
 
 
 class Curves:

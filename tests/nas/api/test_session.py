@@ -466,3 +466,9 @@ def test_a_cluster_is_told_what_a_training_gets(monkeypatch, tmp_path):
     assert (settings.address, settings.workers, settings.device) == ("10.0.0.1:6379", 9, "cuda")
     assert (settings.sharing, settings.gpus_per_trial) == (8, None)
     assert (shared.gpus_per_trial, local.sharing) == (0.25, 3)
+
+
+def test_more_seeds_than_it_looks_at_are_refused():
+    with pytest.raises(NasError, match="--seeds is 21, at most 20 is expected with --until-sure"):
+        Session(Search(until_sure=0.9, seeds=21, device="cpu"))
+    assert Session(Search(until_sure=0.9, seeds=20, device="cpu")).plan.looks == [5, 10, 20]

@@ -19,13 +19,12 @@ def test_who_tries_all_finds_what_the_table_has(strategy: str, path: Path):
     recorded, searches = replayed(
         path, Replay(strategy=strategy, trials=10, lr=0.01, repeats=2, objective="loss", prune=False)
     )
-    assert len(recorded.true_losses()) == 10
+    assert len(recorded.true_losses) == 10
     table = Table.read(path)
     for seed, steps in enumerate(searches):
-        mixers = recorded.true_losses()
-        cells = [cell for key, cell in table.cells.items() if key.seed == seed and cell.mixer in mixers]
+        true = {recorded.mixers[id]: loss for id, loss in recorded.true_losses.items()}
+        cells = [cell for key, cell in table.cells.items() if key.seed == seed and cell.mixer in true]
         best = min(cells, key=lambda cell: cell.losses["validation"][-1])  # by the seed that it searches with
-        true = recorded.true_losses()
         assert steps[-1].regret == pytest.approx(true[best.mixer] - min(true.values()))
         assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
         assert steps[-1].seconds <= sum(cell.seconds for cell in cells) + 1e-6
@@ -47,7 +46,7 @@ def test_regret_by_time():
 def test_the_best_share(path: Path):
     recorded = Recorded(Table.read(path), 0.01)
     assert top(recorded, 0.01) == 0.0
-    losses = sorted(recorded.true_losses().values())
+    losses = sorted(recorded.true_losses.values())
     assert top(recorded, 0.5) == pytest.approx(losses[4] - losses[0])
 
 
