@@ -957,6 +957,10 @@ REAL = (
 def test_a_real_search_from_end_to_end(nas, tmp_path):
     done = nas(REAL)
     assert (done.status, done.err.count("\n")) == (0, 4 + 2 * 4 + 2 * 2)
+    told = done.out.splitlines()
+    assert all(
+        sum(line.startswith(f"  {part}: ") for line in told) == 1 for part in ("the next ten minutes", "checklist")
+    )
     rows = {row["label"] or row["rank"]: row for row in nas("top x --json").rows}
     assert set(rows) == {1, 2, 3, "full token mixing", "channels only", "shared local"}
     assert 0.1 < rows[1]["accuracy"] < 1
