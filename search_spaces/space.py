@@ -69,6 +69,8 @@ class Space:
     A random draw is uniform over networks. With `weights` of families or forms (those left out have 1) it is uniform
     over sizes, then by weight over families or forms, block by block, then uniform over what is in them.
 
+    Networks that mix nothing along one of the axes of positions are left out, unless `mixes_all` is False.
+
     >>> space = Space("mine", "local mixing, weights per channel", (Family("local", "s*.m*", "g*"),), depth=(2,))
     >>> space.on({"h": 8, "w": 8}, channels=1, classes=10).count()
     578
@@ -87,6 +89,7 @@ class Space:
     norm: tuple[str, ...] = ("layer",)
     scale: tuple[str, ...] = ("none",)
     weights: Mapping[str, int] = field(default_factory=dict)
+    mixes_all: bool = True
 
     def __post_init__(self) -> None:
         _check_name(self.name, "a space")
@@ -114,8 +117,9 @@ class Space:
         if not self.forms and (self.stages, self.norm, self.scale) != ((1,), ("layer",), ("none",)):
             raise SpaceError(f"space {self.name!r}: stages, norm and scale are for spaces of forms")
         self._check_weights()
-        if not isinstance(self.bias, bool):
-            raise SpaceError(f"space {self.name!r}: bias is True or False, not {self.bias!r}")
+        for name in ("bias", "mixes_all"):
+            if not isinstance(getattr(self, name), bool):
+                raise SpaceError(f"space {self.name!r}: {name} is True or False, not {getattr(self, name)!r}")
 
     @property
     def ideas(self) -> tuple[str, ...]:
@@ -187,7 +191,8 @@ class Space:
             for size in found:
                 check_patch(size, shape)
         bound = replace(bound, patch=fitting or default_patches(shape))
-        assembly = Assembly(Inputs(dict(shape), channels, classes), bound._alphabets((*shape, "c")), bias=self.bias)
+        inputs, alphabets = Inputs(dict(shape), channels, classes), bound._alphabets((*shape, "c"))
+        assembly = Assembly(inputs, alphabets, bias=self.bias, mixes_all=self.mixes_all)
         return BoundSpace(bound._facts((*shape, "c")), assembly)
 
     def _alphabets(self, axes: Sequence[str]) -> Callable[[Place], Alphabet]:
@@ -212,7 +217,7 @@ class Space:
             "forms": list(self.forms),
             "weights": dict(self.weights),
             "sizes": self.sizes,
-        }
+        } | ({} if self.mixes_all else {"mixes_all": False})
 
 
 def _check_name(name: object, what: str) -> None:

@@ -56,7 +56,7 @@ class Loop:
         self.results: dict[Key, Result] = {}  # of the phases search and final
         self._tries = inf if plan.retry_failed else TRIES
         self.exhausted = False
-        self._rungs = Rungs(plan.eta, plan.quality)
+        self._rungs = Rungs(plan.eta, plan.quality, plan.grace)
         self._began = time.monotonic()
         past = run.results(validate=check_result)
         self.lr = plan.lr or rate_of(past)

@@ -18,9 +18,10 @@ class Plan:
     `lr` is None where the learning rate is found first. `start` are networks that are tried first, their names by id,
     wherever they come from; `kind` is what all are trained on. What failed in an earlier session is tried once more,
     with `retry_failed` however often it has.
-    `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; `minutes` bounds the
-    search, not what finds its rate nor the finals, but for those that go on `until_sure`: with a share of that chance
-    of being right about the first of them, and that it costs at most a share `within`. `seeds` are their most then.
+    `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; the first `grace` of
+    them go on whatever they are. `minutes` bounds the search, not what finds its rate nor the finals, but for those
+    that go on `until_sure`: with a share of that chance of being right about the first of them, and that it costs at
+    most a share `within`. `seeds` are their most then.
     """
 
     trials: int
@@ -31,6 +32,7 @@ class Plan:
     seed: int = 0
     rungs: tuple[int, ...] = ()
     eta: float = 2.0
+    grace: int = 4
     minutes: float | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     retry_failed: bool = False

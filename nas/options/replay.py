@@ -13,7 +13,7 @@ class Replay(Options):
     64
     """
 
-    strategy: str = option("tpe", "tpe, fast-tpe, evolution, local-search, random or exhaustive.")
+    strategy: str = option("tpe", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.")
     trials: int = option(64, "Networks to try.", least=1)
     objective: str = option("accuracy", "accuracy or loss.")
     lr: float = option(0.015, "One of the table's learning rates.", above=0)

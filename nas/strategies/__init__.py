@@ -9,10 +9,12 @@ from nas.strategies.fast_tpe import FastTpe
 from nas.strategies.local_search import LocalSearch
 from nas.strategies.random_search import RandomSearch, exhaustive
 from nas.strategies.strategy import Strategy
+from nas.strategies.surrogate import Surrogate
 from nas.strategies.tpe import Tpe
 from search_spaces import BoundSpace, Budget
 
 STRATEGIES: dict[str, Callable[[BoundSpace, Budget, int, tuple[Objective, ...]], Strategy]] = {
+    "surrogate": Surrogate,
     "tpe": Tpe,
     "fast-tpe": FastTpe,
     "evolution": Evolution,

@@ -17,6 +17,7 @@ SPACE = Space(
     "uniform",
     "every factorisation of every axis in roles, by every grouping of the channels",
     (Family("uniform", positions="*", channels="g*.s*"),),
+    mixes_all=False,
 )
 
 RATES = 0.005, 0.015, 0.045

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from nas.strategies.strategy import Strategy
 from nas.tabular.simulated import Cluster, Simulated
 from nas.tabular.table import Cell, Table, mixer_of
 from search_spaces import BoundSpace
+from search_spaces.bound.part import Part
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,18 @@ class Step:
     regret: float
 
 
+Half = Literal["whole", "tuning", "reporting"]
+"""The networks that a replay is about: all, or one of two halves: what a strategy is tuned on does not report on it."""
+
+
 class Recorded:
-    """What a table has recorded at one learning rate, for jobs of the space that has one block in place of all.
+    """What a table has recorded at one learning rate, for jobs of the space that has one block in place of all."""
 
-    A space holds what mixes along all axes of positions (150 of the 486 networks of digits): regrets are among those.
-    """
-
-    def __init__(self, table: Table, lr: float):
+    def __init__(self, table: Table, lr: float, half: Half = "whole"):
         if lr not in table.declared.rates:
             rates = ", ".join(f"{each:g}" for each in table.declared.rates)
             raise NasError(f"--lr is {lr:g}, the table has {rates}")
-        self.table, self.lr = table, lr
+        self.table, self.lr, self.half = table, lr, half
         self._by_mixer: dict[str, list[Cell]] = {}
         for key, cell in sorted(table.cells.items()):
             if key.lr == lr:
@@ -56,7 +60,11 @@ class Recorded:
     def space(self) -> BoundSpace:
         """Its networks, of one block that stands for all of them."""
         data, declared = self.table.facts["data"], self.table.declared
-        return declared.of_one_block().space(dict(data["shape"]), int(data["channels"]), int(data["classes"]))
+        space = declared.of_one_block().space(dict(data["shape"]), int(data["channels"]), int(data["classes"]))
+        if self.half == "whole":
+            return space
+        wanted = self.half == "reporting"
+        return Part(space, lambda network: (sha256(mixer_of(network).encode()).digest()[0] & 1) == wanted)
 
     def cell(self, job: Job) -> Cell:
         """By the network's one mixer, and the job's seed as one of the table's."""

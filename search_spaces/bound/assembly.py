@@ -16,11 +16,11 @@ class Assembly:
     """The networks on some inputs whose blocks are made of the letters that there are at a place.
 
     In most spaces a block's letter is its one mixer, in a space of forms all that is in it: the
-    alphabets know. `bias` is that of blocks that are all alike.
+    alphabets know. `bias` is that of blocks that are all alike; with `mixes_all` some block has to mix along each axis.
     """
 
-    def __init__(self, inputs: Inputs, alphabet: Callable[[Place], Alphabet], *, bias: bool):
-        self.inputs, self._alphabet, self._bias = inputs, cache(alphabet), bias
+    def __init__(self, inputs: Inputs, alphabet: Callable[[Place], Alphabet], *, bias: bool, mixes_all: bool = True):
+        self.inputs, self._alphabet, self._bias, self._mixes_all = inputs, cache(alphabet), bias, mixes_all
         self._places = cache(lambda skeleton: skeleton.places(inputs.shape))
 
     def networks(self, skeleton: Skeleton) -> Networks:
@@ -29,7 +29,8 @@ class Assembly:
         alphabets = [self._alphabet(place) for place in places]
         rests = [alphabet.rest(place) for alphabet, place in zip(alphabets, places, strict=True)]
         without = self._network(skeleton, rests)
-        return Networks(skeleton, alphabets, frozenset(places[0].long), (without.params, without.macs))
+        axes = frozenset(places[0].long if self._mixes_all else ())
+        return Networks(skeleton, alphabets, axes, (without.params, without.macs))
 
     def assemble(self, skeleton: Skeleton, letters: Sequence[Letter]) -> Architecture:
         """The network of these letters; without any its blocks have their channel MLP alone."""

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import combinations
 from math import prod
 
-from search_spaces.blocks.letters import Alphabet, Bounds, Extremes, Letter, combined
+from search_spaces.blocks.letters import Alphabet, Bounds, Extremes, Letter, combined, wider
 from search_spaces.blocks.patch import Patch, sides
 from search_spaces.blocks.place import Place
 
@@ -86,7 +86,10 @@ class Networks:
         reached: Extremes = {frozenset(): (1, Bounds(params, params, macs, macs))}
         for alphabet in alphabets:
             reached = combined(reached, alphabet.extremes)
-        return {covered & self.axes: bounds for covered, (_, bounds) in reached.items()}
+        found: dict[frozenset[str], Bounds] = {}
+        for covered, (_, bounds) in reached.items():
+            found[covered & self.axes] = wider(found.get(covered & self.axes), bounds)
+        return found
 
     def enumerate(self) -> Iterator[tuple[Letter, ...]]:
         """Every one once, lazily; beginnings that no letters could complete are left at once."""

@@ -25,7 +25,8 @@ MAX_TRIES = 100_000
 class BoundSpace:
     """A `Space` on inputs of one shape: what every strategy works with.
 
-    Architectures are distinct; those in which no block mixes along one of the spatial axes are left out.
+    Architectures are distinct; those in which no block mixes along one of the spatial axes are left out, unless the
+    space is declared to hold them.
     """
 
     def __init__(self, facts: Mapping[str, Any], assembly: Assembly):

@@ -9,7 +9,7 @@ import pytest
 from rooms import RULES, House, Plan
 
 ROOTS = ("einmix", "search_spaces", "nas")
-BELOW_LOOP = "nas/strategies nas/executors nas/ranking nas/claims nas/runs"
+BELOW_LOOP = "nas/strategies nas/surrogate nas/executors nas/ranking nas/claims nas/runs"
 BELOW_API = f"nas/loop {BELOW_LOOP} nas/options nas/data nas/training nas/executors/cluster nas/loggers nas/exports"
 HOUSE = Plan(
     may={
@@ -33,7 +33,8 @@ HOUSE = Plan(
         "nas/audit": "nas/ranking nas/claims nas/runs",
         "nas/training": "nas/training/engine nas/runs nas/data einmix",
         "nas/training/engine": "nas/data einmix",
-        "nas/strategies": "nas/ranking nas/runs search_spaces einmix",
+        "nas/surrogate": "einmix einmix/algebra",
+        "nas/strategies": "nas/surrogate nas/ranking nas/runs search_spaces einmix",
         "nas/executors": "nas/runs",
         "nas/executors/cluster": "nas/executors nas/runs",
         "nas/loggers": "nas/runs einmix",

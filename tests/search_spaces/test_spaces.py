@@ -33,6 +33,7 @@ WORDS = {
     "subgrid": (r"m?s?", r"g?s?"),
     "per_channel": (r"s?m?s?", r"g?"),
     "roles": (r"[sgm]*", r"[sgm]*"),
+    "everything": (r"[sgm]*", r"[sgm]*"),
 }
 """By family: the roles of the factors of a spatial axis, and of c, outer to inner."""
 
@@ -88,6 +89,14 @@ SPACE = Space(
 """
 """Sizes depend on each other: behind patches of 2 no single block will do."""
 
+EVERYTHING = """
+from search_spaces import Family, Space
+
+SPACE = Space("everything", "also what mixes nothing", (Family("roles", "*", "*"),), mixes_all=False)
+"""
+
+USERS = {"user": USER_FILE, "everything": EVERYTHING}
+
 
 SQUARE, SMALL = {"h": 4, "w": 4}, {"width": (2,), "depth": (1, 2)}
 
@@ -105,6 +114,7 @@ CASES: dict[str, tuple[str, dict[str, int], dict[str, tuple[int, ...]]]] = {
     "subgrid, three axes": ("subgrid", {"d": 4, "h": 2, "w": 2}, {"width": (2,), "depth": (2,), "patch": (2, 1)}),
     "patches of several sides": ("local", {"h": 4, "w": 6}, {**SMALL, "patch": ((2, 3), 1, (1, 3)), "depth": (1,)}),
     "user": ("user", SQUARE, {"patch": (1, 2)}),
+    "everything": ("everything", {"h": 2, "w": 2}, {**SMALL, "patch": (1,), "ratio": (1,)}),
 }
 CASES |= {
     name: (name, SQUARE, {**SMALL, "patch": (1, 2)})
@@ -120,9 +130,9 @@ SLOW = ("mixed, two blocks", "roles, one axis", "subgrid, three axes")
 @pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])
 def space(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BoundSpace:
     name, shape, sizes = CASES[request.param]
-    if name == "user":
-        name = str(tmp_path_factory.mktemp("user") / "my_space.py")
-        Path(name).write_text(USER_FILE)
+    if name in USERS:
+        text, name = USERS[name], str(tmp_path_factory.mktemp("user") / "my_space.py")
+        Path(name).write_text(text)
     return load(name).on(shape, channels=3, classes=5, **sizes)
 
 
@@ -136,8 +146,8 @@ def test_every_architecture_is_listed_once_and_counted(space: BoundSpace, listed
     assert all(arch in space for arch in listed)
 
 
-def test_architectures_mix_along_every_axis(listed: list[Architecture]) -> None:
-    assert not any(arch.untouched() for arch in listed)
+def test_architectures_mix_along_every_axis(space: BoundSpace, listed: list[Architecture]) -> None:
+    assert any(arch.untouched() for arch in listed) == (space.name == "everything")
 
 
 def test_sequences_of_brute_force_mixers_are_the_space(space: BoundSpace, listed: list[Architecture]) -> None:
@@ -145,7 +155,7 @@ def test_sequences_of_brute_force_mixers_are_the_space(space: BoundSpace, listed
         space.assemble(skeleton, chosen)
         for skeleton in (Skeleton(*sizes) for sizes in product(*space.sizes.values()))
         for chosen in product(brute_mixers(space.name, space.grid(skeleton)), repeat=skeleton.depth)
-        if touches_all(chosen, space.grid(skeleton))
+        if space.name == "everything" or touches_all(chosen, space.grid(skeleton))
     }
     assert set(listed) == every
 
@@ -206,7 +216,7 @@ def test_random_answers_make_members_or_miss_an_axis(space: BoundSpace, listed: 
         arch, asked = walk(space, rng)
         skeleton = space.skeleton(arch)
         assert skeleton is not None
-        assert (arch in space) == touches_all(arch.mixers, space.grid(skeleton))
+        assert (arch in space) == (space.name == "everything" or touches_all(arch.mixers, space.grid(skeleton)))
         outcomes[arch in space] += 1
         for name, seen in asked.items():
             assert options.setdefault(name, seen) == seen, "a question came with other options than before"
@@ -256,7 +266,7 @@ def test_moves_of_mixers_go_both_ways(space: BoundSpace, listed: list[Architectu
     assert seen > 10
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "user"])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in USERS])
 def test_neighbours_connect_the_space(name: str) -> None:
     declared, shape, sizes = CASES[name]
     space = load(declared).on(shape, channels=1, classes=2, **{**sizes, "depth": sizes["depth"][:1]})

@@ -29,7 +29,7 @@ from nas.strategies.tpe import Tpe
 from search_spaces import BoundSpace, Budget, SpaceError
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
-every_tpe = pytest.mark.parametrize("tpe", ["tpe", "fast-tpe"])
+every_model = pytest.mark.parametrize("model", ["surrogate", "tpe", "fast-tpe"])
 
 SPACES: dict[str, tuple[BoundSpace, Budget]] = {
     "local": (tiny("local", depth=(2,)), Budget()),
@@ -244,29 +244,29 @@ def test_the_few_of_a_huge_space_that_are_within_the_budget_are_found_and_end(na
     assert {architecture.params for architecture in asked} == {least}
 
 
-@every_tpe
-def test_tpe_learns(tpe):
+@every_model
+def test_a_model_learns(model):
     """Where every choice counts by itself the model finds good ones; at random half of the merit is chance."""
     space = tiny("roles", width=(16,), depth=(2,))
-    late: dict[str, list[float]] = {tpe: [], "random": []}
+    late: dict[str, list[float]] = {model: [], "random": []}
     for name, means in late.items():
         for seed in range(5):
             means.append(fmean(merit(architecture) for architecture in drive(make(name, space, seed=seed), 50)[30:]))
-    assert min(late[tpe]) > max(late["random"])
+    assert min(late[model]) > max(late["random"])
 
 
-@every_tpe
-def test_tpe_learns_from_an_earlier_session(tpe):
+@every_model
+def test_a_model_learns_from_an_earlier_session(model):
     space = tiny("roles", width=(16,), depth=(2,))
     history = drive(make("random", space, seed=7), 50)
-    told, untold = make(tpe, space), make(tpe, space)
+    told, untold = make(model, space), make(model, space)
     for architecture in history:
         told.tell(architecture, result_of(architecture, merit(architecture)))
     first_told, first_untold = ([untold_or_told.ask() for _ in range(8)] for untold_or_told in (told, untold))
     assert fmean(map(merit, first_told)) > fmean(map(merit, first_untold)) + 0.2
 
 
-@every_tpe
+@pytest.mark.parametrize("tpe", ["tpe", "fast-tpe"])
 def test_tpe_keeps_away_from_what_is_pruned(tpe):
     space = tiny("roles", width=(16,), depth=(2,))
     strategy, asked = make(tpe, space), []
@@ -278,12 +278,15 @@ def test_tpe_keeps_away_from_what_is_pruned(tpe):
     assert fmean(map(merit, asked[30:])) > fmean(map(merit, asked[:10])) + 0.2
 
 
-@pytest.mark.parametrize(("tpe", "by"), [("tpe", "accuracy"), ("fast-tpe", "accuracy"), ("fast-tpe", "accuracy,loss")])
-def test_tpe_keeps_away_from_what_fails(tpe, by):
+@pytest.mark.parametrize(
+    ("model", "by"),
+    [("surrogate", "accuracy"), ("tpe", "accuracy"), ("fast-tpe", "accuracy"), ("fast-tpe", "accuracy,loss")],
+)
+def test_a_model_keeps_away_from_what_fails(model, by):
     """Whose answers are bad ones, though nothing is known of their merit; otherwise merit is luck."""
     space, early, late = tiny("roles", width=(16,), depth=(2,)), [], []
     for seed in range(3):
-        strategy, failed = make(tpe, space, seed=seed, by=by), []
+        strategy, failed = make(model, space, seed=seed, by=by), []
         for _ in range(50):
             architecture = strategy.ask()
             answers, luck = space.encode(architecture), int(architecture.id, 16)
@@ -296,28 +299,28 @@ def test_tpe_keeps_away_from_what_fails(tpe, by):
     assert fmean(late) < 0.7 * fmean(early)
 
 
-@every_tpe
+@every_model
 @pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
-def test_failures_are_never_among_the_good_ones(tpe, by):
+def test_failures_are_never_among_the_good_ones(model, by):
     """Not even where there is little else: of several objectives Optuna would miss their values."""
     space = tiny("roles", {"t": 8}, patch=(1,), width=(4,), depth=(2,))
-    asked = drive(make(tpe, space, by=by), 60, lambda number: "complete" if number in range(20, 31) else "failed")
+    asked = drive(make(model, space, by=by), 60, lambda number: "complete" if number in range(20, 31) else "failed")
     assert len(set(ids(asked))) == 60
 
 
-@every_tpe
-def test_tpe_takes_several_objectives(tpe):
+@every_model
+def test_a_model_takes_several_objectives(model):
     space = tiny("roles", width=(16,), depth=(2,))
-    asked = drive(make(tpe, space, by="accuracy,macs"), 30, lambda n: {15: "failed", 16: "pruned"}.get(n, "complete"))
+    asked = drive(make(model, space, by="accuracy,macs"), 30, lambda n: {15: "failed", 16: "pruned"}.get(n, "complete"))
     assert len(set(ids(asked))) == 30
-    single = drive(make(tpe, space), 30)
+    single = drive(make(model, space), 30)
     assert fmean(architecture.macs for architecture in asked[15:]) < fmean(arch.macs for arch in single[15:])
 
 
-@every_tpe
-def test_tpe_minimises_the_loss(tpe):
+@every_model
+def test_a_model_minimises_the_loss(model):
     space = tiny("roles", width=(16,), depth=(2,))
-    strategy, asked = make(tpe, space, by="loss"), []
+    strategy, asked = make(model, space, by="loss"), []
     for _ in range(50):
         asked.append(strategy.ask())
         strategy.tell(asked[-1], result_of(asked[-1], 0.5, loss=1 - merit(asked[-1])))
@@ -451,13 +454,13 @@ def test_a_proposal_under_way_of_fast_tpe_counts_until_it_fails():
     assert all(strategy._counts[q][a] == before.get(q, Counter())[a] + 1 for q, a in answers.items())
 
 
-@every_tpe
-def test_what_tpe_proposes_from_the_same_results_is_by_its_seed(tpe):
+@every_model
+def test_what_a_model_proposes_from_the_same_results_is_by_its_seed(model):
     space = tiny("roles", width=(16,), depth=(2,))
     history = drive(make("random", space, seed=7), 30)
 
     def proposed(seed: int) -> str:
-        strategy = make(tpe, space, seed=seed)
+        strategy = make(model, space, seed=seed)
         strategy.uniform.rng = Random(0)  # should it come to that: it is not asked for
         for architecture in history:
             strategy.tell(architecture, result_of(architecture, merit(architecture)))

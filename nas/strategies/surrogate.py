@@ -1,0 +1,205 @@
+"""A surrogate that knows the algebra: what networks come to, predicted from roles, sizes, reach and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from math import log
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from einmix import Architecture
+from nas.ranking.objectives import Objective
+from nas.runs.result import Result
+from nas.strategies.random_search import RandomSearch
+from search_spaces import BoundSpace, Budget, SpaceError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.surrogate.ends import Curve
+    from nas.surrogate.process import Array, Process
+
+    Columns = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+
+class _Known(NamedTuple):
+    """A network in numbers, and by objective its figures at the rungs that it came to, the less the better.
+
+    A failed one has no figures: it counts as the worst of all.
+    """
+
+    architecture: Architecture
+    features: Mapping[str, float]
+    curves: tuple[Curve, ...] = ()
+
+
+class Surrogate:
+    """Proposes what a Gaussian process over the networks' features finds most promising, after a uniform start.
+
+    What was stopped at a rung counts with the end that it is expected to come to. Among a pool (all of a small space,
+    else uniform draws and neighbours of the best) the one is proposed whose lower confidence bound is the best
+    (Srinivas et al., "Gaussian process optimization in the bandit setting", 2010); what is under way counts as if it
+    had come to what was predicted. Of several objectives each has its process, and the proposal is any one of those
+    whose bounds are not dominated.
+    """
+
+    ahead = False
+    startup = 8
+    small = 2_000  # networks: such a space is the pool
+    draws, leaders, steps = 64, 4, 8  # what is added to the pool of a larger one: draws, and of so many best neighbours
+    most = 1_000  # of such a pool
+    best, latest = 50, 150  # results that the processes are made of
+    growth = 1.1  # times as many results as before have the processes' scales found anew
+
+    def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
+        self.space, self.budget, self.objectives = space, budget, objectives
+        self.uniform, self.rng = RandomSearch(space, budget, seed), Random(seed)
+        self._told: dict[str, _Known] = {}
+        self._open: dict[str, _Known] = {}
+        self._pool: dict[str, _Known] = {}
+        self._whole = space.count() <= self.small
+        self._listed = False
+        self._steps: dict[str, Iterator[Architecture]] = {}  # of the best, by id
+        self._processes: list[Process] = []
+        self._informed = self._fitted = 0  # results with figures: all, and those by which the scales were found
+
+    def ask(self) -> Architecture | None:
+        proposed = self._propose() if self._informed >= self.startup else None
+        if proposed is None:
+            proposed = self.uniform.ask()
+        if proposed is not None:
+            self.expect(proposed)
+        return proposed
+
+    def expect(self, architecture: Architecture) -> None:
+        self.uniform.expect(architecture)
+        if architecture.id not in self._told:
+            self._open[architecture.id] = self._known(architecture)
+
+    def tell(self, architecture: Architecture, result: Result) -> None:
+        self.uniform.tell(architecture, result)
+        known = self._open.pop(architecture.id, None) or self._known(architecture)
+        if result.state == "failed":
+            self._told[architecture.id] = known
+        elif result.score is not None and all(objective.known(result) for objective in self.objectives):
+            curves = tuple(_curve(objective, result) for objective in self.objectives)
+            self._told[architecture.id] = known._replace(curves=curves)
+            self._informed += 1
+
+    def _known(self, architecture: Architecture) -> _Known:
+        from nas.surrogate.features import features
+
+        return self._pool.pop(architecture.id, None) or _Known(architecture, features(architecture))
+
+    def _propose(self) -> Architecture | None:
+        import numpy as np
+
+        for architecture in self._candidates():
+            if architecture.id not in self.uniform.known and architecture.id not in self._pool:
+                self._pool[architecture.id] = self._known(architecture)
+        pool = list(self._pool.values())
+        if not pool:
+            return None
+        bounds = np.stack(self._bounds(pool), axis=1)
+        order = np.argsort(bounds[:, 0], kind="stable")
+        if not self._whole:
+            for at in order[self.most :]:
+                del self._pool[pool[at].architecture.id]
+        if len(self.objectives) == 1:
+            return pool[order[0]].architecture
+        return pool[self.rng.choice(_front(bounds))].architecture
+
+    def _candidates(self) -> Iterator[Architecture]:
+        """What may join the pool."""
+        if self._whole:
+            if not self._listed:
+                self._listed = True
+                yield from self._affordable(self.space.enumerate())
+            return
+        with suppress(SpaceError):  # next to nothing is within the budget
+            for _ in range(self.draws):
+                yield self.space.sample(self.rng, self.budget)
+        ends = self._ends()[0]
+        told = [known for known in self._told.values() if known.curves]
+        for at in sorted(range(len(told)), key=ends.__getitem__)[: self.leaders]:
+            best = told[at].architecture
+            if best.id not in self._steps:
+                around = self.space.neighbours(best)
+                self.rng.shuffle(around)
+                self._steps[best.id] = self._affordable(around)
+            yield from islice(self._steps[best.id], self.steps)
+
+    def _affordable(self, every: Iterable[Architecture]) -> Iterator[Architecture]:
+        return (each for each in every if self.budget.admits(each.params, each.macs))
+
+    def _ends(self) -> list[Array]:
+        """By objective what those with figures are expected to come to."""
+        from nas.surrogate.ends import expected_ends
+
+        told = [known.curves for known in self._told.values() if known.curves]
+        return [expected_ends(curves)[0] for curves in zip(*told, strict=True)]
+
+    def _bounds(self, pool: list[_Known]) -> list[Array]:
+        """By objective the lower confidence bounds of the networks of the pool."""
+        import numpy as np
+
+        from nas.surrogate.ends import expected_ends
+        from nas.surrogate.process import Process
+
+        told = list(self._told.values())
+        informed = np.array([bool(known.curves) for known in told])
+        places = [known.features for known in told]
+        anew = self._informed >= self.growth * self._fitted
+        if anew:
+            self._fitted = self._informed
+            described = [*places, *(known.features for known in pool)]
+            self._processes = [Process(described) for _ in self.objectives]
+        bounds, kept = [], None
+        for number, process in enumerate(self._processes):
+            ends, deviations = expected_ends([known.curves[number] for known in told if known.curves])
+            y, errors = np.full(len(told), ends.max()), np.zeros(len(told))
+            y[informed], errors[informed] = ends, deviations
+            if kept is None:
+                kept = self._kept(y)
+            x, y, errors = process.place([places[at] for at in kept]), y[kept], errors[kept]
+            (process.fit if anew else process.condition)(x, y, errors)
+            if self._open:
+                under_way = process.place([known.features for known in self._open.values()])
+                expected, _ = process.predict(under_way)
+                more = np.zeros(len(expected))
+                process.condition(np.vstack([x, under_way]), np.append(y, expected), np.append(errors, more))
+            mean, deviation = process.predict(process.place([known.features for known in pool]))
+            bounds.append(mean - deviation)
+        return bounds
+
+    def _kept(self, y: Array) -> list[int]:
+        """The results that the processes are made of: the best in the first objective, and the latest."""
+        if len(y) <= self.best + self.latest:
+            return list(range(len(y)))
+        rest = len(y) - self.latest
+        return [*sorted(range(rest), key=y.__getitem__)[: self.best], *range(rest, len(y))]
+
+
+def _curve(objective: Objective, result: Result) -> Curve:
+    """The figures at the rungs and at the end, as logarithms (of odds, for accuracy), the less the better.
+
+    What is known without training is the same at every epoch, as are the seconds an epoch.
+    """
+    assert result.score is not None
+    if objective.name == "loss":
+        return {score.epoch: log(max(score.loss, 1e-9)) for score in result.scores}
+    if objective.name == "accuracy":
+        shares = {score.epoch: min(max(score.accuracy, 1e-3), 1 - 1e-3) for score in result.scores}
+        return {epoch: log((1 - share) / share) for epoch, share in shares.items()}
+    figure = objective.of(result, result.score)
+    return {1: log(max(figure / (result.score.epoch if objective.name == "seconds" else 1), 1e-9))}
+
+
+def _front(points: Columns) -> list[int]:
+    """The rows that no other one dominates, the less the better."""
+    import numpy as np
+
+    less = (points[:, None] <= points[None]).all(axis=2) & (points[:, None] < points[None]).any(axis=2)
+    return [int(at) for at in np.flatnonzero(~less.any(axis=0))]

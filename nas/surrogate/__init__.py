@@ -1,0 +1,1 @@
+"""Surrogates: what trainings so far say about networks that nobody has trained."""

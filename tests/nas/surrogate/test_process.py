@@ -1,0 +1,48 @@
+"""The process: it knows what it was told, how sure it is, and what features say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.surrogate.process import Process
+
+
+def described(rng: np.random.Generator, n: int) -> list[dict[str, float]]:
+    return [{"a": a, "b": b, "alike": 3.0} | ({"rare": 1.0} if a > 1 else {}) for a, b in rng.normal(size=(n, 2))]
+
+
+def truth(each: dict[str, float]) -> float:
+    return 5 + 2 * each["a"] + np.sin(2 * each["b"]) + each.get("rare", 0.0)
+
+
+def test_it_predicts_and_says_how_well():
+    inside, explained = [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        every = described(rng, 120)
+        y = np.array([truth(each) for each in every])
+        process = Process(every)
+        process.fit(process.place(every[:40]), y[:40] + rng.normal(0, 0.1, 40), np.zeros(40))
+        mean, deviation = process.predict(process.place(every[40:]))
+        explained.append(np.corrcoef(mean, y[40:])[0, 1])
+        inside += [*(np.abs(mean - y[40:]) < 2 * deviation + 0.1)]
+    assert min(explained) > 0.9 and np.mean(inside) > 0.9
+
+
+def test_what_is_uncertain_counts_less():
+    """Of two networks of equal features, one known well and one badly, the first is believed."""
+    every = described(np.random.default_rng(0), 20)
+    y = np.array([truth(each) for each in every])
+    process = Process(every)
+    process.fit(process.place(every), y, np.zeros(20))
+    twice = process.place([*every, every[0]])
+    process.condition(twice, np.append(y, y[0] + 3), np.append(np.zeros(20), 10.0))
+    believed, _ = process.predict(process.place(every[:1]))
+    process.condition(twice, np.append(y, y[0] + 3), np.zeros(21))
+    torn, _ = process.predict(process.place(every[:1]))
+    assert abs(believed[0] - y[0]) < 0.5 < torn[0] - y[0]
+
+
+def test_what_is_alike_everywhere_says_nothing():
+    process = Process([{"alike": 1.0}, {"alike": 1.0}])
+    assert process.place([{"alike": 5.0, "unknown": 2.0}]).shape == (1, 0)

@@ -1,0 +1,39 @@
+"""Some networks of a space are a space of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+from searches import tiny
+
+from search_spaces import Budget, SpaceError
+from search_spaces.bound.part import Part
+
+WHOLE = tiny("local", depth=(1, 2))
+
+
+def test_it_holds_what_is_kept_and_nothing_else():
+    part = Part(WHOLE, lambda network: int(network.id, 16) % 3 == 0)
+    kept = {each for each in WHOLE.enumerate() if int(each.id, 16) % 3 == 0}
+    assert set(part.enumerate()) == kept and part.count() == len(kept) > 10
+    assert all((each in part) == (each in kept) for each in WHOLE.enumerate())
+    assert all(set(part.neighbours(each)) == set(WHOLE.neighbours(each)) & kept for each in kept)
+    assert part.bounds()[:2] == (min(each.params for each in kept), max(each.params for each in kept))
+    assert part.bounds()[2:] == (min(each.macs for each in kept), max(each.macs for each in kept))
+
+
+def test_draws_are_of_those_within_the_budget():
+    part, rng = Part(WHOLE, lambda network: int(network.id, 16) % 3 == 0), Random(0)
+    budget = Budget(max_params=sorted(each.params for each in part.enumerate())[8])
+    within = {each.id for each in part.enumerate() if each.params <= budget.max_params}
+    drawn = Counter(part.sample(rng, budget).id for _ in range(100 * len(within)))
+    assert drawn.keys() == within and min(drawn.values()) > 50
+    with pytest.raises(SpaceError, match="no architecture of space 'local' has"):
+        part.sample(rng, Budget(max_params=1))
+
+
+def test_nothing_is_no_space():
+    with pytest.raises(SpaceError, match="no network of space 'local' is kept"):
+        Part(WHOLE, lambda network: False)
