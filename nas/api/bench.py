@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -35,6 +35,7 @@ from nas.tabular.declared import Declared, declared
 from nas.tabular.replay import Recorded, Step, replay
 from nas.tabular.table import Table, packed_table
 from nas.tabular.verified import Verified, compared
+from nas.training.latency import Conditions, latencies
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
 from search_spaces import BoundSpace, Budget
@@ -72,8 +73,15 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
 
 
 def pack(run: RunFolder, to: Path) -> Table:
-    """The table of what a run holds so far, written as Parquet, its metadata beside it."""
-    packed = packed_table(run.settings, run.results())
+    """The table of what a run holds so far, written as Parquet, its metadata beside it.
+
+    Latencies (on the CPU) are those that the run keeps, or are measured of all its networks side by side.
+    """
+    results = run.results()
+    networks = {result.id: Architecture.from_json(result.architecture) for result in results}
+    conditions = Conditions("cpu")
+    found = latencies(run, list(networks.values()), conditions)
+    packed = packed_table({**run.settings, "latency": asdict(conditions)}, results, found)
     packed.write(to)
     write_whole(to.with_suffix(".json"), json.dumps(croissant(packed, to), indent=1).encode() + b"\n")
     return packed
@@ -98,7 +106,8 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
             outcome = train(job, lambda score: True)
         except Exception as error:  # as it may have when it was made
             outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
-        again = packed_table(table.facts, [result_of(job, table.networks[key.id], outcome)]).cells[key]
+        result = result_of(job, table.networks[key.id], outcome)
+        again = packed_table(table.facts, [result], {key.id: table.cells[key].latency}).cells[key]
         yield compared(table, table.cells[key], again, exact=exact)
 
 

@@ -33,6 +33,7 @@ COLUMNS = {
     "seed": ("sc:Integer", "seed of first weights, order and augmentation"),
     "params": ("sc:Integer", "parameters"),
     "macs": ("sc:Integer", "multiply-accumulates an example"),
+    "latency": ("sc:Float", "milliseconds of the network's forward pass over a batch, as `latency` of the facts says"),
     "seconds": ("sc:Float", "processor seconds of the training on one thread, without evaluations"),
     "reason": ("sc:Text", "why it failed; empty where it came to its end"),
     "training": ("sc:Float", "mean training loss of every epoch, as trained (with label smoothing)"),

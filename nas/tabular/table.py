@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,15 @@ class Cell:
     """One training: by part the mean loss (`epochs`, float32) and the right examples after every epoch (`epochs`).
 
     `training` has the losses that it was trained by, `bits` by part which examples were right at its end. All are empty
-    where it failed, for the `reason`. The `seconds` are the processor's, of one thread, without evaluations.
+    where it failed, for the `reason`. The `seconds` are the processor's, of one thread, without evaluations; `latency`
+    is the network's, in milliseconds a batch (the table's facts say how it was measured).
     """
 
     key: Key
     mixer: str
     params: int
     macs: int
+    latency: float
     seconds: float
     reason: str
     training: np.ndarray
@@ -107,7 +110,7 @@ class Table:
             named = {part: np.array(row[f"loss_{part}"], np.float32) for part in PARTS}
             right = {part: np.array(row[f"right_{part}"], np.int64) for part in PARTS}
             bits = {part: _bits(row[f"bits_{part}"]) for part in PARTS}
-            costs = {name: row[name] for name in ("params", "macs", "seconds", "reason")}
+            costs = {name: row[name] for name in ("params", "macs", "latency", "seconds", "reason")}
             training = np.array(row["training"], np.float32)
             found[key] = Cell(key, row["mixer"], **costs, training=training, losses=named, right=right, bits=bits)
         return found
@@ -132,6 +135,8 @@ class Table:
             return []
         if (cell.params, cell.macs, cell.mixer) != (network.params, network.macs, mixer_of(network)):
             told.append("its mixer or costs are another network's")
+        if not 0 < cell.latency < inf:
+            told.append("it has no latency")
         if cell.reason:
             return [*told, "it failed, but has curves"] if len(cell.training) else told
         epochs, at_end = self.declared.epochs, {part: cell.bits[part][: self.sizes[part]] for part in self.sizes}
@@ -150,8 +155,11 @@ class Table:
         return told
 
 
-def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
-    """The table of a run's results, in the order of ids, rates and seeds; of what was tried again the last try."""
+def packed_table(facts: Mapping[str, Any], results: Sequence[Result], latencies: Mapping[str, float]) -> Table:
+    """The table of a run's results, in the order of ids, rates and seeds; of what was tried again the last try.
+
+    `latencies` are the networks', by id.
+    """
     import base64
 
     import pyarrow as pa
@@ -167,6 +175,7 @@ def packed_table(facts: Mapping[str, Any], results: Sequence[Result]) -> Table:
             "seed": result.seed,
             "params": result.params,
             "macs": result.macs,
+            "latency": latencies[result.id],
             "seconds": result.extra.get(CPU_SECONDS, result.seconds),
             "reason": "" if done else result.reason or "failed",
             "training": result.train_loss if done else (),
@@ -184,7 +193,13 @@ def schema() -> pa.Schema:
     import pyarrow as pa
 
     plain = {"id": pa.string(), "mixer": pa.string(), "lr": pa.float64(), "seed": pa.int16()}
-    costs = {"params": pa.int64(), "macs": pa.int64(), "seconds": pa.float32(), "reason": pa.string()}
+    costs = {
+        "params": pa.int64(),
+        "macs": pa.int64(),
+        "latency": pa.float32(),
+        "seconds": pa.float32(),
+        "reason": pa.string(),
+    }
     curves = {"training": pa.list_(pa.float32())}
     for part in PARTS:
         curves |= {f"loss_{part}": pa.list_(pa.float32()), f"right_{part}": pa.list_(pa.int32())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -84,6 +85,7 @@ def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0
     [
         ({"params": 1}, "its mixer or costs are another network's"),
         ({"mixer": "h=m2 w=m4 c=s2 +b"}, "its mixer or costs are another network's"),
+        ({"latency": 0.0}, "it has no latency"),
         ({"loss_test": [0.5]}, "its curves are not of 2 epochs"),
         ({"right_test": [0, 360]}, "more than 359 of test are right"),
         ({"bits_judge": b""}, "its bits of judge are not those of its accuracy"),
@@ -120,7 +122,7 @@ def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
     results[0] = replace(
         results[0], state="failed", scores=(), train_loss=(), reason="FloatingPointError: nan", extra={}
     )
-    packed_table(made.settings, results).write(tmp_path / "x.parquet")
+    packed_table(made.settings, results, defaultdict(lambda: 1.0)).write(tmp_path / "x.parquet")
     table = Table.read(tmp_path / "x.parquet")
     assert table.faults() == [] and table.cells[results[0].key].reason == "FloatingPointError: nan"
     assert seed_deviation(table) > 0
