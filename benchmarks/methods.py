@@ -1,0 +1,53 @@
+"""Ways to search that benchmarks/strategies.py and benchmarks/searches.py compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.loop.plan import Plan
+from nas.ranking.objectives import parse_objectives
+from nas.strategies import make_strategy
+from nas.strategies.strategy import Strategy
+from search_spaces import BoundSpace, Budget
+
+EARLY, LATE = (0.05, 0.1, 0.25, 0.5), (0.25, 0.5)
+"""Rungs as shares of all epochs; the late ones are those that `nas search` had before."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Who proposes, by what it is compared and chosen, and what is stopped when."""
+
+    strategy: str
+    rungs: tuple[float, ...] = EARLY
+    eta: float = 4.0
+    grace: int = 1
+    by: str = "loss"
+
+    def plan(self, trials: int, epochs: int, lr: float, seed: int) -> Plan:
+        rungs = tuple(sorted({max(1, round(share * epochs)) for share in self.rungs} - {epochs}))
+        how = {"seed": seed, "rungs": rungs, "eta": self.eta, "grace": self.grace}
+        return Plan(trials, epochs, lr, top=1, seeds=1, objectives=parse_objectives(self.by), **how)  # type: ignore[arg-type]
+
+    def make(self, space: BoundSpace, budget: Budget, seed: int) -> Strategy:
+        return make_strategy(self.strategy, space, budget, seed=seed, objectives=parse_objectives(self.by))
+
+
+BEFORE = "tpe, late rungs, by accuracy"
+"""What `nas search` did before."""
+
+METHODS = {
+    "surrogate": Method("surrogate"),
+    "tpe": Method("tpe"),
+    "fast-tpe": Method("fast-tpe"),
+    "evolution": Method("evolution"),
+    "local-search": Method("local-search"),
+    "random": Method("random"),
+    "surrogate, by accuracy": Method("surrogate", by="accuracy"),
+    "surrogate, late rungs": Method("surrogate", LATE, 2.0, 4),
+    "tpe, late rungs": Method("tpe", LATE, 2.0, 4),
+    BEFORE: Method("tpe", LATE, 2.0, 4, "accuracy"),
+    "surrogate, no rungs": Method("surrogate", ()),
+    "random, no rungs": Method("random", ()),
+}
+"""Those through the search's own loop: rungs early and by loss where nothing else is said."""

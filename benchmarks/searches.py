@@ -1,0 +1,160 @@
+"""What real searches find for what they cost, by strategy and rungs.
+
+    python benchmarks/searches.py                                # 10 searcher seeds on digits: hours of two cores
+    python benchmarks/searches.py --data mnist1d --seeds 5
+    python benchmarks/searches.py --quick                        # 2 seeds of 3 methods: minutes
+
+Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; at 32 it is looked at what they have by then.
+What a search chooses is trained again with three other seeds (alike for all): its figure is their mean validation loss,
+and its *regret* how far that is above the least that any search of this space has come to. The cost is in epochs trained
+(rounded to full trainings). Every search is a run in `runs/searches/`, trained once: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from methods import BEFORE, METHODS
+
+from einmix import Architecture
+from nas.api.search import Session
+from nas.executors.serial import Serial
+from nas.loop.loop import Loop
+from nas.loop.past import make_job
+from nas.loop.status import Quiet, Status
+from nas.loop.trainings import Trainings
+from nas.options.search import Search
+from nas.ranking.objectives import merit
+from nas.runs.folder import RunFolder
+from nas.runs.job import FIRST_SEEDS
+from nas.runs.result import Result
+from nas.training.worker import MakeTrainer
+
+RUNS = Path("runs/searches")
+SPACES = ("subgrid", "mixed")
+LOOKS = (16, 32, 64)
+"""Candidates after which it is looked at what a search would choose."""
+FINALS = 3
+LR = 0.015
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has after so many candidates: full trainings spent, and of what it chooses the mean loss."""
+
+    space: str
+    method: str
+    seed: int
+    candidates: int
+    spent: float
+    loss: float
+    accuracy: float
+
+
+def search(data: str, space: str, method: str, seed: int, trials: int) -> list[Found]:
+    """One search and what it chose, trained or read back."""
+    torch.set_num_threads(1)
+    session = Session(Search(space=space, data=data, lr=LR, trials=trials, seed=seed, device="cpu", workers=0))
+    way, epochs = METHODS[method], session.recipe.epochs
+    plan = way.plan(trials, epochs, LR, seed)
+    slug = method.replace(", ", "_").replace(" ", "-")
+    settings = {"data": data, "space": space, "method": vars(way) | {"rungs": list(way.rungs)}, "seed": seed, "lr": LR}
+    make = MakeTrainer(session.dataset, session.recipe, "cpu")
+    with (
+        RunFolder.create_or_open(RUNS, f"{data}-{space}-{slug}-{seed}", settings) as run,
+        Serial(make) as executor,
+    ):
+        loop = Loop(session.space, way.make(session.space, session.budget, seed), executor, run, plan)
+        results = sorted(loop.explore(Quiet()), key=lambda result: result.number)
+        looks = {n: best(results[:n], way.by) for n in LOOKS if n <= trials}
+        wanted = {result.id: Architecture.from_json(result.architecture) for result in looks.values() if result}
+        first = FIRST_SEEDS["final"] + 1000
+        jobs = [(make_job(each, LR, first + n, epochs, "final"), each) for each in wanted.values() for n in range(FINALS)]
+        finals: dict[str, list[Result]] = defaultdict(list)
+        trainings = Trainings(executor, run, run.results())
+        for key, result in trainings.completed(jobs, Quiet(), Status("final", 0)).items():
+            finals[key.id].append(result)
+    return [
+        Found(
+            space,
+            method,
+            seed,
+            n,
+            sum(each.score.epoch for each in results[:n] if each.score) / epochs,
+            fmean(final.score.loss for final in finals[chosen.id] if final.score),
+            fmean(final.score.accuracy for final in finals[chosen.id] if final.score),
+        )
+        for n, chosen in looks.items()
+        if chosen
+    ]
+
+
+def best(results: list[Result], by: str) -> Result | None:
+    """What a search chooses: the best of those that came to their end."""
+    done = [result for result in results if result.state == "complete" and result.score]
+    return max(done, key=lambda result: merit(result.score, by), default=None)  # type: ignore[arg-type]
+
+
+def every(data: str, methods: list[str], seeds: int, trials: int, jobs: int) -> Iterator[Found]:
+    """All searches, seeds outermost, so that what there is compares all of them."""
+    with ProcessPoolExecutor(jobs) as pool:
+        asked = [(data, space, method, seed, trials) for seed, space, method in product(range(seeds), SPACES, methods)]
+        for found in pool.map(search, *zip(*asked, strict=True)):
+            for each in found:
+                print(
+                    f"{each.space:8} {each.method:30} seed {each.seed} at {each.candidates}: "
+                    f"{each.spent:5.1f} trainings, loss {each.loss:.4f}, accuracy {100 * each.accuracy:.2f}%",
+                    flush=True,
+                )
+            yield from found
+
+
+def table(found: list[Found], methods: list[str]) -> str:
+    """Medians and quartiles by space, candidates and method."""
+    least: Mapping[str, float] = {
+        space: min(each.loss for each in found if each.space == space) for space in {each.space for each in found}
+    }
+    lines = ["| space | candidates | method | n | full trainings | regret | accuracy |", "|---|---|---|---|---|---|---|"]
+    for space, n, method in product(SPACES, LOOKS, methods):
+        mine = [each for each in found if (each.space, each.candidates, each.method) == (space, n, method)]
+        if mine:
+            spent, regret = (
+                quartiles([value(each) for each in mine])
+                for value in (lambda each: each.spent, lambda each: each.loss - least[each.space])
+            )
+            accuracy = 100 * fmean(each.accuracy for each in mine)
+            lines.append(f"| {space} | {n} | {method} | {len(mine)} | {spent} | {regret} | {accuracy:.2f}% |")
+    return "\n".join(lines)
+
+
+def quartiles(values: list[float]) -> str:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=max(LOOKS))
+    parser.add_argument("--jobs", type=int, default=2, help="searches at once, each on one core")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    methods, seeds = asked.methods, asked.seeds
+    if asked.quick:
+        methods, seeds = ["surrogate", BEFORE, "random"], 2
+    print(table(list(every(asked.data, methods, seeds, asked.trials, asked.jobs)), methods))
+
+
+if __name__ == "__main__":
+    main()
