@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.loop.plan import Plan
-from nas.ranking.objectives import parse_objectives
+from nas.ranking.objectives import Objective, Quality
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace, Budget
@@ -22,15 +22,14 @@ class Method:
     rungs: tuple[float, ...] = EARLY
     eta: float = 4.0
     grace: int = 1
-    by: str = "loss"
+    order: Quality = "loss"
 
     def plan(self, trials: int, epochs: int, lr: float, seed: int) -> Plan:
         rungs = tuple(sorted({max(1, round(share * epochs)) for share in self.rungs} - {epochs}))
-        how = {"seed": seed, "rungs": rungs, "eta": self.eta, "grace": self.grace}
-        return Plan(trials, epochs, lr, top=1, seeds=1, objectives=parse_objectives(self.by), **how)  # type: ignore[arg-type]
+        return Plan(trials, epochs, lr, 1, 1, seed, rungs, self.eta, self.grace, self.order)
 
     def make(self, space: BoundSpace, budget: Budget, seed: int) -> Strategy:
-        return make_strategy(self.strategy, space, budget, seed=seed, objectives=parse_objectives(self.by))
+        return make_strategy(self.strategy, space, budget, seed=seed, objectives=(Objective(self.order),))
 
 
 BEFORE = "tpe, late rungs, by accuracy"
@@ -43,7 +42,7 @@ METHODS = {
     "evolution": Method("evolution"),
     "local-search": Method("local-search"),
     "random": Method("random"),
-    "surrogate, by accuracy": Method("surrogate", by="accuracy"),
+    "surrogate, by accuracy": Method("surrogate", order="accuracy"),
     "surrogate, late rungs": Method("surrogate", LATE, 2.0, 4),
     "tpe, late rungs": Method("tpe", LATE, 2.0, 4),
     BEFORE: Method("tpe", LATE, 2.0, 4, "accuracy"),

@@ -35,12 +35,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from einmix import Architecture, FactorSet, Mixer
-from nas.api.defaults import CPU_IMAGES, rungs
+from nas.api.defaults import CPU_IMAGES
 from nas.data.dataset import Dataset
 from nas.data.known import load as load_data
 from nas.executors.processes import LocalWorkers
 from nas.loop.past import TRIES, make_job
-from nas.loop.plan import Plan, Rungs
+from nas.loop.plan import Rungs
 from nas.loop.progress import shown
 from nas.loop.rates import FIRST, find_rate, found_rate, swept_networks
 from nas.loop.status import Status
@@ -181,7 +181,7 @@ def spread(table: Table) -> Spread:
 
 def epochs_of_search(curves: Sequence[Mapping[int, float]], at_rungs: Sequence[int], epochs: int) -> int:
     """The epochs that a search trains candidates for that come one after the other, each with its accuracy by epoch."""
-    judge, spent = Rungs(Plan.eta), 0
+    judge, spent = Rungs(2.0, "accuracy", 4), 0
     for curve in curves:
         ends = (epoch for epoch in at_rungs if not judge.see(Score(epoch, 0.0, curve[epoch])))
         spent += next(ends, epochs)
@@ -336,7 +336,7 @@ def said_of_compute(done: Trained) -> list[str]:
         {score.epoch: score.accuracy for score in done.results[Key(each.id, done.lr, 0, epochs)].scores}
         for each in first
     ]
-    spent = epochs_of_search(curves, rungs(epochs), epochs)
+    spent = epochs_of_search(curves, (epochs // 4, epochs // 2), epochs)
     sweep = sum(len(result.train_loss) for result in done.swept.values())
     return [
         f"- Sweep: {len(done.swept)} trainings, {sweep} epochs. A search of {len(first)}: {spent} epochs with pruning,"

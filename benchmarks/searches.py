@@ -4,10 +4,10 @@
     python benchmarks/searches.py --data mnist1d --seeds 5
     python benchmarks/searches.py --quick                        # 2 seeds of 3 methods: minutes
 
-Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; at 32 it is looked at what they have by then.
-What a search chooses is trained again with three other seeds (alike for all): its figure is their mean validation loss,
-and its *regret* how far that is above the least that any search of this space has come to. The cost is in epochs trained
-(rounded to full trainings). Every search is a run in `runs/searches/`, trained once: the same command goes on.
+Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; it is looked at what they would choose after
+16 and 32 as well. That is trained again with three other seeds (alike for all): its figure is their mean validation
+loss, and its *regret* how far that is above the least that any search of this space has come to. The cost is in epochs,
+in units of a full training. Every search is a run in `runs/searches/`, trained once: the same command goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nas.loop.past import make_job
 from nas.loop.status import Quiet, Status
 from nas.loop.trainings import Trainings
 from nas.options.search import Search
-from nas.ranking.objectives import merit
+from nas.ranking.objectives import Quality, merit
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
@@ -75,10 +75,12 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
     ):
         loop = Loop(session.space, way.make(session.space, session.budget, seed), executor, run, plan)
         results = sorted(loop.explore(Quiet()), key=lambda result: result.number)
-        looks = {n: best(results[:n], way.by) for n in LOOKS if n <= trials}
+        looks = {n: best(results[:n], way.order) for n in LOOKS if n <= trials}
         wanted = {result.id: Architecture.from_json(result.architecture) for result in looks.values() if result}
         first = FIRST_SEEDS["final"] + 1000
-        jobs = [(make_job(each, LR, first + n, epochs, "final"), each) for each in wanted.values() for n in range(FINALS)]
+        jobs = [
+            (make_job(each, LR, first + n, epochs, "final"), each) for each in wanted.values() for n in range(FINALS)
+        ]
         finals: dict[str, list[Result]] = defaultdict(list)
         trainings = Trainings(executor, run, run.results())
         for key, result in trainings.completed(jobs, Quiet(), Status("final", 0)).items():
@@ -98,10 +100,10 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
     ]
 
 
-def best(results: list[Result], by: str) -> Result | None:
+def best(results: list[Result], by: Quality) -> Result | None:
     """What a search chooses: the best of those that came to their end."""
     done = [result for result in results if result.state == "complete" and result.score]
-    return max(done, key=lambda result: merit(result.score, by), default=None)  # type: ignore[arg-type]
+    return max(done, key=lambda result: merit(result.score, by), default=None)
 
 
 def every(data: str, methods: list[str], seeds: int, trials: int, jobs: int) -> Iterator[Found]:
@@ -123,7 +125,10 @@ def table(found: list[Found], methods: list[str]) -> str:
     least: Mapping[str, float] = {
         space: min(each.loss for each in found if each.space == space) for space in {each.space for each in found}
     }
-    lines = ["| space | candidates | method | n | full trainings | regret | accuracy |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| space | candidates | method | n | full trainings | regret | accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for space, n, method in product(SPACES, LOOKS, methods):
         mine = [each for each in found if (each.space, each.candidates, each.method) == (space, n, method)]
         if mine:

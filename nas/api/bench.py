@@ -21,7 +21,7 @@ from nas.loop.status import Status, Watcher
 from nas.loop.trainings import trainings_in
 from nas.options.bench import Bench
 from nas.options.replay import Replay
-from nas.ranking.objectives import parse_objectives
+from nas.ranking.objectives import Objective
 from nas.runs.files import write_whole
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Outcome, record
@@ -117,11 +117,11 @@ def result_of(job: Job, network: Architecture, outcome: Outcome) -> Result:
 
 def replayed(path: Path, asked: Replay) -> tuple[Recorded, list[list[Step]]]:
     """What a table has recorded, and the steps of searches on it. Raises NasError for what cannot be."""
-    recorded = Recorded(Table.read(path), asked.lr)
-    objectives, epochs = parse_objectives(asked.objective), recorded.table.declared.epochs
+    recorded = Recorded(Table.read(path), asked.lr, asked.half)
+    objectives, epochs = (Objective(asked.order),), recorded.table.declared.epochs
 
     def plan(seed: int) -> Plan:
-        once = Plan(trials=asked.trials, epochs=epochs, lr=asked.lr, top=1, seeds=1, seed=seed, objectives=objectives)
+        once = Plan(asked.trials, epochs, asked.lr, top=1, seeds=1, seed=seed, order=asked.order)
         return replace(once, rungs=rungs(epochs)) if asked.prune else once
 
     def strategy(seed: int, space: BoundSpace) -> Strategy:

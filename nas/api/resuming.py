@@ -1,6 +1,6 @@
 """What is asked of a search whose run exists: what was given, and else what the run was."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from nas.api.defaults import rungs
@@ -12,7 +12,7 @@ from nas.data.sources import Source
 from nas.errors import NasError
 from nas.options.option import declared, flag, marked
 from nas.options.search import Search
-from nas.ranking.objectives import parse_objectives
+from nas.ranking.objectives import Objective, parse_objectives, quality
 from nas.runs.folder import LAST, RunFolder
 from nas.training.worker import HOW
 from search_spaces.blocks.patch import patch_on
@@ -71,7 +71,7 @@ def resumed(asked: Search, source: Source | None = None) -> tuple[Search, Datase
 def options_of(saved: SavedRun) -> dict[str, Any]:
     """The options of a search that would make this run, as far as it goes on. Raises NasError for a damaged run."""
     has, may, recipe = saved.setting, saved.optional, saved.recipe
-    several = len(parse_objectives(has("objective", "a text"))) > 1
+    before = halving_before(parse_objectives(has("objective", "a text")))
     listed = {name: has(f"space.{name}", "a list of sizes") for name in SIZES}
     kept = {name: _kept(saved, name) for mark in ("what", "how") for name in marked(Search, mark) if name != "command"}
     return kept | {
@@ -80,12 +80,21 @@ def options_of(saved: SavedRun) -> dict[str, Any]:
         "draw": "ideas" if may("space.weights", "an object") else "networks",
         "images": has("data.train", "a count"),
         "data_dir": saved.data_dir(),
-        "prune": several or bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
+        "prune": bool(has("rungs", "a list of counts")) or not rungs(recipe.epochs),
+        "rungs": tuple(has("rungs", "a list of counts")),
+        "eta": may("eta", "a finite number") or before["eta"],
+        "grace": before["grace"] if (grace := may("grace", "a count")) is None else grace,
+        "order": may("order", "a text") or before["order"],
         "workers": kept["workers"] if kept["ray"] is None else kept["workers"] or None,
         **{name: tuple(tuple(n) if isinstance(n, list) else n for n in sizes) for name, sizes in listed.items()},
         **{name: may(f"budget.{name}", "a count") for name in marked(Search, "budget")},
         **{name: getattr(recipe, name) for name in marked(Search, "recipe")},
     }
+
+
+def halving_before(objectives: Sequence[Objective]) -> dict[str, Any]:
+    """How weak candidates were stopped by versions whose runs do not say it."""
+    return {"eta": 2.0, "grace": 4, "order": quality(objectives)}
 
 
 def _kept(saved: SavedRun, name: str) -> Any:

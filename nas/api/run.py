@@ -23,7 +23,6 @@ from nas.loop.status import Watcher
 from nas.options.compare import Compare
 from nas.options.train import Train
 from nas.ranking.gains import Compared
-from nas.ranking.objectives import quality
 from nas.ranking.standings import Standing
 from nas.runs.result import Result
 
@@ -145,7 +144,7 @@ class Run:
 
         Zero-cost `proxies` of the candidates are worked out on a batch of the training data, which has to be there.
         """
-        found = Audit(self.saved.results, self.saved.standings, self.saved.facts, quality(self.saved.objectives))
+        found = Audit(self.saved.results, self.saved.standings, self.saved.facts, self.saved.order)
         return replace(found, proxies=self._proxies(found, data_dir)) if proxies else found
 
     def _proxies(self, found: Audit, data_dir: Path | str | None) -> dict[str, dict[str, float]]:

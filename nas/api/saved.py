@@ -20,8 +20,8 @@ from nas.errors import NasError, nearest
 from nas.exports.preprocessing import Preprocessing
 from nas.loop.past import check_result
 from nas.loop.rates import rate_of
-from nas.ranking.objectives import Objective, parse_objectives
-from nas.ranking.run_ranking import standings_of, sureness
+from nas.ranking.objectives import Objective, Quality, parse_objectives
+from nas.ranking.run_ranking import order_of, standings_of, sureness
 from nas.ranking.standings import Standing, ranked
 from nas.runs.files import read_plain
 from nas.runs.folder import LAST, RunFolder
@@ -198,6 +198,11 @@ class SavedRun:
             compared=self._compared(),
             noun=self.noun,
         )
+
+    @property
+    def order(self) -> Quality:
+        """The validation figure by which its search compared candidates."""
+        return order_of(self.folder, self.objectives)
 
     def _compared(self) -> frozenset[str]:
         """The ids of its networks that `nas compare` has tested, in runs beside it."""

@@ -27,7 +27,7 @@ from nas.api.defaults import (
     starting,
 )
 from nas.api.resources import bundle_of, cores, find_device, local_executor, ray_device, warm_up, worker_count
-from nas.api.resuming import resumed
+from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
 from nas.claims.until_sure import LOOKS
@@ -96,7 +96,10 @@ class Session:
             epochs=self.recipe.epochs,
             lr=self.recipe.lr,
             seed=options.seed,
-            rungs=rungs(self.recipe.epochs) if options.prune and len(self.objectives) == 1 else (),
+            rungs=self._rungs(),
+            eta=options.eta,
+            grace=options.grace,
+            order=options.order,
             minutes=options.minutes,
             top=options.top,
             seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else LOOKS[-1]),
@@ -107,7 +110,8 @@ class Session:
             kind=self.kind,
             retry_failed=options.retry_failed,
         )
-        made = make_strategy(options.strategy, self.space, self.budget, seed=options.seed, objectives=self.objectives)
+        objectives = self.plan.searched
+        made = make_strategy(options.strategy, self.space, self.budget, seed=options.seed, objectives=objectives)
         self.strategy: Strategy = Started(made, self.first)
         self.complaint = ""  # about trainings of the search that could not be brought to an end
         check_loggers(options.log)
@@ -136,7 +140,7 @@ class Session:
             "recipe": self.recipe.to_json(),
             "budget": vars(self.budget),
             **options.kept("what"),
-            "rungs": list(self.plan.rungs),
+            **self._halving,
             **options.kept("how"),
             "seeds": self.plan.seeds,
             "device": self.device,
@@ -147,6 +151,23 @@ class Session:
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
         } | ({"start": list(options.start), "started": self.started} if options.start else {})
+
+    def _rungs(self) -> tuple[int, ...]:
+        """Where candidates are compared: nowhere, with an objective that is not known before a training's end."""
+        options, epochs = self.options, self.recipe.epochs
+        if not options.prune or any(objective.name in ("latency", "seconds") for objective in self.objectives):
+            return ()
+        asked = tuple(sorted(set(options.rungs)))
+        if asked and not (asked[0] >= 1 and asked[-1] < epochs):
+            raise NasError(f"--rungs is {','.join(map(str, asked))}; epochs from 1 to {epochs - 1} are expected")
+        return asked or rungs(epochs)
+
+    @property
+    def _halving(self) -> dict[str, Any]:
+        """How weak candidates are stopped; what is as it always was before there were others is left out."""
+        now = {"eta": self.plan.eta, "grace": self.plan.grace, "order": self.plan.order}
+        before = halving_before(self.objectives)
+        return {"rungs": list(self.plan.rungs)} | {name: now[name] for name in now if now[name] != before[name]}
 
     @cached_property
     def name(self) -> str:
@@ -270,7 +291,7 @@ class Session:
             for line in before_finals(1 - score.accuracy, len(judge), self.plan.seeds, noun):
                 watcher.say(line)
         if len(chosen) < self.plan.top:
-            why = "the front has no more" if len(self.objectives) > 1 else "no more have come to their end"
+            why = "the front has no more" if len(self.objectives) > 1 else "no more have come to a score"
             watcher.say(f"finals: {counted(len(chosen), 'network')}, not {self.plan.top}: {why} that are no references")
 
     def _check_latencies(self, run: RunFolder) -> None:

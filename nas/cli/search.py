@@ -76,7 +76,7 @@ def _print_audit(run: RunFolder, standings: list[Standing], session: Session) ->
     from nas.cli.terminal import console_for, print_words
 
     results = run.results()
-    for line in short_lines(Audit(results, standings, SavedRun(run, results).facts, session.plan.quality)):
+    for line in short_lines(Audit(results, standings, SavedRun(run, results).facts, session.plan.order)):
         print_words(console_for(), f"  {line}", style="dim")
 
 

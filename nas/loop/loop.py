@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -20,11 +21,11 @@ from nas.loop.plan import Plan, Rungs
 from nas.loop.rates import FIRST, around, find_rate, rate_of, swept_networks
 from nas.loop.status import Status, Watcher
 from nas.loop.trainings import Trainings, Work
-from nas.ranking.objectives import pareto_front, spread
+from nas.ranking.objectives import pareto_front, quality, spread
 from nas.ranking.run_ranking import standings_of
 from nas.ranking.standings import Standing, entries_of, search_order, sizes_of
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase
+from nas.runs.job import FIRST_SEEDS, RANKED, Job, Key, Phase, Score
 from nas.runs.result import Result, latest, take
 from nas.runs.storage import Storage
 from nas.strategies.strategy import Strategy
@@ -56,7 +57,7 @@ class Loop:
         self.results: dict[Key, Result] = {}  # of the phases search and final
         self._tries = inf if plan.retry_failed else TRIES
         self.exhausted = False
-        self._rungs = Rungs(plan.eta, plan.quality, plan.grace)
+        self._rungs = Rungs(plan.eta, plan.order, plan.grace)
         self._began = time.monotonic()
         past = run.results(validate=check_result)
         self.lr = plan.lr or rate_of(past)
@@ -65,7 +66,7 @@ class Loop:
         for result in latest(settled(past, self._tries)):
             for score in result.scores:
                 if result.phase == "search" and score.epoch in plan.rungs:
-                    self._rungs.see(score)
+                    self._rungs.see(score, self._costs(result))
             self._learn(result, Architecture.from_json(result.architecture))
         failed = [vars(result) for result in latest(past) if (result.phase, result.state) == ("search", "failed")]
         self._first = self._left_of([*run.notes(PROPOSED), *failed])
@@ -95,13 +96,13 @@ class Loop:
 
     def explore(self, watcher: Watcher) -> list[Result]:
         """The search proper, or what is left of it: the results of its phase, as they came in."""
-        status = self._status("search", self.plan.trials, by=self.plan.quality)
+        status = self._status("search", self.plan.trials, by=self.plan.order)
         status.reuse(self._of("search"))
         later, epochs = max(self._most_finals - len(self._of("final")), 0), 0
         status.later = float(later)
         self._propose(status)
         while self.trainings:
-            ended = self.trainings.advance(lambda _, score: self._rungs.see(score), watcher, status)
+            ended = self.trainings.advance(self._goes_on, watcher, status)
             for result, architecture in ended:
                 self._learn(result, architecture)
                 epochs += len(result.train_loss) or result.epochs  # many are pruned
@@ -121,7 +122,7 @@ class Loop:
             earlier = [(each.label, each.architecture) for each in self._standings() if each.finals]
             every = [*entries, *(each for each in earlier if each not in entries)]
         done: dict[str, int] = {}  # seeds by id: one that was left behind may be the first by those of the others
-        status = self._status("final", by=self.plan.quality, later=self._most_at_other_rates)
+        status = self._status("final", by=quality(self.plan.objectives), later=self._most_at_other_rates)
         for seeds in self.plan.looks:
             jobs = [
                 (
@@ -187,11 +188,15 @@ class Loop:
         return self._finalists()[0]
 
     def _finalists(self) -> tuple[list[Result], list[tuple[str, Architecture]]]:
-        """The same, and the references at their sizes and at those of references that did as well as they."""
-        finished = [result for result in self._of("search") if result.state == "complete"]
-        finished.sort(key=lambda result: search_order(result, self.plan.quality))
+        """The same, and the references at their sizes and at those of references that did as well as they.
+
+        Where fewer have come to their end those follow that came nearest to it; a front is of what has.
+        """
+        finished = [each for each in self._of("search") if each.state != "failed" and each.score]
+        finished.sort(key=lambda result: search_order(result, self.plan.order))
         if len(self.plan.objectives) > 1:
-            finished = spread(pareto_front(finished, self.plan.objectives), self.plan.objectives)
+            finished = [each for each in finished if each.state == "complete"]
+            finished = spread(pareto_front(finished, self.plan.searched), self.plan.searched)
         references: dict[str, tuple[str, Architecture]] = {}
         chosen: list[Result] = []
         for result in finished:
@@ -208,6 +213,13 @@ class Loop:
                 chosen.append(result)
         return chosen, [*references.values()]
 
+    def _goes_on(self, number: int, score: Score) -> bool:
+        return self._rungs.see(score, self._costs(self.trainings.network(number)))
+
+    def _costs(self, of: Architecture | Result) -> list[float]:
+        """The objectives beside accuracy or loss that are known before a training's end."""
+        return [getattr(of, each.name) for each in self.plan.objectives if each.name in ("params", "macs")]
+
     def _status(self, phase: Phase, total: int = 0, **more: Any) -> Status:
         return Status(phase, total, kind=self.plan.kind, names=self.plan.start, **more)
 
@@ -216,9 +228,9 @@ class Loop:
 
     @property
     def _share(self) -> float:
-        """The share of all epochs that a candidate takes, about, where half of them end at each rung."""
-        ends = [*self.plan.rungs, self.plan.epochs]
-        return sum(epoch / 2 ** min(n, len(ends) - 1) for n, epoch in enumerate(ends, 1)) / self.plan.epochs
+        """The share of all epochs that a candidate takes, about, where the best 1 / eta go on from each rung."""
+        ends = [0, *self.plan.rungs, self.plan.epochs]
+        return sum((then - end) / self.plan.eta**n for n, (end, then) in enumerate(pairwise(ends))) / self.plan.epochs
 
     @property
     def _most_finals(self) -> int:

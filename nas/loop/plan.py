@@ -2,12 +2,12 @@
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
 from nas.claims.until_sure import LOOKS, WITHIN
-from nas.ranking.objectives import Objective, Quality, merit, quality
+from nas.ranking.objectives import Objective, Quality, dominates, merit, searched
 from nas.runs.job import CPU, Kind, Score
 
 
@@ -19,9 +19,10 @@ class Plan:
     wherever they come from; `kind` is what all are trained on. What failed in an earlier session is tried once more,
     with `retry_failed` however often it has.
     `rungs` are the epochs after which a candidate has to be among the best `1 / eta` to go on; the first `grace` of
-    them go on whatever they are. `minutes` bounds the search, not what finds its rate nor the finals, but for those
-    that go on `until_sure`: with a share of that chance of being right about the first of them, and that it costs at
-    most a share `within`. `seeds` are their most then.
+    them go on whatever they are. By the `order`, a figure of the validation part, candidates are compared. `minutes`
+    bounds the search, not what finds its rate nor the finals, but for those that go on `until_sure`: with a share of
+    that chance of being right about the first of them, and that it costs at most a share `within`. `seeds` are their
+    most then.
     """
 
     trials: int
@@ -31,8 +32,9 @@ class Plan:
     seeds: int
     seed: int = 0
     rungs: tuple[int, ...] = ()
-    eta: float = 2.0
-    grace: int = 4
+    eta: float = 4.0
+    grace: int = 1
+    order: Quality = "loss"
     minutes: float | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     retry_failed: bool = False
@@ -47,24 +49,32 @@ class Plan:
         return [self.seeds] if self.until_sure is None else sorted({min(n, self.seeds) for n in LOOKS})
 
     @property
-    def quality(self) -> Quality:
-        """The figure by which candidates are compared at rungs and finalists chosen."""
-        return quality(self.objectives)
+    def searched(self) -> tuple[Objective, ...]:
+        """The objectives by which candidates are compared and finalists chosen."""
+        return searched(self.objectives, self.order)
 
 
 class Rungs:
     """Asynchronous successive halving: at a rung a candidate goes on if it is among the best 1/eta seen there.
 
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020. The first few at a rung always go on.
+    With `costs`, figures of candidates that are known without training (the less the better), those are better that
+    dominate it: what is on the front goes on.
     """
 
-    def __init__(self, eta: float, by: Quality = "accuracy", grace: int = 4):
+    def __init__(self, eta: float, by: Quality, grace: int):
         self.eta, self.by, self.grace = eta, by, grace
-        self._seen: dict[int, list[tuple[float, float]]] = defaultdict(list)  # by epoch, in ascending order
+        self._seen: dict[int, list[tuple[float, ...]]] = defaultdict(list)  # by epoch; in ascending order without costs
 
-    def see(self, score: Score) -> bool:
+    def see(self, score: Score, costs: Sequence[float] = ()) -> bool:
         """Notes a score; whether its candidate goes on."""
-        mine, seen = merit(score, self.by), self._seen[score.epoch]
-        insort(seen, mine)
-        better = len(seen) - bisect_right(seen, mine)
+        mine: tuple[float, ...] = merit(score, self.by)
+        seen = self._seen[score.epoch]
+        if costs:
+            mine = mine[0], *(-cost for cost in costs)
+            better = sum(dominates(other, mine) for other in seen)
+            seen.append(mine)
+        else:
+            insort(seen, mine)
+            better = len(seen) - bisect_right(seen, mine)
         return len(seen) <= self.grace or better < ceil(len(seen) / self.eta)

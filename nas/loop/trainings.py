@@ -55,6 +55,10 @@ class Trainings:
         """How many the executor has; the others are failures that are held back."""
         return len(self._jobs) - sum(map(len, self._held.values()))
 
+    def network(self, number: int) -> Architecture:
+        """What is trained under a number."""
+        return self._jobs[number][1]
+
     def submit(self, *work: tuple[Job, Architecture]) -> None:
         """Gives the executor jobs, under the next numbers; it may train as one what it is given at once."""
         first, self._number = self._number, self._number + len(work)

@@ -1,6 +1,7 @@
 """What can be asked of a search replayed on a table of record."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nas.options.option import Options, option
 
@@ -13,9 +14,10 @@ class Replay(Options):
     64
     """
 
-    strategy: str = option("tpe", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.")
+    strategy: str = option("surrogate", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.")
     trials: int = option(64, "Networks to try.", least=1)
-    objective: str = option("accuracy", "accuracy or loss.")
+    order: Literal["loss", "accuracy"] = option("loss", "Validation figure by which networks are compared.")
+    half: Literal["whole", "tuning", "reporting"] = option("whole", "All networks, or one half of them.")
     lr: float = option(0.015, "One of the table's learning rates.", above=0)
     prune: bool = option(True, "Stop weak candidates at early rungs.")
     workers: int = option(1, "Simulated workers.", least=1)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from nas.errors import NasError
 from nas.options.common import COMMAND, DATA, DATA_DIR, DEVICE, LOG, PATCHES, RUNS, RUNS_DIR, SIZES
-from nas.options.option import Options, option
+from nas.options.option import Option, Options, option
 from search_spaces.blocks.patch import Patch
 
 
@@ -27,7 +27,7 @@ class Search(Options):
     trials: int = option(64, "Architectures to try.", least=1, run="how")
     minutes: float | None = option(None, "Ask for no new ones after so many minutes.", above=0, run="how")
     strategy: str = option(
-        "tpe", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.", run="what"
+        "surrogate", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.", run="what"
     )
     start: tuple[str, ...] = option(
         (), "Networks of the zoo to try first: mixer,gmlp,vip (`nas zoo` lists them).", run="start"
@@ -54,6 +54,14 @@ class Search(Options):
     scaling: str | None = option(None, "Learning rates by layer: fan-in, or none.", run="recipe")
     images: int | None = option(None, "Training images to use (default on a CPU: 10,000).", least=1, run="data")
     prune: bool = option(True, "Stop weak candidates at early rungs.", run="rungs")
+    rungs: tuple[int, ...] = option(
+        (), "Epochs after which the best quarter goes on (default: 5, 10, 25 and 50% of all).", run="rungs"
+    )
+    eta: float = option(4.0, Option(above=1, run="rungs"))
+    grace: int = option(1, Option(least=0, run="rungs"))
+    order: Literal["loss", "accuracy"] = option(
+        "loss", "Validation figure by which candidates are compared, until the finals.", run="rungs"
+    )
     top: int = option(3, "Finalists to train again over several seeds.", least=1, run="how")
     seeds: int | None = option(
         None, "Seeds of the finals (default: 5, for large data 3).", least=1, most=999, run="how"

@@ -64,6 +64,16 @@ def quality(objectives: Sequence[Objective]) -> Quality:
     return next(o.name for o in objectives if o.name == "accuracy" or o.name == "loss")
 
 
+def searched(objectives: Sequence[Objective], order: Quality) -> tuple[Objective, ...]:
+    """The objectives by which a search compares candidates: with its order in place of accuracy or loss.
+
+    The validation loss of one training tells more of a network than its accuracy does. Of both there is no order.
+    """
+    if len({each.name for each in objectives} & set(get_args(Quality))) > 1:
+        return tuple(objectives)
+    return tuple(Objective(order) if each.name in get_args(Quality) else each for each in objectives)
+
+
 def merit(score: Score, by: Quality) -> tuple[float, float]:
     """What sorts scores, that of the better one being larger: accuracy and then loss, or loss and then accuracy."""
     return (-score.loss, score.accuracy) if by == "loss" else (score.accuracy, -score.loss)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from nas.errors import NasError
-from nas.ranking.objectives import Objective, figures, quality, undominated
+from nas.ranking.objectives import Objective, Quality, figures, quality, undominated
 from nas.ranking.standings import Standing, rank, sizes_of
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
@@ -26,11 +26,18 @@ def standings_of(
             quality(objectives),
             judge if type(judge) is int else 0,
             sureness(run),
+            order_of(run, objectives),
         )
     except ValueError as error:
         raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
     named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
     return along_front(named, objectives)
+
+
+def order_of(run: RunFolder, objectives: Sequence[Objective]) -> Quality:
+    """The validation figure by which its search compared candidates."""
+    kept = run.settings.get("order")
+    return kept if kept == "loss" or kept == "accuracy" else quality(objectives)
 
 
 def sureness(run: RunFolder) -> float | None:

@@ -155,8 +155,9 @@ def rank(
     by: Quality = "accuracy",
     judge: int = 0,
     until_sure: float | None = None,
+    order: Quality | None = None,
 ) -> list[Standing]:
-    """All architectures, the best first: finalists and references by their means, then the rest by the search.
+    """All architectures, the best first: finalists and references by their means, then the rest by the search's order.
 
     Those that lack a seed which others have come after those that have them all: their means are of what went well.
     `sizes_of` tells what a reference must share with a finalist to be its reference (patch, width, depth, ratio).
@@ -174,7 +175,7 @@ def rank(
     least = seeds if until_sure is None else set(sorted(seeds)[: LOOKS[0]])
     standings = [_standing(found, least, judge) for found in by_id.values()]
     ahead = sorted((s for s in standings if s.finals), key=lambda s: _final_order(s, by))
-    behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], by))
+    behind = sorted((s for s in standings if not s.finals), key=lambda s: search_order(s.trainings[0], order or by))
     at_other_rates = [result for result in tuned if result.seed in seeds]
     told = claims_of(ahead, sizes_of, until_sure)
     return [_held(s, ahead, told, at_other_rates, sizes_of) for s in ahead] + behind

@@ -114,14 +114,14 @@ def replay(
             last = status.last
             if last is None or last.state != "complete" or last.score is None:
                 return
-            mine = merit(last.score, plan.quality)
+            mine = merit(last.score, plan.order)
             if chosen is None or mine > chosen:
                 chosen = mine
                 steps.append(Step(executor.now, true[last.id] - best))
 
     with (
         TemporaryDirectory() as folder,
-        RunFolder.create_or_open(Path(folder), "replay", {"objective": plan.quality}) as run,
+        RunFolder.create_or_open(Path(folder), "replay", {"objective": plan.order}) as run,
     ):
         Loop(space, make(space), executor, run, plan).explore(Watching())
     return steps

@@ -17,6 +17,7 @@ from nas.loop.loop import Loop
 from nas.loop.past import make_job
 from nas.loop.plan import Plan
 from nas.loop.status import Quiet, Watcher
+from nas.ranking.objectives import parse_objectives, quality
 from nas.runs.bits import packed
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Key, Outcome, Score, State, Trainer, record
@@ -34,8 +35,9 @@ def tiny(name: str = "local", shape: Mapping[str, int] | None = None, **sizes: t
 
 
 def plan(**changes: Any) -> Plan:
-    """A plan of 6 candidates of 3 epochs without rungs, then 2 finalists over 2 seeds."""
-    return Plan(**{"trials": 6, "epochs": 3, "lr": 0.01, "top": 2, "seeds": 2} | changes)
+    """A plan of 6 candidates of 3 epochs without rungs, by the figure it is about, then 2 finalists over 2 seeds."""
+    about = {"order": quality(changes.get("objectives", parse_objectives("accuracy"))), "eta": 2.0, "grace": 4}
+    return Plan(**{"trials": 6, "epochs": 3, "lr": 0.01, "top": 2, "seeds": 2} | about | changes)
 
 
 def result_of(

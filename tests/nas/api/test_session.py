@@ -57,7 +57,8 @@ def one_load() -> Any:
 
 def facts(session: Session) -> dict[str, Any]:
     """All that trainings and proposals of a search depend on, by name."""
-    plan = {name: getattr(session.plan, name) for name in ("trials", "rungs", "minutes", "top", "seeds", "start")}
+    names = "trials", "rungs", "eta", "grace", "order", "minutes", "top", "seeds", "start"
+    plan = {name: getattr(session.plan, name) for name in names}
     found = {f"recipe.{name}": value for name, value in session.recipe.to_json().items()}
     found |= {f"plan.{name}": value for name, value in plan.items()}
     found |= {f"budget.{name}": value for name, value in asdict(session.budget).items()}
@@ -77,7 +78,12 @@ ASKED: list[tuple[str, Any, dict[str, Any]]] = [
     ("workers", 7, {"workers": 7}),
     ("prune", False, {"plan.rungs": ()}),
     ("objective", "loss", {"objectives": ["loss"]}),
-    ("objective", "macs,accuracy", {"objectives": ["macs", "accuracy"], "plan.rungs": ()}),
+    ("rungs", (2, 1), {"plan.rungs": (1, 2)}),
+    ("eta", 3.0, {"plan.eta": 3.0}),
+    ("grace", 2, {"plan.grace": 2}),
+    ("order", "accuracy", {"plan.order": "accuracy"}),
+    ("objective", "macs,accuracy", {"objectives": ["macs", "accuracy"]}),
+    ("objective", "accuracy,latency", {"objectives": ["accuracy", "latency"], "plan.rungs": ()}),
     ("epochs", 7, {"recipe.epochs": 7, "plan.rungs": (1, 3)}),
     ("lr", 0.02, {"recipe.lr": 0.02}),
     ("batch", 32, {"recipe.batch": 32}),
@@ -322,6 +328,10 @@ OTHERS = {
     "augment": "shift",
     "scaling": "fan-in",
     "prune": False,
+    "rungs": (2,),
+    "eta": 3.0,
+    "grace": 2,
+    "order": "accuracy",
     "seed": 4,
     "images": 100,
 }
@@ -368,6 +378,26 @@ def test_what_an_earlier_version_did_not_keep_has_its_default(root):
     folder.settings = {name: value for name, value in folder.settings.items() if name not in ("minutes", "log")}
     found = options_of(SavedRun(folder, []))
     assert (found["minutes"], found["log"]) == (Search.minutes, ())
+
+
+@pytest.mark.parametrize(("objective", "order"), [("accuracy", "accuracy"), ("loss", "loss"), ("macs,loss", "loss")])
+def test_how_earlier_versions_stopped_candidates_goes_on(objective, order, tmp_path):
+    """Their runs say no more of it than at which epochs."""
+    before = replace(PLAIN, objective=objective, order=order, eta=2.0, grace=4, rungs=(3,), run="x", runs_dir=tmp_path)
+    made = Session(before)
+    assert made.settings["rungs"] == [3] and not made.settings.keys() & {"eta", "grace", "order"}
+    made.open_run().close()
+    again = Session.of(Search(run="x", runs_dir=tmp_path))
+    assert (again.plan.eta, again.plan.grace, again.plan.order, again.plan.rungs) == (2.0, 4, order, (3,))
+    again.open_run().close()
+    with pytest.raises(NasError, match="--eta is 4, run 'x' was made with 2"):
+        Session.of(Search(run="x", runs_dir=tmp_path, eta=4.0))
+
+
+@pytest.mark.parametrize("rungs", [(0, 2), (2, 99)])
+def test_rungs_are_epochs_before_the_end(rungs):
+    with pytest.raises(NasError, match=r"--rungs is .*; epochs from 1 to \d+ are expected"):
+        Session(replace(PLAIN, rungs=rungs))
 
 
 @pytest.mark.parametrize("name", ["x", "plain"])

@@ -20,7 +20,7 @@ TRUE = spearman_of(0.6)
 
 def pruned(random: np.random.Generator, n: int) -> np.ndarray:
     """Scores at two rungs and the end, of whom a search lets go on; NaN from where it does not."""
-    scores, rungs = random.multivariate_normal(np.zeros(3), COVARIANCE, n), Rungs(2.0)
+    scores, rungs = random.multivariate_normal(np.zeros(3), COVARIANCE, n), Rungs(2.0, "accuracy", 4)
     for row in scores:
         for rung in range(2):
             if not rungs.see(Score(rung, 0.0, row[rung])):

@@ -500,10 +500,10 @@ def test_a_run_does_not_go_on_with_a_default_where_run_json_lacks_what_every_run
 
 
 def test_a_failing_candidate_is_told_with_its_reason(nas, monkeypatch, tmp_path):
-    rows = nas(f"{SEARCH} --dry-run --json").rows
+    rows = nas(f"{SEARCH} --no-prune --dry-run --json").rows
     does = {rows[1]["id"]: "raise", rows[2]["id"]: "nan", rows[3]["id"]: "out of memory"}
     monkeypatch.setattr("nas.api.search.local_executor", lambda *_: Serial(Noting(tmp_path / "log", does)))
-    done = nas(SEARCH)
+    done = nas(f"{SEARCH} --no-prune")
     assert done.status == 0
     for reason in ("ValueError: the sizes do not divide", "FloatingPointError: training loss is nan", "out of memory"):
         assert re.search(rf" failed(: | \(){reason}", done.out)  # a reference is told with the seeds that it lacks
@@ -587,7 +587,8 @@ def test_the_finals_of_a_front_are_said(nas, stubbed):
 
 def test_several_objectives(nas, stubbed):
     assert nas(f"{SEARCH} --objective accuracy,macs").status == 0
-    assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,macs").out
+    assert "(rungs at" in nas(f"{SEARCH} --objective accuracy,macs").out
+    assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,latency --dry-run").out
 
 
 @pytest.fixture

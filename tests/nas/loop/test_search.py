@@ -112,14 +112,14 @@ def test_weights_are_kept_of_finals_alone(searching, tmp_path):
     assert kept == {run.weights_path(result).name for result in results(tmp_path, "final")}
 
 
-def test_pruned_candidates_stop_at_their_rung_and_are_no_finalists(searching, tmp_path):
-    searching(plan(trials=40, rungs=(1, 2), top=40, seeds=1), space=tiny("mixed", depth=(1, 2)))
+def test_pruned_candidates_stop_at_their_rung(searching, tmp_path):
+    searching(plan(trials=40, rungs=(1, 2), top=3, seeds=1), space=tiny("mixed", depth=(1, 2)))
     tried = results(tmp_path, "search")
     pruned = [result for result in tried if result.state == "pruned"]
     assert {result.scores[-1].epoch for result in pruned} == {1, 2}
     assert {result.scores[-1].epoch for result in tried if result.state == "complete"} == {3}
     finalists = {result.id for result in results(tmp_path, "final") if not result.label}
-    assert finalists == {result.id for result in tried if result.state == "complete"}
+    assert len(finalists) == 3 and finalists <= {result.id for result in tried if result.state == "complete"}
     assert all(len(result.scores) == 1 for result in results(tmp_path, "final"))  # no rungs there
 
 
@@ -138,7 +138,7 @@ SEEN = [
 
 @pytest.mark.parametrize(("eta", "scores", "goes_on"), SEEN)
 def test_a_candidate_goes_on_when_it_is_among_the_best_share_at_its_rung(eta, scores, goes_on):
-    rungs = Rungs(eta)
+    rungs = Rungs(eta, "accuracy", 4)
     for value in scores[:-1]:
         rungs.see(Score(1, 0.5, value))
     for other in (0.99, 0.98, 0.97, 0.96, 0.95):  # at another rung, which does not count
@@ -149,10 +149,14 @@ def test_a_candidate_goes_on_when_it_is_among_the_best_share_at_its_rung(eta, sc
 few = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), few, few), max_size=60), st.sampled_from([1.5, 2.0, 3.0, 4.0]))
-def test_rungs_decide_as_their_definition_says(seen, eta):
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2]), few, few), max_size=60),
+    st.sampled_from([1.5, 2.0, 3.0, 4.0]),
+    st.sampled_from([0, 1, 4]),
+)
+def test_rungs_decide_as_their_definition_says(seen, eta, grace):
     for by in ("accuracy", "loss"):
-        rungs = Rungs(eta, by)
+        rungs = Rungs(eta, by, grace)
         scores = [Score(*each) for each in seen]
         for number, score in enumerate(scores):
             here = [merit(other, by) for other in scores[: number + 1] if other.epoch == score.epoch]
@@ -160,8 +164,19 @@ def test_rungs_decide_as_their_definition_says(seen, eta):
             assert rungs.see(score) == (len(here) <= rungs.grace or better < ceil(len(here) / eta))
 
 
+@given(st.lists(st.tuples(few, st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=40))
+def test_beside_costs_only_what_is_dominated_too_often_is_stopped(seen):
+    rungs, before = Rungs(4.0, "loss", 1), []
+    for loss, params, macs in seen:
+        dominating = [other for other in before if other != (loss, params, macs) and other[0] <= loss]
+        better = sum(other[1] <= params and other[2] <= macs for other in dominating)
+        before.append((loss, params, macs))
+        goes_on = len(before) == 1 or better < ceil(len(before) / 4)
+        assert rungs.see(Score(1, loss, 0.5), [params, macs]) == goes_on
+
+
 def test_equal_accuracies_are_told_apart_by_loss_or_the_other_way_round():
-    by_accuracy, by_loss = Rungs(2), Rungs(2, by="loss")
+    by_accuracy, by_loss = Rungs(2, "accuracy", 4), Rungs(2, "loss", 4)
     for rungs in (by_accuracy, by_loss):
         for loss in (0.1, 0.2, 0.3, 0.4):
             rungs.see(Score(1, loss, 0.5))
@@ -520,15 +535,40 @@ def test_few_finals_of_several_objectives_are_spread_along_the_front(tmp_path):
     assert finalists(search) == [front[6].id, front[0].id, front[3].id]
 
 
-@pytest.mark.parametrize(("objective", "best"), [("accuracy", 0), ("loss", 1), ("loss,accuracy,macs", 1)])
-def test_the_objective_chooses_the_finalists(objective, best, tmp_path):
+@pytest.mark.parametrize(
+    ("objective", "order", "best"),
+    [
+        ("accuracy", "accuracy", 0),
+        ("accuracy", "loss", 1),
+        ("loss", "loss", 1),
+        ("loss", "accuracy", 0),
+        ("accuracy,macs", "accuracy", 0),
+        ("accuracy,macs", "loss", 1),
+        ("loss,accuracy,macs", "loss", 1),  # of both there is no order
+        ("accuracy,loss,macs", "loss", 0),
+    ],
+)
+def test_the_order_chooses_the_finalists(objective, order, best, tmp_path):
     space = tiny("per_channel", width=(8,), depth=(1,))
     same_cost = max(
         (list(archs) for _, archs in itertools.groupby(sorted(space.enumerate(), key=costs), key=costs)), key=len
     )
     found = [result_of(same_cost[0], 0.9, loss=0.6), result_of(same_cost[1], 0.8, loss=0.4)]
-    search = search_over(tmp_path, found, plan(top=1, objectives=parse_objectives(objective)), space)
+    search = search_over(tmp_path, found, plan(top=1, objectives=parse_objectives(objective), order=order), space)
     assert finalists(search) == [same_cost[best].id]
+
+
+def test_where_few_come_to_their_end_those_are_finalists_that_came_nearest(tmp_path):
+    space = tiny("per_channel", width=(8,), depth=(1,))
+    references = {arch.id for arch in space.references(space.middle).values()}
+    archs = [arch for arch in space.enumerate() if arch.id not in references]
+    states = ["pruned", "complete", "failed", "pruned", "pruned"]
+    found = [result_of(arch, 0.5 + 0.1 * n, state) for n, (arch, state) in enumerate(zip(archs, states, strict=False))]
+    by_top = {n: finalists(search_over(tmp_path / f"{n}", found, plan(top=n), space)) for n in (1, 2, 9)}
+    wanted = [archs[at].id for at in (1, 4, 3, 0)]
+    assert by_top == {1: wanted[:1], 2: wanted[:2], 9: wanted}
+    front = search_over(tmp_path / "front", found, plan(top=9, objectives=parse_objectives("accuracy,macs")), space)
+    assert finalists(front) == wanted[:1]
 
 
 def costs(architecture) -> tuple[int, int]:
@@ -637,9 +677,9 @@ def test_a_network_to_start_with_may_win_though_it_is_not_in_the_space(tmp_path)
 
 @pytest.mark.parametrize(
     ("epochs", "expected"),
-    [(1, ()), (2, (1,)), (3, (1,)), (4, (1, 2)), (5, (1, 2)), (7, (1, 3)), (8, (2, 4)), (20, (5, 10)), (30, (7, 15))],
+    [(1, ()), (2, (1,)), (3, (1,)), (4, (1, 2)), (7, (1, 3)), (8, (1, 2, 4)), (20, (1, 2, 5, 10)), (30, (1, 3, 7, 15))],
 )
-def test_rungs_are_a_quarter_and_half_of_all_epochs(epochs, expected):
+def test_rungs_are_shares_of_all_epochs(epochs, expected):
     assert rungs_of(epochs) == expected
 
 
@@ -660,7 +700,7 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
         search.finals(Quiet())
     tried, finals = ([job for job in given if job.phase == phase] for phase in ("search", "final"))
     assert len(tried) == 3 and len(finals) == 2 * len({job.id for job in finals})
-    assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((2, 4), 5, 8, False)}
+    assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((1, 2, 4), 5, 8, False)}
     assert {(job.rungs, job.epochs, job.weights) for job in finals} == {((), 8, True)}
     assert {job.seed for job in finals} == {6, 7}
     assert {job.lr for job in tried + finals} == {search.lr} and session.recipe.lr is None

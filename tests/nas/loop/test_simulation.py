@@ -64,7 +64,7 @@ def test_workers_are_busy_and_every_candidate_ends_once(name, tmp_path):
     assert (executor.losses > 20) == ("losses" in name)
 
 
-@pytest.mark.parametrize("strategy", ["tpe", "fast-tpe"])
+@pytest.mark.parametrize("strategy", ["surrogate", "tpe", "fast-tpe"])
 def test_a_strategy_that_waits_for_results_keeps_them_busy_too(strategy, tmp_path):
     executor, results = simulate(tmp_path, CLUSTERS["stragglers and losses"], strategy, 150)
     check(utilisation(executor))

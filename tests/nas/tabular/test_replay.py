@@ -16,9 +16,7 @@ from nas.tabular.table import Table
 
 @pytest.mark.parametrize("strategy", ["random", "surrogate", "tpe", "exhaustive"])
 def test_who_tries_all_finds_what_the_table_has(strategy: str, path: Path):
-    recorded, searches = replayed(
-        path, Replay(strategy=strategy, trials=54, lr=0.01, repeats=2, objective="loss", prune=False)
-    )
+    recorded, searches = replayed(path, Replay(strategy=strategy, trials=54, lr=0.01, repeats=2, prune=False))
     assert len(recorded.true_losses) == 54
     table = Table.read(path)
     for seed, steps in enumerate(searches):
