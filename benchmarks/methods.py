@@ -10,7 +10,7 @@ from nas.strategies import make_strategy
 from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace, Budget
 
-EARLY, LATE = (0.05, 0.1, 0.25, 0.5), (0.25, 0.5)
+EARLY, LATE = (0.15, 0.4), (0.25, 0.5)
 """Rungs as shares of all epochs; the late ones are those that `nas search` had before."""
 
 
@@ -20,7 +20,7 @@ class Method:
 
     strategy: str
     rungs: tuple[float, ...] = EARLY
-    eta: float = 4.0
+    eta: float = 3.0
     grace: int = 1
     order: Quality = "loss"
 

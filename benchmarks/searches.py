@@ -63,7 +63,9 @@ class Found:
 def search(data: str, space: str, method: str, seed: int, trials: int) -> list[Found]:
     """One search and what it chose, trained or read back."""
     torch.set_num_threads(1)
-    session = Session(Search(space=space, data=data, lr=LR, trials=trials, seed=seed, device="cpu", workers=0))
+    session = Session(
+        Search(space=space, data=data, lr=LR, trials=trials, seed=seed, device="cpu", workers=0, patch=(2,))
+    )
     way, epochs = METHODS[method], session.recipe.epochs
     plan = way.plan(trials, epochs, LR, seed)
     slug = method.replace(", ", "_").replace(" ", "-")

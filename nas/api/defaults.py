@@ -132,5 +132,5 @@ def asked_band(space: BoundSpace, options: Search) -> Budget:
 
 
 def rungs(epochs: int) -> tuple[int, ...]:
-    """The epochs at which candidates are compared: 5, 10, 25 and 50% of all, rounded down to at least one."""
-    return tuple(sorted({max(1, epochs * share // 100) for share in (5, 10, 25, 50)} - {epochs}))
+    """The epochs at which candidates are compared: 15 and 40% of all, rounded down to at least one."""
+    return tuple(sorted({max(1, epochs * share // 100) for share in (15, 40)} - {epochs}))

@@ -32,7 +32,7 @@ class Plan:
     seeds: int
     seed: int = 0
     rungs: tuple[int, ...] = ()
-    eta: float = 4.0
+    eta: float = 3.0
     grace: int = 1
     order: Quality = "loss"
     minutes: float | None = None

@@ -55,9 +55,9 @@ class Search(Options):
     images: int | None = option(None, "Training images to use (default on a CPU: 10,000).", least=1, run="data")
     prune: bool = option(True, "Stop weak candidates at early rungs.", run="rungs")
     rungs: tuple[int, ...] = option(
-        (), "Epochs after which the best quarter goes on (default: 5, 10, 25 and 50% of all).", run="rungs"
+        (), "Epochs after which the best third goes on (default: 15 and 40% of all).", run="rungs"
     )
-    eta: float = option(4.0, Option(above=1, run="rungs"))
+    eta: float = option(3.0, Option(above=1, run="rungs"))
     grace: int = option(1, Option(least=0, run="rungs"))
     order: Literal["loss", "accuracy"] = option(
         "loss", "Validation figure by which candidates are compared, until the finals.", run="rungs"

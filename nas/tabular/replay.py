@@ -64,7 +64,8 @@ class Recorded:
         if self.half == "whole":
             return space
         wanted = self.half == "reporting"
-        return Part(space, lambda network: (sha256(mixer_of(network).encode()).digest()[0] & 1) == wanted)
+        halves = ((sha256(mixer_of(each).encode()).digest()[0] & 1 == wanted, each) for each in space.enumerate())
+        return Part(space, (each for mine, each in halves if mine))
 
     def cell(self, job: Job) -> Cell:
         """By the network's one mixer, and the job's seed as one of the table's."""

@@ -1,6 +1,6 @@
-"""Some networks of a small space, as a space of their own."""
+"""Some networks of a space, as a space of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from einmix import Architecture
@@ -11,16 +11,18 @@ from search_spaces.errors import SpaceError
 
 
 class Part(BoundSpace):
-    """The networks of a space that `keep` says yes to: all are listed at once, and drawn uniformly.
+    """These networks of a space, drawn uniformly. `choose` makes others of the whole space, too: ask `in`, as always.
 
-    `choose` answers for the whole space: ask `in`, as always. Raises SpaceError where nothing is kept.
+    Raises SpaceError where there are none, or one is of another space.
     """
 
-    def __init__(self, whole: BoundSpace, keep: Callable[[Architecture], bool]):
+    def __init__(self, whole: BoundSpace, networks: Iterable[Architecture]):
         super().__init__(whole._facts, whole._assembly)
-        self._members = {network.id: network for network in whole.enumerate() if keep(network)}
+        self._members = {network.id: network for network in networks}
+        if strange := [network.id for network in self._members.values() if network not in whole]:
+            raise SpaceError(f"network {strange[0]} is not in space {whole.name!r}")
         if not self._members:
-            raise SpaceError(f"no network of space {whole.name!r} is kept")
+            raise SpaceError(f"a part of space {whole.name!r} needs networks")
 
     def count(self) -> int:
         return len(self._members)

@@ -15,7 +15,7 @@ WHOLE = tiny("local", depth=(1, 2))
 
 
 def test_it_holds_what_is_kept_and_nothing_else():
-    part = Part(WHOLE, lambda network: int(network.id, 16) % 3 == 0)
+    part = Part(WHOLE, (each for each in WHOLE.enumerate() if int(each.id, 16) % 3 == 0))
     kept = {each for each in WHOLE.enumerate() if int(each.id, 16) % 3 == 0}
     assert set(part.enumerate()) == kept and part.count() == len(kept) > 10
     assert all((each in part) == (each in kept) for each in WHOLE.enumerate())
@@ -25,7 +25,7 @@ def test_it_holds_what_is_kept_and_nothing_else():
 
 
 def test_draws_are_of_those_within_the_budget():
-    part, rng = Part(WHOLE, lambda network: int(network.id, 16) % 3 == 0), Random(0)
+    part, rng = Part(WHOLE, (each for each in WHOLE.enumerate() if int(each.id, 16) % 3 == 0)), Random(0)
     budget = Budget(max_params=sorted(each.params for each in part.enumerate())[8])
     within = {each.id for each in part.enumerate() if each.params <= budget.max_params}
     drawn = Counter(part.sample(rng, budget).id for _ in range(100 * len(within)))
@@ -34,6 +34,9 @@ def test_draws_are_of_those_within_the_budget():
         part.sample(rng, Budget(max_params=1))
 
 
-def test_nothing_is_no_space():
-    with pytest.raises(SpaceError, match="no network of space 'local' is kept"):
-        Part(WHOLE, lambda network: False)
+def test_nothing_is_no_space_and_what_is_strange_no_part():
+    with pytest.raises(SpaceError, match="a part of space 'local' needs networks"):
+        Part(WHOLE, [])
+    strange = WHOLE.sample(Random(0))
+    with pytest.raises(SpaceError, match="is not in space 'local'"):
+        Part(tiny("local", width=(4,)), [strange])

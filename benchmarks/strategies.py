@@ -1,0 +1,160 @@
+"""What searches cost on tables of record, by strategy and rungs, and how early an order is known.
+
+    python benchmarks/strategies.py              # 10 searcher seeds: about half an hour of one core
+    python benchmarks/strategies.py --quick      # 3 searcher seeds: under ten minutes
+    python benchmarks/strategies.py --half tuning --parts searches
+
+Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. Both parts are about
+validation losses.
+
+- *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have tried
+  all networks or 100. The cost is what it takes to reach, and keep to, the best 1% by the mean over the table's seeds,
+  in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where a search does
+  not get there. `benchmarks/table_peers.py` has the searches of other projects, run the same way.
+- *Orders*: of a share of a half's networks the first epochs are trained, and `nas.surrogate` predicts all of them:
+  Spearman's correlation with the mean end of the other seeds; *of what noise allows*: over that of one seed's ends with
+  the others' (both means over rates, seeds and five draws).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import get_args
+
+import numpy as np
+from methods import METHODS
+from scipy.stats import spearmanr
+from table_peers import PEERS, Search
+
+from nas.runs.job import Key
+from nas.surrogate.features import features
+from nas.surrogate.process import Process
+from nas.tabular.replay import Half, Recorded, Step, replay, seconds_to, top
+from nas.tabular.table import Table, mixer_of
+from search_spaces import Budget
+
+TABLES = Path("runs/tables")
+TRIALS = 100
+SHARE = 0.01
+DRAWS = 5
+PARTS = ["orders", "searches"]
+
+ORDERS = {"1%": (0.05, 4), "5%": (0.25, 4), "10%": (0.2, 10)}
+"""By the share of the cost of training all: which share of the networks is trained, and for how many of 20 epochs."""
+
+WHOLE = "random, no rungs", "optuna random", "optuna gp", "optuna nsga2"
+"""Searches that train each network to its end: they are given trials for all networks."""
+
+
+def one_epoch_then_best(recorded: Recorded, seed: int, trials: int) -> list[Step]:
+    """All for one epoch, then to the end in the order of that."""
+    search = Search(recorded, seed, trials)
+    first = sorted(search.jobs.values(), key=lambda job: next(search.train(job)).loss)
+    for job in first:
+        list(search.train(job))
+    return search.steps
+
+
+def largest_first(recorded: Recorded, seed: int, trials: int) -> list[Step]:
+    """All to the end, those of most parameters first."""
+    search, params = (
+        Search(recorded, seed, trials),
+        {network.id: network.params for network in recorded.space.enumerate()},
+    )
+    for job in sorted(search.jobs.values(), key=lambda job: -params[job.id]):
+        list(search.train(job))
+    return search.steps
+
+
+def own(method: str, recorded: Recorded, seed: int, trials: int) -> list[Step]:
+    """A search of this project."""
+    way, epochs = METHODS[method], recorded.table.declared.epochs
+    plan = way.plan(trials, epochs, recorded.lr, seed)
+    return replay(recorded, partial(way.make, budget=Budget(), seed=seed), plan, seed=seed)
+
+
+SEARCHES: dict[str, Callable[[Recorded, int, int], list[Step]]] = {
+    **{method: partial(own, method) for method in METHODS},
+    "one epoch of all, then the best": one_epoch_then_best,
+    "largest first": largest_first,
+    **PEERS,
+}
+"""By name, of a recorded half, a searcher's seed and a number of trials."""
+
+
+def costs(tables: Sequence[Table], half: Half, name: str, seeds: int) -> list[float]:
+    """What searches take to reach the best, by table, rate and seed."""
+    found = []
+    for table in tables:
+        for lr in table.declared.rates:
+            recorded = Recorded(table, lr, half)
+            unit = fmean(recorded.seconds(job) for job in Search(recorded, 0, 0).jobs.values())
+            trials = len(recorded.mixers) if name in WHOLE else TRIALS
+            for seed in range(seeds):
+                found.append(seconds_to(SEARCHES[name](recorded, seed, trials), top(recorded, SHARE)) / unit)
+    return found
+
+
+def correlations(tables: Sequence[Table], half: Half) -> dict[str, np.ndarray]:
+    """By budget, for every table, rate, seed and draw: the early order's correlation, and the one that noise allows."""
+    found: dict[str, list[tuple[float, float]]] = {budget: [] for budget in ORDERS}
+    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
+        mixers, seeds = {*Recorded(table, lr, half).mixers.values()}, table.declared.seeds
+        networks = [network for network in table.networks.values() if mixer_of(network) in mixers]
+        curves = np.array([[losses(table, Key(network.id, lr, seed, 0)) for seed in seeds] for network in networks])
+        described = list(map(features, networks))
+        process = Process(described)
+        x = process.place(described)
+        for seed, draw in product(range(len(seeds)), range(DRAWS)):
+            truth = np.delete(curves[:, :, -1], seed, axis=1).mean(axis=1)
+            allowed = spearmanr(curves[:, seed, -1], truth).statistic
+            for budget, (share, epochs) in ORDERS.items():
+                drawn = np.random.default_rng(draw).permutation(len(x))[: round(share * len(x))]
+                process.fit(x[drawn], curves[drawn, seed, epochs - 1], np.zeros(len(drawn)))
+                found[budget].append((spearmanr(process.predict(x)[0], truth).statistic, allowed))
+    return {budget: np.array(pairs) for budget, pairs in found.items()}
+
+
+def losses(table: Table, key: Key) -> np.ndarray:
+    """Logarithms of the validation losses by epoch; of what failed, as bad as can be."""
+    cell = table.cells[key._replace(epochs=table.declared.epochs)]
+    return np.full(table.declared.epochs, 10.0) if cell.reason else np.log(cell.losses["validation"])
+
+
+def quartiles(values: Sequence[float]) -> str:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="nearest")  # some are infinite
+    return f"{middle:.1f} | {low:.1f} to {high:.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", type=Path, default=sorted(TABLES.glob("*.parquet")))
+    parser.add_argument("--half", choices=get_args(Half), default="reporting")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
+    parser.add_argument("--quick", action="store_true", help="3 searcher seeds")
+    asked = parser.parse_args()
+    tables, seeds = [Table.read(path) for path in asked.tables], 3 if asked.quick else asked.seeds
+    print(f"{', '.join(path.stem for path in asked.tables)}; half: {asked.half}; {seeds} searcher seeds a rate\n")
+    if "orders" in asked.parts:
+        print("| cost | share of networks | epochs | Spearman | allowed by noise | of what noise allows |")
+        print("|---|---|---|---|---|---|")
+        for budget, pairs in correlations(tables, asked.half).items():
+            (early, allowed), (share, epochs) = pairs.mean(axis=0), ORDERS[budget]
+            print(f"| {budget} | {share:.0%} | {epochs} | {early:.3f} | {allowed:.3f} | {early / allowed:.3f} |")
+        print(flush=True)
+    if "searches" in asked.parts:
+        print("| search | full trainings to the best 1% | quartiles | n | got there |\n|---|---|---|---|---|")
+        for name in asked.searches:
+            found = costs(tables, asked.half, name, seeds)
+            print(f"| {name} | {quartiles(found)} | {len(found)} | {np.isfinite(found).mean():.0%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
