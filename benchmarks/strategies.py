@@ -7,8 +7,8 @@
 Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. Both parts are about
 validation losses.
 
-- *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have tried
-  all networks or 100. The cost is what it takes to reach, and keep to, the best 1% by the mean over the table's seeds,
+- *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
+  tried all networks or 100. The cost is what it takes to reach, and keep to, the best 1% by the mean over the table's seeds,
   in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where a search does
   not get there. `benchmarks/table_peers.py` has the searches of other projects, run the same way.
 - *Orders*: of a share of a half's networks the first epochs are trained, and `nas.surrogate` predicts all of them:

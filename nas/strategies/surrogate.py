@@ -47,6 +47,7 @@ class Surrogate:
 
     ahead = False
     startup = 8
+    kappa = 1.0  # standard deviations from the mean to the bound
     small = 2_000  # networks: such a space is the pool
     draws, leaders, steps = 64, 4, 8  # what is added to the pool of a larger one: draws, and of so many best neighbours
     most = 1_000  # of such a pool
@@ -171,7 +172,7 @@ class Surrogate:
                 more = np.zeros(len(expected))
                 process.condition(np.vstack([x, under_way]), np.append(y, expected), np.append(errors, more))
             mean, deviation = process.predict(process.place([known.features for known in pool]))
-            bounds.append(mean - deviation)
+            bounds.append(mean - self.kappa * deviation)
         return bounds
 
     def _kept(self, y: Array) -> list[int]:

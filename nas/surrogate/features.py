@@ -16,7 +16,7 @@ def features(network: Architecture) -> dict[str, float]:
     """By name; one that a network lacks is 0. Sizes are logarithms to the base of 2, means over the blocks' mixers.
 
     For every axis the sizes of its mixed, grouped and shared factors, and the stride of what is mixed (0: local, of
-    neighbours). For all axes of positions together: the sums of their sizes, the least and the most of them, and how
+    neighbours), each with its trend: how much more of it there is in later mixers. For all axes of positions together: the sums of their sizes, the least and the most of them, and how
     much of each axis an output sees behind all mixers. For the network: parameters, multiply-accumulates, positions,
     width, depth, mixers, and nodes by their kind.
 
@@ -25,19 +25,22 @@ def features(network: Architecture) -> dict[str, float]:
     {'h mixed': 1.0, 'h grouped': 0.0, 'h shared': 1.0, 'h stride': 1.0, 'h seen': 1.0}
     """
     found: dict[str, list[float]] = defaultdict(list)
+    trends: dict[str, float] = defaultdict(float)
     spatial = [axis for axis, _ in network.inputs[:-1]]
-    for mixer in network.mixers:
+    last = len(network.mixers) - 1
+    for place, mixer in enumerate(network.mixers):
         described = {axis: _described(factors) for axis, factors in mixer.axes}
         for axis, sizes in described.items():
             for name, size in zip(_NAMES, sizes, strict=True):
                 found[f"{axis} {name}"].append(size)
+                trends[f"{axis} {name} trend"] += (place / max(last, 1) - 0.5) * size
         positions = [sizes for axis, sizes in described.items() if axis in spatial]
         for name, *each in zip(_NAMES, *positions, strict=True) if positions else ():
             found[f"positions {name}"].append(sum(each))
             found[f"least {name}"].append(min(each))
             found[f"most {name}"].append(max(each))
         found["grouped"].append(sum(grouped for _, grouped, _, _ in described.values()))
-    numbers = {name: fmean(values) for name, values in found.items()}
+    numbers = {name: fmean(values) for name, values in found.items()} | trends
     seen = {axis: _seen(tuple(dict(mixer.axes).get(axis, ()) for mixer in network.mixers)) for axis in spatial}
     numbers |= {f"{axis} seen": value for axis, value in seen.items()}
     numbers["positions seen"] = sum(seen.values())

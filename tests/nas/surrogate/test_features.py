@@ -78,6 +78,19 @@ def test_strides_tell_subgrids_from_patches():
     assert (strides["h=m2.s2"], strides["h=s2.m2"], strides["h=m4"]) == (1.0, 0.0, 0.0)
 
 
+def test_trends_tell_in_which_order_mixers_stand():
+    space = tiny("roles", {"t": 8}, patch=(1,), width=(4,), depth=(3,))
+    rng = Random(2)
+    for _ in range(20):
+        network = space.sample(rng)
+        (skeleton, mixers) = space.read(network)
+        forward, back = (features(space.assemble(skeleton, each)) for each in (mixers, mixers[::-1]))
+        for name in forward:
+            assert back[name] == pytest.approx(-forward[name] if name.endswith("trend") else forward[name])
+        mixed = [features(space.assemble(skeleton, [each] * 3))["t mixed"] for each in mixers]
+        assert forward["t mixed trend"] == pytest.approx((mixed[2] - mixed[0]) / 2)
+
+
 def test_networks_of_other_roles_are_other_numbers():
     """But for the order in which groups and shares stand, which nothing is said about."""
     space = tiny("roles", {"h": 4, "w": 2}, patch=(1,), width=(4,))
