@@ -8,9 +8,9 @@ Tables are those of `runs/tables/`; the half of their networks on which nothing 
 validation losses.
 
 - *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
-  tried all networks or 100. The cost is what it takes to reach, and keep to, the best 1% by the mean over the table's seeds,
-  in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where a search does
-  not get there. `benchmarks/table_peers.py` has the searches of other projects, run the same way.
+  tried all networks or 100. The cost is what it takes to reach, and keep to, the best 1% by the mean over the table's
+  seeds, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where a search
+  does not get there. `benchmarks/table_peers.py` has the searches of other projects, run the same way.
 - *Orders*: of a share of a half's networks the first epochs are trained, and `nas.surrogate` predicts all of them:
   Spearman's correlation with the mean end of the other seeds; *of what noise allows*: over that of one seed's ends with
   the others' (both means over rates, seeds and five draws).

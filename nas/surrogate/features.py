@@ -16,13 +16,9 @@ def features(network: Architecture) -> dict[str, float]:
     """By name; one that a network lacks is 0. Sizes are logarithms to the base of 2, means over the blocks' mixers.
 
     For every axis the sizes of its mixed, grouped and shared factors, and the stride of what is mixed (0: local, of
-    neighbours), each with its trend: how much more of it there is in later mixers. For all axes of positions together: the sums of their sizes, the least and the most of them, and how
-    much of each axis an output sees behind all mixers. For the network: parameters, multiply-accumulates, positions,
-    width, depth, mixers, and nodes by their kind.
-
-    >>> network = Architecture.build({"h": 4, "w": 4, "c": 1}, 2, 1, 8, ["h=m2.s2 w=m4 c=g8"])  # doctest: +SKIP
-    >>> {name: value for name, value in features(network).items() if name[:2] == "h "}  # doctest: +SKIP
-    {'h mixed': 1.0, 'h grouped': 0.0, 'h shared': 1.0, 'h stride': 1.0, 'h seen': 1.0}
+    neighbours), each with its trend: how much more of it there is in later mixers. For all axes of positions together
+    the sums of these, the least and the most of them, and how much of each axis an output sees behind all mixers. For
+    the network parameters, multiply-accumulates, positions, width, depth, mixers, and nodes by their kind.
     """
     found: dict[str, list[float]] = defaultdict(list)
     trends: dict[str, float] = defaultdict(float)
