@@ -74,7 +74,6 @@ class Search:
             raise NasError("networks of this table differ in more than the factors of their axes")
         self._trained: dict[str, int] = defaultdict(int)
         self._least = min(recorded.score(job, self.epochs).loss for job in self.jobs.values())
-        self._true_best = min(recorded.true_losses.values())
 
     @property
     def is_over(self) -> bool:
@@ -96,7 +95,7 @@ class Search:
                 self._seconds += self._recorded.seconds(job) / self.epochs
                 if epoch == self.epochs and score.loss < self._best:
                     self._best = score.loss
-                    self.steps.append(Step(self._seconds, self._recorded.true_losses[job.id] - self._true_best))
+                    self.steps.append(Step(self._seconds, self._recorded.regret(job.id), job.id))
             yield score
 
 

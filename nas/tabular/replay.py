@@ -30,13 +30,11 @@ from search_spaces.bound.part import Part
 
 @dataclass(frozen=True)
 class Step:
-    """After so many simulated `seconds` the search would choose a network whose true loss is `regret` above the best.
-
-    The true loss is the mean validation loss at the end over the table's seeds, at the replayed rate.
-    """
+    """After so many simulated `seconds` the search would choose a network whose true loss is `regret` above the best."""
 
     seconds: float
     regret: float
+    id: str = ""
 
 
 Half = Literal["whole", "tuning", "reporting"]
@@ -44,13 +42,17 @@ Half = Literal["whole", "tuning", "reporting"]
 
 
 class Recorded:
-    """What a table has recorded at one learning rate, for jobs of the space that has one block in place of all."""
+    """What a table has recorded at one learning rate, for jobs of the space that has one block in place of all.
 
-    def __init__(self, table: Table, lr: float, half: Half = "whole"):
+    A network's true loss is its validation loss at the end: the mean over the table's seeds, or that with one seed. By
+    the mean no search is sure to find the best, however long: it sees one seed.
+    """
+
+    def __init__(self, table: Table, lr: float, half: Half = "whole", *, seed: int | None = None):
         if lr not in table.declared.rates:
             rates = ", ".join(f"{each:g}" for each in table.declared.rates)
             raise NasError(f"--lr is {lr:g}, the table has {rates}")
-        self.table, self.lr, self.half = table, lr, half
+        self.table, self.lr, self.half, self.seed = table, lr, half, seed
         self._by_mixer: dict[str, list[Cell]] = {}
         for key, cell in sorted(table.cells.items()):
             if key.lr == lr:
@@ -92,20 +94,23 @@ class Recorded:
 
     @cached_property
     def true_losses(self) -> dict[str, float]:
-        """By id of the space's networks the mean validation loss at the end over seeds; infinite where one failed."""
+        """By id of the space's networks; infinite where one of the trainings failed."""
         found = {}
         for id, mixer in self.mixers.items():
-            cells = self._by_mixer[mixer]
+            cells = [cell for cell in self._by_mixer[mixer] if self.seed in (None, cell.key.seed)]
             found[id] = fmean(inf if cell.reason else float(cell.losses["validation"][-1]) for cell in cells)
         return found
+
+    def regret(self, id: str) -> float:
+        """How far a network's true loss is above the least."""
+        return self.true_losses[id] - min(self.true_losses.values())
 
 
 def replay(
     recorded: Recorded, make: Callable[[BoundSpace], Strategy], plan: Plan, *, workers: int = 1, seed: int = 0
 ) -> list[Step]:
     """One search without finals: a step each time that it would choose another network. It takes seconds at most."""
-    space, true = recorded.space, recorded.true_losses
-    best, steps = min(true.values()), list[Step]()
+    space, steps = recorded.space, list[Step]()
     executor = Simulated(Cluster(workers, seed=seed), recorded.seconds, recorded.score, losses=recorded.losses)
     chosen: tuple[float, ...] | None = None
 
@@ -118,7 +123,7 @@ def replay(
             mine = merit(last.score, plan.order)
             if chosen is None or mine > chosen:
                 chosen = mine
-                steps.append(Step(executor.now, true[last.id] - best))
+                steps.append(Step(executor.now, recorded.regret(last.id), last.id))
 
     with (
         TemporaryDirectory() as folder,
