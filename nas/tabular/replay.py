@@ -30,7 +30,7 @@ from search_spaces.bound.part import Part
 
 @dataclass(frozen=True)
 class Step:
-    """After so many simulated `seconds` the search would choose a network whose true loss is `regret` above the best."""
+    """After so many simulated `seconds` a search would choose a network whose true loss is `regret` above the best."""
 
     seconds: float
     regret: float
