@@ -1,0 +1,179 @@
+"""What tables of record say about mixing patterns: the figures of docs/findings.md.
+
+    python benchmarks/findings.py    # of every table in runs/tables/, as Markdown
+
+A statement is a difference of mean test accuracies of two sets of networks that are alike in all else, in points. Every
+network is taken at its own learning rate: of the table's the one with the least validation loss (mean over seeds).
+Accuracies are those on what neither trained nor chose (the parts `judge` and `test`), over the table's seeds. Intervals
+are those of `nas.claims`, over seeds and examples, of 95% for all statements about a table together (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from einmix import Architecture, Mixer
+from nas.claims.contrasts import Contrast, Judged, contrast
+from nas.runs.job import Key
+from nas.tabular.table import Table
+
+TABLES = Path("runs/tables")
+PARTS = "judge", "test"
+NEAR = 0.05
+"""Networks within this share of parameters have as many."""
+
+Pair = tuple[Architecture, Architecture]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A question, what is held against what, and the difference in accuracy of so many pairs of networks."""
+
+    question: str
+    words: str
+    pairs: int
+    found: Contrast
+
+
+class Networks:
+    """The networks of a table by their one mixer, each at its own learning rate."""
+
+    def __init__(self, table: Table):
+        self.table = table
+        self.by_mixer = {mixer_text(network): network for network in table.networks.values()}
+        self._judged: dict[str, Judged] = {}
+
+    def judged(self, network: Architecture) -> Judged:
+        if network.id not in self._judged:
+            cells = self._cells(network, self.own_rate(network))
+            bits = [np.concatenate([cell.bits[part][: self.table.sizes[part]] for part in PARTS]) for cell in cells]
+            self._judged[network.id] = Judged.of(np.array(bits))
+        return self._judged[network.id]
+
+    def own_rate(self, network: Architecture) -> float:
+        def loss(lr: float) -> float:
+            return fmean(float(cell.losses["validation"][-1]) for cell in self._cells(network, lr))
+
+        return min(self.table.declared.rates, key=loss)
+
+    def _cells(self, network: Architecture, lr: float):  # type: ignore[no-untyped-def]
+        declared = self.table.declared
+        return [self.table.cells[Key(network.id, lr, seed, declared.epochs)] for seed in declared.seeds]
+
+    def moved(self, network: Architecture, **axes: str) -> Architecture:
+        """The network whose mixer has these factors along these axes, and is alike in all else."""
+        words = dict(word.split("=") for word in mixer_text(network).split() if "=" in word)
+        return self.by_mixer[" ".join(f"{axis}={factors}" for axis, factors in (words | axes).items()) + " +b"]
+
+
+def mixer_text(network: Architecture) -> str:
+    return str(network.mixers[0])
+
+
+def roles(mixer: Mixer, axis: str) -> str:
+    return "".join(factor.role for factor in dict(mixer.axes)[axis])
+
+
+def difference(networks: Networks, pairs: Sequence[Pair]) -> Contrast:
+    """The mean accuracy of the first ones less that of the second ones."""
+    weights: dict[str, float] = {}
+    every = {each.id: each for pair in pairs for each in pair}
+    for one, other in pairs:
+        weights[one.id] = weights.get(one.id, 0.0) + 1 / len(pairs)
+        weights[other.id] = weights.get(other.id, 0.0) - 1 / len(pairs)
+    judged = {id: networks.judged(each) for id, each in every.items()}
+    found = contrast([(weight, judged[id]) for id, weight in weights.items()], list(judged.values()))
+    assert found is not None, "three seeds of two networks are enough"
+    return found
+
+
+def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
+    """Sharing over channels, grouping, weights of every channel's own: at equal positions and multiply-accumulates."""
+    mixing = [n for n in networks.by_mixer.values() if all("m" in roles(n.mixers[0], axis) for axis in axes)]
+    shared, own = f"s{width}", f"g{width}"
+    groups = [f"g{n}.s{width // n}" for n in (2**k for k in range(1, 12)) if n < width and width % n == 0]
+    start = [n for n in mixing if mixer_text(n).split(" c=")[1] == f"{shared} +b"]
+    question = "Weights shared over channels, or groups' and channels' own? (equal positions and MACs)"
+    for channel in (*groups, own):
+        yield question, f"{channel} against {shared}", [(networks.moved(n, c=channel), n) for n in start]
+    for channel in groups:
+        yield (
+            question,
+            f"{channel} against {own}",
+            [(networks.moved(n, c=channel), networks.moved(n, c=own)) for n in start],
+        )
+    question = f"The same at equal parameters (within {NEAR:.0%}), whatever the positions"
+    for one, other in ((own, shared), (groups[len(groups) // 2], shared), (groups[len(groups) // 2], own)):
+        mine, theirs = ([networks.moved(n, c=c) for n in start] for c in (one, other))
+        near = [(a, b) for a, b in product(mine, theirs) if abs(a.params - b.params) <= NEAR * b.params]
+        if near:
+            yield question, f"{one} against {other}", near
+
+
+def positions(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
+    """Patches, subgrids, both, one axis or two, weights by position: over all groupings of the channels."""
+    start = [
+        n for n in networks.by_mixer.values() if mixer_text(n).split(" c=")[0] == " ".join(f"{a}=m4" for a in axes)
+    ]
+    if len(axes) != 2 or not start:
+        return
+
+    def every(*factors: tuple[str, str]) -> list[list[Architecture]]:
+        return [[networks.moved(n, h=h, w=w) for n in start] for h, w in factors]
+
+    def held(ones: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> list[Pair]:
+        return [(a, b) for one, other in product(every(*ones), every(*others)) for a, b in zip(one, other, strict=True)]
+
+    local, subgrid, full = [("s2.m2", "s2.m2")], [("m2.s2", "m2.s2")], [("m4", "m4")]
+    both, one = [("s2.m2", "m2.s2"), ("m2.s2", "s2.m2")], [("m4", "s4"), ("s4", "m4")]
+    question = "Patches, subgrids, or both? (equal MACs, all groupings of the channels)"
+    yield question, "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", held(subgrid, local)
+    yield question, "patches along one axis, subgrids along the other, against patches", held(both, local)
+    yield question, "the same against subgrids", held(both, subgrid)
+    question = "Along one axis or two? (equal MACs)"
+    yield question, "all of one axis (m4, s4) against subgrids along two", held(one, subgrid)
+    yield question, "all of one axis against patches along two", held(one, local)
+    question = "All positions against a quarter of them (four times the MACs of mixing)"
+    yield question, "full (m4, m4) against subgrids", held(full, subgrid)
+    question = "Weights by position, or shared by them? (equal MACs)"
+    yield question, "subgrids m2.g2 against m2.s2", held([("m2.g2", "m2.g2")], subgrid)
+    yield question, "patches g2.m2 against s2.m2", held([("g2.m2", "g2.m2")], local)
+
+
+def statements(table: Table) -> list[Statement]:
+    networks, shape = Networks(table), list(table.facts["data"]["shape"])
+    asked = [each for ask in (channels, positions) for each in ask(networks, shape, table.declared.width)]
+    return [Statement(question, words, len(pairs), difference(networks, pairs)) for question, words, pairs in asked]
+
+
+def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
+    error = 0.05 / len(found)
+    yield f"### {table.facts['table']['name']}: {len(found)} statements\n"
+    for question in dict.fromkeys(each.question for each in found):
+        yield f"**{question}**\n"
+        yield "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+        for each in (each for each in found if each.question == question):
+            low, high = (f"{100 * end:+.1f}" for end in each.found.interval(error))
+            estimate, verdict = f"{100 * each.found.estimate:+.1f}", each.found.verdict(error)
+            yield f"| {each.words} | {each.pairs} | {estimate} | {low} to {high} | {verdict} |"
+        yield ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", type=Path, default=sorted(TABLES.glob("*.parquet")))
+    asked = parser.parse_args()
+    for path in asked.tables:
+        table = Table.read(path)
+        print(*lines(table, statements(table)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

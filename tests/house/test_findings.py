@@ -1,0 +1,39 @@
+"""docs/findings.md has the figures that the tables of record give today, and says of them what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import findings
+import pytest
+
+from nas.tabular.table import Table
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "findings.md").read_text()
+TABLES = sorted((ROOT / "runs" / "tables").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_every_row_is_what_the_table_gives(path: Path):
+    table = Table.read(path)
+    _, *rows = findings.lines(table, findings.statements(table))
+    section = PAGE.split(f"\n## {path.stem}\n")[1].split("\n## ")[0]
+    told = [line for line in section.splitlines() if line.startswith(("|", "**"))]
+    assert told == [line for row in rows for line in row.splitlines() if line]
+
+
+def test_pairs_are_alike_in_all_else():
+    """Of the same MACs where a question says so; of parameters within 5% where it says that."""
+    table = Table.read(TABLES[0])
+    networks, axes = findings.Networks(table), list(table.facts["data"]["shape"])
+    for ask in (findings.channels, findings.positions):
+        for question, words, pairs in ask(networks, axes, table.declared.width):
+            assert pairs, words
+            for one, other in pairs:
+                if "equal parameters" in question:
+                    assert abs(one.params - other.params) <= 0.05 * other.params
+                elif "equal" in question:
+                    assert one.macs == other.macs
+                else:
+                    assert one.macs > other.macs
