@@ -4,14 +4,16 @@
     python benchmarks/strategies.py --quick      # 3 searcher seeds: under ten minutes
     python benchmarks/strategies.py --half tuning --parts searches
 
-Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. Both parts are about
-validation losses.
+Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. All
+parts are about validation losses.
 
 - *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
   tried all networks or 100. The cost is what it takes to choose one of the best 1% by the training seed that the search
   sees, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where it does
   not get there. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
   `benchmarks/table_peers.py` has the searches of other projects, run the same way.
+- *Curves*: Spearman's correlation of a half's order after some epochs with the mean end of the other seeds: by
+  validation loss, by training loss, by the sum of training losses so far.
 - *Orders*: of a share of a half's networks the first epochs are trained, and `nas.surrogate` predicts all of them:
   Spearman's correlation with the mean end of the other seeds; *of what noise allows*: over that of one seed's ends with
   the others' (both means over rates, seeds and five draws).
@@ -43,7 +45,8 @@ TABLES = Path("runs/tables")
 TRIALS = 100
 SHARE = 0.01
 DRAWS = 5
-PARTS = ["orders", "searches"]
+EPOCHS = 1, 2, 4, 5, 10
+PARTS = ["curves", "orders", "searches"]
 
 ORDERS = {"1%": (0.05, 4), "5%": (0.25, 4), "10%": (0.2, 10)}
 """By the share of the cost of training all: which share of the networks is trained, and for how many of 20 epochs."""
@@ -121,6 +124,23 @@ def correlations(tables: Sequence[Table], half: Half) -> dict[str, np.ndarray]:
     return {budget: np.array(pairs) for budget, pairs in found.items()}
 
 
+def curves(tables: Sequence[Table], half: Half) -> np.ndarray:
+    """By epoch of `EPOCHS` the mean correlations of the orders by validation loss, training loss, and sums of that."""
+    found = []
+    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
+        mixers, seeds = {*Recorded(table, lr, half).mixers.values()}, table.declared.seeds
+        ids = [network.id for network in table.networks.values() if mixer_of(network) in mixers]
+        cells = [[table.cells[Key(id, lr, seed, table.declared.epochs)] for seed in seeds] for id in ids]
+        whole = [row for row in cells if not any(cell.reason for cell in row)]
+        validated = np.array([[cell.losses["validation"] for cell in row] for row in whole])
+        trained = np.array([[cell.training for cell in row] for row in whole])
+        for seed in range(len(seeds)):
+            truth = np.delete(validated[:, :, -1], seed, axis=1).mean(axis=1)
+            figures = validated[:, seed], trained[:, seed], trained[:, seed].cumsum(axis=1)
+            found.append([[spearmanr(each[:, n - 1], truth).statistic for each in figures] for n in EPOCHS])
+    return np.mean(found, axis=0)
+
+
 def losses(table: Table, key: Key) -> np.ndarray:
     """Logarithms of the validation losses by epoch; of what failed, as bad as can be."""
     cell = table.cells[key._replace(epochs=table.declared.epochs)]
@@ -143,6 +163,11 @@ def main() -> None:
     asked = parser.parse_args()
     tables, seeds = [Table.read(path) for path in asked.tables], 3 if asked.quick else asked.seeds
     print(f"{', '.join(path.stem for path in asked.tables)}; half: {asked.half}; {seeds} searcher seeds a rate\n")
+    if "curves" in asked.parts:
+        print("| epochs | validation loss | training loss | sum of training losses |\n|---|---|---|---|")
+        for epochs, row in zip(EPOCHS, curves(tables, asked.half), strict=True):
+            print(f"| {epochs} | {' | '.join(f'{value:.3f}' for value in row)} |")
+        print(flush=True)
     if "orders" in asked.parts:
         print("| cost | share of networks | epochs | Spearman | allowed by noise | of what noise allows |")
         print("|---|---|---|---|---|---|")

@@ -167,7 +167,7 @@ class Surrogate:
             x, y, errors = process.place([places[at] for at in kept]), y[kept], errors[kept]
             (process.fit if anew else process.condition)(x, y, errors)
             if self._open:
-                under_way = process.place([known.features for known in self._open.values()])
+                under_way = process.place([known.features for known in self._open.values()][-self.latest :])
                 expected, _ = process.predict(under_way)
                 more = np.zeros(len(expected))
                 process.condition(np.vstack([x, under_way]), np.append(y, expected), np.append(errors, more))

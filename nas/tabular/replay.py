@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -106,8 +106,23 @@ class Recorded:
         return self.true_losses[id] - min(self.true_losses.values())
 
 
+class Recording(Protocol):
+    """What a search can be replayed on: trainings that are known, and how good their networks truly are."""
+
+    @property
+    def space(self) -> BoundSpace: ...
+
+    def seconds(self, job: Job) -> float: ...
+
+    def score(self, job: Job, epoch: int) -> Score: ...
+
+    def losses(self, job: Job) -> Sequence[float]: ...
+
+    def regret(self, id: str) -> float: ...
+
+
 def replay(
-    recorded: Recorded, make: Callable[[BoundSpace], Strategy], plan: Plan, *, workers: int = 1, seed: int = 0
+    recorded: Recording, make: Callable[[BoundSpace], Strategy], plan: Plan, *, workers: int = 1, seed: int = 0
 ) -> list[Step]:
     """One search without finals: a step each time that it would choose another network. It takes seconds at most."""
     space, steps = recorded.space, list[Step]()
