@@ -49,7 +49,7 @@ class Surrogate:
     startup = 8
     kappa = 1.0  # standard deviations from the mean to the bound
     small = 2_000  # networks: such a space is the pool
-    draws, leaders, steps = 64, 4, 8  # what is added to the pool of a larger one: draws, and of so many best neighbours
+    draws, leaders, steps = 32, 4, 8  # what is added to the pool of a larger one: draws, and of so many best neighbours
     most = 1_000  # of such a pool
     best, latest = 50, 150  # results that the processes are made of
     growth = 1.1  # times as many results as before have the processes' scales found anew

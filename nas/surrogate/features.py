@@ -23,8 +23,9 @@ def features(network: Architecture) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     trends: dict[str, float] = defaultdict(float)
     spatial = [axis for axis, _ in network.inputs[:-1]]
-    last = len(network.mixers) - 1
-    for place, mixer in enumerate(network.mixers):
+    mixers, blocks = network.mixers, network.blocks
+    last = len(mixers) - 1
+    for place, mixer in enumerate(mixers):
         described = {axis: _described(factors) for axis, factors in mixer.axes}
         for axis, sizes in described.items():
             for name, size in zip(_NAMES, sizes, strict=True):
@@ -37,7 +38,8 @@ def features(network: Architecture) -> dict[str, float]:
             found[f"most {name}"].append(max(each))
         found["grouped"].append(sum(grouped for _, grouped, _, _ in described.values()))
     numbers = {name: fmean(values) for name, values in found.items()} | trends
-    seen = {axis: _seen(tuple(dict(mixer.axes).get(axis, ()) for mixer in network.mixers)) for axis in spatial}
+    axes = [dict(mixer.axes) for mixer in mixers]
+    seen = {axis: _seen(tuple(factors.get(axis, ()) for factors in axes)) for axis in spatial}
     numbers |= {f"{axis} seen": value for axis, value in seen.items()}
     numbers["positions seen"] = sum(seen.values())
     grid = network.grids[0]
@@ -46,10 +48,10 @@ def features(network: Architecture) -> dict[str, float]:
         "macs": log2(max(network.macs, 1)),
         "positions": log2(prod(size for axis, size in grid.items() if axis != "c")),
         "width": log2(grid["c"]),
-        "depth": float(len(network.blocks)),
-        "mixers": float(len(network.mixers)),
+        "depth": float(len(blocks)),
+        "mixers": float(len(mixers)),
     }
-    leaves = (leaf.node for block in network.blocks for step in block for leaf in step.leaves())
+    leaves = (leaf.node for block in blocks for step in block for leaf in step.leaves())
     return numbers | {f"{kind} nodes": float(n) for kind, n in Counter(type(node).__name__ for node in leaves).items()}
 
 
@@ -75,9 +77,14 @@ def _seen(mixers: tuple[Factors, ...]) -> float:
     """The logarithm of the most inputs along an axis that an output sees behind these, as far as sizes are kept."""
     reach: Reach | None = None
     for factors in mixers:
-        here = Reach.of((("a", factors),))
-        if here.inputs != here.outputs or (reach is not None and reach.outputs != here.inputs):
-            continue
-        here = here | Reach.linked(here.inputs)
-        reach = here if reach is None else reach.then(here)
+        here = _kept_reach(factors)
+        if here is not None and (reach is None or reach.outputs == here.inputs):
+            reach = here if reach is None else reach.then(here)
     return 0.0 if reach is None else log2(max(int(reach.along("a").sum(axis=1).max()), 1))
+
+
+@lru_cache(maxsize=4096)
+def _kept_reach(factors: Factors) -> Reach | None:
+    """The reach of these factors beside what they leave where it is; None where they change the axis' size."""
+    reach = Reach.of((("a", factors),))
+    return None if reach.inputs != reach.outputs else reach | Reach.linked(reach.inputs)
