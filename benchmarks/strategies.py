@@ -8,9 +8,9 @@ Tables are those of `runs/tables/`; the half of their networks on which nothing 
 parts are about validation losses.
 
 - *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
-  tried all networks or 100. The cost is what it takes to choose one of the best 1% by the training seed that the search
-  sees, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where it does
-  not get there. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
+  tried 100 networks, or all. The cost is what it takes to choose one of the best 1% by the training seed that the
+  search sees, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where it
+  does not get there. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
   `benchmarks/table_peers.py` has the searches of other projects, run the same way.
 - *Curves*: Spearman's correlation of a half's order after some epochs with the mean end of the other seeds: by
   validation loss, by training loss, by the sum of training losses so far.
@@ -51,8 +51,8 @@ PARTS = ["curves", "orders", "searches"]
 ORDERS = {"1%": (0.05, 4), "5%": (0.25, 4), "10%": (0.2, 10)}
 """By the share of the cost of training all: which share of the networks is trained, and for how many of 20 epochs."""
 
-WHOLE = "random, no rungs", "optuna random", "optuna gp", "optuna nsga2"
-"""Searches that train each network to its end: they are given trials for all networks."""
+FEW = {name for name, way in METHODS.items() if way.rungs} - {"random"}
+"""Searches that get there with so few as `TRIALS`; the others, and those of other projects, may try all twice."""
 
 
 def one_epoch_then_best(recorded: Recorded, seed: int, trials: int) -> list[Step]:
@@ -98,7 +98,7 @@ def costs(tables: Sequence[Table], half: Half, name: str, seeds: int) -> tuple[l
         trained = table.declared.seeds[seed % len(table.declared.seeds)]
         recorded, over_seeds = Recorded(table, lr, half, seed=trained), Recorded(table, lr, half)
         unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
-        steps = SEARCHES[name](recorded, seed, len(recorded.mixers) if name in WHOLE else TRIALS)
+        steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
         reached.append(seconds_to(steps, top(recorded, SHARE)) / unit)
         regrets.append(over_seeds.regret(steps[-1].id))
     return reached, regrets
