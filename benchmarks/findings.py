@@ -18,11 +18,12 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from table_peers import answers
 
 from einmix import Architecture, Mixer
 from nas.claims.contrasts import Contrast, Judged, contrast
 from nas.runs.job import Key
-from nas.tabular.table import Table
+from nas.tabular.table import Table, mixer_of
 
 TABLES = Path("runs/tables")
 PARTS = "judge", "test"
@@ -47,7 +48,7 @@ class Networks:
 
     def __init__(self, table: Table):
         self.table = table
-        self.by_mixer = {mixer_text(network): network for network in table.networks.values()}
+        self.by_mixer = {mixer_of(network): network for network in table.networks.values()}
         self._judged: dict[str, Judged] = {}
 
     def judged(self, network: Architecture) -> Judged:
@@ -69,12 +70,8 @@ class Networks:
 
     def moved(self, network: Architecture, **axes: str) -> Architecture:
         """The network whose mixer has these factors along these axes, and is alike in all else."""
-        words = dict(word.split("=") for word in mixer_text(network).split() if "=" in word)
-        return self.by_mixer[" ".join(f"{axis}={factors}" for axis, factors in (words | axes).items()) + " +b"]
-
-
-def mixer_text(network: Architecture) -> str:
-    return str(network.mixers[0])
+        factors = answers(mixer_of(network)) | axes
+        return self.by_mixer[" ".join(f"{axis}={text}" for axis, text in factors.items()) + " +b"]
 
 
 def roles(mixer: Mixer, axis: str) -> str:
@@ -99,7 +96,7 @@ def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[
     mixing = [n for n in networks.by_mixer.values() if all("m" in roles(n.mixers[0], axis) for axis in axes)]
     shared, own = f"s{width}", f"g{width}"
     groups = [f"g{n}.s{width // n}" for n in (2**k for k in range(1, 12)) if n < width and width % n == 0]
-    start = [n for n in mixing if mixer_text(n).split(" c=")[1] == f"{shared} +b"]
+    start = [n for n in mixing if mixer_of(n).split(" c=")[1] == f"{shared} +b"]
     question = "Weights shared over channels, or groups' and channels' own? (equal positions and MACs)"
     for channel in (*groups, own):
         yield question, f"{channel} against {shared}", [(networks.moved(n, c=channel), n) for n in start]
@@ -119,9 +116,7 @@ def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[
 
 def positions(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
     """Patches, subgrids, both, one axis or two, weights by position: over all groupings of the channels."""
-    start = [
-        n for n in networks.by_mixer.values() if mixer_text(n).split(" c=")[0] == " ".join(f"{a}=m4" for a in axes)
-    ]
+    start = [n for n in networks.by_mixer.values() if mixer_of(n).split(" c=")[0] == " ".join(f"{a}=m4" for a in axes)]
     if len(axes) != 2 or not start:
         return
 

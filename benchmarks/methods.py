@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.api.defaults import RUNGS, rungs
 from nas.loop.plan import Plan
 from nas.ranking.objectives import Objective, Quality
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace, Budget
 
-EARLY, LATE = (0.15, 0.4), (0.25, 0.5)
-"""Rungs as shares of all epochs; the late ones are those that `nas search` had before."""
+LATE = 25, 50
+"""The rungs that `nas search` had before, in percent of all epochs."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class Method:
     """Who proposes, by what it is compared and chosen, and what is stopped when."""
 
     strategy: str
-    rungs: tuple[float, ...] = EARLY
-    eta: float = 3.0
-    grace: int = 1
-    order: Quality = "loss"
+    rungs: tuple[int, ...] = RUNGS
+    eta: float = Plan.eta
+    grace: int = Plan.grace
+    order: Quality = Plan.order
 
     def plan(self, trials: int, epochs: int, lr: float, seed: int) -> Plan:
-        rungs = tuple(sorted({max(1, round(share * epochs)) for share in self.rungs} - {epochs}))
-        return Plan(trials, epochs, lr, 1, 1, seed, rungs, self.eta, self.grace, self.order)
+        at = rungs(epochs, self.rungs)
+        return Plan(trials, epochs, lr, 1, 1, seed, at, self.eta, self.grace, self.order)
 
     def make(self, space: BoundSpace, budget: Budget, seed: int) -> Strategy:
         return make_strategy(self.strategy, space, budget, seed=seed, objectives=(Objective(self.order),))

@@ -24,10 +24,11 @@ from random import Random
 from statistics import fmean
 
 import numpy as np
-from methods import EARLY, LATE, Method
+from methods import LATE, Method
 from scipy.stats import spearmanr
 
 from einmix import Architecture
+from nas.api.defaults import RUNGS
 from nas.api.resources import local_executor
 from nas.api.search import Session
 from nas.loop.past import make_job
@@ -50,13 +51,13 @@ RUNS = Path("runs/pool")
 SEEN = 20, 40, 80, 160
 SPENT = 5, 10, 15, 20, 30
 TRIALS = 64
-RUNGS: dict[str, tuple[tuple[float, ...], float, int]] = {
+WAYS: dict[str, tuple[tuple[int, ...], float, int]] = {
     "none": ((), 2.0, 1),
     "25, 50%, best half, 4 first": (LATE, 2.0, 4),
     "25, 50%, best half": (LATE, 2.0, 1),
-    "15, 40%, best third": (EARLY, 3.0, 1),
-    "10, 30%, best third": ((0.1, 0.3), 3.0, 1),
-    "5, 10, 25, 50%, best quarter": ((0.05, 0.1, 0.25, 0.5), 4.0, 1),
+    "15, 40%, best third": (RUNGS, 3.0, 1),
+    "10, 30%, best third": ((10, 30), 3.0, 1),
+    "5, 10, 25, 50%, best quarter": ((5, 10, 25, 50), 4.0, 1),
 }
 
 
@@ -139,7 +140,7 @@ def predicted(pool: Pool, seen: int, draws: int = 5) -> tuple[float, float]:
 
 
 def searched(pool: Pool, strategy: str, rungs: str, seed: int) -> list[Step]:
-    shares, eta, grace = RUNGS[rungs]
+    shares, eta, grace = WAYS[rungs]
     way = Method(strategy, shares, eta, grace)
     make = partial(way.make, budget=Budget(), seed=seed)
     return replay(pool, make, way.plan(TRIALS, pool.logs.shape[2], LR, 0), seed=seed)
@@ -165,7 +166,7 @@ def main() -> None:
         f"\n| strategy | rungs | {' | '.join(f'after {n}' for n in SPENT)} | {TRIALS} candidates | by the other seed |"
     )
     print("|---|---|" + "---|" * (len(SPENT) + 2))
-    for rungs in RUNGS:
+    for rungs in WAYS:
         for strategy in ("surrogate", "random"):
             runs = [searched(pool, strategy, rungs, seed) for seed in range(asked.seeds)]
             regrets = [fmean(regret_at(steps, n) for steps in runs) for n in SPENT]

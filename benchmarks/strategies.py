@@ -4,8 +4,8 @@
     python benchmarks/strategies.py --quick      # 3 searcher seeds: under ten minutes
     python benchmarks/strategies.py --half tuning --parts searches
 
-Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. All
-parts are about validation losses.
+Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. All parts are
+about validation losses.
 
 - *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
   tried 100 networks, or all. The cost is what it takes to choose one of the best 1% by the training seed that the
@@ -66,10 +66,8 @@ def one_epoch_then_best(recorded: Recorded, seed: int, trials: int) -> list[Step
 
 def largest_first(recorded: Recorded, seed: int, trials: int) -> list[Step]:
     """All to the end, those of most parameters first."""
-    search, params = (
-        Search(recorded, seed, trials),
-        {network.id: network.params for network in recorded.space.enumerate()},
-    )
+    search = Search(recorded, seed, trials)
+    params = {network.id: network.params for network in recorded.space.enumerate()}
     for job in sorted(search.jobs.values(), key=lambda job: -params[job.id]):
         list(search.train(job))
     return search.steps
@@ -94,13 +92,15 @@ SEARCHES: dict[str, Callable[[Recorded, int, int], list[Step]]] = {
 def costs(tables: Sequence[Table], half: Half, name: str, seeds: int) -> tuple[list[float], list[float]]:
     """What searches take to reach the best, and their regrets at the end, by table, rate and seed."""
     reached, regrets = [], []
-    for table, lr, seed in ((each, lr, seed) for each in tables for lr in each.declared.rates for seed in range(seeds)):
-        trained = table.declared.seeds[seed % len(table.declared.seeds)]
-        recorded, over_seeds = Recorded(table, lr, half, seed=trained), Recorded(table, lr, half)
-        unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
-        steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
-        reached.append(seconds_to(steps, top(recorded, SHARE)) / unit)
-        regrets.append(over_seeds.regret(steps[-1].id))
+    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
+        over_seeds = Recorded(table, lr, half)
+        by_seed = [Recorded(table, lr, half, seed=trained) for trained in table.declared.seeds]
+        for seed in range(seeds):
+            recorded = by_seed[seed % len(by_seed)]
+            unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
+            steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
+            reached.append(seconds_to(steps, top(recorded, SHARE)) / unit)
+            regrets.append(over_seeds.regret(steps[-1].id))
     return reached, regrets
 
 

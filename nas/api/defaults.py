@@ -1,5 +1,6 @@
 """What is taken where nothing is asked."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -20,6 +21,9 @@ from search_spaces.zoo import Inputs, member
 
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
+
+RUNGS = 15, 40
+"""Rungs, in percent of all epochs."""
 
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""
@@ -131,6 +135,6 @@ def asked_band(space: BoundSpace, options: Search) -> Budget:
     return Budget(min_params, max_params, max_macs)
 
 
-def rungs(epochs: int) -> tuple[int, ...]:
-    """The epochs at which candidates are compared: 15 and 40% of all, rounded down to at least one."""
-    return tuple(sorted({max(1, epochs * share // 100) for share in (15, 40)} - {epochs}))
+def rungs(epochs: int, percent: Sequence[int] = RUNGS) -> tuple[int, ...]:
+    """The epochs at which candidates are compared: shares of all, rounded down to at least one."""
+    return tuple(sorted({max(1, epochs * share // 100) for share in percent} - {epochs}))

@@ -10,18 +10,14 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from einmix import Architecture
-from nas.ranking.objectives import Objective
+from nas.ranking.objectives import Objective, undominated
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget, SpaceError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nas.surrogate.ends import Curve
     from nas.surrogate.process import Array, Process
-
-    Columns = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
 class _Known(NamedTuple):
@@ -110,10 +106,14 @@ class Surrogate:
                 del self._pool[pool[at].architecture.id]
         if len(self.objectives) == 1:
             return pool[order[0]].architecture
-        return pool[self.rng.choice(_front(bounds))].architecture
+        points = [tuple(-row) for row in bounds]
+        front = undominated(points)
+        return self.rng.choice([known for known, mine in zip(pool, points, strict=True) if mine in front]).architecture
 
     def _candidates(self) -> Iterator[Architecture]:
         """What may join the pool."""
+        from nas.surrogate.ends import expected_ends
+
         if self._whole:
             if not self._listed:
                 self._listed = True
@@ -122,8 +122,8 @@ class Surrogate:
         with suppress(SpaceError):  # next to nothing is within the budget
             for _ in range(self.draws):
                 yield self.space.sample(self.rng, self.budget)
-        ends = self._ends()[0]
         told = [known for known in self._told.values() if known.curves]
+        ends, _ = expected_ends([known.curves[0] for known in told])
         for at in sorted(range(len(told)), key=ends.__getitem__)[: self.leaders]:
             best = told[at].architecture
             if best.id not in self._steps:
@@ -134,13 +134,6 @@ class Surrogate:
 
     def _affordable(self, every: Iterable[Architecture]) -> Iterator[Architecture]:
         return (each for each in every if self.budget.admits(each.params, each.macs))
-
-    def _ends(self) -> list[Array]:
-        """By objective what those with figures are expected to come to."""
-        from nas.surrogate.ends import expected_ends
-
-        told = [known.curves for known in self._told.values() if known.curves]
-        return [expected_ends(curves)[0] for curves in zip(*told, strict=True)]
 
     def _bounds(self, pool: list[_Known]) -> list[Array]:
         """By objective the lower confidence bounds of the networks of the pool."""
@@ -196,11 +189,3 @@ def _curve(objective: Objective, result: Result) -> Curve:
         return {epoch: log((1 - share) / share) for epoch, share in shares.items()}
     figure = objective.of(result, result.score)
     return {1: log(max(figure / (result.score.epoch if objective.name == "seconds" else 1), 1e-9))}
-
-
-def _front(points: Columns) -> list[int]:
-    """The rows that no other one dominates, the less the better."""
-    import numpy as np
-
-    less = (points[:, None] <= points[None]).all(axis=2) & (points[:, None] < points[None]).any(axis=2)
-    return [int(at) for at in np.flatnonzero(~less.any(axis=0))]
