@@ -394,6 +394,12 @@ def test_how_earlier_versions_stopped_candidates_goes_on(objective, order, tmp_p
         Session.of(Search(run="x", runs_dir=tmp_path, eta=4.0))
 
 
+@pytest.mark.parametrize("order", ["loss", "accuracy"])
+def test_the_strategy_learns_by_the_order(order):
+    session = Session(replace(PLAIN, objective="accuracy,macs", order=order, strategy="surrogate"))
+    assert [each.name for each in session.strategy.strategy.objectives] == [order, "macs"]
+
+
 @pytest.mark.parametrize("rungs", [(0, 2), (2, 99)])
 def test_rungs_are_epochs_before_the_end(rungs):
     with pytest.raises(NasError, match=r"--rungs is .*; epochs from 1 to \d+ are expected"):
