@@ -11,9 +11,9 @@ are those of `nas.claims`, over seeds and examples, of 95% for all statements ab
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
 
@@ -21,6 +21,7 @@ import numpy as np
 from table_peers import answers
 
 from einmix import Architecture, Mixer
+from einmix.algebra.factors import divisors
 from nas.claims.contrasts import Contrast, Judged, contrast
 from nas.runs.job import Key
 from nas.tabular.table import Table, mixer_of
@@ -116,30 +117,56 @@ def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[
 
 def positions(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
     """Patches, subgrids, both, one axis or two, weights by position: over all groupings of the channels."""
-    start = [n for n in networks.by_mixer.values() if mixer_of(n).split(" c=")[0] == " ".join(f"{a}=m4" for a in axes)]
-    if len(axes) != 2 or not start:
-        return
+    places = sorted({tuple(answers(mixer)[axis] for axis in axes) for mixer in networks.by_mixer})
+    every = {
+        place: [n for mixer, n in networks.by_mixer.items() if tuple(answers(mixer)[a] for a in axes) == place]
+        for place in places
+    }
 
-    def every(*factors: tuple[str, str]) -> list[list[Architecture]]:
-        return [[networks.moved(n, h=h, w=w) for n in start] for h, w in factors]
+    def held(*of: tuple[tuple[str, ...], tuple[str, ...]]) -> list[Pair]:
+        """Pairs of these factors along the axes, alike in their channels."""
+        return [(networks.moved(n, **dict(zip(axes, one, strict=True))), n) for one, other in of for n in every[other]]
 
-    def held(ones: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> list[Pair]:
-        return [(a, b) for one, other in product(every(*ones), every(*others)) for a, b in zip(one, other, strict=True)]
+    if len(axes) == 1:
+        yield from along_line(held, max(int(n[1:]) for (n,) in places if n[1:].isdigit()))
+    else:
+        yield from along_grid(held)
 
-    local, subgrid, full = [("s2.m2", "s2.m2")], [("m2.s2", "m2.s2")], [("m4", "m4")]
+
+def along_line(held: Callable[..., list[Pair]], n: int) -> Iterator[tuple[str, str, list[Pair]]]:
+    """Of one axis with n positions: neighbourhoods of all sizes against as many positions in steps."""
+    sizes = [k for k in divisors(n) if 1 < k < n]
+    question = "Patches or subgrids? (equal MACs, all groupings of the channels)"
+    for k in sizes:
+        words = f"{k} positions in steps of {n // k} (m{k}.s{n // k}) against {k} that are neighbours (s{n // k}.m{k})"
+        yield question, words, held(((f"m{k}.s{n // k}",), (f"s{n // k}.m{k}",)))
+    question = "More positions (so many times the MACs of mixing)"
+    for other, one in pairwise([*sizes, n]):
+        mine = f"m{one}" if one == n else f"m{one}.s{n // one}"
+        yield question, f"{mine} against m{other}.s{n // other}", held(((mine,), (f"m{other}.s{n // other}",)))
+    question = "Weights by position, or shared by them? (equal MACs)"
+    for name, by, shared in (("subgrids", "m{}.g{}", "m{}.s{}"), ("patches", "g{1}.m{0}", "s{1}.m{0}")):
+        pairs = [((by.format(k, n // k),), (shared.format(k, n // k),)) for k in sizes]
+        yield question, f"{name} of {', '.join(map(str, sizes))} positions: g in place of s", held(*pairs)
+
+
+def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list[Pair]]]:
+    """Of two axes with 4 positions each."""
+    local, subgrid, full = ("s2.m2", "s2.m2"), ("m2.s2", "m2.s2"), ("m4", "m4")
     both, one = [("s2.m2", "m2.s2"), ("m2.s2", "s2.m2")], [("m4", "s4"), ("s4", "m4")]
     question = "Patches, subgrids, or both? (equal MACs, all groupings of the channels)"
-    yield question, "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", held(subgrid, local)
-    yield question, "patches along one axis, subgrids along the other, against patches", held(both, local)
-    yield question, "the same against subgrids", held(both, subgrid)
+    yield question, "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", held((subgrid, local))
+    words = "patches along one axis, subgrids along the other, against patches"
+    yield question, words, held(*((each, local) for each in both))
+    yield question, "the same against subgrids", held(*((each, subgrid) for each in both))
     question = "Along one axis or two? (equal MACs)"
-    yield question, "all of one axis (m4, s4) against subgrids along two", held(one, subgrid)
-    yield question, "all of one axis against patches along two", held(one, local)
+    yield question, "all of one axis (m4, s4) against subgrids along two", held(*((each, subgrid) for each in one))
+    yield question, "all of one axis against patches along two", held(*((each, local) for each in one))
     question = "All positions against a quarter of them (four times the MACs of mixing)"
-    yield question, "full (m4, m4) against subgrids", held(full, subgrid)
+    yield question, "full (m4, m4) against subgrids", held((full, subgrid))
     question = "Weights by position, or shared by them? (equal MACs)"
-    yield question, "subgrids m2.g2 against m2.s2", held([("m2.g2", "m2.g2")], subgrid)
-    yield question, "patches g2.m2 against s2.m2", held([("g2.m2", "g2.m2")], local)
+    yield question, "subgrids m2.g2 against m2.s2", held((("m2.g2", "m2.g2"), subgrid))
+    yield question, "patches g2.m2 against s2.m2", held((("g2.m2", "g2.m2"), local))
 
 
 def statements(table: Table) -> list[Statement]:
