@@ -226,6 +226,12 @@ PARTS = (
     ),
     Part("search", "a search on all of the data", (search("search", ""),), ranking),
     Part(
+        "table",
+        "a twentieth of the table of record of Fashion-MNIST",
+        (f"nas bench make --table fashion-mnist --part 1 --parts 20 --device cuda --runs-dir {RUNS}",),
+        last_line,
+    ),
+    Part(
         "compare",
         "the best of about 100,000 parameters against the literature on all of the data, five seeds",
         (search("compare", FOUND), f"nas compare compare {AGAINST} --runs-dir {RUNS} --json"),
