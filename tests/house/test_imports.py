@@ -50,7 +50,7 @@ HOUSE = Plan(
         "search_spaces": "space",
         "search_spaces/zoo": "member pyramids",
         "nas/options": "option common",
-        "nas/strategies": "strategy neighbourly",
+        "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
         "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
