@@ -53,11 +53,11 @@ HOUSE = Plan(
         "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
+        "nas/api": "bench compare doctor export search train defaults resources resuming run saved",  # a file a command
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
-        "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
+        "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run nas/api/doctor",
         "optuna": "nas/strategies/tpe",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
