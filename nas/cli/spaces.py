@@ -80,7 +80,8 @@ def _space_json(space: BoundSpace) -> dict[str, Any]:
 
 def _print_spaces(found: list[BoundSpace], *, detailed: bool) -> None:
     from nas.cli.grid import Column, Grid
-    from nas.cli.tables import count, short
+    from nas.cli.tables import count
+    from nas.ranking.words import short
 
     bounds = [space.bounds() for space in found]
     columns = [

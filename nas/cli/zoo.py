@@ -186,7 +186,7 @@ def _row(found: Member, variant: str | None, architecture: Architecture | None) 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
     from nas.cli.grid import Column, Grid
-    from nas.cli.tables import short
+    from nas.ranking.words import short
 
     lines = []
     for name, same in groupby(rows, key=lambda row: row["name"]):

@@ -1,0 +1,178 @@
+"""Plots of rows: a network, a level or a difference a row, with its name beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from markupsafe import Markup
+
+from nas.claims.claims import Claim
+from nas.claims.words import gain_cell
+from nas.errors import one_line
+from nas.ranking.standings import Standing
+from nas.report.facts import RunFacts
+from nas.report.importance import Importance, Level
+from nas.report.plots import Axis, cut, evenly
+from nas.report.svg import by_error, linear, linear_ticks, share_ticks, tag
+
+DOTS = 60
+"""Dots that are drawn of a level, evenly by rank."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a plot of rows: what it is called, what stands under that, and what is drawn at its height."""
+
+    label: str
+    under: str
+    draw: Callable[[float], list[Markup]]
+    is_code: bool = False
+
+
+def rows(found: Sequence[Row], axis: Axis, name: str, *, high: int = 44, always: Sequence[object] = ()) -> Markup:
+    """A plot of rows: places along it are in percent, heights in pixels, so that texts keep their size at any width."""
+    bottom = high * len(found) + 8
+    lines = [
+        part
+        for tick in axis.ticks
+        for part in (
+            tag("line", class_="gr", x1=at(axis, tick.value), x2=at(axis, tick.value), y1=4, y2=bottom),
+            tag("text", tick.label, class_="tk", x=at(axis, tick.value), y=bottom + 16, text_anchor="middle"),
+        )
+    ]
+    lines.append(tag("line", class_="ax", x1="0%", x2="100%", y1=bottom, y2=bottom))
+    drawn = [part for number, row in enumerate(found) for part in row.draw(4 + high * (number + 0.5))]
+    labels = [
+        tag(
+            "span",
+            tag("b", row.label, class_="mono" if row.is_code else None),
+            *([tag("i", row.under)] * bool(row.under)),
+        )
+        for row in found
+    ]
+    plot = {"class_": "ch fl", "width": "100%", "height": bottom + 22, "role": "group", "aria_label": name}
+    return tag(
+        "div",
+        tag("div", *labels, class_=f"labs r{high}", aria_hidden="true"),
+        tag("svg", *lines, *always, *drawn, **plot, tabindex=0, data_walk=""),
+        tag("p", axis.title, class_="axt", aria_hidden="true"),
+        class_="rows",
+    )
+
+
+def at(axis: Axis, value: float) -> str:
+    """A place along rows."""
+    return f"{axis.scale(value):.2f}%"
+
+
+def dot(x: str, y: float, kind: str, id: str) -> Markup:
+    if kind == "reference":
+        return tag("use", href="#dia", class_="pt ref", x=x, y=y, data_id=id)
+    return tag("circle", class_="pt fnd", cx=x, cy=y, r=4.6, data_id=id)
+
+
+def seeds(run: RunFacts) -> Markup | None:
+    """What finalists and references reached with each seed, and in the mean."""
+    shown = [*run.finalists, *(reference for reference in run.references if reference.finals)]
+    if not shown:
+        return None
+    found = [100 * score.accuracy for standing in shown for score in standing.scores]
+    lead = [100 * score.accuracy for standing in run.finalists for score in standing.scores]
+    least = min(lead) - 2.5 * max(max(lead) - min(lead), 1.0) if lead else min(found)  # what is far behind is off it
+    scale = linear([value for value in found if value >= least], 4, 96)
+    axis = Axis(
+        scale,
+        linear_ticks(scale, 14),
+        f"accuracy, %: a mark a seed, the stroke is their mean; on {run.noun} "
+        + ("that chose nothing" if run.told else "that chose them"),
+    )
+
+    def drawn(standing: Standing) -> Row:
+        kind = "reference" if standing.is_reference else "final"
+        figure = f"{100 * (standing.accuracy or 0.0):.1f}"
+
+        def draw(y: float) -> list[Markup]:
+            if 100 * (standing.accuracy or 0.0) < scale.low:
+                return [tag("text", f"← off the scale, at {figure}", class_="tk", x="1%", y=y + 4.5)]
+            mean = at(axis, 100 * (standing.accuracy or 0.0))
+            name = "ref-l" if kind == "reference" else "fnd-l"
+            line = tag("line", class_=name, x1=mean, x2=mean, y1=y - 11, y2=y + 11)
+            marks = [dot(at(axis, 100 * s.accuracy), y, kind, standing.id) for s in standing.scores]
+            return [line, *marks]
+
+        return Row(cut(standing.title, 24), figure, draw, not standing.is_reference)
+
+    told = "; ".join(f"{one_line(s.title)} {100 * (s.accuracy or 0.0):.1f}" for s in shown)
+    return rows([drawn(standing) for standing in shown], axis, f"Accuracy of each seed; means in percent: {told}")
+
+
+def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: bool = True) -> Markup | None:
+    """Differences in points with their intervals, by name and id; none of those without an interval."""
+    told = [(name, id, claim) for name, id, claim in claims if claim.low is not None and claim.high is not None]
+    if not told:
+        return None
+    ends = [100 * end for _, _, claim in told for end in (claim.low, claim.high, 0.0) if end is not None]
+    scale = linear(ends, 4, 96)
+    axis = Axis(scale, linear_ticks(scale, 16), title)
+
+    def drawn(name: str, id: str, claim: Claim) -> Row:
+        def draw(y: float) -> list[Markup]:
+            low, mean, high = (at(axis, 100 * (value or 0.0)) for value in (claim.low, claim.mean, claim.high))
+            caps = [tag("line", class_="fnd-l", x1=x, x2=x, y1=y - 5, y2=y + 5) for x in (low, high)]
+            return [tag("line", class_="fnd-l", x1=low, x2=high, y1=y, y2=y), *caps, dot(mean, y, "final", id)]
+
+        return Row(cut(name, 24), "", draw, is_code)
+
+    zero = tag("line", class_="ink2", x1=at(axis, 0), x2=at(axis, 0), y1=4, y2=30 * len(told) + 8)
+    name = f"{title}: " + "; ".join(f"{one_line(name)} {gain_cell(claim)}" for name, _, claim in told)
+    return rows([drawn(*each) for each in told], axis, name, high=30, always=[zero])
+
+
+def strip(levels: Sequence[Level], axis: Axis, name: str) -> Markup:
+    """What was reached at each level: some of the candidates as dots, the median as a stroke."""
+
+    def drawn(level: Level) -> Row:
+        pairs = evenly(sorted(zip(level.values, level.ids, strict=True)), DOTS)
+
+        def draw(y: float) -> list[Markup]:
+            marks = [tag("circle", class_="pt pt-one", cx=at(axis, v), cy=y, r=3, data_id=id) for v, id in pairs]
+            mid = at(axis, median(level.values))
+            return [*marks, tag("line", class_="med", x1=mid, x2=mid, y1=y - 8, y2=y + 8)]
+
+        return Row(level.name, f"{len(level.values)}", draw)
+
+    told = "; ".join(
+        f"{level.name}: median {100 * median(level.values):.1f} of {len(level.values)}" for level in levels
+    )
+    return rows([drawn(level) for level in levels], axis, f"{name}. {told}", high=24)
+
+
+def share_axis(values: Sequence[float], examples: int, title: str) -> Axis:
+    """Of accuracies along rows."""
+    scale = by_error(values, 3, 97, examples)
+    return Axis(scale, share_ticks(scale, 12), title)
+
+
+def meter(found: Importance) -> Markup:
+    """Which share a choice explains alone: a bar, its interval as a line; a ring for what it does beyond the others."""
+
+    def along(share: float) -> str:
+        return f"{100 * share:.1f}%"
+
+    alone = f"{along(found.alone)} alone ({along(found.low)} to {along(found.high)})"
+    told = f"{found.name}: {alone}, {along(found.beyond)} beyond the others"
+    return tag(
+        "svg",
+        tag("rect", class_="m-room", x=0, y=2, width="100%", height=12),
+        tag("rect", class_="m-bar", x=0, y=2, width=along(found.alone), height=12),
+        tag("line", class_="m-half", x1=along(found.low), x2=along(found.high), y1=8, y2=8),
+        tag("line", class_="m-line", x1=along(found.low), x2=along(found.high), y1=8, y2=8),
+        tag("circle", class_="m-ring", cx=along(found.beyond), cy=8, r=5.5),
+        class_="meter",
+        width="100%",
+        height=16,
+        role="img",
+        aria_label=told,
+    )
