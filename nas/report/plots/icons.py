@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from einmix import Architecture, Mixer
 from einmix.networks.summary import block_mixers
-from nas.report.svg import joined, tag, tenth
+from nas.report.plots.svg import joined, tag, tenth
 
 SIDE = 64
 """Units of a picture's side; below it is the bar."""

@@ -12,10 +12,11 @@ from nas.claims.claims import Claim
 from nas.claims.words import gain_cell
 from nas.errors import one_line
 from nas.ranking.standings import Standing
-from nas.report.facts import RunFacts
-from nas.report.importance import Importance, Level
-from nas.report.plots import Axis, cut, evenly
-from nas.report.svg import by_error, linear, linear_ticks, share_ticks, tag
+from nas.report.figures.facts import RunFacts
+from nas.report.figures.importance import Importance, Level
+from nas.report.figures.series import Share
+from nas.report.plots.paths import Axis, cut, evenly
+from nas.report.plots.svg import by_error, linear, linear_ticks, share_ticks, tag
 
 DOTS = 60
 """Dots that are drawn of a level, evenly by rank."""
@@ -176,3 +177,31 @@ def meter(found: Importance) -> Markup:
         role="img",
         aria_label=told,
     )
+
+
+def parameters(found: Sequence[Share]) -> Markup:
+    """A bar of where a network's parameters are; parts with room have their number in it, those that mix are dark."""
+    whole, past = sum(share.params for share in found), 0
+    parts: list[Markup] = []
+    for share in found:
+        left, wide = 100 * past / whole, 100 * share.params / whole
+        past += share.params
+        name = "p-mix" if share.mixes else "p-rest"
+        words = tag("title", f"{share.name}: {share.params:,} parameters, {wide:.1f}%")
+        parts.append(
+            tag("rect", words, class_=name, x=f"{left:.2f}%", y=2, width=f"{max(wide - 0.15, 0.1):.2f}%", height=24)
+        )
+        if wide > 9:
+            inside = {"x": f"{left + wide / 2:.2f}%", "text_anchor": "middle"}
+            parts.append(tag("text", f"{share.params:,}", class_="p-on" if share.mixes else "p-off", y=19, **inside))
+            parts.append(
+                tag(
+                    "text",
+                    share.name.replace(", ", ": ") if wide > 18 else share.name.split(", ")[-1].removeprefix("the "),
+                    class_="tk",
+                    y=42,
+                    **inside,
+                )
+            )
+    told = "; ".join(f"{share.name} {share.params:,}" for share in found)
+    return tag("svg", *parts, class_="ch fl", width="100%", height=48, role="img", aria_label=f"Parameters: {told}")

@@ -9,8 +9,8 @@ from typing import TypeVar
 from markupsafe import Markup
 
 from nas.errors import one_line
-from nas.report.figures import Costs, Curve, Point, Ranks
-from nas.report.svg import (
+from nas.report.figures.series import Costs, Curve, Point, Ranks
+from nas.report.plots.svg import (
     Scale,
     Tick,
     by_error,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
+from einmix import Architecture
 from nas.ranking.objectives import Quality, merit
-from nas.report.facts import Kind, Network, RunFacts
-from nas.report.importance import Importance, Level, choices_of, families_of, importance, levels_of
+from nas.report.figures.facts import Kind, Network, RunFacts
+from nas.report.figures.importance import Importance, Level, choices_of, families_of, importance, levels_of
 from nas.runs.job import Score
 from nas.runs.result import Result
 
@@ -179,3 +180,32 @@ def best_so_far(run: RunFacts) -> list[float]:
     """The best validation accuracy after each candidate that came to its end, in the order of submission."""
     ended = [result.score.accuracy for result in run.audit.searched if result.state == "complete" and result.score]
     return list(accumulate(ended, max))
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of a network's parameters are in what is called so; `mixes` says whether it mixes positions."""
+
+    name: str
+    params: int
+    mixes: bool
+
+
+def parameters(architecture: Architecture) -> list[Share]:
+    """Where a network's parameters are: embeddings, what mixes positions in each block, the rest of it, the head."""
+    found: list[Share] = []
+    number = 0
+    for part in architecture.parts:
+        whole = sum(step.cost[0] for step in part.steps)
+        if part.role != "block":
+            found.append(Share(part.role, whole, False))
+            continue
+        number += 1
+        mixing = sum(leaf.cost[0] for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"})
+        found += [
+            Share(f"block {number}, positions", mixing, True),
+            Share(f"block {number}, the rest", whole - mixing, False),
+        ]
+    classifier = architecture.params - sum(each.params for each in found)
+    found.append(Share("classifier", classifier, False))
+    return [each for each in found if each.params]

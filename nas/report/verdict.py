@@ -1,0 +1,173 @@
+"""What a page says of a run: headlines and sentences, each of them made from its claims, its audit, its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.audit.words import next_line, noise_lines
+from nas.claims.claims import TOO_FEW
+from nas.claims.words import claim_lines, gain_cell, signed
+from nas.errors import counted, one_line
+from nas.ranking.standings import Standing
+from nas.ranking.words import accuracy, gain_verdict, lacks, rate_notes, short
+from nas.report.figures.facts import RunFacts
+
+
+def headline(run: RunFacts) -> str:
+    """The verdict on rank 1 in a line: `beats` only where its interval leaves out zero and no other rate takes it."""
+    best = run.leader
+    if best is None:
+        return "No finals yet"
+    name, gain = one_line(best.title), best.gain
+    if best.failures:
+        return f"{name} leads and lacks seeds"
+    if gain is None:
+        return f"{name} is held against no reference"
+    against = one_line(gain.against)
+    if gain.low is None:
+        unsure = f"Too few seeds to tell {name} from {against}"
+        return unsure if gain.verdict == TOO_FEW else f"{name} was {gain.verdict}"
+    if gain.verdict == "ahead":
+        by = f"{name} beats {against} by {signed(gain.mean).lstrip('+')} points"
+        return f"{name} is ahead of {against}, which another learning rate takes away" if best.is_fragile else by
+    if gain.verdict == "behind":
+        every = [standing.gain for standing in run.finalists]
+        nothing = all(each and each.verdict == "behind" for each in every)
+        return f"Nothing found beats {against}" if nothing else f"{name} is behind {against}"
+    return f"{name} is not told apart from {against}"
+
+
+def deck(run: RunFacts) -> str:
+    """What the headline's figures are, in a sentence or two."""
+    best = run.leader
+    if best is None:
+        return " ".join([_under_way(run), _best_so_far(run)]).strip()
+    where = f"{run.told.judge:,} {run.noun} that chose nothing" if run.told else f"the {run.noun} that chose it"
+    rival = next((standing for standing in run.references if best.gain and standing.id == best.gain.rival), None)
+    against = f" against {accuracy(rival)}" if rival else ""
+    seeds = f", over {counted(best.n, 'seed')}{' each' * bool(rival)}"
+    alike = ", trained alike at the same patch, width and depth" if rival else ""
+    told = f"{accuracy(best)}{against} of {where}{seeds}{alike}."
+    if best.failures:
+        told += f" {sentence(gain_verdict(best))}"
+    elif best.gain and best.gain.low is not None and best.gain.high is not None:
+        told += f" The difference, {gain_cell(best.gain)} points, {_zero(best)}."
+    return told if run.tried >= run.trials else f"{told} {_under_way(run)}"
+
+
+def _zero(best: Standing) -> str:
+    told = best.gain is not None and best.gain.verdict in ("ahead", "behind")
+    return "leaves out zero" if told else "does not leave out zero"
+
+
+def _under_way(run: RunFacts) -> str:
+    if run.tried < run.trials:
+        return f"{run.tried:,} of {counted(run.trials, 'candidate')} have been tried."
+    return f"{counted(run.tried, 'candidate')} {'has' if run.tried == 1 else 'have'} been tried."
+
+
+def _best_so_far(run: RunFacts) -> str:
+    scored = [each for each in run.networks if each.standing.accuracy is not None and each.kind == "complete"]
+    if not scored:
+        return ""
+    first = scored[0].standing
+    return (
+        f"First so far is {one_line(first.title)} with {accuracy(first)} of the {run.noun} that choose, so optimistic."
+    )
+
+
+def won(run: RunFacts) -> str:
+    """How the first paragraph is called: won is what is ahead and stays so."""
+    gain = run.leader.gain if run.leader else None
+    return "What won" if run.leader and gain and gain.verdict == "ahead" and not run.leader.is_fragile else "What leads"
+
+
+def what(run: RunFacts) -> str:
+    """Of the leader what it is."""
+    best = run.leader
+    if best is None:
+        return ""
+    grid, blocks = best.architecture.grids[0], len(best.architecture.blocks)
+    positions = " x ".join(str(n) for axis, n in grid.items() if axis != "c")
+    tried = f"one of {counted(run.tried, 'candidate')}" if run.tried > 1 else "the only candidate"
+    return f"{tried}: {counted(blocks, 'block')} of {counted(grid['c'], 'channel')} on {positions} positions."
+
+
+def how_much(run: RunFacts) -> list[str]:
+    """Of every finalist what its gain says, then of all together."""
+    lines = [gain_verdict(standing) for standing in run.finalists[:3]]
+    lines += [line for line in _claims(run) if "finalists together" in line]
+    lines += [f"{one_line(each.title)} {lacks(each)}" for each in run.standings if each.finals and each.lacking]
+    return sentences(lines)
+
+
+def how_sure(run: RunFacts) -> list[str]:
+    """What the intervals cover, what seeds and images leave open, what other learning rates do."""
+    lines = [line for line in _claims(run) if "finalists together" not in line]
+    return sentences([*lines, *rate_notes(run.standings), *noise_lines(run.audit)[:1]])
+
+
+def _claims(run: RunFacts) -> list[str]:
+    return claim_lines(run.told, run.noun) if run.told else []
+
+
+def what_it_costs(run: RunFacts) -> list[str]:
+    """Of the leader its size and time beside its reference's; of the run its trainings and time."""
+    lines, best = [], run.leader
+    if best is not None:
+        rival = next((each for each in run.references if each.id == best.rival), None)
+        mine, other = best.architecture, rival.architecture if rival else None
+        params = f"{mine.params:,} parameters{_than(mine.params, other.params if other else 0)}"
+        macs = f"{short(mine.macs)} multiply-accumulates an image{_than(mine.macs, other.macs if other else 0)}"
+        time = f"{best.seconds:.1f} s to train{_than(best.seconds, rival.seconds if rival else 0)}"
+        held = f" (beside {one_line(rival.title)})" if rival else ""
+        lines.append(f"{params}, {macs}, {time}{held}")
+        if best.latency is not None:
+            lines.append(f"a forward pass of it took {best.latency:.2f} ms where it was trained")
+    count = len(run.audit.results)
+    if count:
+        lines.append(f"the run has {counted(count, 'training')}, which took {duration(run.seconds)} in all")
+    return sentences(lines)
+
+
+def _than(mine: float, other: float) -> str:
+    """By how much more it is, in percent."""
+    return f" ({100 * (mine / other - 1):+.0f}%)" if other else ""
+
+
+def what_is_open(run: RunFacts) -> list[str]:
+    """What the audit would do next, and what has met the test data."""
+    tested = next((check.told for check in run.audit.checks if check.name == "test data"), "")
+    lines = [f"test data: {tested}"] if tested else []
+    failed = [check.name for check in run.audit.checks if check.passed is False]
+    if failed:
+        lines.append(f"of the checklist did not pass: {', '.join(failed)}")
+    return sentences([f"next: {next_line(run.audit)}", *lines])
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(12.34), duration(600), duration(9000)
+    ('12.3 s', '10.0 minutes', '2.5 hours')
+    """
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
+def sentences(lines: Sequence[str]) -> list[str]:
+    return [sentence(line) for line in lines]
+
+
+def sentence(line: str) -> str:
+    """A line that stands below a table as a sentence; an id at its beginning stays as it is.
+
+    >>> sentence("judged on 288 images"), sentence("2c1b is ahead"), sentence("ce666c7b5b is ahead")
+    ('Judged on 288 images.', '2c1b is ahead.', 'ce666c7b5b is ahead.')
+    """
+    line = one_line(line)
+    first = line.partition(" ")[0]
+    if first.isalpha():
+        line = line[:1].upper() + line[1:]
+    return line if line.endswith((".", "!", "?")) else f"{line}."

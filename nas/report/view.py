@@ -1,0 +1,270 @@
+"""What the page's template is given of a run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from einmix import Architecture, source
+from einmix.networks.summary import describe, einmix_line
+from nas.audit.words import MARKS, better_lines, figure_lines, noise_lines, order_line, rate_lines
+from nas.claims.words import gain_cell
+from nas.errors import counted, one_line
+from nas.ranking.words import accuracy, sizes
+from nas.report import verdict
+from nas.report.figures import series
+from nas.report.figures.facts import KINDS, Comparison, Network, RunFacts
+from nas.report.figures.importance import Importance
+from nas.report.plots import paths, rows
+from nas.report.plots.icons import Icons, pictured
+from nas.report.texts import data, highlighted, packed, packed_results
+
+FAILURES = 100
+"""Failed trainings that are told."""
+
+
+def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
+    """What the template is given of a run."""
+    best = run.leader
+    leader = best.id if best else ""
+    told = run.networks
+    kept = [each for at, each in enumerate(told) if at < shown or each.kind in ("final", "reference")]
+    curves, examples = series.curves(run), run.audit.facts.validation
+    judging = run.told.judge if run.told else examples
+    chosen = series.choices(run)
+    results, left_out = packed_results(run.audit.results)
+    gains = [(s.title, s.id, s.gain) for s in run.finalists if s.gain]
+    against = one_line(best.gain.against) if best and best.gain else "the best reference of its sizes"
+    ranks = series.ranks(run)
+    epoch, families = series.families(run)
+    everywhere = [value for level in families for value in level.values]
+    titles = {network.id: network.title for network in told}
+    return {
+        "run": run,
+        "headline": verdict.headline(run),
+        "deck": verdict.deck(run),
+        "terms": terms(run, icons),
+        "seeds": rows.seeds(run),
+        "gains": rows.intervals(gains, f"points over {against}"),
+        "winner": winner(best.architecture, run, icons) if best else None,
+        "rows": [row(each, run, icons, leader) for each in kept],
+        "total": len(told),
+        "kinds": [kind for kind in KINDS if any(each.kind == kind for each in kept)],
+        "columns": columns(run),
+        "losses": paths.losses(curves, leader, run.floor),
+        "accuracies": paths.accuracies(curves, leader, examples),
+        "curves": len(curves),
+        "drawn": len(paths.drawn_curves(curves)),
+        "costs": [(each, paths.cost(each, leader, judging)) for each in series.costs(run)],
+        "choices": chosen,
+        "strips": [strip(each, chosen.epoch, examples) for each in chosen.found],
+        "families": rows.strip(
+            families, rows.share_axis(everywhere, examples, f"validation accuracy after epoch {epoch}, %"), "Families"
+        )
+        if len(families) > 1
+        else None,
+        "ranks": paths.rank_lines(ranks, leader, titles) if ranks else None,
+        "rank_words": rank_words(run),
+        "audit": audit(run),
+        "failures": run.failures[:FAILURES],
+        "failed": len(run.failures),
+        "compared": [compared(each) for each in run.compared],
+        "facts": facts(run),
+        "results": results,
+        "left_out": left_out,
+        "sources": packed(json.dumps({each.id: text_of(each.standing.architecture) for each in kept})),
+        "networks": data({each.id: told_of(each, run) for each in kept}),
+    }
+
+
+def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:
+    """The paragraphs beside the headline: how each is called, its sentences."""
+    best = run.leader
+    found = []
+    if best:
+        lines = [verdict.what(run)]
+        found.append(
+            {"term": verdict.won(run), "id": best.title, "lines": lines, "icons": icons.row(best.architecture)}
+        )
+    told = (
+        ("By how much", verdict.how_much(run)),
+        ("How sure", verdict.how_sure(run) if best else []),
+        ("What it costs", verdict.what_it_costs(run)),
+        ("What is open", verdict.what_is_open(run)),
+    )
+    return found + [{"term": term, "id": "", "lines": lines, "icons": ""} for term, lines in told if lines]
+
+
+def winner(architecture: Architecture, run: RunFacts, icons: Icons) -> dict[str, Any]:
+    """The network in pictures and as its text: its `model()` alone, and the whole module."""
+    text = text_of(architecture)
+    body = text[text.index("def model(") : text.index('\nif __name__ == "__main__"')].rstrip() + "\n"
+    return {
+        "blocks": [(mixer, describe(mixer), icons.use(mixer)) for mixer in pictured(architecture)],
+        "parts": rows.parameters(series.parameters(architecture)),
+        "params": architecture.params,
+        "model": highlighted(body),
+        "module": highlighted(text),
+        "lines": text.count("\n"),
+        "export": f"nas export {run.name} {architecture.id}{run.where}",
+    }
+
+
+def text_of(architecture: Architecture) -> str:
+    return source(architecture, {"title": architecture.id})
+
+
+def columns(run: RunFacts) -> dict[str, bool]:
+    """Which columns the leaderboard has beside those that it always has."""
+    return {
+        "front": any(standing.on_front is not None for standing in run.standings),
+        "latency": any(standing.latency is not None for standing in run.standings),
+        "gain": any(standing.gain is not None for standing in run.standings),
+    }
+
+
+def row(network: Network, run: RunFacts, icons: Icons, leader: str) -> dict[str, Any]:
+    """A row of the leaderboard: what is shown, and what it is sorted by."""
+    standing, architecture = network.standing, network.standing.architecture
+    words = " | ".join(str(mixer).removesuffix(" +b") for mixer in pictured(architecture))
+    return {
+        "id": network.id,
+        "title": network.title,
+        "place": network.place,
+        "kind": network.kind,
+        "is_leader": network.id == leader,
+        "icons": icons.row(architecture),
+        "mixers": words or "no mixer",
+        "sizes": sizes(architecture),
+        "accuracy": accuracy(standing),
+        "share": standing.accuracy if standing.accuracy is not None else -1,
+        "gain": gain_cell(standing.gain) if standing.gain else "",
+        "gained": standing.gain.mean if standing.gain else -9,
+        "verdict": standing.gain.verdict if standing.gain and standing.gain.low is not None else "",
+        "n": standing.n,
+        "params": architecture.params,
+        "macs": architecture.macs,
+        "latency": standing.latency,
+        "seconds": standing.seconds,
+        "front": standing.on_front,
+        "reason": standing.reason if network.kind == "failed" else "",
+    }
+
+
+def told_of(network: Network, run: RunFacts) -> dict[str, Any]:
+    """What the script tells of a network: a sentence for pointers, its mixers in three forms, its curve."""
+    standing, architecture, trained = network.standing, network.standing.architecture, network.searched
+    place = f"rank {network.place}" if network.place else "reference"
+    figure = f"{accuracy(standing)} (n={standing.n}), {architecture.params:,} parameters, {sizes(architecture)}"
+    mixers = dict.fromkeys(pictured(architecture))
+    return {
+        "say": f"{one_line(network.title)}, {place}: {figure}, {network.kind}",
+        "mixers": [[str(mixer), describe(mixer), einmix_line(mixer)] for mixer in mixers],
+        "scores": [[score.epoch, round(score.accuracy, 4)] for score in trained.scores] if trained else [],
+        "losses": [round(loss, 3) for loss in trained.train_loss] if trained else [],
+        "commands": [f"nas {name} {run.name} {network.id}{run.where}" for name in ("show", "export", "train")],
+    }
+
+
+def strip(found: Importance, epoch: int, examples: int) -> dict[str, Any]:
+    """A choice: its share in figures and as a bar, and what was reached at each of its levels."""
+    values = [value for level in found.levels for value in level.values]
+    axis = rows.share_axis(values, examples, f"validation accuracy after epoch {epoch}, %")
+    return {"found": found, "meter": rows.meter(found), "strip": rows.strip(found.levels, axis, found.name)}
+
+
+def rank_words(run: RunFacts) -> list[str]:
+    """What the audit says of rungs, and what became of the finalists."""
+    lines = [verdict.sentence(order_line(run.audit))]
+    ended = [
+        f"{one_line(standing.title)} was {place} of the finals"
+        for place, standing in enumerate(run.finalists, start=1)
+        if standing.search
+    ]
+    return [*lines, verdict.sentence(", ".join(ended))] if ended else lines
+
+
+def audit(run: RunFacts) -> dict[str, Any]:
+    """What the figures are worth, in the audit's words."""
+    found = run.audit
+    return {
+        "lines": verdict.sentences([*noise_lines(found), order_line(found), *rate_lines(found)]),
+        "figures": [line.strip() for line in figure_lines(found)],
+        "better": [line.strip() for line in better_lines(found)],
+        "checks": [(check.name, MARKS[check.passed], check.told, check.passed) for check in found.checks],
+    }
+
+
+def compared(found: Comparison) -> dict[str, Any]:
+    """A comparison with networks of the literature, on test data."""
+    mine, *others = found.networks
+    claims = [(each.name, each.architecture.id, each.difference) for each in others if each.difference]
+    return {
+        "found": found,
+        "mine": mine,
+        "others": [
+            {
+                "name": each.title if each.is_found else each.name,
+                "sizes": sizes(each.architecture),
+                "params": each.architecture.params,
+                "macs": each.architecture.macs,
+                "lr": each.lr,
+                "accuracy": sum(each.accuracies.values()) / len(each.accuracies) if each.accuracies else None,
+                "n": len(each.accuracies),
+                "ms": each.ms,
+                "difference": gain_cell(each.difference) if each.difference else "",
+                "verdict": each.difference.verdict if each.difference else each.undecided,
+            }
+            for each in found.networks
+        ],
+        "intervals": rows.intervals(
+            claims, f"points of test accuracy by which {one_line(mine.title)} is better", is_code=False
+        ),
+    }
+
+
+def facts(run: RunFacts) -> list[tuple[str, str]]:
+    """Data, recipe, environment: how each is called and what it was."""
+    settings, found = run.settings, run.audit.facts
+    data, recipe, space, budget = (settings.get(name) for name in ("data", "recipe", "space", "budget"))
+    rows_: list[tuple[str, str]] = []
+    if isinstance(data, dict):
+        shape = (
+            " x ".join(str(n) for n in data.get("shape", {}).values()) if isinstance(data.get("shape"), dict) else ""
+        )
+        judging = f", {found.judge:,} judge" if found.judge else ""
+        parts = (
+            f"{data.get('train', '?')} training, {found.validation:,} validation{judging}, {data.get('test', '?')} test"
+        )
+        told = f"{data.get('name')}: {parts} {found.noun} of {shape}, {data.get('classes')} classes"
+        rows_.append(("data", told))
+        rows_.append(("fingerprint", str(data.get("fingerprint", ""))[:16]))
+    if isinstance(recipe, dict):
+        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items() if value is not None)
+        rate = f", learning rate {run.lr:g} as found" if run.lr is not None and recipe.get("lr") is None else ""
+        rows_.append(("recipe", told + rate))
+    if isinstance(space, dict):
+        every = ", ".join(
+            f"{name} {values_of(space[name])}" for name in ("patch", "width", "depth", "ratio") if name in space
+        )
+        rows_.append(("space", f"{space.get('name')}: {every}"))
+    if isinstance(budget, dict):
+        rows_.append(("limits", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in budget.items())))
+    rungs = f"rungs at epochs {', '.join(map(str, found.rungs))}" if found.rungs else "no rungs"
+    how = f"{settings.get('strategy')}, {counted(found.trials, 'candidate')}, {rungs}, seed {settings.get('seed')}"
+    rows_.append(("search", f"{how}; objective {settings.get('objective')}"))
+    kinds = sorted(
+        {
+            f"{each.extra.get('device')} in {each.extra.get('precision')}"
+            for each in run.audit.results
+            if "device" in each.extra
+        }
+    )
+    rows_.append(("trained on", "; ".join(kinds) or str(settings.get("device", "unknown"))))
+    versions = {tuple(sorted(result.versions.items())) for result in run.audit.results if result.versions}
+    rows_ += [("versions", ", ".join(f"{name} {version}" for name, version in each)) for each in sorted(versions)]
+    return [(name, one_line(told)) for name, told in rows_ if told]
+
+
+def values_of(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
