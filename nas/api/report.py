@@ -12,9 +12,11 @@ from nas.api.saved import SavedRun
 from nas.audit.audit import Audit
 from nas.errors import NasError
 from nas.loop.past import check_result
+from nas.options.report import Report
 from nas.ranking.gains import Compared, against
 from nas.report.figures.facts import Comparison, RunFacts
 from nas.report.page import page
+from nas.report.served import Served
 from nas.runs.files import telling, write_whole
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.result import Result, latest, take
@@ -23,8 +25,8 @@ from nas.training.latency import FILE
 NAME = "report.html"
 
 
-def report(saved: Sequence[SavedRun], *, live: bool = False, where: str = "") -> str:
-    """The page's HTML. Raises NasError for a run that is damaged."""
+def report(saved: Sequence[SavedRun], *, live: str = "", where: str = "") -> str:
+    """The page's HTML; `live` is the state that a served one is of. Raises NasError for a run that is damaged."""
     return page([gathered(each, where) for each in saved], live=live)
 
 
@@ -46,6 +48,20 @@ def written_or_told(folder: RunFolder, say: Callable[[str], object], *, where: s
     except Exception as error:  # whatever it is, the results are on disk
         say(f"no {NAME} was written: {type(error).__name__}: {error}: `nas report {folder.name}` tries again")
         return None
+
+
+def served(names: Sequence[str], asked: Report) -> Served:
+    """The page of runs of these names, to be served; it follows what is added to their results. Raises NasError."""
+    saved = runs_named(names, asked.runs_dir)
+    files = [each.folder.path / "results.jsonl" for each in saved]
+
+    def state() -> str:
+        return "-".join(str(file.stat().st_size if file.exists() else 0) for file in files)
+
+    def render(now: str) -> str:
+        return report([each.again() for each in saved], live=now)
+
+    return Served(render, state, asked.port)
 
 
 def gathered(saved: SavedRun, where: str = "") -> RunFacts:

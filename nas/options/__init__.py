@@ -4,6 +4,7 @@ from nas.options.bench import Bench
 from nas.options.compare import Compare
 from nas.options.option import Options
 from nas.options.replay import Replay
+from nas.options.report import Report
 from nas.options.search import Search
 from nas.options.spaces import Spaces
 from nas.options.train import Train
@@ -17,5 +18,6 @@ OPTIONS: dict[str, type[Options]] = {
     "zoo": Zoo,
     "bench make": Bench,
     "replay": Replay,
+    "report": Report,
 }
 """By the name of the command."""

@@ -27,10 +27,11 @@ SHOWN = 200
 """Networks that have a row with pictures, beside finalists and references; the results of all are in the page."""
 
 
-def page(runs: Sequence[RunFacts], *, live: bool = False, shown: int = SHOWN) -> str:
+def page(runs: Sequence[RunFacts], *, live: str = "", shown: int = SHOWN) -> str:
     """The HTML of one run, or of several side by side.
 
-    `live` is for a server that says when a run has changed: then the page may ask it, and nobody else.
+    `live` is what a server calls the state of the runs: it says when there is another, and the page may ask it, and
+    nobody else.
     """
     style, script = (without_comments(HERE / name) for name in ("report.css", "report.js"))
     rules = {

@@ -180,9 +180,15 @@ $$(".copy").forEach(button => button.onclick = async () => {
 
 // a page that a server keeps up with its run
 if ("live" in document.body.dataset) {
-  const events = new EventSource("events");
-  const place = sessionStorage.getItem("place");
+  const events = new EventSource("events?state=" + encodeURIComponent(document.body.dataset.live));
+  const place = sessionStorage.getItem("place"), find = $("#find");
+  if (find && sessionStorage.getItem("find")) { find.value = sessionStorage.getItem("find"); filter(); }
   if (place && !location.hash) scrollTo(0, +place);
-  events.addEventListener("changed", () => { sessionStorage.setItem("place", scrollY); location.reload(); });
+  events.addEventListener("changed", () => {
+    events.close();
+    sessionStorage.setItem("place", scrollY);
+    sessionStorage.setItem("find", find ? find.value : "");
+    location.reload();
+  });
   events.onerror = () => { $("#live-state").textContent = "the server has gone"; };
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from nas.audit.words import next_line, noise_lines
@@ -11,6 +12,8 @@ from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
 from nas.ranking.words import accuracy, gain_verdict, lacks, rate_notes, short
 from nas.report.figures.facts import RunFacts
+
+ID = re.compile("[0-9a-f]{10}")
 
 
 def headline(run: RunFacts) -> str:
@@ -163,11 +166,11 @@ def sentences(lines: Sequence[str]) -> list[str]:
 def sentence(line: str) -> str:
     """A line that stands below a table as a sentence; an id at its beginning stays as it is.
 
-    >>> sentence("judged on 288 images"), sentence("2c1b is ahead"), sentence("ce666c7b5b is ahead")
-    ('Judged on 288 images.', '2c1b is ahead.', 'ce666c7b5b is ahead.')
+    >>> sentence("judged on 288 images"), sentence("ce666c7b5b is ahead"), sentence("abcdefabcd is ahead")
+    ('Judged on 288 images.', 'ce666c7b5b is ahead.', 'abcdefabcd is ahead.')
     """
     line = one_line(line)
-    first = line.partition(" ")[0]
-    if first.isalpha():
+    first = line.partition(" ")[0].rstrip(":,")
+    if first.isalpha() and not ID.fullmatch(first):
         line = line[:1].upper() + line[1:]
     return line if line.endswith((".", "!", "?")) else f"{line}."

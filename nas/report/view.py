@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from einmix import Architecture, source
@@ -15,6 +16,7 @@ from nas.report import verdict
 from nas.report.figures import series
 from nas.report.figures.facts import KINDS, Comparison, Network, RunFacts
 from nas.report.figures.importance import Importance
+from nas.report.figures.series import Ranks
 from nas.report.plots import paths, rows
 from nas.report.plots.icons import Icons, pictured
 from nas.report.texts import data, highlighted, packed, packed_results
@@ -64,7 +66,7 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         if len(families) > 1
         else None,
         "ranks": paths.rank_lines(ranks, leader, titles) if ranks else None,
-        "rank_words": rank_words(run),
+        "rank_words": rank_words(run, ranks) if ranks else [],
         "audit": audit(run),
         "failures": run.failures[:FAILURES],
         "failed": len(run.failures),
@@ -173,15 +175,16 @@ def strip(found: Importance, epoch: int, examples: int) -> dict[str, Any]:
     return {"found": found, "meter": rows.meter(found), "strip": rows.strip(found.levels, axis, found.name)}
 
 
-def rank_words(run: RunFacts) -> list[str]:
-    """What the audit says of rungs, and what became of the finalists."""
-    lines = [verdict.sentence(order_line(run.audit))]
-    ended = [
-        f"{one_line(standing.title)} was {place} of the finals"
-        for place, standing in enumerate(run.finalists, start=1)
-        if standing.search
-    ]
-    return [*lines, verdict.sentence(", ".join(ended))] if ended else lines
+def rank_words(run: RunFacts, ranks: Ranks) -> list[str]:
+    """What the audit says of rungs, and which ranks the finalists had on their way."""
+    found = [verdict.sentence(order_line(run.audit))]
+    for standing in run.finalists[:5]:
+        way = zip(ranks.epochs, ranks.counts, ranks.lines.get(standing.id, ()), strict=False)
+        had = [f"{place} of {count} at epoch {epoch}" for epoch, count, place in way if place is not None]
+        if had:
+            had.append(f"{ranks.ends[standing.id]} in the finals")
+            found.append(f"{one_line(standing.title)} had rank {', '.join(had[:-1])}, and {had[-1]}.")
+    return found
 
 
 def audit(run: RunFacts) -> dict[str, Any]:
@@ -224,47 +227,51 @@ def compared(found: Comparison) -> dict[str, Any]:
 
 
 def facts(run: RunFacts) -> list[tuple[str, str]]:
-    """Data, recipe, environment: how each is called and what it was."""
+    """Data, recipe, environment: how each is called and what it was; what settings do not say is left out."""
     settings, found = run.settings, run.audit.facts
-    data, recipe, space, budget = (settings.get(name) for name in ("data", "recipe", "space", "budget"))
-    rows_: list[tuple[str, str]] = []
-    if isinstance(data, dict):
-        shape = (
-            " x ".join(str(n) for n in data.get("shape", {}).values()) if isinstance(data.get("shape"), dict) else ""
-        )
+    data, recipe, space, budget = (object_in(settings, name) for name in ("data", "recipe", "space", "budget"))
+    told: list[tuple[str, str]] = []
+    if data:
+        shape = " x ".join(str(n) for n in object_in(data, "shape").values())
         judging = f", {found.judge:,} judge" if found.judge else ""
-        parts = (
-            f"{data.get('train', '?')} training, {found.validation:,} validation{judging}, {data.get('test', '?')} test"
-        )
-        told = f"{data.get('name')}: {parts} {found.noun} of {shape}, {data.get('classes')} classes"
-        rows_.append(("data", told))
-        rows_.append(("fingerprint", str(data.get("fingerprint", ""))[:16]))
-    if isinstance(recipe, dict):
-        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items() if value is not None)
-        rate = f", learning rate {run.lr:g} as found" if run.lr is not None and recipe.get("lr") is None else ""
-        rows_.append(("recipe", told + rate))
-    if isinstance(space, dict):
-        every = ", ".join(
-            f"{name} {values_of(space[name])}" for name in ("patch", "width", "depth", "ratio") if name in space
-        )
-        rows_.append(("space", f"{space.get('name')}: {every}"))
-    if isinstance(budget, dict):
-        rows_.append(("limits", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in budget.items())))
+        parts = f"{data.get('train')} training, {found.validation:,} validation{judging}, {data.get('test')} test"
+        what = f"{found.noun} of {shape}, {data.get('channels')} channels, {data.get('classes')} classes"
+        told.append(("data", f"{data.get('name')}: {parts} {what}"))
+        told.append(("fingerprint", str(data.get("fingerprint", ""))[:16]))
+    if recipe:
+        told.append(("recipe", in_words({**recipe, "lr": f"{run.lr:g}" if run.lr is not None else "not found yet"})))
+    if space:
+        sizes_of = {name: space[name] for name in ("patch", "width", "depth", "ratio") if name in space}
+        told.append(("space", f"{space.get('name')}: {in_words(sizes_of)}"))
+    if budget:
+        told.append(("limits", in_words(budget)))
     rungs = f"rungs at epochs {', '.join(map(str, found.rungs))}" if found.rungs else "no rungs"
     how = f"{settings.get('strategy')}, {counted(found.trials, 'candidate')}, {rungs}, seed {settings.get('seed')}"
-    rows_.append(("search", f"{how}; objective {settings.get('objective')}"))
-    kinds = sorted(
-        {
-            f"{each.extra.get('device')} in {each.extra.get('precision')}"
-            for each in run.audit.results
-            if "device" in each.extra
-        }
-    )
-    rows_.append(("trained on", "; ".join(kinds) or str(settings.get("device", "unknown"))))
+    told.append(("search", f"{how}; objective {settings.get('objective')}"))
+    kinds = {(each.extra.get("device"), each.extra.get("precision")) for each in run.audit.results}
+    on = [f"{device} in {precision}" for device, precision in sorted(kinds, key=str) if device]
+    told.append(("trained on", "; ".join(on) or str(settings.get("device", "unknown"))))
     versions = {tuple(sorted(result.versions.items())) for result in run.audit.results if result.versions}
-    rows_ += [("versions", ", ".join(f"{name} {version}" for name, version in each)) for each in sorted(versions)]
-    return [(name, one_line(told)) for name, told in rows_ if told]
+    told += [("versions", ", ".join(f"{name} {version}" for name, version in each)) for each in sorted(versions)]
+    return [(name, one_line(words)) for name, words in told]
 
 
-def values_of(value: object) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
+def object_in(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A setting that is an object; an empty one where there is none: pages show what runs of all versions have."""
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Settings in a line; large numbers with commas, several values with or.
+
+    >>> in_words({"max_params": 25898, "patch": [1, 2], "lr": None})
+    'max params 25,898, patch 1 or 2'
+    """
+
+    def shown(value: object) -> str:
+        if isinstance(value, list):
+            return " or ".join(map(shown, value))
+        return f"{value:,}" if type(value) is int else str(value)
+
+    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in values.items() if value is not None)

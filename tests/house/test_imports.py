@@ -31,6 +31,9 @@ HOUSE = Plan(
         "nas/claims": "",
         "nas/ranking": "nas/claims nas/runs einmix",
         "nas/audit": "nas/ranking nas/claims nas/runs",
+        "nas/report": "nas/report/plots nas/report/figures nas/audit nas/ranking nas/claims nas/runs einmix",
+        "nas/report/figures": "nas/audit nas/ranking nas/claims nas/runs einmix",
+        "nas/report/plots": "nas/report/figures nas/ranking nas/claims einmix",
         "nas/training": "nas/training/engine nas/runs nas/data einmix",
         "nas/training/engine": "nas/data einmix",
         "nas/surrogate": "einmix einmix/algebra",
@@ -41,7 +44,7 @@ HOUSE = Plan(
         "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
         "nas/tabular": f"nas/loop {BELOW_LOOP} search_spaces einmix",
-        "nas/api": f"nas/tabular nas/audit {BELOW_API} search_spaces einmix",
+        "nas/api": f"nas/report nas/tabular nas/audit {BELOW_API} search_spaces einmix",
         "nas/cli": "nas/api nas/audit nas/tabular nas/loop nas/exports nas/training nas/ranking nas/claims nas/options"
         " nas/runs nas/data search_spaces einmix",
     },
@@ -53,7 +56,7 @@ HOUSE = Plan(
         "nas/strategies": "strategy neighbourly",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
+        "nas/api": "bench compare export report search train defaults resources resuming run saved",  # a file a command
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={

@@ -71,8 +71,18 @@ def choices_of(architecture: Architecture) -> dict[str, str]:
 
 def families_of(architecture: Architecture) -> list[str]:
     """Which kinds of mixers of positions its blocks have: subgrid, local, everywhere…"""
-    named = [title(mixer).replace("_", " ") for block in architecture.blocks for mixer in block_mixers(block)]
+    named = [family(mixer) for block in architecture.blocks for mixer in block_mixers(block)]
     return list(dict.fromkeys(named)) or [NONE]
+
+
+def family(mixer: Mixer) -> str:
+    """What kind of mixer it is, in words.
+
+    >>> family(Mixer.parse("h=m4.s2 w=m4.s2 c=g8")), family(Mixer.parse("h=m4.s2 w=m8 c=g8"))
+    ('subgrid', 'along h and w')
+    """
+    first, *axes = title(mixer).split("_")
+    return f"along {' and '.join(axes)}" if first == "along" and axes[0] else " ".join([first, *axes]).strip()
 
 
 def roles(mixer: Mixer, axis: str) -> str:

@@ -204,4 +204,4 @@ def parameters(found: Sequence[Share]) -> Markup:
                 )
             )
     told = "; ".join(f"{share.name} {share.params:,}" for share in found)
-    return tag("svg", *parts, class_="ch fl", width="100%", height=48, role="img", aria_label=f"Parameters: {told}")
+    return tag("svg", *parts, class_="ch pbar", width="100%", height=48, role="img", aria_label=f"Parameters: {told}")
