@@ -21,8 +21,8 @@ from nas.report.plots import paths, rows
 from nas.report.plots.icons import Icons, pictured
 from nas.report.texts import data, highlighted, packed, packed_results
 
-FAILURES = 100
-"""Failed trainings that are told."""
+CAUSES = 50
+"""Reasons of failures that are told, the most frequent ones."""
 
 
 def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
@@ -68,8 +68,7 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "ranks": paths.rank_lines(ranks, leader, titles) if ranks else None,
         "rank_words": rank_words(run, ranks) if ranks else [],
         "audit": audit(run),
-        "failures": run.failures[:FAILURES],
-        "failed": len(run.failures),
+        "causes": run.causes[:CAUSES],
         "compared": [compared(each) for each in run.compared],
         "facts": facts(run),
         "results": results,

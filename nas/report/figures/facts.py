@@ -52,7 +52,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that failed for good: `epoch` is how far it got, `seed` None in the search."""
+    """A training that failed for good: in which phase, how many epochs it came, and why."""
 
     id: str
     title: str
@@ -153,6 +153,14 @@ class RunFacts:
             for each in latest(self.audit.results)
             if each.state == "failed"
         ]
+
+    @cached_property
+    def causes(self) -> list[tuple[str, list[Failure]]]:
+        """The failures by their reasons, the most frequent first."""
+        found: dict[str, list[Failure]] = {}
+        for failure in self.failures:
+            found.setdefault(failure.reason, []).append(failure)
+        return sorted(found.items(), key=lambda item: -len(item[1]))
 
     @property
     def seconds(self) -> float:
