@@ -1,0 +1,149 @@
+"""Positions drawn: squares in a grid, slices of grids beside each other, or a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, product
+from math import ceil, cos, radians, sin
+from typing import NamedTuple
+
+from einmix.pictures.pattern import TINTED, Grid, Pattern, Position, angles
+from einmix.pictures.shapes import Disc, Line, Rect, Shape, Text, width_of
+
+WALL = 0.3
+"""The gap of a wall, in cells."""
+
+LEAST_LETTER = 10
+"""The least cell that a letter stands in, in units."""
+
+LEAST_MARK = 4
+"""The least radius of the mark of the example."""
+
+
+class Places(NamedTuple):
+    """Where the cells of a grid stand: the corner of each, their side, and what all of them take."""
+
+    corners: dict[Position, tuple[float, float]]
+    cell: float
+    width: float
+    height: float
+    slices: tuple[tuple[Position, float, float], ...]
+    """Of several grids the leading indices of each, and where its name stands."""
+
+
+def places(grid: Grid, width: float, height: float) -> Places:
+    """The cells of a grid as large as a room of this width and height allows."""
+    *leading, rows, columns = ((), (), *grid.spots)[-max(len(grid.spots), 2) :]
+    down, across = _offsets(rows), _offsets(columns)
+    slices = list(product(*(range(len(axis)) for axis in leading)))
+    beside = 1 if len(slices) == 1 else 2 if len(slices) <= 8 else 4
+    below = ceil(len(slices) / beside)
+    head, gap = (14.0, 10.0) if leading else (0.0, 0.0)
+    cell = min(
+        (width - gap * (beside - 1)) / beside / across[-1],
+        (height - head * below - gap * (below - 1)) / below / down[-1],
+    )
+    corners, names = {}, []
+    for number, lead in enumerate(slices):
+        left = number % beside * (across[-1] * cell + gap)
+        top = number // beside * (down[-1] * cell + head + gap) + head
+        names.append((lead, left, top - 4))
+        for row, column in product(range(len(down) - 1), range(len(across) - 1)):
+            inner = (row,) * (len(grid.spots) > 1) + (column,) * bool(grid.spots)
+            corners[(*lead, *inner)] = left + across[column] * cell, top + down[row] * cell
+    full = beside * across[-1] * cell + gap * (beside - 1), below * (down[-1] * cell + head) + gap * (below - 1)
+    return Places(corners, cell, *full, tuple(names) if leading else ())
+
+
+def _offsets(spots: Sequence[tuple[int, int, int]]) -> list[float]:
+    """Where cells begin along an axis, in cells, and where the last one ends: a wall stands between rooms."""
+    if not spots:
+        return [0.0, 1.0]
+    walls = [WALL * (one[2] != other[2]) for one, other in zip(spots, spots[1:], strict=False)]
+    return list(accumulate([1 + wall for wall in walls] + [1.0], initial=0.0))
+
+
+def draw_grid(pattern: Pattern, grid: Grid, x: float, y: float, found: Places, *, marked: bool) -> list[Shape]:
+    """The positions of one side of a mixer, by set and by weights, the example `marked` among them."""
+    shapes: list[Shape] = []
+    for position, (left, top) in found.corners.items():
+        shapes += _cell(pattern, grid, position, x + left, y + top, found.cell)
+    names = [name for name, _ in pattern.positions]
+    for lead, left, top in found.slices:
+        words = ", ".join(f"{name} = {index}" for name, index in zip(names, lead, strict=False))
+        shapes.append(Text("muted", x + left, y + top, words, 11))
+    if marked:
+        left, top = found.corners[pattern.example]
+        shapes += mark(x + left + found.cell * 0.46, y + top + found.cell * 0.46, max(found.cell * 0.36, LEAST_MARK))
+    return shapes
+
+
+def _cell(pattern: Pattern, grid: Grid, position: Position, x: float, y: float, cell: float) -> list[Shape]:
+    look = look_of(pattern, grid, position)
+    side = cell * 0.92
+    shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
+    if pattern.own_places > 1:
+        angle = angles(pattern.own_places)[pattern.place(grid, position)]
+        shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
+    letter = pattern.letters.get(grid.set(position))
+    if letter and cell >= LEAST_LETTER:
+        size = cell * 0.5
+        if pattern.own_places > 1:
+            back = max(width_of(letter, size) + size * 0.3, size)
+            shapes.append(Rect(look, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
+        shapes.append(Text(text_on(look), x + side / 2, y + side / 2 + size * 0.36, letter, size, "middle"))
+    return shapes
+
+
+def look_of(pattern: Pattern, grid: Grid, position: Position) -> str:
+    """How a cell looks: as what the example reads, with the tint of its set, or plain."""
+    found = grid.set(position)
+    if found == pattern.outputs.set(pattern.example):
+        return "read"
+    return f"tint{pattern.tints[found] % TINTED}" if found in pattern.tints else "plain"
+
+
+def text_on(look: str) -> str:
+    """The look of a text on a cell."""
+    return {"read": "onread", "shade0": "onread", "plain": "muted"}.get(look, "ink")
+
+
+def stroke_on(look: str) -> str:
+    return "onreadstroke" if look == "read" else "stroke"
+
+
+def mark(x: float, y: float, radius: float) -> list[Shape]:
+    """The sign of the example output: a ring and a point."""
+    parts = (("paper", 1.0), ("ink", 0.86), ("paper", 0.6), ("ink", 0.28))
+    return [Disc(look, x, y, radius * part) for look, part in parts]
+
+
+def bar(look: str, x: float, y: float, length: float, angle: float, width: float = 1.4) -> Line:
+    """A stroke of one angle (degrees from upright, clockwise) around a point."""
+    right, down = sin(radians(angle)) * length / 2, -cos(radians(angle)) * length / 2
+    return Line(look, x - right, y - down, x + right, y + down, width)
+
+
+def hatched(look: str, x: float, y: float, side: float, angle: float, apart: float) -> list[Line]:
+    """Strokes of one angle over a square, cut at its edges."""
+    along = sin(radians(angle)), -cos(radians(angle))
+    across = -along[1], along[0]
+    reach = side * (abs(across[0]) + abs(across[1])) / 2
+    count = int(reach / apart)
+    lines = []
+    for number in range(-count, count + 1):
+        middle = [side / 2 + across[axis] * number * apart for axis in (0, 1)]
+        ends = [(_steps(at, step, side)) for at, step in zip(middle, along, strict=True)]
+        first, last = max(low for low, _ in ends), min(high for _, high in ends)
+        if last - first > side * 0.15:
+            (x1, x2), (y1, y2) = ((at + step * first, at + step * last) for at, step in zip(middle, along, strict=True))
+            lines.append(Line(look, x + x1, y + y1, x + x2, y + y2, 1))
+    return lines
+
+
+def _steps(at: float, step: float, side: float) -> tuple[float, float]:
+    """From where to where a line along one axis is inside of a square."""
+    if abs(step) < 1e-9:
+        return (-1e9, 1e9) if 0 <= at <= side else (1e9, -1e9)
+    one, other = (-at) / step, (side - at) / step
+    return min(one, other), max(one, other)
