@@ -120,7 +120,7 @@ def _matrix(factors: Factors) -> Matrix:
 
 
 def _product(second: Matrix, first: Matrix) -> Matrix:
-    """Of booleans, exactly: what is counted in floats is more than nothing, or nothing (NumPy has BLAS for them only)."""
+    """Of booleans, exactly: counts in floats, for which NumPy has BLAS, are nothing or more than that."""
     if second.size * first.shape[1] < 2**20:
         return second @ first
     counts: Matrix = second.astype("float32") @ first.astype("float32") > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import product
+from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 from einmix.algebra.reach import Reach
@@ -118,4 +118,50 @@ def _back(reach: Reach, state: Bools) -> Bools:
 
 def _positions(state: Bools) -> frozenset[Position]:
     """Those of which some channel is in this state."""
-    return frozenset(zip(*(indices.tolist() for indices in state.any(-1).nonzero()), strict=True))
+    import numpy as np
+
+    return frozenset(map(tuple, np.argwhere(state.any(-1)).tolist()))
+
+
+@dataclass(frozen=True)
+class Column:
+    """Blocks one after the other that are equal and read alike, with how what they read came to be."""
+
+    blocks: tuple[Seen, ...]
+    first: dict[Position, int]
+    """Of every position that is read by now the block after which it first was."""
+
+    lengths: tuple[int, ...]
+    """Of the axes of positions before the first block."""
+
+    before: int
+    """How many positions the block before reads."""
+
+    @property
+    def block(self) -> Seen:
+        return self.blocks[0]
+
+    @property
+    def name(self) -> str:
+        numbers = self.blocks[0].number, self.blocks[-1].number
+        return f"Block {numbers[0]}" if numbers[0] == numbers[1] else f"Blocks {numbers[0]} to {numbers[1]}"
+
+
+def columns(architecture: Architecture) -> list[Column]:
+    """The blocks of a network, runs of those in which nothing differs as one."""
+    first: dict[Position, int] = {}
+    found: list[Column] = []
+    lengths = positions_of(architecture)
+    before = 1
+    for _, same in groupby(seen(architecture), key=lambda each: (id(each.part), each.positions)):
+        blocks = tuple(same)
+        read = blocks[0].positions
+        first |= {position: blocks[0].number for position in read if position not in first}
+        found.append(Column(blocks, {position: first[position] for position in read}, lengths, before))
+        before = len(read)
+    return found
+
+
+def positions_of(architecture: Architecture) -> tuple[int, ...]:
+    """The lengths of the axes of positions before the first block."""
+    return tuple(n for axis, n in architecture.grids[0].items() if axis != "c")

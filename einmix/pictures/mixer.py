@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
-from math import ceil, prod, sqrt
+from math import ceil, log2, prod, sqrt
 
 from einmix.algebra.factors import Factors, text_of
 from einmix.algebra.mixer import Mixer
 from einmix.errors import PatternError
 from einmix.networks.summary import channel_words, describe
-from einmix.pictures.channels import draw_channels
-from einmix.pictures.grids import Places, bar, draw_grid, hatched, mark, places
+from einmix.pictures.grids import Places, bar, cells, draw_channels, draw_grid, hatched, look_of, mark, places
 from einmix.pictures.pattern import Grid, Pattern, angles
 from einmix.pictures.picture import Picture
 from einmix.pictures.shapes import Line, Rect, Shape, Text, broken, fitting
@@ -20,11 +19,14 @@ WIDTH, LEFT, RIGHT, PANEL = 440, 26, 414, 270
 
 GRID, TALLEST = 218, 250
 
+ICON = 8
+"""Positions along an axis of an icon."""
+
 MOST_LINES = 512
 """Lines of a sequence that are drawn; of more only those of the example."""
 
-MOST_MATRICES, UNIT, ROOM = 512, 0.6, (144.0, 60.0)
-"""Matrices drawn one by one, the side of a weight in them, and the room for all of them."""
+MOST_MATRICES, UNIT, SEEN, ROOM = 512, 0.6, 6, (144.0, 60.0)
+"""Matrices drawn one by one, the side of a weight in them, that of a matrix that is seen, and the room for all."""
 
 
 def draw_mixer(mixer: Mixer) -> Picture:
@@ -124,7 +126,7 @@ def _lines(
     ]
     strong = [(one, other) for one, other in pairs if other == pattern.example]
     faint = pairs if len(pairs) <= MOST_LINES else strong
-    lines = []
+    lines: list[Shape] = []
     for look, width, drawn in (("edge", 0.6, faint), ("readstroke", 1.8, strong)):
         for one, other in drawn:
             (x1, _), (x2, _) = above.corners[one], below.corners[other]
@@ -226,7 +228,9 @@ def _scale(count: int, wide: int, tall: int) -> tuple[float, int]:
         return scale, 0
     while not (beside := _beside(count, wide * UNIT * scale, tall * UNIT * scale)):
         scale /= 2
-    while max(wide, tall) * UNIT * scale < 6 and (more := _beside(count, *(n * UNIT * scale * 2 for n in (wide, tall)))):
+    while max(wide, tall) * UNIT * scale < 6 and (
+        more := _beside(count, *(n * UNIT * scale * 2 for n in (wide, tall)))
+    ):
         scale, beside = scale * 2, more
     return scale, beside
 
@@ -284,13 +288,13 @@ def key(pattern: Pattern) -> str:
 
 def description(pattern: Pattern) -> str:
     """What there is to see, for those who do not."""
-    mixer, found = pattern.mixer, []
-    found.append(f"Mixing pattern {mixer}: {describe(mixer)}.")
-    if pattern.mixes:
-        found.append(f"{pattern.sets:,} sets of {pattern.set_size:,} positions" if pattern.sets > 1 else "All positions")
-        found[-1] += " exchange information." if pattern.sets == 1 else (
-            "; positions of one set exchange information, those of different sets do not."
-        )
+    mixer = pattern.mixer
+    found = [f"Mixing pattern {mixer}: {describe(mixer)}."]
+    if pattern.mixes and pattern.sets == 1:
+        found.append("All positions exchange information.")
+    elif pattern.mixes:
+        sets = f"{pattern.sets:,} sets of {pattern.set_size:,} positions"
+        found.append(f"{sets}; positions of one set exchange information, those of different sets do not.")
     found.append(f"The marked output {reading(pattern)}.")
     try:
         call = mixer.einmix()
@@ -298,3 +302,16 @@ def description(pattern: Pattern) -> str:
     except PatternError as error:
         found.append(f"{error.summary}.")
     return " ".join(found)
+
+
+def draw_icon(mixer: Mixer) -> Picture:
+    """A mixer in 24 x 28 units, for tables: its sets around the example, and below how many weights it has.
+
+    The bar is the logarithm of the number of weight matrices: all of the width is 4,096 and more.
+    """
+    pattern = Pattern(mixer, ICON)
+    found = places(pattern.outputs, 24, 24)
+    shapes = cells(found, lambda position: look_of(pattern, pattern.outputs, position), 0, 0)
+    matrices = pattern.own_places * pattern.own_channels
+    shapes.append(Rect("muted", 0, 26, max(24 * min(log2(matrices) / 12, 1), 1), 2))
+    return Picture(24, 28, tuple(shapes), str(mixer), description(pattern))

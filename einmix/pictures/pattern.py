@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -90,18 +90,25 @@ class Grid:
         return tuple(axis[index].room for axis, index in zip(self.spots, position, strict=True))
 
 
+def grid_of(lengths: Sequence[int], shown: Sequence[int]) -> Grid:
+    """Positions that stand alone, without walls between."""
+    return Grid(tuple(lengths), tuple(shown), tuple(tuple(Spot(index, 0, 0) for index in range(n)) for n in shown))
+
+
 @dataclass(frozen=True)
 class Pattern:
-    """A mixer as facts to draw."""
+    """A mixer as facts to draw, at most `limit` positions along an axis."""
 
     mixer: Mixer
+    limit: int = 64
 
     @cached_property
     def most(self) -> tuple[int, ...]:
         """How many positions of every axis are drawn at most."""
         leading = max(len(self.positions) - 2, 0)
         each = MOST_SLICES if leading < 2 else max(int(2 * MOST_SLICES ** (1 / leading)) - 1, 1)
-        return (each,) * leading + MOST[min(len(self.positions), 3)]
+        most = (each,) * leading + MOST[min(len(self.positions), 3)]
+        return tuple(min(n, self.limit) for n in most)
 
     @cached_property
     def positions(self) -> tuple[tuple[str, Factors], ...]:

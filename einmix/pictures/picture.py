@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from einmix.errors import PatternError
-from einmix.pictures.looks import MONO, SANS, Theme, style
-from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text
+from einmix.pictures.shapes import MONO, SANS, Cells, Disc, Line, Rect, Shape, Text, Theme, style
 
 SUFFIXES = (".svg", ".png", ".pdf")
 
@@ -42,11 +41,17 @@ class Picture:
 
     @property
     def svg(self) -> str:
-        """The whole as a text that stands alone or in a page, with no ids and nothing that is run."""
-        return self.markup(style(set(map(_look, self.shapes)), self.theme))
+        """The whole as a text that stands alone, with no ids and nothing that is run.
+
+        With the theme "auto" there is paper behind: what shows it may be dark where the reader's choice is light.
+        """
+        if self.theme != "auto":
+            return self.markup(style({shape.look for shape in self.shapes}, self.theme))
+        whole = replace(self, shapes=(Rect("paper", 0, 0, self.width, self.height), *self.shapes))
+        return whole.markup(style({shape.look for shape in whole.shapes}, self.theme))
 
     def markup(self, rules: str = "") -> str:
-        """The SVG with these rules for its looks: none in a page that has some of its own (`looks.style`)."""
+        """The SVG with these rules for its looks, on a clear ground; a page may have them once (`shapes.style`)."""
         width, height = _number(self.width), _number(self.height)
         head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         head += f' viewBox="0 0 {width} {height}" role="img" font-family="{SANS}">'
@@ -71,12 +76,8 @@ class Picture:
         else:
             from einmix.pictures.printing import save
 
-            save(self, path)
+            save(path, (self.width, self.height), self.shapes, self.title, dark=self.theme == "dark")
         return path
-
-
-def _look(shape: Shape) -> str:
-    return shape.look
 
 
 def _number(value: float) -> str:
@@ -106,10 +107,13 @@ def _attributes(shape: Shape) -> Iterator[tuple[str, str]]:
     elif isinstance(shape, Disc):
         yield from zip(("cx", "cy", "r"), map(n, shape[1:]), strict=True)
     elif isinstance(shape, Cells):
-        yield "d", "".join(f"M{n(x)} {n(y)}h{n(shape.side)}v{n(shape.side)}h-{n(shape.side)}z" for x, y in shape.corners)
+        yield (
+            "d",
+            "".join(f"M{n(x)} {n(y)}h{n(shape.side)}v{n(shape.side)}h-{n(shape.side)}z" for x, y in shape.corners),
+        )
     elif isinstance(shape, Line):
         if shape.bend:
-            yield "d", "M{} {}C{} {} {} {} {} {}".format(*map(n, (p for point in curve(shape) for p in point)))
+            yield "d", "M{} {}C{} {} {} {} {} {}".format(*map(n, (p for point in shape.points for p in point)))
         else:
             yield from zip(("x1", "y1", "x2", "y2"), map(n, shape[1:5]), strict=True)
         yield "stroke-width", n(shape.width)
@@ -126,10 +130,3 @@ def _attributes(shape: Shape) -> Iterator[tuple[str, str]]:
             yield "font-family", MONO
         if shape.turned:
             yield "transform", f"rotate(-90 {n(shape.x)} {n(shape.y)})"
-
-
-def curve(line: Line) -> tuple[tuple[float, float], ...]:
-    """The four points of a bent line: its ends, and where it leaves one and meets the other for."""
-    _, x1, y1, x2, y2, _, bend = line
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    return ((x1, y1), (x1, y), (x2, y), (x2, y2)) if bend == "upright" else ((x1, y1), (x, y1), (x, y2), (x2, y2))

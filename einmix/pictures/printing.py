@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from einmix.errors import PatternError
-from einmix.pictures.looks import LOOKS, PAPER
-from einmix.pictures.picture import Picture, curve
-from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text
+from einmix.pictures.shapes import LOOKS, PAPER, Cells, Disc, Rect, Shape, Text
 
 NARROWED = {"sans": 0.88, "bold": 0.85, "mono": 1.0}
 """DejaVu's letters are made smaller so that a text is no wider than in Arial."""
 
 
-def save(picture: Picture, path: Path) -> None:
+def save(path: Path, size: tuple[float, float], shapes: Sequence[Shape], title: str, *, dark: bool) -> None:
     """Writes a PNG, two pixels a unit, or a PDF, a point a unit. Raises PatternError without matplotlib."""
     try:
         from matplotlib import rc_context
@@ -22,14 +21,14 @@ def save(picture: Picture, path: Path) -> None:
     except ImportError:
         fact = f"{path.suffix} takes matplotlib, which is not installed"
         raise PatternError(fact, hint="pip install 'einmix-nas[pictures]', or save as .svg") from None
-    theme = "dark" if picture.theme == "dark" else "light"
-    figure = Figure(figsize=(picture.width / 72, picture.height / 72), facecolor=PAPER[theme == "dark"])
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, picture.width), ylim=(picture.height, 0))
+    width, height = size
+    figure = Figure(figsize=(width / 72, height / 72), facecolor=PAPER[dark])
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    for shape in picture.shapes:
-        _draw(axes, shape, *LOOKS[shape.look].on(theme))
+    for shape in shapes:
+        _draw(axes, shape, *LOOKS[shape.look].on("dark" if dark else "light"))
     with rc_context({"pdf.fonttype": 42}):
-        about = {"Title": picture.title, **({"CreationDate": None} if path.suffix == ".pdf" else {"Software": None})}
+        about = {"Title": title, **({"CreationDate": None} if path.suffix == ".pdf" else {"Software": None})}
         figure.savefig(path, dpi=144, metadata=about)
 
 
@@ -37,7 +36,7 @@ def _draw(axes: Any, shape: Shape, fill: str, stroke: str) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch, PathPatch
     from matplotlib.path import Path as Outline
 
-    painted = {"facecolor": fill or "none", "edgecolor": stroke or "none"}
+    painted: dict[str, Any] = {"facecolor": fill or "none", "edgecolor": stroke or "none"}
     if isinstance(shape, Text):
         family, weight = ("DejaVu Sans Mono" if shape.mono else "DejaVu Sans"), "bold" if shape.bold else "normal"
         size = shape.size * NARROWED["mono" if shape.mono else "bold" if shape.bold else "sans"]
@@ -63,6 +62,5 @@ def _draw(axes: Any, shape: Shape, fill: str, stroke: str) -> None:
         axes.add_patch(PathPatch(Outline(points, codes), linewidth=1 if stroke else 0, **painted))
     else:
         codes = [Outline.MOVETO, *([Outline.CURVE4] * 3 if shape.bend else [Outline.LINETO])]
-        points = list(curve(shape)) if shape.bend else [(shape.x1, shape.y1), (shape.x2, shape.y2)]
         look = {"facecolor": "none", "edgecolor": stroke, "linewidth": shape.width, "capstyle": "round"}
-        axes.add_patch(PathPatch(Outline(points, codes), **look))
+        axes.add_patch(PathPatch(Outline(shape.points, codes), **look))
