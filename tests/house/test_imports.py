@@ -13,11 +13,12 @@ BELOW_LOOP = "nas/strategies nas/surrogate nas/executors nas/ranking nas/claims 
 BELOW_API = f"nas/loop {BELOW_LOOP} nas/options nas/data nas/training nas/executors/cluster nas/loggers nas/exports"
 HOUSE = Plan(
     may={
-        "einmix": "einmix/networks einmix/nodes einmix/algebra",
+        "einmix": "einmix/pictures einmix/networks einmix/nodes einmix/algebra",
         "einmix/algebra": "",
         "einmix/nodes": "einmix/algebra",
         "einmix/kinds": "einmix/nodes einmix/algebra",
         "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/pictures": "einmix/networks einmix/kinds einmix/nodes einmix/algebra",
         "einmix/layers": "einmix/algebra",
         "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
         "search_spaces/blocks": "einmix",
@@ -65,7 +66,7 @@ HOUSE = Plan(
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
         "rich": "nas/cli nas/loop/progress",
-        "matplotlib": "",
+        "matplotlib": "einmix/pictures/printing",
     },
     long={},
 )

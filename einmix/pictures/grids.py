@@ -1,0 +1,257 @@
+"""Positions and channels drawn: squares in a grid or in slices, discs in rows; with letters, tints and strokes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise, product
+from math import ceil, cos, prod, radians, sin
+from typing import NamedTuple
+
+from einmix.algebra.factors import Factors
+from einmix.pictures.pattern import TINTED, End, Grid, Pattern, Position, Spot, angles, spots
+from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text, broken, width_of
+
+FILLED = 0.92
+"""How much of its cell's side a square takes."""
+
+WALL = 0.3
+"""The gap of a wall, in cells."""
+
+LEAST_LETTER = 10
+"""The least cell that a letter stands in, in units."""
+
+LEAST_EDGE = 5
+"""The least cell that has an edge around, in units; of smaller ones there would be little else."""
+
+LEAST_MARK = 4
+"""The least radius of the mark of the example."""
+
+
+class Places(NamedTuple):
+    """Where the cells of a grid stand: the corner of each, their side, and what all of them take."""
+
+    corners: dict[Position, tuple[float, float]]
+    cell: float
+    width: float
+    height: float
+    slices: tuple[tuple[Position, float, float], ...]
+    """Of several grids the leading indices of each, and where its name stands."""
+
+
+def places(grid: Grid, width: float, height: float, largest: float = 40) -> Places:
+    """The cells of a grid as large as a room of this width and height allows, but none larger than that."""
+    *leading, rows, columns = ((), (), *grid.spots)[-max(len(grid.spots), 2) :]
+    down, across = _offsets(rows), _offsets(columns)
+    slices = list(product(*(range(len(axis)) for axis in leading)))
+    beside = 1 if len(slices) == 1 else 2 if len(slices) <= 8 else 4
+    below = ceil(len(slices) / beside)
+    head, gap = (14.0, 10.0) if leading else (0.0, 0.0)
+    cell = min(
+        largest,
+        (width - gap * (beside - 1)) / beside / across[-1],
+        (height - head * below - gap * (below - 1)) / below / down[-1],
+    )
+    corners, names = {}, []
+    for number, lead in enumerate(slices):
+        left = number % beside * (across[-1] * cell + gap)
+        top = number // beside * (down[-1] * cell + head + gap) + head
+        names.append((lead, left, top - 4))
+        for row, column in product(range(len(down) - 1), range(len(across) - 1)):
+            inner = (row,) * (len(grid.spots) > 1) + (column,) * bool(grid.spots)
+            corners[(*lead, *inner)] = left + across[column] * cell, top + down[row] * cell
+    full = beside * across[-1] * cell + gap * (beside - 1), below * (down[-1] * cell + head) + gap * (below - 1)
+    return Places(corners, cell, *full, tuple(names) if leading else ())
+
+
+def _offsets(spots: Sequence[tuple[int, int, int]]) -> list[float]:
+    """Where cells begin along an axis, in cells, and where the last one ends: a wall stands between rooms."""
+    if not spots:
+        return [0.0, 1.0]
+    walls = [WALL * (one[2] != other[2]) for one, other in pairwise(spots)]
+    return list(accumulate([1 + wall for wall in walls] + [1.0], initial=0.0))
+
+
+def draw_grid(pattern: Pattern, grid: Grid, x: float, y: float, found: Places, *, marked: bool) -> list[Shape]:
+    """The positions of one side of a mixer, by set and by weights, the example `marked` among them."""
+    shapes: list[Shape] = []
+    for position, (left, top) in found.corners.items():
+        shapes += _cell(pattern, grid, position, x + left, y + top, found.cell)
+    names = [name for name, _ in pattern.positions]
+    for lead, left, top in found.slices:
+        words = ", ".join(f"{name} = {index}" for name, index in zip(names, lead, strict=False))
+        shapes.append(Text("muted", x + left, y + top, words, 11))
+    if marked:
+        left, top = found.corners[pattern.example]
+        shapes += mark_in(x + left, y + top, found.cell)
+    return shapes
+
+
+def cells(found: Places, look: Callable[[Position], str], x: float, y: float) -> list[Shape]:
+    """Positions without letters, those of one look as one shape."""
+    looks: dict[str, list[tuple[float, float]]] = {}
+    for position, (left, top) in found.corners.items():
+        each = look(position)
+        each = "faint" if each == "plain" and found.cell < LEAST_EDGE else each
+        looks.setdefault(each, []).append((x + left, y + top))
+    return [Cells(each, found.cell * FILLED, tuple(corners)) for each, corners in looks.items()]
+
+
+def _cell(pattern: Pattern, grid: Grid, position: Position, x: float, y: float, cell: float) -> list[Shape]:
+    look = look_of(pattern, grid, position)
+    side = cell * FILLED
+    if look == "plain" and cell < LEAST_EDGE:
+        look = "faint"
+    shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
+    if pattern.own_places > 1:
+        angle = angles(pattern.own_places)[pattern.place(grid, position)]
+        shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
+    letter = pattern.letters.get(grid.set(position))
+    if letter and cell >= LEAST_LETTER:
+        size = cell * 0.5
+        if pattern.own_places > 1:
+            back = max(width_of(letter, size) + size * 0.3, size)
+            shapes.append(Rect(look, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
+        shapes.append(Text(text_on(look), x + side / 2, y + side / 2 + size * 0.36, letter, size, "middle"))
+    return shapes
+
+
+def look_of(pattern: Pattern, grid: Grid, position: Position) -> str:
+    """How a cell looks: as what the example reads, with the tint of its set, or plain."""
+    found = grid.set(position)
+    if found == pattern.outputs.set(pattern.example):
+        return "read"
+    return f"tint{pattern.tints[found] % TINTED}" if found in pattern.tints else "plain"
+
+
+def text_on(look: str) -> str:
+    """The look of a text on a cell."""
+    return {"read": "onread", "shade0": "onread", "plain": "muted"}.get(look, "ink")
+
+
+def stroke_on(look: str) -> str:
+    return "onreadstroke" if look == "read" else "stroke"
+
+
+def mark_in(x: float, y: float, cell: float) -> list[Shape]:
+    """The sign in a cell with this corner."""
+    return mark(x + cell * FILLED / 2, y + cell * FILLED / 2, max(cell * 0.36, LEAST_MARK))
+
+
+def mark(x: float, y: float, radius: float) -> list[Shape]:
+    """The sign of the example output: a ring and a point."""
+    parts = (("paper", 1.0), ("ink", 0.86), ("paper", 0.6), ("ink", 0.28))
+    return [Disc(look, x, y, radius * part) for look, part in parts]
+
+
+def bar(look: str, x: float, y: float, length: float, angle: float, width: float = 1.4) -> Line:
+    """A stroke of one angle (degrees from upright, clockwise) around a point."""
+    right, down = sin(radians(angle)) * length / 2, -cos(radians(angle)) * length / 2
+    return Line(look, x - right, y - down, x + right, y + down, width)
+
+
+def hatched(look: str, x: float, y: float, side: float, angle: float, apart: float) -> list[Line]:
+    """Strokes of one angle over a square, cut at its edges."""
+    along = sin(radians(angle)), -cos(radians(angle))
+    across = -along[1], along[0]
+    reach = side * (abs(across[0]) + abs(across[1])) / 2
+    count = int(reach / apart)
+    lines = []
+    for number in range(-count, count + 1):
+        middle = [side / 2 + across[axis] * number * apart for axis in (0, 1)]
+        ends = [(_steps(at, step, side)) for at, step in zip(middle, along, strict=True)]
+        first, last = max(low for low, _ in ends), min(high for _, high in ends)
+        if last - first > side * 0.15:
+            (x1, x2), (y1, y2) = ((at + step * first, at + step * last) for at, step in zip(middle, along, strict=True))
+            lines.append(Line(look, x + x1, y + y1, x + x2, y + y2, 1))
+    return lines
+
+
+def _steps(at: float, step: float, side: float) -> tuple[float, float]:
+    """From where to where a line along one axis is inside of a square."""
+    if abs(step) < 1e-9:
+        return (-1e9, 1e9) if 0 <= at <= side else (1e9, -1e9)
+    one, other = (-at) / step, (side - at) / step
+    return min(one, other), max(one, other)
+
+
+NUMBERED = 8
+"""So many channels with numbers stand in a row; those of one set have some where they do not stand together."""
+
+
+class Room(NamedTuple):
+    """A room for discs: its width, how many rows there may be, and how many discs stand in one, up to so many."""
+
+    width: float
+    rows: int
+    beside: tuple[tuple[int, int], ...]
+
+
+PANEL = Room(144, 8, ((32, 8), (128, 16), (256, 32)))
+STRIP = Room(200, 2, ((32, 16), (64, 32)))
+"""Beside the positions of a mixer, and below those of a layer in a network."""
+
+
+def draw_channels(shapes: list[Shape], factors: Factors, x: float, y: float, room: Room = PANEL) -> float:
+    """The channels of a mixer from this corner on: once where it keeps their number; gives where they end."""
+    before, after = prod(f.size for f in factors), prod(f.out for f in factors)
+    if before == after:
+        return _side(shapes, factors, "size", x, y, room)
+    shapes.append(Text("muted", x, y + 10, f"{before:,} in", 11))
+    y = _side(shapes, factors, "size", x, y + 14, room) + 2
+    shapes.append(Text("muted", x, y + 10, f"{after:,} out", 11))
+    return _side(shapes, factors, "out", x, y + 14, room) + 2
+
+
+def members(found: list[Spot]) -> list[list[int]]:
+    """The channels of each set, in the order of their first."""
+    sets = defaultdict(list)
+    for channel, spot in enumerate(found):
+        sets[spot.set].append(channel)
+    return list(sets.values())
+
+
+def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, room: Room) -> float:
+    """Channels before or after a mixer; gives where they end."""
+    total, most = prod(getattr(f, end) for f in factors), room.beside[-1][0]
+    found = spots(factors, end, min(total, most))
+    sets = members(found)
+    numbered = any(channels[-1] - channels[0] >= len(channels) for channels in sets)
+    beside = next((beside for most, beside in room.beside if total <= most), room.beside[-1][1])
+    beside = min(beside, NUMBERED) if numbered else beside
+    size = max(map(len, sets)) + numbered
+    each = ceil(size / beside)
+    """Rows of a set."""
+    in_row = max(beside // size, 1)
+    fitting = max(room.rows // each, 1) * in_row
+    step = room.width / beside
+    height = min(step, 20.0)
+    for number, channels in enumerate(sets[:fitting]):
+        left, top = x + number % in_row * size * step, y + number // in_row * each * height
+        dark, inner = number == 0, Text("ink", 0, 0, "", 9, "middle")
+        if any(f.role == "m" for f in factors):
+            wide, tall = min(size, beside) * step - 2, each * height - 2
+            shapes.append(Rect("read" if dark else "card", left, top, wide, tall, min(height, step) / 2 - 1))
+            disc = ""
+        else:
+            disc = "read" if dark else "plain"
+        turn = angles(prod(f.size for f in factors if f.role == "g"))[found[channels[0]].weights]
+        for place, channel in enumerate([-1] * numbered + channels):
+            middle = left + (place % beside + 0.5) * step - 1, top + (place // beside + 0.5) * height - 1
+            radius = min(step, height) / 2 - 1.2
+            if channel >= 0 and numbered:
+                look = "onread" if dark else "ink"
+                shapes.append(inner._replace(look=look, x=middle[0], y=middle[1] + 3.2, text=str(channel)))
+                continue
+            if disc:
+                shapes.append(Disc(disc, *middle, radius))
+            stroke = "onreadstroke" if dark else "stroke"
+            shapes.append(bar(stroke, *middle, radius * 1.2, turn, 1.4 if radius > 4 else 1))
+    drawn = sets[:fitting]
+    y += ceil(len(drawn) / in_row) * each * height
+    count = sum(map(len, drawn))
+    if count < total:
+        for line in broken(f"drawn: {count:,} of {total:,} channels", 11, room.width):
+            y += 13
+            shapes.append(Text("muted", x, y - 1, line, 11))
+    return y
