@@ -12,6 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from einmix.pictures.shapes import LOOKS
+from einmix.pictures.shapes import style as looks
 from nas.errors import counted, one_line
 from nas.ranking.words import short
 from nas.report import verdict
@@ -34,6 +36,7 @@ def page(runs: Sequence[RunFacts], *, live: str = "", shown: int = SHOWN) -> str
     nobody else.
     """
     style, script = (without_comments(HERE / name) for name in ("report.css", "report.js"))
+    style += looks(set(LOOKS), "auto")
     rules = {
         "default-src": "'none'",
         "style-src": hashed(style),

@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from einmix import Architecture, source
 from einmix.networks.summary import describe, einmix_line
+from einmix.pictures.blocks import draw_blocks
 from nas.audit.words import MARKS, better_lines, figure_lines, noise_lines, order_line, rate_lines
 from nas.claims.words import gain_cell
 from nas.errors import counted, one_line
@@ -48,7 +51,7 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "terms": terms(run, icons),
         "seeds": rows.seeds(run),
         "gains": rows.intervals(gains, f"points over {against}"),
-        "winner": winner(best.architecture, run, icons) if best else None,
+        "winner": winner(best.architecture, run) if best else None,
         "rows": [row(each, run, icons, leader) for each in kept],
         "total": len(told),
         "kinds": [kind for kind in KINDS if any(each.kind == kind for each in kept)],
@@ -96,12 +99,12 @@ def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:
     return found + [{"term": term, "id": "", "lines": lines, "icons": ""} for term, lines in told if lines]
 
 
-def winner(architecture: Architecture, run: RunFacts, icons: Icons) -> dict[str, Any]:
+def winner(architecture: Architecture, run: RunFacts) -> dict[str, Any]:
     """The network in pictures and as its text: its `model()` alone, and the whole module."""
     text = text_of(architecture)
     body = text[text.index("def model(") : text.index('\nif __name__ == "__main__"')].rstrip() + "\n"
     return {
-        "blocks": [(mixer, describe(mixer), icons.use(mixer)) for mixer in pictured(architecture)],
+        "blocks": [Markup(picture.markup()) for picture in draw_blocks(architecture)],
         "parts": rows.parameters(series.parameters(architecture)),
         "params": architecture.params,
         "model": highlighted(body),
@@ -240,7 +243,7 @@ def facts(run: RunFacts) -> list[tuple[str, str]]:
     if recipe:
         told.append(("recipe", in_words({**recipe, "lr": f"{run.lr:g}" if run.lr is not None else "not found yet"})))
     if space:
-        sizes_of = {name: space[name] for name in ("patch", "width", "depth", "ratio") if name in space}
+        sizes_of: dict[str, Any] = {name: space[name] for name in ("patch", "width", "depth", "ratio") if name in space}
         told.append(("space", f"{space.get('name')}: {in_words(sizes_of)}"))
     if budget:
         told.append(("limits", in_words(budget)))
