@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nas.audit.words import next_line, noise_lines
 from nas.claims.claims import TOO_FEW
-from nas.claims.words import claim_lines, gain_cell, signed
+from nas.claims.words import before_finals, claim_lines, gain_cell, signed
 from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
 from nas.ranking.words import accuracy, gain_verdict, lacks, rate_notes, short
@@ -64,9 +64,8 @@ def _zero(best: Standing) -> str:
 
 
 def _under_way(run: RunFacts) -> str:
-    if run.tried < run.trials:
-        return f"{run.tried:,} of {counted(run.trials, 'candidate')} have been tried."
-    return f"{counted(run.tried, 'candidate')} {'has' if run.tried == 1 else 'have'} been tried."
+    of = f"{run.tried:,} of {run.trials:,}" if run.tried < run.trials else f"{run.tried:,}"
+    return f"Candidates tried so far: {of}."
 
 
 def _best_so_far(run: RunFacts) -> str:
@@ -100,14 +99,28 @@ def how_much(run: RunFacts) -> list[str]:
     """Of every finalist what its gain says, then of all together."""
     lines = [gain_verdict(standing) for standing in run.finalists[:3]]
     lines += [line for line in _claims(run) if "finalists together" in line]
+    if front := [one_line(each.title) for each in run.standings if each.finals and each.on_front]:
+        figures = " and ".join(objective.name for objective in run.objectives)
+        lines.append(f"on the front of {figures}, by means over seeds: {', '.join(front)}")
     lines += [f"{one_line(each.title)} {lacks(each)}" for each in run.standings if each.finals and each.lacking]
     return sentences(lines)
 
 
 def how_sure(run: RunFacts) -> list[str]:
     """What the intervals cover, what seeds and images leave open, what other learning rates do."""
+    if run.leader is None:
+        return sentences(_before_finals(run))
     lines = [line for line in _claims(run) if "finalists together" not in line]
     return sentences([*lines, *rate_notes(run.standings), *noise_lines(run.audit)[:1]])
+
+
+def _before_finals(run: RunFacts) -> list[str]:
+    """What the finals to come will not tell."""
+    first = next((each.standing for each in run.networks if each.kind == "complete"), None)
+    judge, seeds = run.audit.facts.judge, run.audit.facts.asked[-1] or run.audit.facts.asked[0]
+    if first is None or first.accuracy is None or not judge or not seeds:
+        return []
+    return before_finals(1 - first.accuracy, judge, seeds, run.noun)
 
 
 def _claims(run: RunFacts) -> list[str]:
@@ -121,7 +134,7 @@ def what_it_costs(run: RunFacts) -> list[str]:
         rival = next((each for each in run.references if each.id == best.rival), None)
         mine, other = best.architecture, rival.architecture if rival else None
         params = f"{mine.params:,} parameters{_than(mine.params, other.params if other else 0)}"
-        macs = f"{short(mine.macs)} multiply-accumulates an image{_than(mine.macs, other.macs if other else 0)}"
+        macs = f"{short(mine.macs)} multiply-accumulates{_than(mine.macs, other.macs if other else 0)}"
         time = f"{best.seconds:.1f} s to train{_than(best.seconds, rival.seconds if rival else 0)}"
         held = f" (beside {one_line(rival.title)})" if rival else ""
         lines.append(f"{params}, {macs}, {time}{held}")

@@ -34,6 +34,7 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
     leader = best.id if best else ""
     told = run.networks
     kept = [each for at, each in enumerate(told) if at < shown or each.kind in ("final", "reference")]
+    spark = rows.Spark.over([each.standing.accuracy for each in kept], run.audit.facts.validation)
     curves, examples = series.curves(run), run.audit.facts.validation
     judging = run.told.judge if run.told else examples
     chosen = series.choices(run)
@@ -52,7 +53,8 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "seeds": rows.seeds(run),
         "gains": rows.intervals(gains, f"points over {against}"),
         "winner": winner(best.architecture, run) if best else None,
-        "rows": [row(each, run, icons, leader) for each in kept],
+        "spark": spark,
+        "rows": [row(each, spark, icons, leader) for each in kept],
         "total": len(told),
         "kinds": [kind for kind in KINDS if any(each.kind == kind for each in kept)],
         "columns": columns(run),
@@ -82,21 +84,24 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
 
 
 def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:
-    """The paragraphs beside the headline: how each is called, its sentences."""
+    """The paragraphs beside the headline: how each is called, its sentences, whether the first of them is the point."""
     best = run.leader
     found = []
     if best:
-        lines = [verdict.what(run)]
-        found.append(
-            {"term": verdict.won(run), "id": best.title, "lines": lines, "icons": icons.row(best.architecture)}
-        )
+        what = {"id": best.title, "lines": [verdict.what(run)], "icons": icons.row(best.architecture), "bold": False}
+        found.append({"term": verdict.won(run)} | what)
     told = (
         ("By how much", verdict.how_much(run)),
-        ("How sure", verdict.how_sure(run) if best else []),
+        ("How sure", verdict.how_sure(run)),
         ("What it costs", verdict.what_it_costs(run)),
         ("What is open", verdict.what_is_open(run)),
     )
-    return found + [{"term": term, "id": "", "lines": lines, "icons": ""} for term, lines in told if lines]
+    others = [
+        {"term": term, "id": "", "lines": lines, "icons": "", "bold": term == "By how much"}
+        for term, lines in told
+        if lines
+    ]
+    return found + others
 
 
 def winner(architecture: Architecture, run: RunFacts) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def columns(run: RunFacts) -> dict[str, bool]:
     }
 
 
-def row(network: Network, run: RunFacts, icons: Icons, leader: str) -> dict[str, Any]:
+def row(network: Network, spark: rows.Spark, icons: Icons, leader: str) -> dict[str, Any]:
     """A row of the leaderboard: what is shown, and what it is sorted by."""
     standing, architecture = network.standing, network.standing.architecture
     words = " | ".join(str(mixer).removesuffix(" +b") for mixer in pictured(architecture))
@@ -141,6 +146,7 @@ def row(network: Network, run: RunFacts, icons: Icons, leader: str) -> dict[str,
         "mixers": words or "no mixer",
         "sizes": sizes(architecture),
         "accuracy": accuracy(standing),
+        "spark": spark.of(standing.accuracy, network.kind),
         "share": standing.accuracy if standing.accuracy is not None else -1,
         "gain": gain_cell(standing.gain) if standing.gain else "",
         "gained": standing.gain.mean if standing.gain else -9,

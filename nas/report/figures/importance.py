@@ -181,6 +181,7 @@ def omega_squared(groups: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.n
     """Of groups (`n g`, one of g is 1) in samples that have each candidate so often (`s n`): `s`, below 0 by chance."""
     import numpy as np
 
+    y = y - y.mean()
     size = counts @ groups
     sums, squares, n = counts * y @ groups, counts @ y**2, counts.sum(1)
     mean = counts @ y / n
@@ -190,7 +191,7 @@ def omega_squared(groups: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.n
         used = (size > 0).sum(1)
         within = (total - between) / np.maximum(n - used, 1)
         found: np.ndarray = (between - (used - 1) * within) / (total + within)
-    return np.nan_to_num(found)
+    return np.where(total > 1e-9 * counts.sum(1) * y.var(), np.nan_to_num(found), 0.0)
 
 
 def adjusted(design: np.ndarray, y: np.ndarray) -> float:

@@ -77,7 +77,7 @@ def curves(run: RunFacts) -> list[Curve]:
 
 COSTS: Mapping[str, Callable[[Network], float | None]] = {
     "parameters": lambda network: float(network.standing.architecture.params),
-    "multiply-accumulates an image": lambda network: float(network.standing.architecture.macs),
+    "multiply-accumulates": lambda network: float(network.standing.architecture.macs),
     "latency, ms": lambda network: network.standing.latency,
     "seconds of a training": lambda network: network.standing.seconds,
 }

@@ -135,7 +135,7 @@ def losses(curves: Sequence[Curve], leader: str, floor: float) -> Markup | None:
         lines.append(line(points, curve, leader))
         ends += end_label(points, curve, leader)
     above = f" above {floor:.2f}, the least that label smoothing leaves" if floor else ""
-    axes = epoch_axis(x), Axis(y, log_ticks(y, 26), f"training loss{above}")
+    axes = counting_axis(x, "epoch"), Axis(y, log_ticks(y, 26), f"training loss{above}")
     return frame(*axes, f"Training losses of {len(drawn)} networks by epoch", *lines, *labelled(ends))
 
 
@@ -170,9 +170,10 @@ def end_label(points: Sequence[tuple[float, float]], curve: Curve, leader: str) 
     return [(points[-1][1], curve.title, "b wn" if curve.id == leader else "rf")]
 
 
-def epoch_axis(x: Scale) -> Axis:
+def counting_axis(x: Scale, title: str) -> Axis:
+    """Of whole numbers."""
     ticks = [tick for tick in linear_ticks(x, 44) if tick.value == int(tick.value)]
-    return Axis(x, ticks or [Tick(x.high, short(x.high))], "epoch")
+    return Axis(x, ticks or [Tick(x.high, short(x.high))], title)
 
 
 def cost(found: Costs, leader: str, examples: int) -> Markup | None:
@@ -263,7 +264,7 @@ def over_trials(runs: Sequence[tuple[str, Sequence[float]]], examples: int) -> M
         lines.append(tag("path", class_=f"cv s{number % 4}", d=path(places)))
         ends.append((places[-1][1], name, f"t{number % 4}"))
     axes = (
-        Axis(x, linear_ticks(x, 44), "candidates that came to their end"),
+        counting_axis(x, "candidates that came to their end"),
         Axis(y, share_ticks(y, 24), "best validation accuracy so far, %"),
     )
     return frame(*axes, "Best validation accuracy so far, by run", *lines, *labelled(ends))

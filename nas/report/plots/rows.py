@@ -16,7 +16,7 @@ from nas.report.figures.facts import RunFacts
 from nas.report.figures.importance import Importance, Level
 from nas.report.figures.series import Share
 from nas.report.plots.paths import Axis, cut, evenly
-from nas.report.plots.svg import by_error, linear, linear_ticks, share_ticks, tag
+from nas.report.plots.svg import Scale, by_error, linear, linear_ticks, share_ticks, tag
 
 DOTS = 60
 """Dots that are drawn of a level, evenly by rank."""
@@ -81,7 +81,10 @@ def seeds(run: RunFacts) -> Markup | None:
         return None
     found = [100 * score.accuracy for standing in shown for score in standing.scores]
     lead = [100 * score.accuracy for standing in run.finalists for score in standing.scores]
-    least = min(lead) - 2.5 * max(max(lead) - min(lead), 1.0) if lead else min(found)  # what is far behind is off it
+    rivals = {standing.rival for standing in run.finalists}
+    held = [100 * score.accuracy for standing in shown if standing.id in rivals for score in standing.scores]
+    # what is far behind, and nobody is held against, is off the scale
+    least = min([min(lead) - 2.5 * max(max(lead) - min(lead), 1.0), *held]) if lead else min(found)
     scale = linear([value for value in found if value >= least], 4, 96)
     axis = Axis(
         scale,
@@ -129,6 +132,36 @@ def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: 
     zero = tag("line", class_="ink2", x1=at(axis, 0), x2=at(axis, 0), y1=4, y2=30 * len(told) + 8)
     name = f"{title}: " + "; ".join(f"{one_line(name)} {gain_cell(claim)}" for name, _, claim in told)
     return rows([drawn(*each) for each in told], axis, name, high=30, always=[zero])
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A small scale of accuracies, the same in each row of a table: 70 x 12 units."""
+
+    scale: Scale
+
+    @classmethod
+    def over(cls, accuracies: Sequence[float | None], examples: int) -> Spark:
+        return cls(by_error([share for share in accuracies if share is not None], 4, 66, examples))
+
+    @property
+    def head(self) -> Markup:
+        """Its two ticks with the most between them."""
+        ticks = share_ticks(self.scale, 22)
+        texts = [
+            tag("text", tick.label, x=self.scale(tick.value), y=10, text_anchor="middle")
+            for tick in dict.fromkeys([ticks[0], ticks[-1]] if ticks else [])
+        ]
+        return tag("svg", *texts, viewBox="0 0 70 12", aria_hidden="true")
+
+    def of(self, accuracy: float | None, kind: str) -> Markup:
+        """A network's place on it; nothing of one without an accuracy."""
+        if accuracy is None:
+            return Markup("")
+        x, name = self.scale(accuracy), {"final": "pt-fin", "pruned": "pt-prn"}.get(kind, "pt-cmp")
+        if kind == "reference":
+            return tag("svg", tag("use", href="#dia", class_="ref", x=x, y=6), viewBox="0 0 70 12", aria_hidden="true")
+        return tag("svg", tag("circle", class_=name, cx=x, cy=6, r=3.2), viewBox="0 0 70 12", aria_hidden="true")
 
 
 def strip(levels: Sequence[Level], axis: Axis, name: str) -> Markup:
