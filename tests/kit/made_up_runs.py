@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,15 +90,15 @@ def made_up(root: Path, name: str = "made-up", made: Made | None = None, **chang
     data = {key: value for key, value in data.items() if made.bits or key != "judge"}
     own = SETTINGS | {"trials": made.candidates, "data": data} | dict(made.settings)
     rng, found = np.random.default_rng(made.candidates), space(made.shape)
+    networks, lines = _networks(found, made.candidates), []
     with RunFolder.create_or_open(root, name, own) as run:
-        networks = _networks(found, made.candidates)
         for number, merit in enumerate(networks.values()):
             failed, ended = bool(made.reason) and number % 7 == 6, number % 3 == 0
             job = make_job(merit.network, 0.01, 0, EPOCHS, "search")
             outcome = _searched(merit.share, ended, rng, merit.share if made.timed else None)
             if failed:
                 outcome = Outcome("failed", (), (2.3,), 0.1, reason=made.reason, traceback=f"Traceback:\n{made.reason}")
-            _append(run, merit.network, job, outcome, number)
+            lines.append(_line(merit.network, job, outcome, number))
         ended = [merit for number, merit in enumerate(networks.values()) if number % 3 == 0 and number % 7 != 6]
         best = sorted(ended, key=lambda merit: -merit.share)[: made.finals]
         finals = [("", each.network) for each in best]
@@ -111,7 +112,8 @@ def made_up(root: Path, name: str = "made-up", made: Made | None = None, **chang
             for seed in range(1, 4):
                 job = replace(make_job(network, 0.01, seed, EPOCHS, "final"), label=label)
                 share = 0.9 - 0.01 * index if not label else 0.9 - made.lead
-                _append(run, network, job, _final(share, rng, made.bits), seed)
+                lines.append(_line(network, job, _final(share, rng, made.bits), seed))
+        (run.path / "results.jsonl").write_text("".join(lines))  # at once: a run syncs after each line
     return SavedRun.open(root, name)
 
 
@@ -169,5 +171,5 @@ def _of(share: float, examples: int) -> float:
     return min(max(round(share * examples), 0), examples) / examples
 
 
-def _append(run: RunFolder, network: Architecture, job: Job, outcome: Outcome, number: int) -> None:
-    run.append(record(job, outcome, params=network.params, macs=network.macs, number=number))
+def _line(network: Architecture, job: Job, outcome: Outcome, number: int) -> str:
+    return json.dumps(record(job, outcome, params=network.params, macs=network.macs, number=number)) + "\n"
