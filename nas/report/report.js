@@ -56,6 +56,22 @@ document.addEventListener("click", event => {
   if (mark) go(mark.dataset.id);
 });
 
+// what is packed in the page
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob($("#" + id).textContent), c => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+let known = null;
+const sources = () => known ||= unpacked("sources").then(JSON.parse);
+function csv(text) {
+  const lines = text.trim().split("\n").filter(Boolean).map(line => JSON.parse(line)), quoted = value => `"${String(value ?? "").replace(/^[=+@\t\r-](?!\d)/, "'$&").replace(/"/g, '""')}"`;
+  const names = ["id", "label", "phase", "state", "seed", "lr", "epochs", "params", "macs", "number", "seconds", "reason"];
+  const last = score => score && [score.epoch, score.accuracy, score.loss];
+  const scores = line => [last(line.scores[line.scores.length - 1]), last(line.judge), last(line.test)].flatMap(each => each || ["", "", ""]);
+  const heads = ["", "judge_", "test_"].flatMap(part => ["epoch", "accuracy", "loss"].map(name => part + (part ? "" : "last_") + name));
+  return [[...names, ...heads], ...lines.map(line => [...names.map(name => line[name]), ...scores(line)])].map(line => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+}
+
 // the leaderboard
 const board = $("#board"), body = board && board.tBodies[0], rows = body ? [...body.rows] : [];
 const cell = (row, column) => $(".c-" + column, row).dataset.v;
@@ -146,24 +162,9 @@ if (board) {
   });
   $$(".id", board).forEach(e => e.setAttribute("aria-expanded", "false"));
   filter();
-  follow();
+  addEventListener("load", () => setTimeout(follow)); // after the browser itself has gone to the place
 }
 
-// what is packed in the page
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob($("#" + id).textContent), c => c.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
-let known = null;
-const sources = () => known ||= unpacked("sources").then(JSON.parse);
-function csv(text) {
-  const lines = text.trim().split("\n").filter(Boolean).map(line => JSON.parse(line)), quoted = value => `"${String(value ?? "").replace(/^[=+@\t\r-](?!\d)/, "'$&").replace(/"/g, '""')}"`;
-  const names = ["id", "label", "phase", "state", "seed", "lr", "epochs", "params", "macs", "number", "seconds", "reason"];
-  const last = score => score && [score.epoch, score.accuracy, score.loss];
-  const scores = line => [last(line.scores[line.scores.length - 1]), last(line.judge), last(line.test)].flatMap(each => each || ["", "", ""]);
-  const heads = ["", "judge_", "test_"].flatMap(part => ["epoch", "accuracy", "loss"].map(name => part + (part ? "" : "last_") + name));
-  return [[...names, ...heads], ...lines.map(line => [...names.map(name => line[name]), ...scores(line)])].map(line => line.map(quoted).join(",")).join("\r\n") + "\r\n";
-}
 $$("[data-save]").forEach(button => button.onclick = async () => {
   const kind = button.dataset.save, text = await unpacked("results"), link = made("a");
   link.href = URL.createObjectURL(new Blob([kind === "csv" ? csv(text) : text], { type: kind === "csv" ? "text/csv" : "application/x-ndjson" }));
