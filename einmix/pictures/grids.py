@@ -188,7 +188,7 @@ class Room(NamedTuple):
 
 
 PANEL = Room(144, 8, ((32, 8), (128, 16), (256, 32)))
-STRIP = Room(200, 2, ((32, 16), (64, 32)))
+STRIP = Room(200, 4, ((64, 16),))
 """Beside the positions of a mixer, and below those of a layer in a network."""
 
 
