@@ -183,7 +183,9 @@ def _tile(shapes: list[Shape], leaf: Step, x: float, y: float, width: float) -> 
             shapes.append(fitting(term, 90))
             words = Text("muted", x + COLUMN, y + 14, channel_words(leaf.node.mixer), 11, "end")
             shapes.append(fitting(words, COLUMN - min(term.width, 90) - 8))
-            y = draw_channels(shapes, pattern.channels, x, y + 19, STRIP)
+            y += 19
+            if any(factor.role != "m" for factor in pattern.channels):  # else words say it
+                y = draw_channels(shapes, pattern.channels, x, y, STRIP)
         return y
     lengths, after = ([n for axis, n in sizes.items() if axis != "c"] for sizes in (leaf.before, leaf.after))
     grid = grid_of(lengths, [min(n, MOST[len(lengths)]) for n in lengths])
