@@ -109,7 +109,8 @@ def _layers(shapes: list[Shape], steps: Sequence[Step], y: float) -> float:
 
 def _beside(shapes: list[Shape], leaves: Sequence[Step], y: float) -> float:
     """Layers beside each other, in several rows where they are many; gives where they end."""
-    beside = min(len(leaves), MOST_TILES)
+    resizes = any(leaf.before | {"c": 0} != leaf.after | {"c": 0} for leaf in leaves)
+    beside = 1 if resizes and len(leaves) <= 2 else min(len(leaves), MOST_TILES)
     width = (COLUMN - 8 * (beside - 1)) / beside
     size = 12 if beside == 1 else 9
     for start in range(0, len(leaves), beside):
@@ -148,7 +149,14 @@ def _rows(steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:
             alone = []
         if len(inner) > 1 and leaves:
             still = sum(not branch for branch in inner)
-            yield step.node.job[1] + f", {still} of them without positions" * bool(still), leaves
+            words = step.node.job[1] + f", {still} of them without positions" * bool(still)
+            if all(len(branch) < 2 and all(len(row) < 2 for _, row in branch) for branch in inner):
+                yield words, leaves
+                continue
+            for number, branch in enumerate(inner, start=1):
+                for said, row in branch:
+                    yield ", ".join(filter(None, [words, f"branch {number}", said])), row
+                    words = ""
         elif leaves:
             for words, row in inner[0]:
                 yield ", ".join(filter(None, [step.node.job[1], words])), row
@@ -175,7 +183,9 @@ def _tile(shapes: list[Shape], leaf: Step, x: float, y: float, width: float) -> 
             shapes.append(fitting(term, 90))
             words = Text("muted", x + COLUMN, y + 14, channel_words(leaf.node.mixer), 11, "end")
             shapes.append(fitting(words, COLUMN - min(term.width, 90) - 8))
-            y = draw_channels(shapes, pattern.channels, x, y + 19, STRIP)
+            y += 19
+            if any(factor.role != "m" for factor in pattern.channels):  # else words say it
+                y = draw_channels(shapes, pattern.channels, x, y, STRIP)
         return y
     lengths, after = ([n for axis, n in sizes.items() if axis != "c"] for sizes in (leaf.before, leaf.after))
     grid = grid_of(lengths, [min(n, MOST[len(lengths)]) for n in lengths])

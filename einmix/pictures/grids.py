@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 from einmix.algebra.factors import Factors
 from einmix.pictures.pattern import TINTED, End, Grid, Pattern, Position, Spot, angles, spots
-from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text, broken, width_of
+from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text, broken, fitting, width_of
 
 FILLED = 0.92
 """How much of its cell's side a square takes."""
 
 WALL = 0.3
 """The gap of a wall, in cells."""
+
+NAME = 36
+"""The least width of a slice for each index in its name, such as d = 12."""
 
 LEAST_LETTER = 10
 """The least cell that a letter stands in, in units."""
@@ -44,23 +47,26 @@ def places(grid: Grid, width: float, height: float, largest: float = 40) -> Plac
     *leading, rows, columns = ((), (), *grid.spots)[-max(len(grid.spots), 2) :]
     down, across = _offsets(rows), _offsets(columns)
     slices = list(product(*(range(len(axis)) for axis in leading)))
-    beside = 1 if len(slices) == 1 else 2 if len(slices) <= 8 else 4
-    below = ceil(len(slices) / beside)
     head, gap = (14.0, 10.0) if leading else (0.0, 0.0)
-    cell = min(
-        largest,
-        (width - gap * (beside - 1)) / beside / across[-1],
-        (height - head * below - gap * (below - 1)) / below / down[-1],
-    )
+
+    def cell_with(beside: int) -> float:
+        below = ceil(len(slices) / beside)
+        across_all, down_all = width - gap * (beside - 1), height - head * below - gap * (below - 1)
+        named = beside * NAME * len(leading) <= across_all or beside == 1
+        return min(largest, across_all / beside / across[-1], down_all / below / down[-1]) * named
+
+    beside = max(range(1, len(slices) + 1), key=cell_with)
+    cell, below = cell_with(beside), ceil(len(slices) / beside)
+    wide = max(across[-1] * cell, NAME * len(leading))
     corners, names = {}, []
     for number, lead in enumerate(slices):
-        left = number % beside * (across[-1] * cell + gap)
+        left = number % beside * (wide + gap)
         top = number // beside * (down[-1] * cell + head + gap) + head
         names.append((lead, left, top - 4))
         for row, column in product(range(len(down) - 1), range(len(across) - 1)):
             inner = (row,) * (len(grid.spots) > 1) + (column,) * bool(grid.spots)
             corners[(*lead, *inner)] = left + across[column] * cell, top + down[row] * cell
-    full = beside * across[-1] * cell + gap * (beside - 1), below * (down[-1] * cell + head) + gap * (below - 1)
+    full = beside * wide + gap * (beside - 1), below * (down[-1] * cell + head) + gap * (below - 1)
     return Places(corners, cell, *full, tuple(names) if leading else ())
 
 
@@ -76,11 +82,12 @@ def draw_grid(pattern: Pattern, grid: Grid, x: float, y: float, found: Places, *
     """The positions of one side of a mixer, by set and by weights, the example `marked` among them."""
     shapes: list[Shape] = []
     for position, (left, top) in found.corners.items():
-        shapes += _cell(pattern, grid, position, x + left, y + top, found.cell)
+        letter = "" if marked and position == pattern.example else pattern.letters.get(grid.set(position), "")
+        shapes += _cell(pattern, grid, position, x + left, y + top, found.cell, letter)
     names = [name for name, _ in pattern.positions]
     for lead, left, top in found.slices:
         words = ", ".join(f"{name} = {index}" for name, index in zip(names, lead, strict=False))
-        shapes.append(Text("muted", x + left, y + top, words, 11))
+        shapes.append(fitting(Text("muted", x + left, y + top, words, 11), NAME * len(lead)))
     if marked:
         left, top = found.corners[pattern.example]
         shapes += mark_in(x + left, y + top, found.cell)
@@ -97,19 +104,21 @@ def cells(found: Places, look: Callable[[Position], str], x: float, y: float) ->
     return [Cells(each, found.cell * FILLED, tuple(corners)) for each, corners in looks.items()]
 
 
-def _cell(pattern: Pattern, grid: Grid, position: Position, x: float, y: float, cell: float) -> list[Shape]:
+def _cell(
+    pattern: Pattern, grid: Grid, position: Position, x: float, y: float, cell: float, letter: str
+) -> list[Shape]:
     look = look_of(pattern, grid, position)
     side = cell * FILLED
     if look == "plain" and cell < LEAST_EDGE:
         look = "faint"
     shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
-    if pattern.own_places > 1:
+    hatches = pattern.own_places > 1 and len(pattern.positions) > 1  # below a sequence is a row of strokes
+    if hatches:
         angle = angles(pattern.own_places)[pattern.place(grid, position)]
         shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
-    letter = pattern.letters.get(grid.set(position))
     if letter and cell >= LEAST_LETTER:
         size = cell * 0.5
-        if pattern.own_places > 1:
+        if hatches:
             back = max(width_of(letter, size) + size * 0.3, size)
             shapes.append(Rect(look, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
         shapes.append(Text(text_on(look), x + side / 2, y + side / 2 + size * 0.36, letter, size, "middle"))
@@ -188,7 +197,7 @@ class Room(NamedTuple):
 
 
 PANEL = Room(144, 8, ((32, 8), (128, 16), (256, 32)))
-STRIP = Room(200, 2, ((32, 16), (64, 32)))
+STRIP = Room(200, 4, ((64, 16),))
 """Beside the positions of a mixer, and below those of a layer in a network."""
 
 
@@ -223,10 +232,10 @@ def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, r
     each = ceil(size / beside)
     """Rows of a set."""
     in_row = max(beside // size, 1)
-    fitting = max(room.rows // each, 1) * in_row
+    fits = max(room.rows // each, 1) * in_row
     step = room.width / beside
     height = min(step, 20.0)
-    for number, channels in enumerate(sets[:fitting]):
+    for number, channels in enumerate(sets[:fits]):
         left, top = x + number % in_row * size * step, y + number // in_row * each * height
         dark, inner = number == 0, Text("ink", 0, 0, "", 9, "middle")
         if any(f.role == "m" for f in factors):
@@ -247,7 +256,7 @@ def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, r
                 shapes.append(Disc(disc, *middle, radius))
             stroke = "onreadstroke" if dark else "stroke"
             shapes.append(bar(stroke, *middle, radius * 1.2, turn, 1.4 if radius > 4 else 1))
-    drawn = sets[:fitting]
+    drawn = sets[:fits]
     y += ceil(len(drawn) / in_row) * each * height
     count = sum(map(len, drawn))
     if count < total:

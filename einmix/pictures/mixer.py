@@ -76,7 +76,7 @@ def _two_grids(shapes: list[Shape], pattern: Pattern) -> float:
 
 
 def _sizes(grid: Grid) -> str:
-    return " × ".join(map(str, grid.lengths))
+    return " × ".join(f"{n:,}" for n in grid.lengths)
 
 
 def _terms(shapes: list[Shape], pattern: Pattern, x: float, y: float, found: Places) -> None:
@@ -189,7 +189,7 @@ def _weights(shapes: list[Shape], pattern: Pattern, x: float, y: float) -> float
     (wide, tall), count = pattern.matrix, pattern.own_places * pattern.own_channels
     own, biases = count * wide * tall, pattern.mixer.params - count * wide * tall
     y += 14
-    shapes.append(Text("ink", x, y, f"{own:,} weight{'s' * (own != 1)}", 13, bold=True))
+    shapes.append(fitting(Text("ink", x, y, f"{own:,} weight{'s' * (own != 1)}", 13, bold=True), ROOM[0]))
     scale, beside = _scale(count, wide, tall)
     words = f"{count:,} × ({wide:,} × {tall:,})" if count > 1 else f"({wide:,} × {tall:,})"
     words += f", {biases:,} bias{'es' * (biases != 1)}" * bool(biases)
@@ -240,7 +240,7 @@ def _beside(count: int, width: float, height: float) -> int:
     gap = _gap(width, height)
     most = int((ROOM[0] + gap) / (width + gap))
     rows = int((ROOM[1] + gap) / (height + gap))
-    return next((each for each in (8, 16, 32, most) if each <= most and ceil(count / each) <= rows), 0)
+    return next((each for each in (8, 16, 32, most) if 0 < each <= most and ceil(count / each) <= rows), 0)
 
 
 def _gap(width: float, height: float) -> float:
@@ -261,8 +261,8 @@ def _caption(shapes: list[Shape], pattern: Pattern, y: float) -> float:
     try:
         call = mixer.einmix()
         rows.append((call["pattern"].replace("->", "→"), 13, "ink", False, True))
-        bias = f"  bias  {call['bias_shape']}" if call.get("bias_shape") else ""
-        ends = f"weight  {call['weight_shape']}{bias}"
+        bias = f", bias {call['bias_shape']}" if call.get("bias_shape") else ""
+        ends = f"weight {call['weight_shape']}{bias}"
         rows.append((ends, 13, "muted", False, True))
     except PatternError as error:
         rows.append((error.summary, 13, "muted", False, False))

@@ -106,7 +106,7 @@ class Pattern:
     def most(self) -> tuple[int, ...]:
         """How many positions of every axis are drawn at most."""
         leading = max(len(self.positions) - 2, 0)
-        each = MOST_SLICES if leading < 2 else max(int(2 * MOST_SLICES ** (1 / leading)) - 1, 1)
+        each = MOST_SLICES if leading < 2 else 2 if leading == 2 else 1
         most = (each,) * leading + MOST[min(len(self.positions), 3)]
         return tuple(min(n, self.limit) for n in most)
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import get_args
 
 from einmix.errors import PatternError
-from einmix.pictures.shapes import MONO, SANS, Cells, Disc, Line, Rect, Shape, Text, Theme, style
+from einmix.pictures.shapes import (
+    MONO,
+    SANS,
+    Cells,
+    Disc,
+    Line,
+    Rect,
+    Shape,
+    Text,
+    Theme,
+    broken,
+    fitting,
+    moved,
+    style,
+)
 
 SUFFIXES = (".svg", ".png", ".pdf")
+
+WIDEST, APART = 440, 32
+"""Units: the width of a picture of which two stand beside each other in a sheet, and what is left around each."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,28 @@ class Picture:
 
             save(path, (self.width, self.height), self.shapes, self.title, dark=self.theme == "dark")
         return path
+
+
+def sheet(title: str, words: str, pictures: Sequence[tuple[str, Picture]]) -> Picture:
+    """Pictures with their names in one: two beside each other, or more of narrow ones."""
+    most = max(picture.width for _, picture in pictures)
+    beside = min(len(pictures), int(2 * WIDEST / most) or 1)
+    step = most + APART
+    width = max(2 * APART + beside * step - APART, WIDEST)
+    shapes: list[Shape] = [fitting(Text("ink", APART, 40, title, 18, bold=True), width - 2 * APART)]
+    y = 44.0
+    for line in broken(words, 14, width - 2 * APART):
+        y += 18
+        shapes.append(Text("muted", APART, y, line, 14))
+    y += 30
+    for start in range(0, len(pictures), beside):
+        row = pictures[start : start + beside]
+        for number, (name, picture) in enumerate(row):
+            shapes.append(fitting(Text("ink", APART + number * step, y, name, 15, bold=True), most))
+            shapes += moved(picture.shapes, APART + number * step, y + 10)
+        y += max(picture.height for _, picture in row) + 44
+    described = " ".join(f"{name}: {picture.description}" for name, picture in pictures)
+    return Picture(width, y - 24, tuple(shapes), title, f"{words}. {described}")
 
 
 def _number(value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from typer import Typer
 
-from nas.cli import audit, bench, compare, export, replay, report, runs, search, spaces, train, zoo
+from nas.cli import audit, bench, compare, draw, export, replay, report, runs, search, spaces, train, zoo
 
 COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "search": search.search,
@@ -18,6 +18,7 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "compare": compare.compare,
     "replay": replay.replay,
     "zoo": zoo.app,
+    "draw": draw.draw,
     "bench": bench.app,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

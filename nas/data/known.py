@@ -209,3 +209,11 @@ SOURCES: Mapping[str, Callable[[Path], Source]] = {
     **{name: partial(_generated, name=name) for name in GENERATED},
 }
 """The data sets that are known by name: read from (or downloaded to) a folder, or generated."""
+
+
+def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
+    """Shape, channels and classes of the data; those of the well-known sets without loading them."""
+    if data in SHAPES:
+        return SHAPES[data]
+    dataset = load(data, data_dir=data_dir, seed=0)
+    return dataset.shape, dataset.channels, dataset.classes

@@ -2,6 +2,7 @@
 
 from nas.options.bench import Bench
 from nas.options.compare import Compare
+from nas.options.draw import Draw
 from nas.options.option import Options
 from nas.options.replay import Replay
 from nas.options.report import Report
@@ -16,6 +17,7 @@ OPTIONS: dict[str, type[Options]] = {
     "train": Train,
     "compare": Compare,
     "zoo": Zoo,
+    "draw": Draw,
     "bench make": Bench,
     "replay": Replay,
     "report": Report,

@@ -57,7 +57,8 @@ HOUSE = Plan(
         "nas/strategies": "strategy neighbourly",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        "nas/api": "bench compare export report search train defaults resources resuming run saved",  # a file a command
+        "nas/api": "bench compare draw export report search train zoo "  # a file a command
+        "defaults resources resuming run saved",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={

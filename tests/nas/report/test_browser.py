@@ -148,7 +148,7 @@ def test_a_link_opens_the_row_of_a_network(browser, where):
         assert page.locator("tr.det").count() == 0
         page.locator(f"#n-{id} .id").click()
         assert page.locator("tr.det").count() == 1
-        page.locator("#cost circle.pt-fin").first.click()
+        page.locator("#cost .pt.pt-fin").first.click()
         page.locator("tr.det").nth(1).wait_for()
         assert page.evaluate("location.hash").startswith("#n-")
 
