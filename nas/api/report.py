@@ -17,12 +17,14 @@ from nas.ranking.gains import Compared, against
 from nas.report.figures.facts import Comparison, RunFacts
 from nas.report.page import page
 from nas.report.served import Served
+from nas.report.view import plot_files
 from nas.runs.files import telling, write_whole
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.result import Result, latest, take
 from nas.training.latency import FILE
 
-NAME = "report.html"
+NAME, SEVERAL = "report.html", "reports.html"
+"""What the page of a run is called in its folder, and that of several in the folder of the first."""
 
 
 def report(saved: Sequence[SavedRun], *, live: str = "", where: str = "") -> str:
@@ -32,13 +34,24 @@ def report(saved: Sequence[SavedRun], *, live: str = "", where: str = "") -> str
 
 def write_report(saved: Sequence[SavedRun], to: Path | None = None, *, where: str = "") -> Path:
     """Writes the page, by itself into the folder of the (first) run; raises NasError where that cannot be."""
-    path = to or saved[0].folder.path / NAME
+    path = to or saved[0].folder.path / (NAME if len(saved) == 1 else SEVERAL)
     with telling(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise NasError(f"{path} is a folder: -o takes a file, as in -o {path / NAME}")
         write_whole(path, report(saved, where=where).encode())
     return path
+
+
+def write_plots(saved: SavedRun, folder: Path) -> list[Path]:
+    """The plots of the page as SVG files, each of which stands alone. Raises NasError where that cannot be."""
+    with telling(f"write {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for name, text in plot_files(gathered(saved)).items():
+            paths.append(folder / f"{name}.svg")
+            write_whole(paths[-1], text.encode())
+    return paths
 
 
 def written_or_told(folder: RunFolder, say: Callable[[str], object], *, where: str = "") -> Path | None:

@@ -16,7 +16,7 @@ from nas.options.report import Report
 @takes(Report)
 def report(
     asked: Report,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, or paths of their directories.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Names of runs, or paths of their directories.")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The file to write (default: report.html in the run's folder).")
     ] = None,
@@ -25,10 +25,12 @@ def report(
 
     Example: nas report subgrid-digits-1a2b3c -o report.html
     """
-    from nas.api.report import runs_named, write_report
+    from nas.api.report import runs_named, write_plots, write_report
 
     if asked.serve and out is not None:
         raise NasError("--serve writes no file: leave out -o")
+    if asked.plots is not None and (asked.serve or len(runs) > 1):
+        raise NasError("--plots is for the page of one run, and not with --serve")
     found = runs_named(runs, asked.runs_dir)
     for each in found:
         warn(each.folder)
@@ -36,6 +38,9 @@ def report(
         _serve(runs, asked)
     else:
         print(write_report(found, out, where=where(asked.runs_dir)))
+    if asked.plots is not None:
+        for path in write_plots(found[0], asked.plots):
+            print(path)
 
 
 def _serve(runs: list[str], asked: Report) -> None:

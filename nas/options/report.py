@@ -17,4 +17,5 @@ class Report(Options):
 
     serve: bool = option(False, "Serve the page on this machine alone; it follows the run until Ctrl-C.")
     port: int = option(0, "The port to serve on (0: any that is free).", least=0, most=65535)
+    plots: Path | None = option(None, "A folder to write the plots to as well, as SVG files.")
     runs_dir: Path = option(RUNS, RUNS_DIR)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from nas.ranking.words import short
 from nas.report import verdict
 from nas.report.figures.facts import RunFacts
 from nas.report.figures.series import best_so_far
+from nas.report.plots.files import rules, without_comments
 from nas.report.plots.icons import Icons
 from nas.report.plots.paths import over_trials
 from nas.report.view import view
@@ -36,8 +36,8 @@ def page(runs: Sequence[RunFacts], *, live: str = "", shown: int = SHOWN) -> str
     nobody else.
     """
     style, script = (without_comments(HERE / name) for name in ("report.css", "report.js"))
-    style += looks(set(LOOKS), "auto")
-    rules = {
+    style = rules() + style + looks(set(LOOKS), "auto")
+    policy = {
         "default-src": "'none'",
         "style-src": hashed(style),
         "script-src": hashed(script),
@@ -51,7 +51,7 @@ def page(runs: Sequence[RunFacts], *, live: str = "", shown: int = SHOWN) -> str
     title = verdict.headline(runs[0]) if len(runs) == 1 else f"{len(runs)} runs side by side"
     return body.render(
         title=title,
-        policy="; ".join(f"{name} {value}" for name, value in rules.items()),
+        policy="; ".join(f"{name} {value}" for name, value in policy.items()),
         style=Markup(style),
         script=Markup(script),
         live=live,
@@ -79,12 +79,6 @@ def environment() -> Environment:
     )
     found.filters |= {"one_line": one_line, "counted": counted, "short": short, "duration": verdict.duration}
     return found
-
-
-def without_comments(path: Path) -> str:
-    """A style or script without the comments that are for its readers here."""
-    text = path.read_text(encoding="utf-8")
-    return re.sub(r"^\s*(//.*|/\*.*?\*/)\n", "", text, flags=re.MULTILINE)
 
 
 def hashed(text: str) -> str:

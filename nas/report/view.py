@@ -21,6 +21,7 @@ from nas.report.figures.facts import KINDS, Comparison, Network, RunFacts
 from nas.report.figures.importance import Importance
 from nas.report.figures.series import Ranks
 from nas.report.plots import paths, rows
+from nas.report.plots.files import alone
 from nas.report.plots.icons import Icons, pictured
 from nas.report.texts import data, highlighted, packed, packed_results
 
@@ -81,6 +82,33 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "sources": packed(json.dumps({each.id: text_of(each.standing.architecture) for each in kept})),
         "networks": data({each.id: told_of(each, run) for each in kept}),
     }
+
+
+def plot_files(run: RunFacts) -> dict[str, str]:
+    """The plots as SVG texts, by the names of their files."""
+    leader = run.leader.id if run.leader else ""
+    curves, examples, ranks = series.curves(run), run.audit.facts.validation, series.ranks(run)
+    judging = run.told.judge if run.told else examples
+    drawn = {
+        "training-losses": paths.losses(curves, leader, run.floor),
+        "validation-accuracies": paths.accuracies(curves, leader, examples),
+        **{
+            f"cost-{each.name.split(',')[0].replace(' ', '-')}": paths.cost(each, leader, judging)
+            for each in series.costs(run)
+        },
+        "ranks": paths.rank_lines(ranks, leader, {each.id: each.title for each in run.networks}) if ranks else None,
+    }
+    chosen, (epoch, levels) = series.choices(run), series.families(run)
+    told = f"validation accuracy after epoch {epoch}, %"
+    axis = rows.share_axis([value for level in levels for value in level.values], examples, told)
+    of_rows = {
+        "seeds": rows.seeds(run),
+        "gains": rows.intervals([(s.title, s.id, s.gain) for s in run.finalists if s.gain], "gain, points"),
+        "choices": rows.shares(chosen.found),
+        "families": rows.strip(levels, axis, "Families") if len(levels) > 1 else None,
+    }
+    found = {name: alone(plot, paths.WIDTH, paths.HEIGHT) for name, plot in drawn.items() if plot}
+    return found | {name: plot.file() for name, plot in of_rows.items() if plot}
 
 
 def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:

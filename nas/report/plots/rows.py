@@ -15,6 +15,7 @@ from nas.ranking.standings import Standing
 from nas.report.figures.facts import RunFacts
 from nas.report.figures.importance import Importance, Level
 from nas.report.figures.series import Share
+from nas.report.plots.files import alone
 from nas.report.plots.paths import Axis, cut, evenly
 from nas.report.plots.svg import Scale, by_error, linear, linear_ticks, share_ticks, tag
 
@@ -32,35 +33,74 @@ class Row:
     is_code: bool = False
 
 
-def rows(found: Sequence[Row], axis: Axis, name: str, *, high: int = 44, always: Sequence[object] = ()) -> Markup:
-    """A plot of rows: places along it are in percent, heights in pixels, so that texts keep their size at any width."""
-    bottom = high * len(found) + 8
-    lines = [
-        part
-        for tick in axis.ticks
-        for part in (
-            tag("line", class_="gr", x1=at(axis, tick.value), x2=at(axis, tick.value), y1=4, y2=bottom),
-            tag("text", tick.label, class_="tk", x=at(axis, tick.value), y=bottom + 16, text_anchor="middle"),
+@dataclass(frozen=True)
+class Rows:
+    """A plot of rows: places along it are in percent, heights in pixels, so that texts keep their size at any width.
+
+    `name` is what it is called for those who do not see it, `high` the height of a row, `always` stands below all rows.
+    """
+
+    rows: Sequence[Row]
+    axis: Axis
+    name: str
+    high: int = 44
+    always: Sequence[Markup] = ()
+
+    @property
+    def bottom(self) -> int:
+        return self.high * len(self.rows) + 8
+
+    def drawn(self) -> list[Markup]:
+        """All but the labels."""
+        lines = [
+            part
+            for tick in self.axis.ticks
+            for x in (at(self.axis, tick.value),)
+            for part in (
+                tag("line", class_="gr", x1=x, x2=x, y1=4, y2=self.bottom),
+                tag("text", tick.label, class_="tk", x=x, y=self.bottom + 16, text_anchor="middle"),
+            )
+        ]
+        lines.append(tag("line", class_="ax", x1="0%", x2="100%", y1=self.bottom, y2=self.bottom))
+        drawn = [part for number, row in enumerate(self.rows) for part in row.draw(self.middle(number))]
+        return [*lines, *self.always, *drawn]
+
+    def middle(self, number: int) -> float:
+        return 4 + self.high * (number + 0.5)
+
+    def __html__(self) -> str:
+        """As it stands in a page: labels are text beside the plot."""
+        labels = [
+            tag("span", tag("b", row.label, class_="mono" if row.is_code else None), *_under(row)) for row in self.rows
+        ]
+        plot = {"class_": "ch fl", "width": "100%", "height": self.bottom + 22, "role": "group"}
+        return tag(
+            "div",
+            tag("div", *labels, class_=f"labs r{self.high}", aria_hidden="true"),
+            tag("svg", *self.drawn(), **plot, aria_label=self.name, tabindex=0, data_walk=""),
+            tag("p", self.axis.title, class_="axt", aria_hidden="true"),
+            class_="rows",
         )
-    ]
-    lines.append(tag("line", class_="ax", x1="0%", x2="100%", y1=bottom, y2=bottom))
-    drawn = [part for number, row in enumerate(found) for part in row.draw(4 + high * (number + 0.5))]
-    labels = [
-        tag(
-            "span",
-            tag("b", row.label, class_="mono" if row.is_code else None),
-            *([tag("i", row.under)] * bool(row.under)),
-        )
-        for row in found
-    ]
-    plot = {"class_": "ch fl", "width": "100%", "height": bottom + 22, "role": "group", "aria_label": name}
-    return tag(
-        "div",
-        tag("div", *labels, class_=f"labs r{high}", aria_hidden="true"),
-        tag("svg", *lines, *always, *drawn, **plot, tabindex=0, data_walk=""),
-        tag("p", axis.title, class_="axt", aria_hidden="true"),
-        class_="rows",
-    )
+
+    def file(self) -> str:
+        """As an SVG that stands alone."""
+        labels = []
+        for number, row in enumerate(self.rows):
+            y, is_above = self.middle(number) + 4.5, self.high > 40 and bool(row.under)
+            end = 216 if is_above or not row.under else 184
+            name = "mono" if row.is_code else None
+            labels.append(tag("text", row.label, class_=name, x=end, y=y - 7 * is_above, text_anchor="end"))
+            if row.under:
+                labels.append(tag("text", row.under, class_="tk", x=216, y=y + 8 * is_above, text_anchor="end"))
+        plot = tag("svg", *self.drawn(), x=230, width=470, height=self.bottom + 22, overflow="visible")
+        title = tag("text", self.axis.title, class_="ti", x=700, y=self.bottom + 38, text_anchor="end")
+        view = f"0 0 720 {self.bottom + 50}"
+        whole = tag("svg", tag("title", self.name), *labels, plot, title, class_="ch", viewBox=view, role="img")
+        return alone(whole, 720, self.bottom + 50)
+
+
+def _under(row: Row) -> list[Markup]:
+    return [tag("i", row.under)] if row.under else []
 
 
 def at(axis: Axis, value: float) -> str:
@@ -74,7 +114,7 @@ def dot(x: str, y: float, kind: str, id: str) -> Markup:
     return tag("circle", class_="pt fnd", cx=x, cy=y, r=4.6, data_id=id)
 
 
-def seeds(run: RunFacts) -> Markup | None:
+def seeds(run: RunFacts) -> Rows | None:
     """What finalists and references reached with each seed, and in the mean."""
     shown = [*run.finalists, *(reference for reference in run.references if reference.finals)]
     if not shown:
@@ -109,10 +149,10 @@ def seeds(run: RunFacts) -> Markup | None:
         return Row(cut(standing.title, 24), figure, draw, not standing.is_reference)
 
     told = "; ".join(f"{one_line(s.title)} {100 * (s.accuracy or 0.0):.1f}" for s in shown)
-    return rows([drawn(standing) for standing in shown], axis, f"Accuracy of each seed; means in percent: {told}")
+    return Rows([drawn(standing) for standing in shown], axis, f"Accuracy of each seed; means in percent: {told}")
 
 
-def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: bool = True) -> Markup | None:
+def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: bool = True) -> Rows | None:
     """Differences in points with their intervals, by name and id; none of those without an interval."""
     told = [(name, id, claim) for name, id, claim in claims if claim.low is not None and claim.high is not None]
     if not told:
@@ -131,7 +171,7 @@ def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: 
 
     zero = tag("line", class_="ink2", x1=at(axis, 0), x2=at(axis, 0), y1=4, y2=30 * len(told) + 8)
     name = f"{title}: " + "; ".join(f"{one_line(name)} {gain_cell(claim)}" for name, _, claim in told)
-    return rows([drawn(*each) for each in told], axis, name, high=30, always=[zero])
+    return Rows([drawn(*each) for each in told], axis, name, high=30, always=[zero])
 
 
 @dataclass(frozen=True)
@@ -164,7 +204,7 @@ class Spark:
         return tag("svg", tag("circle", class_=name, cx=x, cy=6, r=3.2), viewBox="0 0 70 12", aria_hidden="true")
 
 
-def strip(levels: Sequence[Level], axis: Axis, name: str) -> Markup:
+def strip(levels: Sequence[Level], axis: Axis, name: str) -> Rows:
     """What was reached at each level: some of the candidates as dots, the median as a stroke."""
 
     def drawn(level: Level) -> Row:
@@ -180,7 +220,7 @@ def strip(levels: Sequence[Level], axis: Axis, name: str) -> Markup:
     told = "; ".join(
         f"{level.name}: median {100 * median(level.values):.1f} of {len(level.values)}" for level in levels
     )
-    return rows([drawn(level) for level in levels], axis, f"{name}. {told}", high=24)
+    return Rows([drawn(level) for level in levels], axis, f"{name}. {told}", high=24)
 
 
 def share_axis(values: Sequence[float], examples: int, title: str) -> Axis:
@@ -238,3 +278,25 @@ def parameters(found: Sequence[Share]) -> Markup:
             )
     told = "; ".join(f"{share.name} {share.params:,}" for share in found)
     return tag("svg", *parts, class_="ch pbar", width="100%", height=48, role="img", aria_label=f"Parameters: {told}")
+
+
+def shares(found: Sequence[Importance]) -> Rows | None:
+    """How much each choice explains, with its interval; a ring is what it does beyond the others."""
+    if not found:
+        return None
+    scale = linear([0, *(100 * each.high for each in found)], 3, 97)
+    axis = Axis(scale, linear_ticks(scale, 14), "% of the differences: alone (95%), and beyond the others (ring)")
+
+    def drawn(each: Importance) -> Row:
+        def draw(y: float) -> list[Markup]:
+            zero, alone_, low, high, beyond = (
+                at(axis, 100 * x) for x in (0, each.alone, each.low, each.high, each.beyond)
+            )
+            bar = tag("line", class_="m-thick", x1=zero, x2=alone_, y1=y, y2=y)
+            line = tag("line", class_="m-line", x1=low, x2=high, y1=y, y2=y)
+            return [bar, line, tag("circle", class_="m-ring", cx=beyond, cy=y, r=5.5)]
+
+        return Row(cut(each.name, 34), "", draw)
+
+    told = "; ".join(f"{each.name} {100 * each.alone:.0f}%" for each in found)
+    return Rows([drawn(each) for each in found], axis, f"What choices explain alone: {told}", high=30)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_up_runs import facts_of
+from markupsafe import escape
 
 from einmix import Mixer
 from nas.report.figures import series
@@ -29,14 +30,15 @@ from nas.report.plots.svg import (
     short,
     tag,
 )
+from nas.report.view import plot_files
 
 SHARES = st.floats(0, 1)
 VALUES = st.floats(-1e6, 1e6)
 HOSTILE = "</svg><script>alert(1)</script>\"'&"
 
 
-def parsed(markup: str) -> ET.Element:
-    return ET.fromstring(f"<div>{markup}</div>")
+def parsed(markup: object) -> ET.Element:
+    return ET.fromstring(f"<div>{escape(markup)}</div>")
 
 
 @given(st.lists(VALUES, min_size=1), st.sampled_from([10.0, 30.0, 70.0]))
@@ -158,7 +160,7 @@ def test_rows_of_a_run_say_their_figures(run):
     assert len(marks) == sum(standing.n for standing in [*run.finalists, *run.references])
     assert f"{100 * run.leader.accuracy:.1f}" in svg.get("aria-label")
     told = rows.intervals([(s.title, s.id, s.gain) for s in run.finalists], "points")
-    assert parsed(told) is not None and "<script" not in told
+    assert parsed(told) is not None and "<script" not in escape(told)
     assert rows.intervals([], "points") is None
 
 
@@ -176,7 +178,7 @@ def test_a_meter_and_a_strip_say_what_they_show():
     meter = parsed(rows.meter(Importance("patch", 0.5, 0.4, 0.6, 0.1, levels)))[0]
     assert meter.get("aria-label") == "patch: 50.0% alone (40.0% to 60.0%), 10.0% beyond the others"
     drawn = rows.strip(levels, rows.share_axis([0.5, 0.9], 100, "accuracy"), "patch")
-    assert "median 60.0 of 3" in drawn and "<script" not in drawn
+    assert "median 60.0 of 3" in escape(drawn) and "<script" not in escape(drawn)
     assert len(list(parsed(drawn).iter("circle"))) == 4
 
 
@@ -200,3 +202,28 @@ def test_any_costs_can_be_drawn(pairs):
     points = tuple(series.Point(f"n{at}", "", "complete", cost, share) for at, (cost, share) in enumerate(pairs))
     markup = paths.cost(series.Costs("parameters", points, tuple(series.front(points))), "n0", 100)
     assert within(parsed(markup)[0])
+
+
+def test_files_stand_alone(run):
+    files = plot_files(run)
+    assert set(files) == {
+        "training-losses",
+        "validation-accuracies",
+        "cost-parameters",
+        "cost-multiply-accumulates",
+        "cost-latency",
+        "ranks",
+        "seeds",
+        "gains",
+        "choices",
+        "families",
+    }
+    for text in files.values():
+        found = ET.fromstring(text)
+        assert found.tag == "{http://www.w3.org/2000/svg}svg" and float(found.get("width")) > 500
+        assert "var(" not in text and "prefers-color-scheme:dark" in text
+        assert "<script" not in text and "href=" not in text.replace('href="#dia"', "")
+
+
+def test_a_run_without_anything_has_no_files(tmp_path):
+    assert plot_files(facts_of(tmp_path, candidates=0, finals=0)) == {}
