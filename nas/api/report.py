@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from einmix import Architecture, PatternError
@@ -19,7 +18,7 @@ from nas.report.page import page
 from nas.report.served import Served
 from nas.report.view import plot_files
 from nas.runs.files import telling, write_whole
-from nas.runs.folder import LAST, RunFolder
+from nas.runs.folder import RunFolder
 from nas.runs.result import Result, latest, take
 from nas.training.latency import FILE
 
@@ -82,11 +81,16 @@ def gathered(saved: SavedRun, where: str = "") -> RunFacts:
     lr = None
     with suppress(NasError):
         lr = saved.lr
-    found = Audit(saved.results, saved.standings, saved.facts, saved.order)
-    last = saved.folder.kept(LAST) or {}
-    created, settings = saved.folder.created, saved.folder.settings
-    facts = RunFacts(saved.name, created, settings, last, found, saved.objectives, lr, where=where)
-    return replace(facts, compared=tuple(comparisons(saved)))
+    return RunFacts(
+        saved.name,
+        saved.folder.created,
+        saved.folder.settings,
+        Audit(saved.results, saved.standings, saved.facts, saved.order),
+        saved.objectives,
+        lr,
+        tuple(comparisons(saved)),
+        where,
+    )
 
 
 def comparisons(saved: SavedRun) -> list[Comparison]:

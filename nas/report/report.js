@@ -106,7 +106,8 @@ function follow() {
   if (!row) return;
   if (row.hidden) { $("#find").value = ""; $$(".tools input[type=checkbox]").forEach(e => e.checked = true); filter(); }
   if (!row.nextElementSibling || !row.nextElementSibling.classList.contains("det")) open(row);
-  row.scrollIntoView({ block: "center" });
+  board.parentElement.scrollTop = row.offsetTop - 44; // below the header that stays
+  board.parentElement.scrollIntoView({ block: "center" });
   $(".id", row).focus({ preventScroll: true });
 }
 function curve(points) {

@@ -10,7 +10,7 @@ from nas.claims.claims import TOO_FEW
 from nas.claims.words import before_finals, claim_lines, gain_cell, signed
 from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
-from nas.ranking.words import accuracy, gain_verdict, lacks, rate_notes, short
+from nas.ranking.words import FRAGILE, accuracy, gain_verdict, lacks, rate_notes, short
 from nas.report.figures.facts import RunFacts
 
 ID = re.compile("[0-9a-f]{10}")
@@ -111,7 +111,8 @@ def how_sure(run: RunFacts) -> list[str]:
     if run.leader is None:
         return sentences(_before_finals(run))
     lines = [line for line in _claims(run) if "finalists together" not in line]
-    return sentences([*lines, *rate_notes(run.standings), *noise_lines(run.audit)[:1]])
+    rates = [line.removeprefix(f"gain{FRAGILE}: ") for line in rate_notes(run.standings)]  # a mark of tables
+    return sentences([*lines, *rates, *(noise_lines(run.audit)[:1] if run.audit.noise else [])])
 
 
 def _before_finals(run: RunFacts) -> list[str]:

@@ -64,6 +64,7 @@ HOUSE = Plan(
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
         "optuna": "nas/strategies/tpe",
+        "jinja2": "nas/report/page",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
         "rich": "nas/cli nas/loop/progress",

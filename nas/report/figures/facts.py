@@ -75,7 +75,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run: its settings as run.json has them and as the latest session asked, its results, what they are worth.
+    """A run: its settings as run.json has them, and what its results are worth.
 
     `created` is when it was made (UTC, ISO format), `lr` its learning rate, None while that is being found.
     `compared` are the comparisons beside it, `where` the option by which a command finds it.
@@ -84,7 +84,6 @@ class RunFacts:
     name: str
     created: str
     settings: Mapping[str, Any]
-    latest: Mapping[str, Any]
     audit: Audit
     objectives: tuple[Objective, ...]
     lr: float | None = None

@@ -241,6 +241,8 @@ def test_it_prints(browser, where):
     with opened(browser, where) as found:
         page = found.page
         page.emulate_media(media="print", color_scheme="dark")
+        page.set_viewport_size({"width": 688, "height": 970})  # A4 within its margins
+        assert page.evaluate("document.documentElement.scrollWidth") <= 688
         assert not page.locator("nav").is_visible() and not page.locator(".tools").is_visible()
         board = page.locator(".scroll")
         assert board.evaluate("e => e.scrollHeight <= e.clientHeight + 2")
