@@ -13,10 +13,10 @@ from nas.errors import NasError
 from nas.loop.past import check_result
 from nas.options.report import Report
 from nas.ranking.gains import Compared, against
+from nas.report.drawn import Drawn
 from nas.report.figures.facts import Comparison, RunFacts
 from nas.report.page import page
 from nas.report.served import Served
-from nas.report.view import plot_files
 from nas.runs.files import telling, write_whole
 from nas.runs.folder import RunFolder
 from nas.runs.result import Result, latest, take
@@ -47,7 +47,7 @@ def write_plots(saved: SavedRun, folder: Path) -> list[Path]:
     with telling(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
-        for name, text in plot_files(gathered(saved)).items():
+        for name, text in Drawn.of(gathered(saved)).files().items():
             paths.append(folder / f"{name}.svg")
             write_whole(paths[-1], text.encode())
     return paths

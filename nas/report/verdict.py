@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from statistics import fmean
 
 from nas.audit.words import next_line, noise_lines
 from nas.claims.claims import TOO_FEW
@@ -12,6 +13,7 @@ from nas.errors import counted, one_line
 from nas.ranking.standings import Standing
 from nas.ranking.words import FRAGILE, accuracy, gain_verdict, lacks, rate_notes, short
 from nas.report.figures.facts import RunFacts
+from nas.runs.result import latest
 
 ID = re.compile("[0-9a-f]{10}")
 
@@ -156,10 +158,25 @@ def what_is_open(run: RunFacts) -> list[str]:
     """What the audit would do next, and what has met the test data."""
     tested = next((check.told for check in run.audit.checks if check.name == "test data"), "")
     lines = [f"test data: {tested}"] if tested else []
+    lines += _tested(run)
     failed = [check.name for check in run.audit.checks if check.passed is False]
     if failed:
         lines.append(f"of the checklist did not pass: {', '.join(failed)}")
     return sentences([f"next: {next_line(run.audit)}", *lines])
+
+
+def _tested(run: RunFacts) -> list[str]:
+    """What `nas train` of its networks came to on test data."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for result in latest(run.audit.results):
+        if result.phase == "train" and result.test:
+            found.setdefault((result.id, result.epochs), []).append(result.test.accuracy)
+    titles = {standing.id: standing.title for standing in run.standings}
+    return [
+        f"{one_line(titles.get(id, id))}, trained over {counted(epochs, 'epoch')}: test accuracy {fmean(shares):.1%} "
+        f"(n={len(shares)})"
+        for (id, epochs), shares in found.items()
+    ]
 
 
 def duration(seconds: float) -> str:

@@ -16,12 +16,12 @@ from nas.claims.words import gain_cell
 from nas.errors import counted, one_line
 from nas.ranking.words import accuracy, sizes
 from nas.report import verdict
+from nas.report.drawn import Drawn
 from nas.report.figures import series
 from nas.report.figures.facts import KINDS, Comparison, Network, RunFacts
 from nas.report.figures.importance import Importance
 from nas.report.figures.series import Ranks
 from nas.report.plots import paths, rows
-from nas.report.plots.files import alone
 from nas.report.plots.icons import Icons, pictured
 from nas.report.texts import data, highlighted, packed, packed_results
 
@@ -35,43 +35,26 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
     leader = best.id if best else ""
     told = run.networks
     kept = [each for at, each in enumerate(told) if at < shown or each.kind in ("final", "reference")]
-    spark = rows.Spark.over([each.standing.accuracy for each in kept], run.audit.facts.validation)
-    curves, examples = series.curves(run), run.audit.facts.validation
-    judging = run.told.judge if run.told else examples
-    chosen = series.choices(run)
+    examples, chosen, ranks = run.audit.facts.validation, series.choices(run), series.ranks(run)
+    spark = rows.Spark.over([each.standing.accuracy for each in kept], examples)
+    curves = series.curves(run)
     results, left_out = packed_results(run.audit.results)
-    gains = [(s.title, s.id, s.gain) for s in run.finalists if s.gain]
-    against = one_line(best.gain.against) if best and best.gain else "the best reference of its sizes"
-    ranks = series.ranks(run)
-    epoch, families = series.families(run)
-    everywhere = [value for level in families for value in level.values]
-    titles = {network.id: network.title for network in told}
     return {
         "run": run,
         "headline": verdict.headline(run),
         "deck": verdict.deck(run),
         "terms": terms(run, icons),
-        "seeds": rows.seeds(run),
-        "gains": rows.intervals(gains, f"points over {against}"),
+        "plots": Drawn.of(run),
         "winner": winner(best.architecture, run) if best else None,
         "spark": spark,
         "rows": [row(each, spark, icons, leader) for each in kept],
         "total": len(told),
         "kinds": [kind for kind in KINDS if any(each.kind == kind for each in kept)],
         "columns": columns(run),
-        "losses": paths.losses(curves, leader, run.floor),
-        "accuracies": paths.accuracies(curves, leader, examples),
         "curves": len(curves),
         "drawn": len(paths.drawn_curves(curves)),
-        "costs": [(each, paths.cost(each, leader, judging)) for each in series.costs(run)],
         "choices": chosen,
         "strips": [strip(each, chosen.epoch, examples) for each in chosen.found],
-        "families": rows.strip(
-            families, rows.share_axis(everywhere, examples, f"validation accuracy after epoch {epoch}, %"), "Families"
-        )
-        if len(families) > 1
-        else None,
-        "ranks": paths.rank_lines(ranks, leader, titles) if ranks else None,
         "rank_words": rank_words(run, ranks) if ranks else [],
         "audit": audit(run),
         "causes": run.causes[:CAUSES],
@@ -82,33 +65,6 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "sources": packed(json.dumps({each.id: text_of(each.standing.architecture) for each in kept})),
         "networks": data({each.id: told_of(each, run) for each in kept}),
     }
-
-
-def plot_files(run: RunFacts) -> dict[str, str]:
-    """The plots as SVG texts, by the names of their files."""
-    leader = run.leader.id if run.leader else ""
-    curves, examples, ranks = series.curves(run), run.audit.facts.validation, series.ranks(run)
-    judging = run.told.judge if run.told else examples
-    drawn = {
-        "training-losses": paths.losses(curves, leader, run.floor),
-        "validation-accuracies": paths.accuracies(curves, leader, examples),
-        **{
-            f"cost-{each.name.split(',')[0].replace(' ', '-')}": paths.cost(each, leader, judging)
-            for each in series.costs(run)
-        },
-        "ranks": paths.rank_lines(ranks, leader, {each.id: each.title for each in run.networks}) if ranks else None,
-    }
-    chosen, (epoch, levels) = series.choices(run), series.families(run)
-    told = f"validation accuracy after epoch {epoch}, %"
-    axis = rows.share_axis([value for level in levels for value in level.values], examples, told)
-    of_rows = {
-        "seeds": rows.seeds(run),
-        "gains": rows.intervals([(s.title, s.id, s.gain) for s in run.finalists if s.gain], "gain, points"),
-        "choices": rows.shares(chosen.found),
-        "families": rows.strip(levels, axis, "Families") if len(levels) > 1 else None,
-    }
-    found = {name: alone(plot, paths.WIDTH, paths.HEIGHT) for name, plot in drawn.items() if plot}
-    return found | {name: plot.file() for name, plot in of_rows.items() if plot}
 
 
 def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ WIDTH, HEIGHT = 560.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 436.0, 24.0, 292.0
 """Where its axes are; beside them is room for labels."""
 
-LINES, MARKS = 150, 300
+LINES, MARKS = 150, 200
 """How many curves and marks by themselves are drawn; the rest of the marks are one element."""
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ def counting_axis(x: Scale, title: str) -> Axis:
     return Axis(x, ticks or [Tick(x.high, short(x.high))], title)
 
 
-def cost(found: Costs, leader: str, examples: int) -> Markup | None:
+def cost(found: Costs, leader: str, examples: int) -> Markup:
     """Accuracy against a cost: trainings of the search with their front, finalists joined to their mean over seeds."""
     seen = [share for point in found.points for share in (point.accuracy, point.judged) if share is not None]
     places = [point.cost for point in found.points]

@@ -53,6 +53,7 @@ def test_a_run_of_before_has_its_comparison(kept):
     assert first.ms is not None and found.examples == 359
     text = write_report([kept]).read_text()
     assert "Against networks of the literature" in text and "no interval: tested before it was kept" in text
+    assert "1aa793a9a1, trained over 6 epochs: test accuracy " in text
 
 
 def test_a_comparison_that_cannot_be_read_is_passed_over(kept):

@@ -69,7 +69,7 @@ class Opened:
 @contextmanager
 def opened(browser, where: str, *, width: int = 1280, **context) -> Iterator[Opened]:
     """Whatever it says on the console, or asks for beyond itself, fails the test."""
-    made = browser.new_context(viewport={"width": width, "height": 900}, **context)
+    made = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **context)
     made.set_default_timeout(20_000)
     page = made.new_page()
     found = Opened(page)

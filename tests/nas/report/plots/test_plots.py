@@ -13,6 +13,7 @@ from made_up_runs import facts_of
 from markupsafe import escape
 
 from einmix import Mixer
+from nas.report.drawn import Drawn
 from nas.report.figures import series
 from nas.report.plots import paths, rows
 from nas.report.plots.icons import Icons
@@ -30,7 +31,6 @@ from nas.report.plots.svg import (
     short,
     tag,
 )
-from nas.report.view import plot_files
 
 SHARES = st.floats(0, 1)
 VALUES = st.floats(-1e6, 1e6)
@@ -205,7 +205,7 @@ def test_any_costs_can_be_drawn(pairs):
 
 
 def test_files_stand_alone(run):
-    files = plot_files(run)
+    files = Drawn.of(run).files()
     assert set(files) == {
         "training-losses",
         "validation-accuracies",
@@ -226,4 +226,4 @@ def test_files_stand_alone(run):
 
 
 def test_a_run_without_anything_has_no_files(tmp_path):
-    assert plot_files(facts_of(tmp_path, candidates=0, finals=0)) == {}
+    assert Drawn.of(facts_of(tmp_path, candidates=0, finals=0)).files() == {}
