@@ -7,7 +7,7 @@ from math import ceil, prod
 
 from einmix.kinds import Mix
 from einmix.networks.architecture import Architecture
-from einmix.networks.summary import channel_words
+from einmix.networks.summary import block_words, channel_words
 from einmix.nodes.node import Step
 from einmix.pictures.field import MOST, Column, columns, example_on, reads
 from einmix.pictures.grids import FILLED, LEAST_LETTER, STRIP, cells, draw_channels, draw_grid, mark_in, places, text_on
@@ -93,12 +93,14 @@ def _field(shapes: list[Shape], column: Column, y: float) -> float:
     return y
 
 
-def _layers(shapes: list[Shape], steps: Sequence[Step], y: float) -> float:
+def _layers(shapes: list[Shape], steps: tuple[Step, ...], y: float) -> float:
     """What moves positions in a block, one after the other; branches stand beside each other. Gives where it ends."""
     rows = list(_rows(steps))
     if not rows:
-        shapes.append(Text("muted", 0, y + 14, "positions stay apart", 12))
-        return y + 14
+        for line in broken(": ".join(filter(None, ["positions stay apart", block_words(steps)])), 12, COLUMN):
+            y += 15
+            shapes.append(Text("muted", 0, y, line, 12))
+        return y
     for words, leaves in rows:
         for line in broken(words, 11, COLUMN):
             y += 14
