@@ -77,7 +77,7 @@ def _field(shapes: list[Shape], column: Column, y: float) -> float:
     shapes += cells(found, lambda each: shade[first[each]] if each in first else "plain", 0, y)
     side = found.cell * FILLED
     if found.cell >= LEAST_LETTER:
-        size = found.cell * 0.5
+        size = max(found.cell * 0.5, min(found.cell * 0.72, 9))
         for position, number in first.items():
             if position in found.corners and position != marked:
                 left, top = found.corners[position]

@@ -41,9 +41,9 @@ def draw_mixer(mixer: Mixer) -> Picture:
     if axes > 1 and pattern.square:
         y = max(_one_grid(shapes, pattern), _weights(shapes, pattern, PANEL, _channels(shapes, pattern, PANEL, 8)))
     else:
-        y = {0: 0.0, 1: 12.0}.get(axes, 12.0)
+        y = 8.0
         if axes:
-            y = _sequence(shapes, pattern) if axes == 1 else _two_grids(shapes, pattern)
+            y = 6 + (_sequence(shapes, pattern) if axes == 1 else _two_grids(shapes, pattern))
         y = max(_channels(shapes, pattern, LEFT, y), _weights(shapes, pattern, PANEL, y))
     y = _caption(shapes, pattern, y + 10)
     return Picture(WIDTH, ceil(y), tuple(shapes), str(mixer), description(pattern))
@@ -276,14 +276,16 @@ def _caption(shapes: list[Shape], pattern: Pattern, y: float) -> float:
 
 
 def key(pattern: Pattern) -> str:
-    """What letters, colours and strokes say, of those that there are."""
+    """What letters, colours, capsules and strokes say, of those that there are."""
     words = []
     if pattern.letters:
         words.append("Same letter: they exchange information.")
     elif pattern.mixes:
         words.append("Dark: what the marked output reads.")
-    words.append("Same stroke: the same weights.")
-    return " ".join(words)
+    if any(factor.role == "m" for factor in pattern.channels or ()):
+        words.append("One capsule: channels that do.")
+    alike = pattern.own_places == 1 and pattern.sets > 1
+    return " ".join([*words, f"Same stroke: the same weights{', alike at all positions' * alike}."])
 
 
 def description(pattern: Pattern) -> str:
