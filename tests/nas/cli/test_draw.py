@@ -126,7 +126,7 @@ def test_from_python():
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_is_one_picture_of_each_family_or_form(name):
-    picture = nas.draw(name, width=8)
+    picture = nas.draw(name, width=8, depth=2, shape="4x4x1")
     svg.check_texts(picture)
     texts = [text for text, _ in svg.boxes(picture)]
     assert [idea for idea in load(name).ideas if idea not in texts] == []
