@@ -52,10 +52,11 @@ class Body:
         each = sum(step.cost[0] for step in column.block.part.steps)
         words = f"{'each ' * (len(column.blocks) > 1)}{each:,} parameter{'s' * (each != 1)}"
         name = Text("ink", 0, 12, column.name, 14, bold=True)
-        numbers = fitting(Text("muted", COLUMN, 12, words, 12, "end"), COLUMN - name.width - 8)
-        self.head: list[Shape] = [name, numbers]
+        numbers = Text("muted", COLUMN, 12, words, 12, "end")
+        fits = numbers.width <= COLUMN - name.width - 8
+        self.head: list[Shape] = [name, *[numbers] * fits]
         y = 16.0
-        for note in notes:
+        for note in [*[words] * (not fits), *notes]:
             for line in broken(note, 12, COLUMN):
                 y += 15
                 self.head.append(Text("muted", 0, y, line, 12))
@@ -184,7 +185,12 @@ def _tile(shapes: list[Shape], leaf: Step, x: float, y: float, width: float) -> 
             term = Text("ink", x, y + 14, f"c={'.'.join(map(str, pattern.channels)) or 's1'}", 12, mono=True)
             shapes.append(fitting(term, 90))
             words = Text("muted", x + COLUMN, y + 14, channel_words(leaf.node.mixer), 11, "end")
-            shapes.append(fitting(words, COLUMN - min(term.width, 90) - 8))
+            if words.width <= COLUMN - min(term.width, 90) - 8:
+                shapes.append(words)
+            else:
+                for line in broken(words.text, 11, COLUMN):
+                    y += 14
+                    shapes.append(Text("muted", x, y + 14, line, 11))
             y += 19
             if any(factor.role != "m" for factor in pattern.channels):  # else words say it
                 y = draw_channels(shapes, pattern.channels, x, y, STRIP)

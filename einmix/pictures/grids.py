@@ -81,7 +81,9 @@ def _offsets(spots: Sequence[tuple[int, int, int]]) -> list[float]:
 def draw_grid(pattern: Pattern, grid: Grid, x: float, y: float, found: Places, *, marked: bool) -> list[Shape]:
     """The positions of one side of a mixer, by set and by weights, the example `marked` among them."""
     shapes: list[Shape] = []
-    for position, (left, top) in found.corners.items():
+    if found.cell < LEAST_LETTER and not _hatches(pattern):
+        shapes += cells(found, lambda position: look_of(pattern, grid, position), x, y)
+    for position, (left, top) in found.corners.items() if not shapes else ():
         letter = "" if marked and position == pattern.example else pattern.letters.get(grid.set(position), "")
         shapes += _cell(pattern, grid, position, x + left, y + top, found.cell, letter)
     names = [name for name, _ in pattern.positions]
@@ -112,18 +114,22 @@ def _cell(
     if look == "plain" and cell < LEAST_EDGE:
         look = "faint"
     shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
-    hatches = pattern.own_places > 1 and len(pattern.positions) > 1  # below a sequence is a row of strokes
-    if hatches:
+    if _hatches(pattern):
         angle = angles(pattern.own_places)[pattern.place(grid, position)]
         shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
     if letter and cell >= LEAST_LETTER:
         size = max(cell * 0.5, min(cell * 0.72, 9))
-        if hatches:
+        if _hatches(pattern):
             back = max(width_of(letter, size) + size * 0.3, size)
             ground = "paper" if look in ("plain", "faint") else look
             shapes.append(Rect(ground, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
         shapes.append(Text(text_on(look), x + side / 2, y + side / 2 + size * 0.36, letter, size, "middle"))
     return shapes
+
+
+def _hatches(pattern: Pattern) -> bool:
+    """Whether squares have strokes: below a sequence stands a row of them."""
+    return pattern.own_places > 1 and len(pattern.positions) > 1
 
 
 def look_of(pattern: Pattern, grid: Grid, position: Position) -> str:
@@ -189,6 +195,10 @@ NUMBERED = 9
 """So many columns have channels with numbers, the stroke's among them: where those that mix do not stand together."""
 
 
+MOST_CHANNELS = 2**14
+"""Of so many channels at most it is worked out which stand together."""
+
+
 class Room(NamedTuple):
     """A room for discs: its width, how many rows there may be, and how many discs stand in one, up to so many."""
 
@@ -223,9 +233,12 @@ def members(found: list[Spot]) -> list[list[int]]:
 
 def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, room: Room) -> float:
     """Channels before or after a mixer; gives where they end."""
-    total, most = prod(getattr(f, end) for f in factors), room.beside[-1][0]
-    found = spots(factors, end, min(total, most))
+    total = prod(getattr(f, end) for f in factors)
+    found = spots(factors, end, total) if total <= MOST_CHANNELS else []
     sets = members(found)
+    if not sets:
+        shapes.append(Text("muted", x, y + 10, "too many to be drawn", 11))
+        return y + 14
     numbered = any(channels[-1] - channels[0] >= len(channels) for channels in sets)
     beside = next((beside for most, beside in room.beside if total <= most), room.beside[-1][1])
     beside = min(beside, NUMBERED) if numbered else beside

@@ -97,10 +97,11 @@ def grid_of(lengths: Sequence[int], shown: Sequence[int]) -> Grid:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A mixer as facts to draw, at most `limit` positions along an axis."""
+    """A mixer as facts to draw, at most `limit` positions along an axis, with letters or without."""
 
     mixer: Mixer
     limit: int = 64
+    lettered: bool = True
 
     @cached_property
     def most(self) -> tuple[int, ...]:
@@ -169,7 +170,7 @@ class Pattern:
     @cached_property
     def letters(self) -> dict[Position, str]:
         """A letter a set in the order in which they are met; none where nothing is exchanged, or for too many."""
-        if not self.mixes or self.sets > len(LETTERS):
+        if not self.lettered or not self.mixes or self.sets > len(LETTERS):
             return {}
         met = dict.fromkeys([*map(self.inputs.set, self.inputs), *map(self.outputs.set, self.outputs)])
         return dict(zip(met, LETTERS, strict=False))
