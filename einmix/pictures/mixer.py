@@ -307,7 +307,7 @@ def key(pattern: Pattern) -> str:
     elif pattern.mixes:
         words.append("Dark: what the marked output reads.")
     if any(factor.role == "m" for factor in pattern.channels or ()):
-        words.append("One capsule: channels that do.")
+        words.append("One capsule: channels that mix.")
     alike = pattern.own_places == 1 and pattern.sets > 1
     return " ".join([*words, f"Same stroke: the same weights{', alike at all positions' * alike}."])
 
