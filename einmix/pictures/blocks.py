@@ -7,7 +7,7 @@ from math import ceil, prod
 
 from einmix.kinds import Mix
 from einmix.networks.architecture import Architecture
-from einmix.networks.summary import channel_words
+from einmix.networks.summary import block_words, channel_words
 from einmix.nodes.node import Step
 from einmix.pictures.field import MOST, Column, columns, example_on, reads
 from einmix.pictures.grids import FILLED, LEAST_LETTER, STRIP, cells, draw_channels, draw_grid, mark_in, places, text_on
@@ -52,10 +52,11 @@ class Body:
         each = sum(step.cost[0] for step in column.block.part.steps)
         words = f"{'each ' * (len(column.blocks) > 1)}{each:,} parameter{'s' * (each != 1)}"
         name = Text("ink", 0, 12, column.name, 14, bold=True)
-        numbers = fitting(Text("muted", COLUMN, 12, words, 12, "end"), COLUMN - name.width - 8)
-        self.head: list[Shape] = [name, numbers]
+        numbers = Text("muted", COLUMN, 12, words, 12, "end")
+        fits = numbers.width <= COLUMN - name.width - 8
+        self.head: list[Shape] = [name, *[numbers] * fits]
         y = 16.0
-        for note in notes:
+        for note in [*[words] * (not fits), *notes]:
             for line in broken(note, 12, COLUMN):
                 y += 15
                 self.head.append(Text("muted", 0, y, line, 12))
@@ -77,7 +78,7 @@ def _field(shapes: list[Shape], column: Column, y: float) -> float:
     shapes += cells(found, lambda each: shade[first[each]] if each in first else "plain", 0, y)
     side = found.cell * FILLED
     if found.cell >= LEAST_LETTER:
-        size = found.cell * 0.5
+        size = max(found.cell * 0.5, min(found.cell * 0.72, 9))
         for position, number in first.items():
             if position in found.corners and position != marked:
                 left, top = found.corners[position]
@@ -93,12 +94,14 @@ def _field(shapes: list[Shape], column: Column, y: float) -> float:
     return y
 
 
-def _layers(shapes: list[Shape], steps: Sequence[Step], y: float) -> float:
+def _layers(shapes: list[Shape], steps: tuple[Step, ...], y: float) -> float:
     """What moves positions in a block, one after the other; branches stand beside each other. Gives where it ends."""
     rows = list(_rows(steps))
     if not rows:
-        shapes.append(Text("muted", 0, y + 14, "positions stay apart", 12))
-        return y + 14
+        for line in broken(": ".join(filter(None, ["positions stay apart", block_words(steps)])), 12, COLUMN):
+            y += 15
+            shapes.append(Text("muted", 0, y, line, 12))
+        return y
     for words, leaves in rows:
         for line in broken(words, 11, COLUMN):
             y += 14
@@ -182,7 +185,12 @@ def _tile(shapes: list[Shape], leaf: Step, x: float, y: float, width: float) -> 
             term = Text("ink", x, y + 14, f"c={'.'.join(map(str, pattern.channels)) or 's1'}", 12, mono=True)
             shapes.append(fitting(term, 90))
             words = Text("muted", x + COLUMN, y + 14, channel_words(leaf.node.mixer), 11, "end")
-            shapes.append(fitting(words, COLUMN - min(term.width, 90) - 8))
+            if words.width <= COLUMN - min(term.width, 90) - 8:
+                shapes.append(words)
+            else:
+                for line in broken(words.text, 11, COLUMN):
+                    y += 14
+                    shapes.append(Text("muted", x, y + 14, line, 11))
             y += 19
             if any(factor.role != "m" for factor in pattern.channels):  # else words say it
                 y = draw_channels(shapes, pattern.channels, x, y, STRIP)

@@ -9,7 +9,7 @@ from math import ceil, cos, prod, radians, sin
 from typing import NamedTuple
 
 from einmix.algebra.factors import Factors
-from einmix.pictures.pattern import TINTED, End, Grid, Pattern, Position, Spot, angles, spots
+from einmix.pictures.pattern import End, Grid, Pattern, Position, Spot, angles, spots
 from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text, broken, fitting, width_of
 
 FILLED = 0.92
@@ -81,7 +81,9 @@ def _offsets(spots: Sequence[tuple[int, int, int]]) -> list[float]:
 def draw_grid(pattern: Pattern, grid: Grid, x: float, y: float, found: Places, *, marked: bool) -> list[Shape]:
     """The positions of one side of a mixer, by set and by weights, the example `marked` among them."""
     shapes: list[Shape] = []
-    for position, (left, top) in found.corners.items():
+    if found.cell < LEAST_LETTER and not _hatches(pattern):
+        shapes += cells(found, lambda position: look_of(pattern, grid, position), x, y)
+    for position, (left, top) in found.corners.items() if not shapes else ():
         letter = "" if marked and position == pattern.example else pattern.letters.get(grid.set(position), "")
         shapes += _cell(pattern, grid, position, x + left, y + top, found.cell, letter)
     names = [name for name, _ in pattern.positions]
@@ -112,17 +114,22 @@ def _cell(
     if look == "plain" and cell < LEAST_EDGE:
         look = "faint"
     shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
-    hatches = pattern.own_places > 1 and len(pattern.positions) > 1  # below a sequence is a row of strokes
-    if hatches:
+    if _hatches(pattern):
         angle = angles(pattern.own_places)[pattern.place(grid, position)]
         shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
     if letter and cell >= LEAST_LETTER:
-        size = cell * 0.5
-        if hatches:
+        size = max(cell * 0.5, min(cell * 0.72, 9))
+        if _hatches(pattern):
             back = max(width_of(letter, size) + size * 0.3, size)
-            shapes.append(Rect(look, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
+            ground = "paper" if look in ("plain", "faint") else look
+            shapes.append(Rect(ground, x + (side - back) / 2, y + (side - size * 1.1) / 2, back, size * 1.1, 2))
         shapes.append(Text(text_on(look), x + side / 2, y + side / 2 + size * 0.36, letter, size, "middle"))
     return shapes
+
+
+def _hatches(pattern: Pattern) -> bool:
+    """Whether squares have strokes: below a sequence stands a row of them."""
+    return pattern.own_places > 1 and len(pattern.positions) > 1
 
 
 def look_of(pattern: Pattern, grid: Grid, position: Position) -> str:
@@ -130,7 +137,7 @@ def look_of(pattern: Pattern, grid: Grid, position: Position) -> str:
     found = grid.set(position)
     if found == pattern.outputs.set(pattern.example):
         return "read"
-    return f"tint{pattern.tints[found] % TINTED}" if found in pattern.tints else "plain"
+    return f"tint{pattern.tints[found]}" if found in pattern.tints else "plain"
 
 
 def text_on(look: str) -> str:
@@ -184,8 +191,12 @@ def _steps(at: float, step: float, side: float) -> tuple[float, float]:
     return min(one, other), max(one, other)
 
 
-NUMBERED = 8
-"""So many channels with numbers stand in a row; those of one set have some where they do not stand together."""
+NUMBERED = 9
+"""So many columns have channels with numbers, the stroke's among them: where those that mix do not stand together."""
+
+
+MOST_CHANNELS = 2**14
+"""Of so many channels at most it is worked out which stand together."""
 
 
 class Room(NamedTuple):
@@ -222,42 +233,45 @@ def members(found: list[Spot]) -> list[list[int]]:
 
 def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, room: Room) -> float:
     """Channels before or after a mixer; gives where they end."""
-    total, most = prod(getattr(f, end) for f in factors), room.beside[-1][0]
-    found = spots(factors, end, min(total, most))
+    total = prod(getattr(f, end) for f in factors)
+    found = spots(factors, end, total) if total <= MOST_CHANNELS else []
     sets = members(found)
+    if not sets:
+        shapes.append(Text("muted", x, y + 10, "too many to be drawn", 11))
+        return y + 14
     numbered = any(channels[-1] - channels[0] >= len(channels) for channels in sets)
     beside = next((beside for most, beside in room.beside if total <= most), room.beside[-1][1])
     beside = min(beside, NUMBERED) if numbered else beside
-    size = max(map(len, sets)) + numbered
-    each = ceil(size / beside)
-    """Rows of a set."""
-    in_row = max(beside // size, 1)
-    fits = max(room.rows // each, 1) * in_row
+    size, columns = max(map(len, sets)), beside - numbered
+    rows = ceil(size / columns)
+    in_row = max(beside // (size + numbered), 1)
+    fits = max(room.rows // rows, 1) * in_row
     step = room.width / beside
     height = min(step, 20.0)
+    own = angles(prod(f.size for f in factors if f.role == "g"))
+    mixed = any(f.role == "m" for f in factors)
     for number, channels in enumerate(sets[:fits]):
-        left, top = x + number % in_row * size * step, y + number // in_row * each * height
-        dark, inner = number == 0, Text("ink", 0, 0, "", 9, "middle")
-        if any(f.role == "m" for f in factors):
-            wide, tall = min(size, beside) * step - 2, each * height - 2
-            shapes.append(Rect("read" if dark else "card", left, top, wide, tall, min(height, step) / 2 - 1))
-            disc = ""
-        else:
-            disc = "read" if dark else "plain"
-        turn = angles(prod(f.size for f in factors if f.role == "g"))[found[channels[0]].weights]
-        for place, channel in enumerate([-1] * numbered + channels):
-            middle = left + (place % beside + 0.5) * step - 1, top + (place // beside + 0.5) * height - 1
-            radius = min(step, height) / 2 - 1.2
-            if channel >= 0 and numbered:
-                look = "onread" if dark else "ink"
-                shapes.append(inner._replace(look=look, x=middle[0], y=middle[1] + 3.2, text=str(channel)))
+        wide = min(size + numbered, beside) * step
+        left, top = x + number % in_row * wide, y + number // in_row * rows * height
+        dark = number == 0
+        if mixed:
+            look = "read" if dark else "card"
+            shapes.append(Rect(look, left, top, wide - 2, rows * height - 2, min(height, step) / 2 - 1))
+        for place in range(-numbered, len(channels)):
+            row, column = divmod(max(place, 0), columns)
+            column = 0 if place < 0 else column + numbered
+            middle = left + (column + 0.5) * step - 1, top + (row + 0.5) * height - 1
+            if numbered and place >= 0:
+                text = Text("onread" if dark else "ink", middle[0], middle[1] + 3.2, str(channels[place]), 9, "middle")
+                shapes.append(fitting(text, step))
                 continue
-            if disc:
-                shapes.append(Disc(disc, *middle, radius))
-            stroke = "onreadstroke" if dark else "stroke"
-            shapes.append(bar(stroke, *middle, radius * 1.2, turn, 1.4 if radius > 4 else 1))
+            radius = min(step, height) / 2 - 1.2
+            if not mixed:
+                shapes.append(Disc("read" if dark else "plain", *middle, radius))
+            turn, thick = own[found[channels[0]].weights], 1.4 if radius > 4 else 1
+            shapes.append(bar("onreadstroke" if dark else "stroke", *middle, radius * 1.2, turn, thick))
     drawn = sets[:fits]
-    y += ceil(len(drawn) / in_row) * each * height
+    y += ceil(len(drawn) / in_row) * rows * height
     count = sum(map(len, drawn))
     if count < total:
         for line in broken(f"drawn: {count:,} of {total:,} channels", 11, room.width):

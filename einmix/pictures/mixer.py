@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import ceil, log2, prod, sqrt
 
@@ -9,7 +10,19 @@ from einmix.algebra.factors import Factors, text_of
 from einmix.algebra.mixer import Mixer
 from einmix.errors import PatternError
 from einmix.networks.summary import channel_words, describe
-from einmix.pictures.grids import Places, bar, cells, draw_channels, draw_grid, hatched, look_of, mark, places
+from einmix.pictures.grids import (
+    FILLED,
+    LEAST_LETTER,
+    Places,
+    bar,
+    cells,
+    draw_channels,
+    draw_grid,
+    hatched,
+    look_of,
+    mark,
+    places,
+)
 from einmix.pictures.pattern import Grid, Pattern, angles
 from einmix.pictures.picture import Picture
 from einmix.pictures.shapes import Line, Rect, Shape, Text, broken, fitting
@@ -17,7 +30,8 @@ from einmix.pictures.shapes import Line, Rect, Shape, Text, broken, fitting
 WIDTH, LEFT, RIGHT, PANEL = 440, 26, 414, 270
 """Units: the picture, where its content begins and ends, and where the panel beside the positions begins."""
 
-GRID, TALLEST = 218, 250
+GRID, SLICES, SIDE, ROW = (218, 218), (218, 250), (186, 200), (RIGHT - LEFT, 24)
+"""The room for positions: in a grid, in slices, on one side where there are more or less after, in a sequence."""
 
 ICON = 8
 """Positions along an axis of an icon."""
@@ -36,17 +50,27 @@ def draw_mixer(mixer: Mixer) -> Picture:
     'h=m4.s2 w=m4.s2 c=g32'
     """
     pattern = Pattern(mixer)
+    room, grids = _room(pattern), (pattern.inputs, pattern.outputs)
+    pattern = replace(pattern, lettered=all(places(grid, *room).cell >= LEAST_LETTER for grid in grids))
     shapes: list[Shape] = []
     axes = len(pattern.positions)
     if axes > 1 and pattern.square:
         y = max(_one_grid(shapes, pattern), _weights(shapes, pattern, PANEL, _channels(shapes, pattern, PANEL, 8)))
     else:
-        y = {0: 0.0, 1: 12.0}.get(axes, 12.0)
+        y = 8.0
         if axes:
-            y = _sequence(shapes, pattern) if axes == 1 else _two_grids(shapes, pattern)
+            y = 6 + (_sequence(shapes, pattern) if axes == 1 else _two_grids(shapes, pattern))
         y = max(_channels(shapes, pattern, LEFT, y), _weights(shapes, pattern, PANEL, y))
     y = _caption(shapes, pattern, y + 10)
     return Picture(WIDTH, ceil(y), tuple(shapes), str(mixer), description(pattern))
+
+
+def _room(pattern: Pattern) -> tuple[int, int]:
+    """The width and the height that there are for positions."""
+    axes = len(pattern.positions)
+    if axes < 2:
+        return ROW
+    return SIDE if not pattern.square else GRID if axes == 2 else SLICES
 
 
 def _term(name: str, factors: Factors) -> str:
@@ -55,17 +79,16 @@ def _term(name: str, factors: Factors) -> str:
 
 def _one_grid(shapes: list[Shape], pattern: Pattern) -> float:
     """The positions, inputs and outputs in one; gives where they end."""
-    found = places(pattern.outputs, GRID, TALLEST if len(pattern.positions) > 2 else GRID)
+    found = places(pattern.outputs, *_room(pattern))
     _terms(shapes, pattern, LEFT, 26, found)
     shapes += draw_grid(pattern, pattern.outputs, LEFT, 26, found, marked=True)
-    return _reading(shapes, pattern, LEFT, 26 + found.height + 14, GRID)
+    return _reading(shapes, pattern, LEFT, 26 + found.height + 14, GRID[0])
 
 
 def _two_grids(shapes: list[Shape], pattern: Pattern) -> float:
-    """Inputs on the left, outputs on the right, in cells of one size; gives where they end."""
-    width, height = 186, 200
-    sides = [(LEFT, pattern.inputs, "input"), (WIDTH - 26 - width, pattern.outputs, "output")]
-    found = [places(grid, width, height) for _, grid, _ in sides]
+    """Inputs on the left, outputs on the right; gives where they end."""
+    sides = [(LEFT, pattern.inputs, "input"), (RIGHT - SIDE[0], pattern.outputs, "output")]
+    found = [places(grid, *SIDE) for _, grid, _ in sides]
     for (x, grid, words), each in zip(sides, found, strict=True):
         shapes.append(Text("muted", x, 38, f"{words}: {_sizes(grid)} positions", 12))
         shapes += draw_grid(pattern, grid, x, 46, each, marked=words == "output")
@@ -97,7 +120,7 @@ def _sequence(shapes: list[Shape], pattern: Pattern) -> float:
     (axis,) = pattern.positions
     shapes.append(fitting(Text("ink", LEFT, 19, _term(*axis), 13, bold=True, mono=True), 300))
     shapes.append(Text("muted", RIGHT, 19, "input", 12, "end"))
-    above, below = (places(grid, RIGHT - LEFT, 24) for grid in (pattern.inputs, pattern.outputs))
+    above, below = (places(grid, *ROW) for grid in (pattern.inputs, pattern.outputs))
     top = 26
     bottom = top + above.height + 76
     shapes += draw_grid(pattern, pattern.inputs, LEFT, top, above, marked=False)
@@ -109,7 +132,7 @@ def _sequence(shapes: list[Shape], pattern: Pattern) -> float:
         for position, (x, _) in below.corners.items():
             angle = turns[pattern.place(pattern.outputs, position)]
             length = min(below.cell * 0.8, 12)
-            shapes.append(bar("stroke", LEFT + x + below.cell * 0.46, y + 7, length, angle))
+            shapes.append(bar("stroke", LEFT + x + below.cell * FILLED / 2, y + 7, length, angle))
         y += 14
     shapes.append(Text("muted", RIGHT, y + 11, "output", 12, "end"))
     return _reading(shapes, pattern, LEFT, y + 7, 330)
@@ -130,7 +153,7 @@ def _lines(
     for look, width, drawn in (("edge", 0.6, faint), ("readstroke", 1.8, strong)):
         for one, other in drawn:
             (x1, _), (x2, _) = above.corners[one], below.corners[other]
-            x1, x2 = start[0] + x1 + above.cell * 0.46, end[0] + x2 + below.cell * 0.46
+            x1, x2 = start[0] + x1 + above.cell * FILLED / 2, end[0] + x2 + below.cell * FILLED / 2
             lines.append(Line(look, x1, start[1] + 1, x2, end[1] - 2, width, "upright"))
     return lines
 
@@ -228,9 +251,10 @@ def _scale(count: int, wide: int, tall: int) -> tuple[float, int]:
         return scale, 0
     while not (beside := _beside(count, wide * UNIT * scale, tall * UNIT * scale)):
         scale /= 2
-    while max(wide, tall) * UNIT * scale < 6 and (
-        more := _beside(count, *(n * UNIT * scale * 2 for n in (wide, tall)))
-    ):
+    while max(wide, tall) * UNIT * scale < SEEN:
+        more = _beside(count, wide * UNIT * scale * 2, tall * UNIT * scale * 2)
+        if not more:
+            break
         scale, beside = scale * 2, more
     return scale, beside
 
@@ -276,14 +300,16 @@ def _caption(shapes: list[Shape], pattern: Pattern, y: float) -> float:
 
 
 def key(pattern: Pattern) -> str:
-    """What letters, colours and strokes say, of those that there are."""
+    """What letters, colours, capsules and strokes say, of those that there are."""
     words = []
     if pattern.letters:
         words.append("Same letter: they exchange information.")
     elif pattern.mixes:
         words.append("Dark: what the marked output reads.")
-    words.append("Same stroke: the same weights.")
-    return " ".join(words)
+    if any(factor.role == "m" for factor in pattern.channels or ()):
+        words.append("One capsule: channels that mix.")
+    alike = pattern.own_places == 1 and pattern.sets > 1
+    return " ".join([*words, f"Same stroke: the same weights{', alike at all positions' * alike}."])
 
 
 def description(pattern: Pattern) -> str:

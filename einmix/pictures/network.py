@@ -87,6 +87,7 @@ def _key(architecture: Architecture, found: Sequence[Column], drawn: Sequence[Co
         "earlier); an empty position does not reach it yet."
     )
     yield "In a layer: same letter, they exchange information; dark: what it reads; same stroke: the same weights."
+    yield "What goes through means alone (norms over positions, weights of branches) is read, too."
     total, last = prod(positions_of(architecture)), len(found[-1].first) if found else 1
     if last < total:
         yield f"{total - last:,} of {total:,} positions never reach it before the mean over positions at the end."

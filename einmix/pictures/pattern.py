@@ -97,10 +97,11 @@ def grid_of(lengths: Sequence[int], shown: Sequence[int]) -> Grid:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A mixer as facts to draw, at most `limit` positions along an axis."""
+    """A mixer as facts to draw, at most `limit` positions along an axis, with letters or without."""
 
     mixer: Mixer
     limit: int = 64
+    lettered: bool = True
 
     @cached_property
     def most(self) -> tuple[int, ...]:
@@ -169,24 +170,27 @@ class Pattern:
     @cached_property
     def letters(self) -> dict[Position, str]:
         """A letter a set in the order in which they are met; none where nothing is exchanged, or for too many."""
-        if not self.mixes or self.sets > len(LETTERS):
+        if not self.lettered or not self.mixes or self.sets > len(LETTERS):
             return {}
         met = dict.fromkeys([*map(self.inputs.set, self.inputs), *map(self.outputs.set, self.outputs)])
         return dict(zip(met, LETTERS, strict=False))
 
     @cached_property
     def tints(self) -> dict[Position, int]:
-        """The number of a tint for each set that has one: all where they are few, else those around the example."""
+        """The number of a tint for sets beside the example's: for all, else for those in its room, if they are few.
+
+        So what has one colour is one set.
+        """
         if not self.mixes:
             return {}
-        room = self.outputs.room(self.example)
+        own, room = self.outputs.set(self.example), self.outputs.room(self.example)
         met: dict[Position, None] = {}
         for grid in (self.inputs, self.outputs):
             for position in grid:
                 if self.sets <= TINTED or grid.room(position) == room:
                     met.setdefault(grid.set(position))
-        own = self.outputs.set(self.example)
-        return {found: number for number, found in enumerate(each for each in met if each != own)}
+        met.pop(own)
+        return {found: number for number, found in enumerate(met)} if len(met) <= TINTED else {}
 
     def place(self, grid: Grid, position: Position) -> int:
         """The number of the weights, of `own_places`, that a position of either side meets."""

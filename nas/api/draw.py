@@ -52,7 +52,7 @@ def _of_words(words: Sequence[str], asked: Draw) -> Picture:
     if "->" in first:
         _check_no_sizes(asked, "an EinMix call")
         return draw_mixer(_call(first, others))
-    if all("=" in word or word == "+b" for word in words):
+    if "=" in first:
         _check_no_sizes(asked, "a mixer")
         return draw_mixer(Mixer.parse(" ".join(words)))
     if len(words) == 2:

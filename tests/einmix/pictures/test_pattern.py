@@ -8,7 +8,7 @@ from math import prod
 import algebra
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 
 from einmix import Mixer
 from einmix.pictures.pattern import LETTERS, Grid, Pattern, angles
@@ -32,6 +32,7 @@ def everywhere(grid: Grid) -> list[tuple[int, ...]]:
 
 
 @given(algebra.mixers())
+@settings(max_examples=50)
 def test_positions_are_in_one_set_exactly_where_something_goes_from_one_to_the_other(mixer: Mixer) -> None:
     pattern, labels = Pattern(mixer), position_labels(mixer)
     axes = len(pattern.positions)
@@ -46,6 +47,7 @@ def test_positions_are_in_one_set_exactly_where_something_goes_from_one_to_the_o
 
 
 @given(algebra.mixers())
+@settings(max_examples=50)
 def test_places_and_channels_of_one_number_and_no_others_share_weights(mixer: Mixer) -> None:
     pattern, labels = Pattern(mixer), position_labels(mixer)
     groups: dict[tuple[int, int], set[int]] = {}
@@ -79,6 +81,7 @@ def test_a_room_is_what_stands_left_of_the_first_mixed_factor() -> None:
 
 
 @given(algebra.mixers())
+@settings(max_examples=50)
 def test_letters_are_one_a_set_and_tints_never_the_example_s(mixer: Mixer) -> None:
     pattern = Pattern(mixer)
     assert len(set(pattern.letters.values())) == len(pattern.letters)
