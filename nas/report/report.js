@@ -61,8 +61,8 @@ async function unpacked(id) {
   const bytes = Uint8Array.from(atob($("#" + id).textContent), c => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
-let known = null;
-const sources = () => known ||= unpacked("sources").then(JSON.parse);
+const known = {};
+const kept = name => known[name] ||= unpacked(name).then(JSON.parse);
 function csv(text) {
   const lines = text.trim().split("\n").filter(Boolean).map(line => JSON.parse(line)), quoted = value => `"${String(value ?? "").replace(/^[=+@\t\r-](?!\d)/, "'$&").replace(/"/g, '""')}"`;
   const names = ["id", "label", "phase", "state", "seed", "lr", "epochs", "params", "macs", "number", "seconds", "reason"];
@@ -138,7 +138,9 @@ function open(row) {
   inside.append(text);
   row.after(detail);
   $(".id", row).setAttribute("aria-expanded", "true");
-  sources().then(found => text.textContent = found[id], problem => text.textContent = problem);
+  kept("sources").then(found => text.textContent = found[id], problem => text.textContent = problem);
+  kept("pictures").then(found => found[id] && big.replaceChildren(...found[id].map(picture =>
+    document.importNode(new DOMParser().parseFromString(picture, "image/svg+xml").documentElement, true))));
 }
 if (board) {
   const better = { acc: -1, gain: -1 };

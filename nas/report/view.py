@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -24,6 +24,9 @@ from nas.report.figures.series import Ranks
 from nas.report.plots import paths, rows
 from nas.report.plots.icons import Icons, pictured
 from nas.report.texts import data, highlighted, packed, packed_results
+
+PICTURED = 20
+"""Networks whose blocks are in the page as pictures: 6 kB each."""
 
 CAUSES = 50
 """Reasons of failures that are told, the most frequent ones."""
@@ -63,8 +66,15 @@ def view(run: RunFacts, icons: Icons, shown: int) -> dict[str, Any]:
         "results": results,
         "left_out": left_out,
         "sources": packed(json.dumps({each.id: text_of(each.standing.architecture) for each in kept})),
+        "pictures": packed(json.dumps(pictures(kept))),
         "networks": data({each.id: told_of(each, run) for each in kept}),
     }
+
+
+def pictures(kept: Sequence[Network]) -> dict[str, list[str]]:
+    """The blocks of the first networks, of finalists and of references, which their rows show; others show icons."""
+    first = [each for at, each in enumerate(kept) if at < PICTURED or each.kind in ("final", "reference")]
+    return {each.id: [picture.markup() for picture in draw_blocks(each.standing.architecture)] for each in first}
 
 
 def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:

@@ -149,7 +149,8 @@ def test_a_link_opens_the_row_of_a_network(browser, where):
         page.locator(f"#n-{id} .id").click()
         assert page.locator("tr.det").count() == 1
         page.locator("#cost .pt.pt-fin").first.click()
-        page.locator("tr.det").nth(1).wait_for()
+        page.locator("tr.det .big > svg").first.wait_for()  # of finalists the blocks, as `nas draw` has them
+        assert page.locator("tr.det").count() == 2
         assert page.evaluate("location.hash").startswith("#n-")
 
 
