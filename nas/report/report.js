@@ -8,7 +8,7 @@ const networks = Object.assign({}, ...$$(".networks").map(e => JSON.parse(e.text
 const say = id => networks[id] ? networks[id].say : id;
 
 // a network, everywhere at once
-const marks = {};
+const marks = Object.create(null);
 $$("[data-id]").forEach(e => (marks[e.dataset.id] ||= []).push(e));
 const tip = $("#tip"), said = $("#said");
 let lit = null;
@@ -36,7 +36,8 @@ document.addEventListener("pointermove", event => {
 // plots by keyboard: a stop each, arrows from mark to mark, Enter to the row
 $$("[data-walk]").forEach(plot => {
   let at = -1;
-  const all = $$(".pt[data-id]", plot).map(e => [e.getBoundingClientRect().x, e]).sort((a, b) => a[0] - b[0]).map(each => each[1]);
+  const all = $$(".pt[data-id]", plot).map(e => [e.getBoundingClientRect().x, e])
+    .sort((a, b) => a[0] - b[0]).map(each => each[1]);
   plot.addEventListener("keydown", event => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape") return hide();
@@ -63,19 +64,27 @@ async function unpacked(id) {
 }
 const known = {};
 const kept = name => known[name] ||= unpacked(name).then(JSON.parse);
+function quoted(value) { // no spreadsheet takes a reason for a formula
+  return `"${String(value ?? "").replace(/^[=+@\t\r-](?!\d)/, "'$&").replace(/"/g, '""')}"`;
+}
 function csv(text) {
-  const lines = text.trim().split("\n").filter(Boolean).map(line => JSON.parse(line)), quoted = value => `"${String(value ?? "").replace(/^[=+@\t\r-](?!\d)/, "'$&").replace(/"/g, '""')}"`;
-  const names = ["id", "label", "phase", "state", "seed", "lr", "epochs", "params", "macs", "number", "seconds", "reason"];
-  const last = score => score && [score.epoch, score.accuracy, score.loss];
-  const scores = line => [last(line.scores[line.scores.length - 1]), last(line.judge), last(line.test)].flatMap(each => each || ["", "", ""]);
-  const heads = ["", "judge_", "test_"].flatMap(part => ["epoch", "accuracy", "loss"].map(name => part + (part ? "" : "last_") + name));
-  return [[...names, ...heads], ...lines.map(line => [...names.map(name => line[name]), ...scores(line)])].map(line => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+  const names = "id label phase state seed lr epochs params macs number seconds reason".split(" ");
+  const figures = ["epoch", "accuracy", "loss"], parts = ["last", "judge", "test"];
+  const heads = [...names, ...parts.flatMap(part => figures.map(figure => `${part}_${figure}`))];
+  const rows = text.split("\n").filter(Boolean).map(line => JSON.parse(line)).map(line => {
+    const scores = [line.scores[line.scores.length - 1], line.judge, line.test];
+    return [...names.map(name => line[name]), ...scores.flatMap(score => figures.map(figure => score?.[figure]))];
+  });
+  return [heads, ...rows].map(row => row.map(quoted).join(",") + "\r\n").join("");
 }
 
 // the leaderboard
 const board = $("#board"), body = board && board.tBodies[0], rows = body ? [...body.rows] : [];
 const cell = (row, column) => $(".c-" + column, row).dataset.v;
-const closed = () => { $$(".det", board).forEach(e => e.remove()); $$(".id", board).forEach(e => e.setAttribute("aria-expanded", "false")); };
+function closed() {
+  $$(".det", board).forEach(e => e.remove());
+  $$(".id", board).forEach(e => e.setAttribute("aria-expanded", "false"));
+}
 function sort(column, way) {
   closed();
   const value = row => { const text = cell(row, column); return text === "" || isNaN(text) ? text : +text; };
@@ -87,22 +96,25 @@ function sort(column, way) {
 }
 function filter() {
   closed();
-  const words = $("#find").value.toLowerCase().split(/\s+/).filter(Boolean), kinds = $$(".tools input:checked").map(e => e.value);
+  const words = $("#find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const kinds = $$(".tools input:checked").map(e => e.value);
   let count = 0;
   rows.forEach(row => {
-    const text = row.dataset.q.toLowerCase(), is = kinds.includes(row.dataset.kind) && words.every(word => text.includes(word));
+    const text = row.dataset.q.toLowerCase();
+    const is = kinds.includes(row.dataset.kind) && words.every(word => text.includes(word));
     row.hidden = !is;
     count += is;
     marks[row.dataset.id].forEach(e => e.closest("#verdict, table") || e.classList.toggle("off", !is));
   });
-  $("#shown").textContent = count === rows.length ? `all ${count} shown` : `${count} of ${rows.length} shown, here and in the plots`;
+  const some = `${count} of ${rows.length} shown, here and in the plots`;
+  $("#shown").textContent = count === rows.length ? `all ${count} shown` : some;
 }
 function go(id) {
   if (!$("#n-" + CSS.escape(id))) return;
   if (location.hash === "#n-" + id) follow(); else location.hash = "n-" + id;
 }
 function follow() {
-  const row = location.hash.startsWith("#n-") && board && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const row = location.hash.startsWith("#n-") && document.getElementById(location.hash.slice(1));
   if (!row) return;
   if (row.hidden) { $("#find").value = ""; $$(".tools input[type=checkbox]").forEach(e => e.checked = true); filter(); }
   if (!row.nextElementSibling || !row.nextElementSibling.classList.contains("det")) open(row);
@@ -110,26 +122,36 @@ function follow() {
   board.parentElement.scrollIntoView({ block: "center" });
   $(".id", row).focus({ preventScroll: true });
 }
-function curve(points) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  const values = points.map(each => Math.log(Math.max(each, 1e-4))), low = Math.min(...values), high = Math.max(...values);
-  svg.setAttribute("viewBox", "0 0 300 70"); svg.setAttribute("class", "curve"); svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Training loss from ${points[0]} to ${points[points.length - 1]}`);
-  path.setAttribute("class", "cv cv-win");
-  path.setAttribute("d", values.map((v, i) => `${i ? "L" : "M"}${(300 * i / Math.max(1, values.length - 1)).toFixed(1)} ${(66 - 62 * (v - low) / (high - low || 1)).toFixed(1)}`).join(""));
-  svg.append(path);
+function drawn(name, attributes) {
+  const e = document.createElementNS("http://www.w3.org/2000/svg", name);
+  Object.entries(attributes).forEach(([key, value]) => e.setAttribute(key, value));
+  return e;
+}
+function curve(losses) {
+  const values = losses.map(each => Math.log(Math.max(each, 1e-4)));
+  const low = Math.min(...values), high = Math.max(...values);
+  const x = at => (300 * at / Math.max(1, values.length - 1)).toFixed(1);
+  const y = value => (66 - 62 * (value - low) / (high - low || 1)).toFixed(1);
+  const label = `Training loss from ${losses[0]} to ${losses[losses.length - 1]}`;
+  const svg = drawn("svg", { viewBox: "0 0 300 70", class: "curve", role: "img", "aria-label": label });
+  const d = "M" + values.map((value, at) => `${x(at)} ${y(value)}`).join("L");
+  svg.append(drawn("path", { class: "cv cv-win", d }));
   return svg;
 }
 function open(row) {
   const id = row.dataset.id, told = networks[id], inside = made("td"), detail = made("tr", inside), big = made("div");
-  const icons = $$(".c-ic .ic", row), shown = [...new Map(icons.map(e => [$("use", e).getAttribute("href"), e])).values()];
+  const icons = new Map($$(".c-ic .ic", row).map(e => [$("use", e).getAttribute("href"), e]));
+  const shown = [...icons.values()];
   detail.className = "det";
   big.className = "big";
   inside.colSpan = row.cells.length;
-  told.mixers.forEach((mixer, at) => big.append(made("div", shown[at] ? shown[at].cloneNode(true) : "", made("code", mixer[0]), made("br"), mixer[1])));
+  told.mixers.forEach(([text, words], at) => {
+    big.append(made("div", shown[at] ? shown[at].cloneNode(true) : "", made("code", text), made("br"), words));
+  });
   inside.append(big);
   if (told.losses.length > 1) inside.append("Training loss by epoch (log scale)", curve(told.losses));
-  if (told.scores.length) inside.append(made("p", told.scores.map(each => `epoch ${each[0]}: ${(100 * each[1]).toFixed(1)}%`).join(", ")));
+  const scores = told.scores.map(([epoch, share]) => `epoch ${epoch}: ${(100 * share).toFixed(1)}%`);
+  if (scores.length) inside.append(made("p", `Validation accuracy: ${scores.join(", ")}`));
   inside.append(made("p", ...told.commands.flatMap(each => [made("code", each), " "])));
   const text = made("pre", "…");
   text.tabIndex = 0;
@@ -148,7 +170,8 @@ if (board) {
     const button = made("button", th.textContent), column = th.dataset.col;
     button.type = "button";
     th.replaceChildren(button);
-    button.onclick = () => sort(column, { ascending: -1, descending: 1 }[th.getAttribute("aria-sort")] || better[column] || 1);
+    const other = { ascending: -1, descending: 1 };
+    button.onclick = () => sort(column, other[th.getAttribute("aria-sort")] || better[column] || 1);
   });
   $("#sortby").onchange = event => sort(event.target.value, better[event.target.value] || 1);
   $$(".tools input").forEach(e => e.addEventListener("input", filter));
@@ -156,12 +179,20 @@ if (board) {
     const link = event.target.closest(".id"), row = link && link.closest("tr");
     if (!row) return;
     const next = row.nextElementSibling;
-    if (next && next.classList.contains("det")) { event.preventDefault(); next.remove(); link.setAttribute("aria-expanded", "false"); }
-    else if (location.hash === "#n-" + row.dataset.id) { event.preventDefault(); open(row); }
+    if (next && next.classList.contains("det")) {
+      event.preventDefault();
+      next.remove();
+      link.setAttribute("aria-expanded", "false");
+    } else if (location.hash === "#n-" + row.dataset.id) {
+      event.preventDefault();
+      open(row);
+    }
   });
   addEventListener("hashchange", follow);
   addEventListener("keydown", event => {
-    if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) { event.preventDefault(); $("#find").focus(); }
+    if (event.key !== "/" || /INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) return;
+    event.preventDefault();
+    $("#find").focus();
   });
   $$(".id", board).forEach(e => e.setAttribute("aria-expanded", "false"));
   filter();
@@ -170,7 +201,8 @@ if (board) {
 
 $$("[data-save]").forEach(button => button.onclick = async () => {
   const kind = button.dataset.save, text = await unpacked("results"), link = made("a");
-  link.href = URL.createObjectURL(new Blob([kind === "csv" ? csv(text) : text], { type: kind === "csv" ? "text/csv" : "application/x-ndjson" }));
+  const type = kind === "csv" ? "text/csv" : "application/x-ndjson";
+  link.href = URL.createObjectURL(new Blob([kind === "csv" ? csv(text) : text], { type }));
   link.download = `${$("#results").dataset.run}.${kind}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from einmix import Architecture, source
-from einmix.networks.summary import describe, einmix_line
+from einmix.networks.summary import describe
 from einmix.pictures.blocks import draw_blocks
 from nas.audit.words import MARKS, better_lines, figure_lines, noise_lines, order_line, rate_lines
 from nas.claims.words import gain_cell
@@ -156,14 +156,14 @@ def row(network: Network, spark: rows.Spark, icons: Icons, leader: str) -> dict[
 
 
 def told_of(network: Network, run: RunFacts) -> dict[str, Any]:
-    """What the script tells of a network: a sentence for pointers, its mixers in three forms, its curve."""
+    """What the script tells of a network: a sentence for pointers, its mixers in two forms, its curve."""
     standing, architecture, trained = network.standing, network.standing.architecture, network.searched
     place = f"rank {network.place}" if network.place else "reference"
     figure = f"{accuracy(standing)} (n={standing.n}), {architecture.params:,} parameters, {sizes(architecture)}"
-    mixers = dict.fromkeys(pictured(architecture))
+    mixers = {str(mixer).removesuffix(" +b"): mixer for mixer in pictured(architecture)}  # as icons are told apart
     return {
         "say": f"{one_line(network.title)}, {place}: {figure}, {network.kind}",
-        "mixers": [[str(mixer), describe(mixer), einmix_line(mixer)] for mixer in mixers],
+        "mixers": [[str(mixer), describe(mixer)] for mixer in mixers.values()],
         "scores": [[score.epoch, round(score.accuracy, 4)] for score in trained.scores] if trained else [],
         "losses": [round(loss, 3) for loss in trained.train_loss] if trained else [],
         "commands": [f"nas {name} {run.name} {network.id}{run.where}" for name in ("show", "export", "train")],
