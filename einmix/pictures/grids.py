@@ -9,7 +9,7 @@ from math import ceil, cos, prod, radians, sin
 from typing import NamedTuple
 
 from einmix.algebra.factors import Factors
-from einmix.pictures.pattern import End, Grid, Pattern, Position, Spot, angles, spots
+from einmix.pictures.pattern import End, Grid, Pattern, Position, Spot, angle, spots
 from einmix.pictures.shapes import Cells, Disc, Line, Rect, Shape, Text, broken, fitting, width_of
 
 FILLED = 0.92
@@ -115,8 +115,8 @@ def _cell(
         look = "faint"
     shapes: list[Shape] = [Rect(look, x, y, side, side, min(3, cell * 0.12))]
     if _hatches(pattern):
-        angle = angles(pattern.own_places)[pattern.place(grid, position)]
-        shapes += hatched(stroke_on(look), x, y, side, angle, max(side / 3.4, 3.5))
+        turn = angle(pattern.place(grid, position), pattern.own_places)
+        shapes += hatched(stroke_on(look), x, y, side, turn, max(side / 3.4, 3.5))
     if letter and cell >= LEAST_LETTER:
         size = max(cell * 0.5, min(cell * 0.72, 9))
         if _hatches(pattern):
@@ -160,15 +160,15 @@ def mark(x: float, y: float, radius: float) -> list[Shape]:
     return [Disc(look, x, y, radius * part) for look, part in parts]
 
 
-def bar(look: str, x: float, y: float, length: float, angle: float, width: float = 1.4) -> Line:
+def bar(look: str, x: float, y: float, length: float, turn: float, width: float = 1.4) -> Line:
     """A stroke of one angle (degrees from upright, clockwise) around a point."""
-    right, down = sin(radians(angle)) * length / 2, -cos(radians(angle)) * length / 2
+    right, down = sin(radians(turn)) * length / 2, -cos(radians(turn)) * length / 2
     return Line(look, x - right, y - down, x + right, y + down, width)
 
 
-def hatched(look: str, x: float, y: float, side: float, angle: float, apart: float) -> list[Line]:
+def hatched(look: str, x: float, y: float, side: float, turn: float, apart: float) -> list[Line]:
     """Strokes of one angle over a square, cut at its edges."""
-    along = sin(radians(angle)), -cos(radians(angle))
+    along = sin(radians(turn)), -cos(radians(turn))
     across = -along[1], along[0]
     reach = side * (abs(across[0]) + abs(across[1])) / 2
     count = int(reach / apart)
@@ -248,7 +248,7 @@ def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, r
     fits = max(room.rows // rows, 1) * in_row
     step = room.width / beside
     height = min(step, 20.0)
-    own = angles(prod(f.size for f in factors if f.role == "g"))
+    own = prod(f.size for f in factors if f.role == "g")
     mixed = any(f.role == "m" for f in factors)
     for number, channels in enumerate(sets[:fits]):
         wide = min(size + numbered, beside) * step
@@ -268,7 +268,7 @@ def _side(shapes: list[Shape], factors: Factors, end: End, x: float, y: float, r
             radius = min(step, height) / 2 - 1.2
             if not mixed:
                 shapes.append(Disc("read" if dark else "plain", *middle, radius))
-            turn, thick = own[found[channels[0]].weights], 1.4 if radius > 4 else 1
+            turn, thick = angle(found[channels[0]].weights, own), 1.4 if radius > 4 else 1
             shapes.append(bar("onreadstroke" if dark else "stroke", *middle, radius * 1.2, turn, thick))
     drawn = sets[:fits]
     y += ceil(len(drawn) / in_row) * rows * height

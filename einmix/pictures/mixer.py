@@ -23,7 +23,7 @@ from einmix.pictures.grids import (
     mark,
     places,
 )
-from einmix.pictures.pattern import Grid, Pattern, angles
+from einmix.pictures.pattern import Grid, Pattern, angle
 from einmix.pictures.picture import Picture
 from einmix.pictures.shapes import Line, Rect, Shape, Text, broken, fitting
 
@@ -90,7 +90,7 @@ def _two_grids(shapes: list[Shape], pattern: Pattern) -> float:
     sides = [(LEFT, pattern.inputs, "input"), (RIGHT - SIDE[0], pattern.outputs, "output")]
     found = [places(grid, *SIDE) for _, grid, _ in sides]
     for (x, grid, words), each in zip(sides, found, strict=True):
-        shapes.append(Text("muted", x, 38, f"{words}: {_sizes(grid)} positions", 12))
+        shapes.append(fitting(Text("muted", x, 38, f"{words}: {_sizes(grid)} positions", 12), SIDE[0]))
         shapes += draw_grid(pattern, grid, x, 46, each, marked=words == "output")
     terms = " ".join(_term(*axis) for axis in pattern.positions)
     shapes.append(fitting(Text("ink", LEFT, 19, terms, 13, bold=True, mono=True), RIGHT - LEFT))
@@ -128,11 +128,10 @@ def _sequence(shapes: list[Shape], pattern: Pattern) -> float:
     shapes += draw_grid(pattern, pattern.outputs, LEFT, bottom, below, marked=True)
     y = bottom + below.height + 4
     if pattern.own_places > 1:
-        turns = angles(pattern.own_places)
         for position, (x, _) in below.corners.items():
-            angle = turns[pattern.place(pattern.outputs, position)]
+            turn = angle(pattern.place(pattern.outputs, position), pattern.own_places)
             length = min(below.cell * 0.8, 12)
-            shapes.append(bar("stroke", LEFT + x + below.cell * FILLED / 2, y + 7, length, angle))
+            shapes.append(bar("stroke", LEFT + x + below.cell * FILLED / 2, y + 7, length, turn))
         y += 14
     shapes.append(Text("muted", RIGHT, y + 11, "output", 12, "end"))
     return _reading(shapes, pattern, LEFT, y + 7, 330)
@@ -227,7 +226,6 @@ def _weights(shapes: list[Shape], pattern: Pattern, x: float, y: float) -> float
         return y + side
     width, height = wide * UNIT * scale, tall * UNIT * scale
     gap = _gap(width, height)
-    turns, hatches = angles(pattern.own_channels), angles(pattern.own_places)
     for number, (place, inner) in enumerate(product(range(pattern.own_places), range(pattern.own_channels))):
         left, top = x + number % beside * (width + gap), y + number // beside * (height + gap)
         look = "read" if number == 0 else "card"
@@ -235,10 +233,10 @@ def _weights(shapes: list[Shape], pattern: Pattern, x: float, y: float) -> float
         ink = "onreadstroke" if number == 0 else "stroke"
         if min(width, height) >= 5:
             if pattern.own_places > 1:
-                shapes += hatched(ink, left, top, min(width, height), hatches[place], 3.5)
+                shapes += hatched(ink, left, top, min(width, height), angle(place, pattern.own_places), 3.5)
             if pattern.own_channels > 1 or pattern.own_places == 1:
-                long = min(width, height, 18) * 0.6
-                shapes.append(bar(ink, left + width / 2, top + height / 2, long, turns[inner]))
+                long, turn = min(width, height, 18) * 0.6, angle(inner, pattern.own_channels)
+                shapes.append(bar(ink, left + width / 2, top + height / 2, long, turn))
     return y + ceil(count / beside) * (height + gap) - gap
 
 

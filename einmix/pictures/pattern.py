@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from math import gcd, prod
 from string import ascii_lowercase, ascii_uppercase
@@ -216,14 +216,17 @@ class Pattern:
         return prod(f.size for f in mixed), prod(f.out for f in mixed)
 
 
-def angles(count: int) -> list[float]:
-    """So many angles of strokes in degrees, from upright on: no two alike, neighbours far apart.
+def angle(number: int, count: int) -> float:
+    """One of so many angles of strokes in degrees, from upright on: no two alike, those of neighbours far apart.
 
-    >>> angles(4)
+    >>> [angle(number, 4) for number in range(4)]
     [0.0, 45.0, 90.0, 135.0]
     """
-    step = 1
-    if count > TINTED:
-        least = int(0.38 * count) + 1
-        step = next(number for number in range(least, count + least) if gcd(number, count) == 1)
-    return [number * step % count * 180 / count for number in range(count)]
+    return number * _step(count) % count * 180 / count
+
+
+@cache
+def _step(count: int) -> int:
+    """The nearest number above 0.38 of many with no divisor in common: its multiples go through all of them."""
+    least = int(0.38 * count) + 1
+    return next(number for number in range(least, count + least) if gcd(number, count) == 1) if count > TINTED else 1

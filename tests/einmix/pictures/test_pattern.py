@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from einmix import Mixer
-from einmix.pictures.pattern import LETTERS, Grid, Pattern, angles
+from einmix.pictures.pattern import LETTERS, Grid, Pattern, angle
 
 
 def position_labels(mixer: Mixer) -> np.ndarray:
@@ -93,7 +93,7 @@ def test_letters_are_one_a_set_and_tints_never_the_example_s(mixer: Mixer) -> No
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 9, 16, 17, 31, 64, 512])
 def test_angles_differ_and_those_of_neighbours_far(count: int) -> None:
-    found = angles(count)
+    found = [angle(number, count) for number in range(count)]
     assert len(set(found)) == count and all(0 <= each < 180 for each in found)
     between = [abs(one - other) for one, other in pairwise(found)]
     assert all(min(each, 180 - each) >= (180 / count if count <= 8 else 45) - 1e-9 for each in between)
