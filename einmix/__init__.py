@@ -33,3 +33,21 @@ __all__ = [
     "sample_mixer",
     "source",
 ]
+
+
+def _mixer_svg(mixer: Mixer) -> str:
+    """The mixer drawn, as notebooks show it."""
+    from einmix.pictures.mixer import draw_mixer
+
+    return draw_mixer(mixer).svg
+
+
+def _architecture_html(architecture: Architecture) -> str:
+    """The network drawn, as notebooks show it."""
+    from einmix.pictures.network import draw_network
+
+    return draw_network(architecture).svg
+
+
+Mixer._repr_svg_ = _mixer_svg  # type: ignore[attr-defined]  # here, since the rooms of both know of no pictures
+Architecture._repr_html_ = _architecture_html  # type: ignore[attr-defined]

@@ -7,12 +7,13 @@
 TYPE_CHECKING = False  # `typing` is not imported, so that `nas --help` and Ctrl-C answer at once
 if TYPE_CHECKING:
     from nas import options as options
+    from nas.api.draw import draw
     from nas.api.run import Run, open_run
     from nas.api.search import search
 
-__all__ = ["Run", "open_run", "search"]
+__all__ = ["Run", "draw", "open_run", "search"]
 
-_PLACES = {"Run": "nas.api.run", "open_run": "nas.api.run", "search": "nas.api.search"}
+_PLACES = {"Run": "nas.api.run", "draw": "nas.api.draw", "open_run": "nas.api.run", "search": "nas.api.search"}
 
 
 def __getattr__(name: str) -> object:

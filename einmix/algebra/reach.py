@@ -73,7 +73,7 @@ class Reach:
             raise PatternError(f"a layer gives {written(self.outputs)} and the next takes {written(after.inputs)}")
         return Reach(
             _without_covered(
-                tuple((name, second @ first) for (name, first), (_, second) in zip(term, other, strict=True))
+                tuple((name, _product(second, first)) for (name, first), (_, second) in zip(term, other, strict=True))
                 for term in self.terms
                 for other in after.terms
             )
@@ -117,6 +117,14 @@ def _matrix(factors: Factors) -> Matrix:
     matrix = np.zeros((prod(f.out for f in factors), prod(f.size for f in factors)), dtype=bool)
     matrix[rows, columns] = True
     return matrix
+
+
+def _product(second: Matrix, first: Matrix) -> Matrix:
+    """Of booleans, exactly: counts in floats, for which NumPy has BLAS, are nothing or more than that."""
+    if second.size * first.shape[1] < 2**20:
+        return second @ first
+    counts: Matrix = second.astype("float32") @ first.astype("float32") > 0
+    return counts
 
 
 def _without_covered(terms: Iterable[Term]) -> tuple[Term, ...]:

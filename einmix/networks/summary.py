@@ -138,12 +138,19 @@ def describe(mixer: Mixer) -> str:
     >>> describe(Mixer.parse("h=m8:12 w=m8:1 c=s8"))
     'all positions, weights shared by all channels; h from 8 to 12, w from 8 to 1'
     """
-    axes = dict(mixer.axes)
-    channels = axes.pop("c", ())
-    inner = _said(_CHANNELS, channels, "channels as {text}")
+    axes = {axis: factors for axis, factors in mixer.axes if axis != "c"}
     outputs = mixer.outputs
     changed = [f"{axis} from {n} to {outputs[axis]}" for axis, n in mixer.inputs.items() if n != outputs[axis]]
-    return "; ".join([f"{_positions(axes)}, {inner}", *[", ".join(changed)] * bool(changed)])
+    return "; ".join([f"{_positions(axes)}, {channel_words(mixer)}", *[", ".join(changed)] * bool(changed)])
+
+
+def channel_words(mixer: Mixer) -> str:
+    """What a mixer does with channels, in words.
+
+    >>> channel_words(Mixer.parse("t=m4 c=g4.s8"))
+    'weights per group of 8 channels'
+    """
+    return _said(_CHANNELS, dict(mixer.axes).get("c", ()), "channels as {text}")
 
 
 def einmix_line(mixer: Mixer) -> str:

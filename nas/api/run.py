@@ -11,6 +11,7 @@ from einmix import Architecture
 from einmix.networks.summary import mixers
 from nas.api.compare import Comparison
 from nas.api.export import best_trained, export
+from nas.api.report import write_plots, write_report
 from nas.api.saved import SavedRun
 from nas.api.train import train_longer
 from nas.audit.audit import Audit
@@ -162,6 +163,15 @@ class Run:
             for result in found.searched[:MOST_PROXIES]
         }
         return {name: {id: row[name] for id, row in rows.items() if name in row} for name in PROXIES}
+
+    def report(self, to: Path | str | None = None, *, plots: Path | str | None = None) -> Path:
+        """Its page, written as one HTML file: by itself as report.html in its directory.
+
+        With a folder for `plots` these are written as SVG files, too.
+        """
+        if plots is not None:
+            write_plots(self.saved, Path(plots))
+        return write_report([self.saved], None if to is None else Path(to))
 
     def compare(
         self, asked: Compare | None = None, *, watcher: Watcher | None = None, quiet: bool = False, **options: Any

@@ -26,6 +26,7 @@ from nas.api.defaults import (
     rungs,
     starting,
 )
+from nas.api.report import written_or_told
 from nas.api.resources import bundle_of, cores, find_device, local_executor, ray_device, warm_up, worker_count
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
@@ -330,5 +331,6 @@ def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet
     with session.open_run() as folder, shown(watcher, quiet) as watching:
         for note in session.dataset.notes:
             watching.say(note)
-        session.run(watching, folder)
+        if session.run(watching, folder) and wanted.report:
+            written_or_told(folder, watching.say)
     return Run(SavedRun.open(folder.path.parent, folder.name, source))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from typer import Typer
 
-from nas.cli import audit, bench, compare, doctor, export, replay, runs, search, spaces, train, zoo
+from nas.cli import audit, bench, compare, doctor, draw, export, replay, report, runs, search, spaces, train, zoo
 
 COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "search": search.search,
@@ -12,10 +12,12 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "top": runs.top,
     "show": runs.show,
     "audit": audit.audit,
+    "report": report.report,
     "export": export.export,
     "train": train.train,
     "compare": compare.compare,
     "replay": replay.replay,
+    "draw": draw.draw,
     "zoo": zoo.app,
     "bench": bench.app,
     "doctor": doctor.doctor,

@@ -8,9 +8,10 @@ from nas.api.compare import Comparison
 from nas.claims.contrasts import ERROR
 from nas.claims.words import gain_cell, sentence
 from nas.cli.grid import Column, Grid
-from nas.cli.tables import COLUMNS, going_at, halved, short, sizes
+from nas.cli.tables import COLUMNS, going_at, halved
 from nas.errors import counted, one_line
 from nas.ranking.gains import Compared
+from nas.ranking.words import short, sizes
 from nas.runs.result import Result
 from search_spaces.sizing.scaling import Cost
 

@@ -62,6 +62,8 @@ def _search(session: Session, as_json: bool) -> None:
         print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
         if not as_json and any(standing.finals for standing in standings):
             _print_audit(run, standings, session)
+    if standings and session.options.report:
+        _report(run, session, as_json)
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
@@ -78,6 +80,16 @@ def _print_audit(run: RunFolder, standings: list[Standing], session: Session) ->
     results = run.results()
     for line in short_lines(Audit(results, standings, SavedRun(run, results).facts, session.plan.order)):
         print_words(console_for(), f"  {line}", style="dim")
+
+
+def _report(run: RunFolder, session: Session, as_json: bool) -> None:
+    """The page of the run; its path is said where that is no JSON line."""
+    from nas.api.report import written_or_told
+    from nas.cli.terminal import say
+
+    path = written_or_told(run, say, where=where(session.options.runs_dir))
+    if path and not as_json:
+        print(f"report: {path}")
 
 
 def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:

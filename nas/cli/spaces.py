@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from einmix import Mixer
-from nas.cli.terminal import AsJson, console_for, print_json, shape_of
+from nas.cli.terminal import AsJson, console_for, print_json
 from nas.cli.typed import takes
 from nas.errors import NasError, one_line
 from nas.options.spaces import Spaces
@@ -28,6 +28,8 @@ def spaces(
 
     Example: nas spaces subgrid --list -n 5
     """
+    from nas.data.known import shape_of
+
     if listing and name is None:
         raise NasError(f"--list needs the name of a space: {', '.join(SPACES)}, or the path of a .py file")
     shape, channels, classes = shape_of(asked.data, asked.data_dir)
@@ -80,7 +82,8 @@ def _space_json(space: BoundSpace) -> dict[str, Any]:
 
 def _print_spaces(found: list[BoundSpace], *, detailed: bool) -> None:
     from nas.cli.grid import Column, Grid
-    from nas.cli.tables import count, short
+    from nas.cli.tables import count
+    from nas.ranking.words import short
 
     bounds = [space.bounds() for space in found]
     columns = [

@@ -13,10 +13,9 @@ from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
 from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
-from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
+from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes, short, sizes
 from nas.runs.job import HALVED
 from nas.runs.result import Result
-from search_spaces.blocks.patch import patch_from
 
 MIXERS = 20
 """Characters from which on mixers stand in a table."""
@@ -74,14 +73,6 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
     dim = [number for number, (_, standing) in enumerate(shown) if standing.is_reference]
     below = [f"{place:>3} {one_line(s.title)}  {mixers(s.architecture)}" for place, s in shown if place is not None]
     return Grid(columns, title, dim=dim, ends=(last_found, last), below={"mixers": below})
-
-
-def sizes(architecture: Architecture) -> str:
-    """Patch, width and depth in a few characters: `p1 w32 d4`, or `p1x4x4 w32 d4` where patches have several sides."""
-    grid = architecture.grids[0]
-    patch = patch_from(length // grid[axis] for axis, length in architecture.inputs[:-1])
-    depth = sum(len(stage.blocks) for stage in architecture.stages)
-    return f"p{patch} w{grid['c']} d{depth}"
 
 
 def footnotes(
@@ -151,18 +142,6 @@ def architecture_json(architecture: Architecture) -> dict[str, Any]:
 def going_at(name: str, going: Sequence[str]) -> int:
     """When a column goes: from 1 on in this order, 0 for never."""
     return going.index(name) + 1 if name in going else 0
-
-
-def short(n: int) -> str:
-    """A large number in a few characters.
-
-    >>> short(1888576), short(960), short(10**14)
-    ('1.9M', '960', '1e+14')
-    """
-    for size, unit in ((10**12, ""), (10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if n >= size:
-            return f"{n:.0e}" if not unit else f"{n / size:.1f}{unit}"
-    return str(n)
 
 
 def count(n: int) -> str:

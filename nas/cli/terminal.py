@@ -83,13 +83,3 @@ def print_json(value: dict[str, Any]) -> None:
 def training_json(result: Result) -> dict[str, Any]:
     """A training as JSON values, without its architecture."""
     return {name: value for name, value in result.to_line().items() if name != "architecture"}
-
-
-def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
-    """Shape, channels and classes of the data; those of the well-known sets without loading them."""
-    from nas.data.known import SHAPES, load
-
-    if data in SHAPES:
-        return SHAPES[data]
-    dataset = load(data, data_dir=data_dir, seed=0)
-    return dataset.shape, dataset.channels, dataset.classes

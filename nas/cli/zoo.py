@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
+from nas.cli.terminal import AsJson, Out, console_for, print_json, typed
 from nas.cli.typed import takes
-from nas.errors import NasError, nearest
-from nas.options.search import Search
 from nas.options.zoo import Zoo
 
 if TYPE_CHECKING:
@@ -33,32 +29,6 @@ app = typer.Typer(cls=ShowByName, rich_markup_mode=None)
 
 NAME = "A network, as in mixer, or one of its published sizes, as in mixer:s/16."
 Name = Annotated[str, typer.Argument(metavar="NAME[:SIZE]", help=NAME)]
-
-
-@dataclass(frozen=True)
-class Network:
-    """One network of the zoo: of a published size (`variant`), or of another one."""
-
-    member: Member
-    variant: str | None
-    architecture: Architecture
-    words: str
-
-    @property
-    def stem(self) -> str:
-        """A name for its module."""
-        return re.sub(r"[^a-z0-9]+", "_", f"{self.member.name} {self.variant or self.architecture.id}".lower())
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The header of its text."""
-        return {
-            "title": self.member.name + (f" {self.variant}" if self.variant else ""),
-            "what": self.member.summary,
-            "source": self.member.source,
-            "sizes": self.words,
-            "weights": "none: it is not trained",
-        }
 
 
 @app.callback(invoke_without_command=True)
@@ -93,6 +63,7 @@ def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
     Example: nas zoo show vip --shape 32x32x3 --width 32
     """
     from einmix import source
+    from nas.api.zoo import find
 
     network = find(name, asked)
     if as_json:
@@ -109,6 +80,7 @@ def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
 
     Example: nas zoo export mixer:s/16 -o networks
     """
+    from nas.api.zoo import find
     from nas.exports import write_checked
     from nas.exports.check import Export
 
@@ -119,57 +91,6 @@ def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
         f"{exported.file}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
         f"einops alone, outputs equal to {exported.difference:.0e}"
     )
-
-
-def find(name: str, asked: Zoo) -> Network:
-    """The network of a name, at a published size if it is in the name, else at the one asked for.
-
-    Raises NasError for an unknown size and one that it cannot have, SpaceError for an unknown name.
-    """
-    from search_spaces.zoo import ZOO, member
-
-    stem, colon, variant = name.partition(":")
-    head, slash, rest = stem.partition("/")
-    if slash and head in ZOO:
-        raise NasError(f"no network {name!r} in the zoo: did you mean {f'{head}:{rest}'!r}?")
-    found = member(stem)
-    if not colon:
-        return _sized(found, asked)
-    if variant not in found.variants:
-        known = nearest(variant, found.variants) if found.variants else f"it has none, write {stem} alone"
-        raise NasError(f"no published size {variant!r} of {stem}: {known}")
-    if asked.sizes:
-        raise NasError(f"{name} has a published size: leave {' and '.join(asked.sizes)} out, or write {stem} alone")
-    return Network(found, variant, found.published(variant), "as published, for 224 x 224")
-
-
-def _sized(found: Member, asked: Zoo) -> Network:
-    from search_spaces.blocks.patch import default_patch
-    from search_spaces.zoo import Inputs
-
-    shape, channels, classes = shape_of(asked.data or Search.data, asked.data_dir)
-    if asked.shape is not None:
-        shape, channels = _shape(asked.shape)
-    inputs = Inputs(shape, channels, asked.classes or classes)
-    width, depth = asked.width or 64, asked.depth or 4
-    patch = asked.patch or default_patch(inputs.shape)
-    if width % found.step:
-        raise NasError(f"--width is {width}; {found.name} has multiples of {found.step}")
-    network = found.at(inputs, patch=patch, width=width, depth=depth)
-    return Network(found, None, network, f"patch {patch} width {width} depth {depth}")
-
-
-def _shape(text: str) -> tuple[dict[str, int], int]:
-    """Lengths of the spatial axes, and channels, of a shape such as 40x2, 32x32x3 or 16x16x16x1."""
-    from nas.data.npz import SPATIAL
-
-    pieces = text.split("x")
-    whole = all(piece.isascii() and piece.isdigit() and len(piece) < 8 and int(piece) for piece in pieces)
-    names = next((axes for axes in SPATIAL if len(axes) == len(pieces) - 1), None)
-    if not whole or names is None:
-        raise NasError(f"--shape takes one to three lengths and the channels, as in 32x32x3, not {text!r}")
-    *lengths, channels = map(int, pieces)
-    return dict(zip(names, lengths, strict=True)), channels
 
 
 def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:
@@ -186,7 +107,7 @@ def _row(found: Member, variant: str | None, architecture: Architecture | None) 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
     from nas.cli.grid import Column, Grid
-    from nas.cli.tables import short
+    from nas.ranking.words import short
 
     lines = []
     for name, same in groupby(rows, key=lambda row: row["name"]):

@@ -229,3 +229,11 @@ def whereabouts(data_dir: Path) -> dict[str, Path | None]:
     cifar = {name: each.find_files(data_dir) for name, each in (("cifar10", _CIFAR10), ("cifar100", _CIFAR100))}
     found = {name: paths[0].parent if paths else None for name, paths in cifar.items()}
     return {"fashion-mnist": _find_fashion(data_dir), **found}
+
+
+def shape_of(data: str, data_dir: Path) -> tuple[dict[str, int], int, int]:
+    """Shape, channels and classes of the data; those of the well-known sets without loading them."""
+    if data in SHAPES:
+        return SHAPES[data]
+    dataset = load(data, data_dir=data_dir, seed=0)
+    return dataset.shape, dataset.channels, dataset.classes

@@ -3,8 +3,10 @@
 from nas.options.bench import Bench
 from nas.options.compare import Compare
 from nas.options.doctor import Doctor
+from nas.options.draw import Draw
 from nas.options.option import Options
 from nas.options.replay import Replay
+from nas.options.report import Report
 from nas.options.search import Search
 from nas.options.spaces import Spaces
 from nas.options.train import Train
@@ -16,8 +18,10 @@ OPTIONS: dict[str, type[Options]] = {
     "train": Train,
     "compare": Compare,
     "zoo": Zoo,
+    "draw": Draw,
     "bench make": Bench,
     "replay": Replay,
     "doctor": Doctor,
+    "report": Report,
 }
 """By the name of the command."""

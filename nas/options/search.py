@@ -104,6 +104,7 @@ class Search(Options):
     )
     retry_failed: bool = option(False, "Try again even what has failed twice; once it is tried anyhow.")
     log: tuple[str, ...] = option((), LOG, run="how")
+    report: bool = option(True, "Write report.html into the run's folder at the end.")
     runs_dir: Path = option(RUNS, RUNS_DIR)
     data_dir: Path = option(Path("data"), DATA_DIR)
     command: str = option("", COMMAND)

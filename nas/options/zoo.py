@@ -8,6 +8,9 @@ from nas.options.common import DATA_DIR
 from nas.options.option import Options, flag, option
 from search_spaces.blocks.patch import Patch
 
+SIZES = ("data", "shape", "patch", "width", "depth", "classes")
+"""The options that say of which size a network is."""
+
 
 @dataclass(frozen=True)
 class Zoo(Options):
@@ -35,4 +38,4 @@ class Zoo(Options):
     @property
     def sizes(self) -> list[str]:
         """The options that are set, as they are typed."""
-        return [flag(name) for name in self.given if name != "data_dir"]
+        return [flag(name) for name in self.given if name in SIZES]

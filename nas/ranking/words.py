@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from einmix import Architecture
 from nas.claims.words import gain_cell, sentence
 from nas.errors import counted, one_line
 from nas.ranking.sensitivity import Sensitivity, better_rate
@@ -78,6 +79,27 @@ def rate_notes(standings: Sequence[Standing]) -> list[str]:
             f"one seed): another search with --lr {lr:g}"
         )
     return notes
+
+
+def sizes(architecture: Architecture) -> str:
+    """Patch, width and depth in a few characters: `p1 w32 d4`, or `p1x4x4 w32 d4` where patches have several sides."""
+    grid = architecture.grids[0]
+    sides = [length // grid[axis] for axis, length in architecture.inputs[:-1]]
+    patch = "x".join(map(str, sides if len(set(sides)) > 1 else sides[:1]))
+    depth = sum(len(stage.blocks) for stage in architecture.stages)
+    return f"p{patch} w{grid['c']} d{depth}"
+
+
+def short(n: int) -> str:
+    """A large number in a few characters.
+
+    >>> short(1888576), short(960), short(10**14)
+    ('1.9M', '960', '1e+14')
+    """
+    for size, unit in ((10**12, ""), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if n >= size:
+            return f"{n:.0e}" if not unit else f"{n / size:.1f}{unit}"
+    return str(n)
 
 
 def _taken(standing: Standing, found: Sensitivity) -> str:

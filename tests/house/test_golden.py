@@ -201,7 +201,20 @@ def nas(line: str) -> Iterator[str]:
         yield f"status {status}"
 
 
-COMMANDS = ("", "search", "spaces", "top", "show", "export", "train", "compare", "zoo", "zoo show", "zoo export")
+COMMANDS = (
+    "",
+    "search",
+    "spaces",
+    "top",
+    "show",
+    "export",
+    "train",
+    "compare",
+    "zoo",
+    "zoo show",
+    "zoo export",
+    "draw",
+)
 
 ONE = "search --dry-run --device cpu --workers 1 --trials 2"
 DRY = (

@@ -13,11 +13,12 @@ BELOW_LOOP = "nas/strategies nas/surrogate nas/executors nas/ranking nas/claims 
 BELOW_API = f"nas/loop {BELOW_LOOP} nas/options nas/data nas/training nas/executors/cluster nas/loggers nas/exports"
 HOUSE = Plan(
     may={
-        "einmix": "einmix/networks einmix/nodes einmix/algebra",
+        "einmix": "einmix/pictures einmix/networks einmix/nodes einmix/algebra",
         "einmix/algebra": "",
         "einmix/nodes": "einmix/algebra",
         "einmix/kinds": "einmix/nodes einmix/algebra",
         "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/pictures": "einmix/networks einmix/kinds einmix/nodes einmix/algebra",
         "einmix/layers": "einmix/algebra",
         "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
         "search_spaces/blocks": "einmix",
@@ -31,6 +32,9 @@ HOUSE = Plan(
         "nas/claims": "",
         "nas/ranking": "nas/claims nas/runs einmix",
         "nas/audit": "nas/ranking nas/claims nas/runs",
+        "nas/report": "nas/report/plots nas/report/figures nas/audit nas/ranking nas/claims nas/runs einmix",
+        "nas/report/figures": "nas/audit nas/ranking nas/claims nas/runs einmix",
+        "nas/report/plots": "nas/report/figures nas/ranking nas/claims einmix",
         "nas/training": "nas/training/engine nas/runs nas/data einmix",
         "nas/training/engine": "nas/data einmix",
         "nas/surrogate": "einmix einmix/algebra",
@@ -41,7 +45,7 @@ HOUSE = Plan(
         "nas/exports": "einmix",
         "nas/loop": f"{BELOW_LOOP} search_spaces einmix",
         "nas/tabular": f"nas/loop {BELOW_LOOP} search_spaces einmix",
-        "nas/api": f"nas/tabular nas/audit {BELOW_API} search_spaces einmix",
+        "nas/api": f"nas/report nas/tabular nas/audit {BELOW_API} search_spaces einmix",
         "nas/cli": "nas/api nas/audit nas/tabular nas/loop nas/exports nas/training nas/ranking nas/claims nas/options"
         " nas/runs nas/data search_spaces einmix",
     },
@@ -53,16 +57,18 @@ HOUSE = Plan(
         "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        "nas/api": "bench compare doctor export search train defaults resources resuming run saved",  # a file a command
+        "nas/api": "bench compare doctor draw export report search train zoo "  # a file a command
+        "defaults resources resuming run saved",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run nas/api/doctor",
         "optuna": "nas/strategies/tpe",
+        "jinja2": "nas/report/page",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
         "rich": "nas/cli nas/loop/progress",
-        "matplotlib": "",
+        "matplotlib": "einmix/pictures/printing",
     },
     long={},
 )

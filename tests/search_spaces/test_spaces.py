@@ -21,7 +21,7 @@ from walks import bands, decode, looks_uniform, uniform_within, walk
 from einmix import Architecture, Factor, FactorSet, Mixer, Stage, build, enumerate_mixers, source
 from einmix.algebra.factors import canonical
 from einmix.kinds import Mix, Residual
-from nas.cli.tables import sizes
+from nas.ranking.words import sizes
 from search_spaces import SPACES, BoundSpace, Budget, Family, Skeleton, Space, SpaceError, load
 from search_spaces.bound.neighbours import places_moved
 

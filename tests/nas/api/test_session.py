@@ -352,6 +352,7 @@ AGAIN = {
     "storage": "/there",
     "data_dir": Path("there"),
     "retry_failed": True,
+    "report": False,
 }
 """Options that a run goes on with, whatever they were."""
 
@@ -367,7 +368,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_option_is_read_back_or_belongs_to_a_session(root):
     options = options_of(SavedRun(RunFolder.open(root, "x"), []))
-    own = {"run", "runs_dir", "command", "retry_failed", "data"}
+    own = {"run", "runs_dir", "command", "retry_failed", "report", "data"}
     assert options.keys() == declared(Search).keys() - own
     assert set(IDENTITY) | {"images"} == OTHERS.keys()
     assert OTHERS.keys() | AGAIN.keys() | own | {"ray", "gpus_per_trial"} == declared(Search).keys()

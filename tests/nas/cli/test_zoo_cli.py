@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from einmix import PatternError
+from nas.api.zoo import find
 from nas.cli.main import main
-from nas.cli.zoo import find
 from nas.errors import NasError
 from nas.options.zoo import Zoo
 from search_spaces import SpaceError

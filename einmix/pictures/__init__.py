@@ -1,0 +1,1 @@
+"""A mixer or a network drawn; needs no run."""

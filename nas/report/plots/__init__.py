@@ -1,0 +1,1 @@
+"""Figures drawn: plain SVG, which needs no script and no library."""
