@@ -16,8 +16,8 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "train": train.train,
     "compare": compare.compare,
     "replay": replay.replay,
-    "zoo": zoo.app,
     "draw": draw.draw,
+    "zoo": zoo.app,
     "bench": bench.app,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""
