@@ -190,6 +190,17 @@ def test_positions_are_hatched_only_where_their_weights_differ() -> None:
     assert len(strokes("h=g2.m4 w=g2.m4 c=s8")) == 4
 
 
+@pytest.mark.parametrize("text", ["h=g2.m4 w=g2.m4 c=s8", "h=s2.g4 w=g2.m2.s2 c=s8", "h=m4.g2 w=m8 c=g2.s4"])
+def test_the_dark_matrix_is_that_of_the_marked_position(text: str) -> None:
+    picture = draw_mixer(Mixer.parse(text))
+    dark = [shape for shape in picture.shapes if isinstance(shape, Rect) and shape.look == "read"]
+    (matrix,) = [shape for shape in dark if shape.x >= 270]
+    strokes = [each for each in svg.elements(picture.svg) if each.tag == "line" and each.look == "onreadstroke"]
+    read = {round(svg.angle(each) / 5) for each in strokes if each.number("x2") < 245}  # lines have one decimal
+    inside = [each for each in strokes if each.number("x1") >= 270 and each.number("y1") >= matrix.y - 0.1]
+    assert len(read) == 1 and read <= {round(svg.angle(each) / 5) for each in inside}
+
+
 def test_an_icon_is_the_sets_without_letters() -> None:
     icon = draw_icon(Mixer.parse("h=m4.s2 w=m4.s2 c=g32"))
     assert (icon.width, icon.height) == (24, 28)
