@@ -22,6 +22,7 @@ from einmix.pictures.grids import (
     look_of,
     mark,
     places,
+    stroke_on,
 )
 from einmix.pictures.pattern import Grid, Pattern, angle
 from einmix.pictures.picture import Picture
@@ -226,11 +227,13 @@ def _weights(shapes: list[Shape], pattern: Pattern, x: float, y: float) -> float
         return y + side
     width, height = wide * UNIT * scale, tall * UNIT * scale
     gap = _gap(width, height)
+    mine = pattern.place(pattern.outputs, pattern.example), 0
+    """The one of the example, in the first channel."""
     for number, (place, inner) in enumerate(product(range(pattern.own_places), range(pattern.own_channels))):
         left, top = x + number % beside * (width + gap), y + number // beside * (height + gap)
-        look = "read" if number == 0 else "card"
+        look = "read" if (place, inner) == mine else "card"
         shapes.append(Rect(look, left, top, width, height))
-        ink = "onreadstroke" if number == 0 else "stroke"
+        ink = stroke_on(look)
         if min(width, height) >= 5:
             if pattern.own_places > 1:
                 shapes += hatched(ink, left, top, min(width, height), angle(place, pattern.own_places), 3.5)
@@ -306,8 +309,11 @@ def key(pattern: Pattern) -> str:
         words.append("Dark: what the marked output reads.")
     if any(factor.role == "m" for factor in pattern.channels or ()):
         words.append("One capsule: channels that mix.")
-    alike = pattern.own_places == 1 and pattern.sets > 1
-    return " ".join([*words, f"Same stroke: the same weights{', alike at all positions' * alike}."])
+    if pattern.own_places > 1 and pattern.own_channels > 1:
+        how = ": those of a position and those of a channel stand together in a matrix"
+    else:
+        how = ", alike at all positions" * (pattern.own_places == 1 and pattern.sets > 1)
+    return " ".join([*words, f"Same stroke: the same weights{how}."])
 
 
 def description(pattern: Pattern) -> str:

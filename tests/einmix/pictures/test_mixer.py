@@ -145,7 +145,7 @@ def test_every_mixer_draws_within_its_picture(mixer: Mixer) -> None:
         ("h=s32.m2 w=s32.m2 c=s4", ["reads 4 of 4,096 positions", "Dark: what the marked output reads."]),
         ("t=g16777216 c=g16777216", ["drawn: the first 64 of 16,777,216 positions", "281,474,976,710,656 weights"]),
         ("h=m16777216:1 w=m16777216:1 c=m3:7", ["input: 16,777,216 × 16,777,216", "output: 1 × 1 positions"]),
-        ("a=m2.s2 d=m2 e=s3 h=m4.s2 w=m2 c=g4", ["reads 32 of 384 positions"]),
+        ("a=m2.s2 d=m2 e=s3 h=m4.s2 w=m2 c=g4", ["the first 1 × 1 × 1 × 8 × 2 of 4 × 2 × 3 × 8 × 2 positions"]),
         ("t=m16.s4 c=g4", ["reads 16 of 64 positions", "Dark: what the marked output reads."]),
         ("t=m4096 c=g4", ["drawn: the first 64 of 4,096 positions", "reads all 4,096 positions"]),
         ("h=s56.m4:1 w=s56.m4:1 c=m3:96", ["of 224 × 224 inputs", "of 56 × 56 outputs", "3 to 96 channels: all"]),
@@ -188,6 +188,18 @@ def test_positions_are_hatched_only_where_their_weights_differ() -> None:
 
     assert strokes("h=m4.s2 w=m4.s2 c=g8") == set()
     assert len(strokes("h=g2.m4 w=g2.m4 c=s8")) == 4
+
+
+@pytest.mark.parametrize("text", ["h=g2.m4 w=g2.m4 c=s8", "h=s2.g4 w=g2.m2.s2 c=s8", "h=m4.g2 w=m8 c=g2.s4"])
+def test_the_dark_matrix_is_that_of_the_marked_position(text: str) -> None:
+    picture = draw_mixer(Mixer.parse(text))
+    dark = [shape for shape in picture.shapes if isinstance(shape, Rect) and shape.look == "read"]
+    (matrix,) = [shape for shape in dark if shape.x >= 270]
+    strokes = [each for each in svg.elements(picture.svg) if each.tag == "line" and each.look == "onreadstroke"]
+    read = [svg.angle(each) for each in strokes if each.number("x2") < 245]
+    inside = [each for each in strokes if each.number("x1") >= 270 and each.number("y1") >= matrix.y - 0.1]
+    assert max(read) - min(read) <= 1  # lines have one decimal
+    assert any(abs(svg.angle(each) - read[0]) <= 1 for each in inside)
 
 
 def test_an_icon_is_the_sets_without_letters() -> None:
