@@ -175,7 +175,7 @@ def _self_test(asked: Doctor) -> Iterator[Finding]:
     from nas.api.search import search
 
     begun = time.monotonic()
-    tiny = Search(trials=2, epochs=1, top=1, seeds=1, lr=0.015, images=300, width=(16,), depth=(2,))
+    tiny = Search(trials=2, epochs=1, top=1, seeds=1, lr=0.015, images=300, width=(16,), depth=(2,), report=False)
     with TemporaryDirectory() as folder:
         run = search(replace(tiny, device=asked.device, runs_dir=Path(folder)), quiet=True)
         results = run.saved.results

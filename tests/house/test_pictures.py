@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import svg
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-_SPEC = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
-assert _SPEC and _SPEC.loader
-made = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
+
+
+def _loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+made, shots = _loaded("pictures"), _loaded("screenshots")
 
 
 @pytest.mark.parametrize("name", made.PICTURES)
@@ -25,8 +33,16 @@ def test_a_picture_is_current(name: str) -> None:
 
 def test_every_picture_is_drawn_and_shown() -> None:
     page = (DOCS / "pictures.md").read_text(encoding="utf-8")
-    assert {path.stem for path in (DOCS / "pictures").iterdir()} == set(made.PICTURES)
+    assert {path.stem for path in (DOCS / "pictures").glob("*.svg")} == set(made.PICTURES)
     assert [name for name in made.PICTURES if f"(pictures/{name}.svg)" not in page] == []
+
+
+def test_screenshots_are_of_the_page_as_it_is_made_now() -> None:
+    """If not: python docs/screenshots.py."""
+    assert shots.DIGEST.read_text(encoding="utf-8").strip() == shots.digest(shots.page())
+    page = (DOCS / "report.md").read_text(encoding="utf-8")
+    assert {path.name for path in (DOCS / "pictures").glob("*.png")} == set(shots.SHOTS)
+    assert [name for name in shots.SHOTS if f"(pictures/{name})" not in page] == []
 
 
 def test_the_tutorial_s_sub_grids_are_the_mixer_s() -> None:
