@@ -18,8 +18,8 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "compare": compare.compare,
     "replay": replay.replay,
     "draw": draw.draw,
+    "doctor": doctor.doctor,
     "zoo": zoo.app,
     "bench": bench.app,
-    "doctor": doctor.doctor,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

@@ -15,7 +15,7 @@ MARKS = {"good": "ok", "note": "note", "bad": "BAD"}
 def doctor(asked: Doctor, *, as_json: AsJson = False) -> None:
     """What a search would use of this machine, what is amiss, and what to do about it; a small search is tried.
 
-    Example: nas doctor
+    Example: nas doctor --device cpu
     """
     from nas.api.doctor import examine
     from nas.cli.terminal import console_for

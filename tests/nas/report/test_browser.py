@@ -297,7 +297,7 @@ def test_a_served_page_follows_its_run(browser, runs):
                 results.write_text("".join(lines))
             page.locator("h1", has_text="beats").wait_for()
             assert before != page.locator("h1").text_content()
-            assert page.input_value("#find") == "final"
+            page.wait_for_function("document.querySelector('#find').value === 'final'")
             assert told == []
         finally:
             context.close()
