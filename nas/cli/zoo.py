@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nas.cli.terminal import AsJson, Out, console_for, print_json, shape_of, typed
+from nas.cli.terminal import As, AsJson, Out, console_for, print_json, proven, shape_of, typed, written
 from nas.cli.typed import takes
 from nas.errors import NasError, nearest
 from nas.options.search import Search
@@ -104,8 +104,8 @@ def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
 
 @app.command()
 @takes(Zoo)
-def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
-    """Write one network as a module that needs torch and einops alone.
+def export(asked: Zoo, name: Name, format: As = "module", out: Out = Path("exported")) -> None:
+    """Write one network as a file that stands alone: a module needs torch and einops, other formats an extra each.
 
     Example: nas zoo export mixer:s/16 -o networks
     """
@@ -114,11 +114,8 @@ def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
 
     network = find(name, asked)
     wanted = Export(network.architecture, network.stem, network.facts | {"exported by": typed()})
-    (exported,) = write_checked([wanted], out)
-    print(
-        f"{exported.file}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
-        f"einops alone, outputs equal to {exported.difference:.0e}"
-    )
+    (exported,) = write_checked([wanted], out, format)
+    print(f"{written(exported)}: {network.architecture.params:,} parameters, {proven(exported, format)}")
 
 
 def find(name: str, asked: Zoo) -> Network:

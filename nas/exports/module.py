@@ -16,7 +16,7 @@ def load(file, weights):
     spec = importlib.util.spec_from_file_location("exported", file)
     exported = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(exported)
-    net = exported.model().eval()
+    net = exported.model().eval().requires_grad_(False)
     net.load_state_dict(read(weights), strict=True)
     return net, vars(exported).get("preprocess")
 """
@@ -30,7 +30,7 @@ def write(wanted: Export, folder: Path) -> Exported:
     if wanted.weights:
         weights = file.with_suffix(".safetensors")
         weights.write_bytes(_weights(wanted, wanted.weights))
-    return Exported(architecture, file, weights, inputs)
+    return Exported(architecture, file, weights, inputs, beside=weights)
 
 
 FORMAT = Format(write, LOAD, ("torch", "einops"))
