@@ -40,6 +40,14 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     return namespace["model"]()
 
 
+def stage_ends(arch: Architecture) -> tuple[list[int], int]:
+    """Where the stages end in the `nn.Sequential` of `model()`: the indices of their last layers, and of the mean."""
+    counts = [len(_layers(part, part is arch.parts[0])) for part in arch.parts]
+    layers = [sum(counts[: i + 1]) for i in range(len(counts))]
+    ends = {part.stage: end - 1 for part, end in zip(arch.parts, layers, strict=True) if part.role != "head"}
+    return list(ends.values()), layers[-1]
+
+
 class _Writer:
     """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
 

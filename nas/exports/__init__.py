@@ -7,22 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nas.errors import NasError, nearest
-from nas.exports import module, onnx
+from nas.exports import hf, module, onnx, timm
 from nas.exports.check import Export, Exported, Format, checked, fresh
 
-FORMATS = {"module": module.FORMAT, "onnx": onnx.FORMAT}
+FORMATS = {"module": module.FORMAT, "onnx": onnx.FORMAT, "timm": timm.FORMAT, "hf": hf.FORMAT}
 
 
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
     """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
     how = known(format)
     with TemporaryDirectory(prefix="nas-export-") as started:
-        held = [
-            each
-            if each.weights or not how.holds
-            else replace(each, weights=fresh(each.architecture, Path(started, f"{i}")))
-            for i, each in enumerate(wanted)
-        ]
+        held = [_with_weights(each, Path(started, str(i))) if how.holds else each for i, each in enumerate(wanted)]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written = [how.write(each, folder) for each in held]
@@ -30,6 +25,10 @@ def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module"
             raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
         found = checked(written, how)
     return [each if asked.weights else replace(each, weights=None) for asked, each in zip(wanted, found, strict=True)]
+
+
+def _with_weights(wanted: Export, file: Path) -> Export:
+    return wanted if wanted.weights else replace(wanted, weights=fresh(wanted.architecture, file))
 
 
 def known(format: str) -> Format:

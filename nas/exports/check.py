@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -25,9 +25,10 @@ TOLERANCE = 1e-5
 SECONDS = 300
 
 CHECK = '''
-import json, sys
+import importlib.metadata, importlib.util, json, sys
 
-blocked = set(json.loads(sys.argv[1]))
+blocked, packages = map(set, json.loads(sys.argv[1]))
+spec_of, distribution_of = importlib.util.find_spec, importlib.metadata.distribution
 
 class Clean:
     """Refuses every installed package but those of the format and what these need."""
@@ -36,7 +37,18 @@ class Clean:
         if name.split(".")[0] in blocked:
             raise ModuleNotFoundError(f"it may not import {name}")
 
+def find_spec(name, package=None):
+    """None for what is refused, as for what is not there."""
+    return None if name.split(".")[0] in blocked else spec_of(name, package)
+
+def distribution(name):
+    """As if other packages were not installed."""
+    if name.lower().replace("_", "-") not in packages:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return distribution_of(name)
+
 sys.meta_path.insert(0, Clean())
+importlib.util.find_spec, importlib.metadata.distribution = find_spec, distribution
 answers, sys.stdout = sys.stdout, sys.stderr
 arrays = __import__(sys.argv[3])  # torch, or numpy where the format does without it
 
@@ -157,9 +169,10 @@ def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
     All run in one process that sees the format's packages alone; those without weights get fresh ones. Raises NasError
     for weights that are not the network's, and when that process ends early.
     """
-    foreign = json.dumps(sorted(_foreign_modules(how.packages)))
+    own = _packages(how.packages)
+    foreign = json.dumps([sorted(_foreign_modules(own)), sorted(own)])
     arrays = "torch" if "torch" in how.packages else "numpy"
-    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, foreign, how.load, arrays]
+    command = [sys.executable, "-IB", "-W", "ignore", "-c", CHECK, foreign, how.load, arrays]
     with TemporaryDirectory(prefix="nas-export-") as folder:
         files = json.dumps([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
         try:
@@ -219,8 +232,8 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
     return [str(exported.file.absolute()), str(weights.absolute()), str(case)]
 
 
-def _foreign_modules(packages: Sequence[str]) -> set[str]:
-    """Top-level modules of installed packages that none of these needs."""
+def _packages(packages: Sequence[str]) -> set[str]:
+    """These packages, and all that they need."""
     own: set[str] = set()
     queue = list(packages)
     while queue:
@@ -232,6 +245,11 @@ def _foreign_modules(packages: Sequence[str]) -> set[str]:
                 queue += [re.split(r"[^\w.-]", line)[0] for line in requires(name) or [] if "extra ==" not in line]
             except PackageNotFoundError:  # of another platform
                 continue
+    return own
+
+
+def _foreign_modules(own: Set[str]) -> set[str]:
+    """Top-level modules of installed packages that are none of these."""
     return {"nas", "einmix", "search_spaces"} | {
         module
         for module, packages in packages_distributions().items()

@@ -29,19 +29,20 @@ def write(wanted: Export, folder: Path) -> Exported:
     file.write_text(source(architecture, wanted.facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
     if wanted.weights:
         weights = file.with_suffix(".safetensors")
-        weights.write_bytes(_weights(wanted, wanted.weights))
+        weights.write_bytes(with_facts(wanted, wanted.weights))
     return Exported(architecture, file, weights, inputs, beside=weights)
 
 
 FORMAT = Format(write, LOAD, ("torch", "einops"))
 
 
-def _weights(wanted: Export, kept: Path) -> bytes:
-    """A copy of weights with what they are and what they take."""
+def with_facts(wanted: Export, kept: Path, **also: str) -> bytes:
+    """A copy of weights with what they are and what they take, as their metadata."""
     from safetensors import SafetensorError
     from safetensors.torch import load, save
 
     told = {name: text for name, text in wanted.facts.items() if name in TOLD} | {"id": wanted.architecture.id}
+    told |= also
     told |= wanted.preprocessing.metadata if wanted.preprocessing else {}
     try:
         return save(load(kept.read_bytes()), told)

@@ -1,6 +1,5 @@
 """A network as one ONNX file, its weights in it, for batches of any size."""
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -32,10 +31,16 @@ def write(wanted: Export, folder: Path) -> Exported:
     *axes, channels = (size for _, size in architecture.inputs)
     example = torch.zeros(2, channels, *axes)
     batch = ({0: torch.export.Dim("batch")},)
-    names = {"input_names": ["input"], "output_names": ["logits"]}
     try:
         with _quietly():
-            program = torch.onnx.export(net, (example,), dynamo=True, dynamic_shapes=batch, verbose=False, **names)
+            program = torch.onnx.export(
+                *(net, (example,)),
+                input_names=["input"],
+                output_names=["logits"],
+                dynamo=True,
+                dynamic_shapes=batch,
+                verbose=False,
+            )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         raise NasError(f"onnx does not take architecture {architecture.id}: {one_line(str(error))[:300]}") from None
     assert program
