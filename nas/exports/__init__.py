@@ -7,10 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nas.errors import NasError, nearest
-from nas.exports import hf, module, onnx, timm
+from nas.exports import flax, hf, keras, module, onnx, timm
 from nas.exports.check import Export, Exported, Format, checked, fresh
 
-FORMATS = {"module": module.FORMAT, "onnx": onnx.FORMAT, "timm": timm.FORMAT, "hf": hf.FORMAT}
+FORMATS = {
+    "module": module.FORMAT,
+    "onnx": onnx.FORMAT,
+    "timm": timm.FORMAT,
+    "hf": hf.FORMAT,
+    "flax": flax.FORMAT,
+    "keras": keras.FORMAT,
+}
 
 
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:

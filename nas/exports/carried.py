@@ -1,0 +1,46 @@
+"""The weights of a network by its layers, laid out as other frameworks have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ORDER = ("weight", "bias", "running_mean", "running_var")
+
+
+class Layer(NamedTuple):
+    """A layer that has weights: its name in the module, what it is, and its tensors by torch's names for them.
+
+    Matrices of linear layers are inputs x outputs; kernels of convolutions have their positions first, then inputs
+    and outputs: channels come last. Weights of mixers are as in torch, and of tied ones only the free numbers.
+    """
+
+    name: str
+    kind: str
+    tensors: dict[str, Tensor]
+
+
+def layers(net: nn.Module) -> Iterator[Layer]:
+    """All layers with weights, in their order."""
+    from torch import nn
+
+    for name, module in net.named_modules():
+        if ".parametrizations" in name:
+            continue
+        own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
+        if nn.utils.parametrize.is_parametrized(module):
+            own["weight"] = module.parametrizations.weight.original
+        tensors = {key: own[key].detach() for key in ORDER if own.get(key) is not None}
+        convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        if isinstance(module, nn.Linear):
+            tensors["weight"] = tensors["weight"].T
+        if convolution:
+            tensors["weight"] = tensors["weight"].permute(*range(2, tensors["weight"].ndim), 1, 0)
+        if tensors:
+            dense = convolution or isinstance(module, nn.Linear)
+            norm = not dense and type(module).__module__.startswith("torch.nn")
+            kind = "dense" if dense else "norm" if norm else "mixer"
+            yield Layer(name, kind, {key: value.contiguous() for key, value in tensors.items()})
