@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,8 @@ from nas.options.search import Search
 from nas.options.zoo import Zoo
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from einmix import Architecture
     from search_spaces.zoo import Member
 
@@ -116,6 +120,49 @@ def export(asked: Zoo, name: Name, format: As = "module", out: Out = Path("expor
     wanted = Export(network.architecture, network.stem, network.facts | {"exported by": typed()})
     (exported,) = write_checked([wanted], out, format)
     print(f"{written(exported)}: {network.architecture.params:,} parameters, {proven(exported, format)}")
+
+
+@app.command()
+@takes(Zoo)
+def load(
+    asked: Zoo,
+    name: Name,
+    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="Weights of timm's network, as safetensors.")],
+    format: As = "module",
+    out: Out = Path("exported"),
+) -> None:
+    """Put pretrained weights of timm's mixer, resmlp, gmlp or convmixer into ours, and write it with them.
+
+    The number of classes is that of the weights.
+
+    Example: nas zoo load mixer:b/16 --from mixer_b16_224.safetensors
+    """
+    from safetensors.torch import save_file
+
+    from nas.exports import write_checked
+    from nas.exports.check import Export
+    from nas.exports.pretrained import ours, read
+    from search_spaces.zoo import ZOO
+
+    network = find(name, asked)
+    names = network.member.timm
+    if names is None:
+        known = ", ".join(each.name for each in ZOO.values() if each.timm)
+        raise NasError(f"no weights of timm's are known for {network.member.name}: they are for {known}")
+    given = read(source)
+    architecture = replace(network.architecture, classes=_classes(given) or network.architecture.classes)
+    table = names.table(len(architecture.stages[0].blocks))
+    with TemporaryDirectory(prefix="nas-load-") as folder:
+        weights = Path(folder, "weights")
+        save_file(ours(architecture, table, given), weights)
+        facts = network.facts | {"weights": f"those of {source.name}", "exported by": typed()}
+        (exported,) = write_checked([Export(architecture, network.stem, facts, weights)], out, format)
+    print(f"{written(exported)}: {architecture.params:,} parameters, {proven(exported, format)}")
+
+
+def _classes(weights: Mapping[str, Tensor]) -> int:
+    """Of how many classes timm's classifier is; 0 where there is none."""
+    return len(weights["head.bias"]) if "head.bias" in weights else 0
 
 
 def find(name: str, asked: Zoo) -> Network:

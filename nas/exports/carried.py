@@ -12,7 +12,7 @@ ORDER = ("weight", "bias", "running_mean", "running_var")
 
 
 class Layer(NamedTuple):
-    """A layer that has weights: its name in the module, what it is, and its tensors by torch's names for them.
+    """A layer that has weights: its name in the module, what it is (mixer, dense or norm), and its tensors.
 
     Matrices of linear layers are inputs x outputs; kernels of convolutions have their positions first, then inputs
     and outputs: channels come last. Weights of mixers are as in torch, and of tied ones only the free numbers.
@@ -25,6 +25,7 @@ class Layer(NamedTuple):
 
 def layers(net: nn.Module) -> Iterator[Layer]:
     """All layers with weights, in their order."""
+    from einops.layers.torch import EinMix
     from torch import nn
 
     for name, module in net.named_modules():
@@ -41,6 +42,5 @@ def layers(net: nn.Module) -> Iterator[Layer]:
             tensors["weight"] = tensors["weight"].permute(*range(2, tensors["weight"].ndim), 1, 0)
         if tensors:
             dense = convolution or isinstance(module, nn.Linear)
-            norm = not dense and type(module).__module__.startswith("torch.nn")
-            kind = "dense" if dense else "norm" if norm else "mixer"
+            kind = "dense" if dense else "mixer" if isinstance(module, EinMix) else "norm"
             yield Layer(name, kind, {key: value.contiguous() for key, value in tensors.items()})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LOAD = """
-import importlib.util, os, tempfile
+import importlib.util, os, tempfile, torch
 os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"] = "torch", tempfile.mkdtemp()
 import keras
 from safetensors.numpy import load_file
