@@ -1,8 +1,18 @@
 """Flax: networks as modules of flax.linen, with einops' own EinMix for it."""
 
-from collections.abc import Callable
-from typing import Any
-
+from einmix.frameworks.words import (
+    Word,
+    as_it_is,
+    branches_listed,
+    called,
+    dense,
+    frozen,
+    inner,
+    listed,
+    norm,
+    renamed,
+    tied,
+)
 from einmix.networks.framework import Framework
 from einmix.nodes.calls import Call
 
@@ -68,13 +78,13 @@ class Tied(Mix):
     around: bool = True
 
     def _create_parameters(self, weight_shape, weight_bound, bias_shape, bias_bound):
-        offset = jnp.zeros((1, 1), int)
+        offset = np.zeros((1, 1), int)
         for n in self.lengths:
-            own = jnp.arange(n) - jnp.arange(n)[:, None]
+            own = np.arange(n) - np.arange(n)[:, None]
             own, m = (own % n, n) if self.around else (own + n - 1, 2 * n - 1)
             offset = offset[:, None, :, None] * m + own[None, :, None, :]
             offset = offset.reshape(offset.shape[0] * n, -1)
-        kept = math.prod(weight_shape) // offset.size, math.prod(n if self.around else 2 * n - 1 for n in self.lengths)
+        kept = int(np.prod(weight_shape)) // offset.size, int(offset.max()) + 1
         super()._create_parameters(kept, weight_bound, bias_shape, bias_bound)
         self.weight = self.weight[:, offset.ravel()].reshape(weight_shape)
 ''',
@@ -228,109 +238,49 @@ def _sized(call: Call) -> Call:
     return Call(call.name, call.args, named + ((("sizes", Call("dict", (), sizes)),) if sizes else ()))
 
 
-def _as_it_is(call: Call) -> Call:
-    return call
-
-
-def _inner(call: Call) -> Call:
-    """How weights start is not told: they are read from the file, or start by flax's rules."""
-    (layer, *_) = call.args
-    assert isinstance(layer, Call)
-    return layer
-
-
-def _listed(name: str) -> Callable[[Call], Call]:
-    return lambda call: Call(name, call.args, listed=True)
-
-
 def _moved(call: Call) -> Call:
+    """Moves as one tuple."""
     return Call(call.name, (call.args,), call.named)
 
 
-def _renamed(name: str) -> Callable[[Call], Call]:
-    return lambda call: Call(name, call.args, call.named)
+def _conv(axes: int) -> Word:
+    names = {"stride": "strides", "padding": "padding", "groups": "feature_group_count", "bias": "use_bias"}
 
-
-def _frozen(call: Call) -> Call:
-    layer = _inner(call)
-    return Call("Frozen", layer.args, layer.named)
-
-
-def _tied(call: Call) -> Call:
-    layer = _inner(call)
-    return Call("Tied", layer.args, (*layer.named, ("lengths", call.args[1:]), *call.named))
-
-
-def _dense(call: Call) -> Call:
-    return Call("nn.Dense", call.args[1:], (("use_bias", False),) if call.named else ())
-
-
-def _norm(name: str, **more: Any) -> Callable[[Call], Call]:
     def word(call: Call) -> Call:
-        return Call(name, call.args[:-1], (("epsilon", dict(call.named).get("eps", 1e-5)), *more.items()))
+        _, out, kernel = call.args
+        return Call("nn.Conv", (out, (kernel,) * axes), renamed(call, names, padding=0))
 
     return word
 
-
-def _conv(axes: int) -> Callable[[Call], Call]:
-    def word(call: Call) -> Call:
-        options, (_, out, kernel) = dict(call.named), call.args
-        options = {"padding": 0} | options
-        names = {
-            "stride": "strides",
-            "padding": "padding",
-            "groups": "feature_group_count",
-            "bias": "use_bias",
-        }
-        named = tuple((name, options[theirs]) for theirs, name in names.items() if theirs in options)
-        return Call("nn.Conv", (out, (kernel,) * axes), named)
-
-    return word
-
-
-def _branches(call: Call) -> Call:
-    sizes, branches = call.args[:2], call.args[2:]
-    return Call(call.name, (*sizes, Call("", branches, listed=True)))
-
-
-SLOW: dict[str, Any] = {"use_fast_variance": False}
-"""As torch does: by the differences from the mean."""
 
 FLAX = Framework(
     name="flax",
     layer="nn.Module",
     imports=(
-        ("import math", "math."),
-        ("import jax", "jax."),
-        ("import jax.numpy as jnp", "jnp."),
-        ("import numpy as np", "np."),
+        ("import jax", r"jax\."),
+        ("import jax.numpy as jnp", r"jnp\."),
+        ("import numpy as np", r"np\."),
         ("from flax import linen as nn", ""),
     ),
     einops="einops.layers.flax",
     sequence=("nn.Sequential([", "])"),
     main="    print(model().tabulate(jax.random.key(0), jnp.zeros({shape})))\n",
     words={
-        "Mix": _sized,
-        "Rearrange": _sized,
-        "Reduce": _as_it_is,
-        "start_at": _inner,
-        "start_normal": _inner,
-        "frozen": _frozen,
-        "fourier": _frozen,
-        "tied": _tied,
-        "nn.Identity": _renamed("Identity"),
-        "nn.Sequential": _listed("nn.Sequential"),
-        "ChannelsFirst": _listed("nn.Sequential"),  # here, too, channels come last
-        "nn.Linear": _dense,
-        "nn.LayerNorm": _norm("nn.LayerNorm", **SLOW),
-        "nn.GroupNorm": _norm("nn.GroupNorm", **SLOW),
-        **{f"nn.BatchNorm{n}d": _norm("BatchNorm", momentum=0.9, **SLOW) for n in (1, 2, 3)},
+        **dict.fromkeys(("Mix", "Rearrange"), _sized),
+        **dict.fromkeys(("start_at", "start_normal"), inner),
+        **dict.fromkeys(("frozen", "fourier"), frozen),
+        "tied": tied,
+        "nn.Identity": called("Identity"),
+        **dict.fromkeys(("nn.Sequential", "ChannelsFirst"), listed("nn.Sequential")),  # here channels come last
+        "nn.Linear": dense("nn.Dense"),
+        # torch, too, takes the variance of the differences from the mean
+        **{f"nn.{name}": norm(f"nn.{name}", use_fast_variance=False) for name in ("LayerNorm", "GroupNorm")},
+        **{f"nn.BatchNorm{n}d": norm("BatchNorm", momentum=0.9, use_fast_variance=False) for n in (1, 2, 3)},
         **{f"nn.Conv{n}d": _conv(n) for n in (1, 2, 3)},
-        **{f"nn.{name}": _renamed(name) for name in ("GELU", "ReLU", "SiLU", "Tanh", "Dropout")},
-        "DropPath": _as_it_is,
-        **{name: _listed(name) for name in ("Residual", "Gate", "Sum", "Concat", "Split")},
-        "Reweight": _branches,
-        **dict.fromkeys(("Dynamic", "Unfold", "Wrap"), _as_it_is),
+        **{f"nn.{name}": called(name) for name in ("GELU", "ReLU", "SiLU", "Tanh", "Dropout")},
+        **{name: listed(name) for name in ("Residual", "Gate", "Sum", "Concat", "Split")},
+        "Reweight": branches_listed,
+        **dict.fromkeys(("Reduce", "DropPath", "Dynamic", "Unfold", "Wrap"), as_it_is),
         **dict.fromkeys(("Shift", "ShiftInside", "Roll"), _moved),
     },
     helpers=HELPERS,

@@ -1,8 +1,17 @@
 """Keras 3 on any of its backends, with an EinMix of its own text: einops' layers for keras take tensorflow."""
 
-from collections.abc import Callable
-from typing import Any
-
+from einmix.frameworks.words import (
+    Word,
+    as_it_is,
+    branches_listed,
+    dense,
+    frozen,
+    inner,
+    listed,
+    norm,
+    renamed,
+    tied,
+)
 from einmix.networks.framework import Framework
 from einmix.nodes.calls import Call
 
@@ -248,73 +257,30 @@ class Wrap(layers.Layer):
 """The small layers; what has weights stands in them in the order of torch's."""
 
 
-def _as_it_is(call: Call) -> Call:
-    return call
-
-
-def _inner(call: Call) -> Call:
-    """How weights start is not told: they are read from the file, or start by the rules of keras."""
-    (layer, *_) = call.args
-    assert isinstance(layer, Call)
-    return layer
-
-
-def _listed(name: str) -> Callable[[Call], Call]:
-    return lambda call: Call(name, call.args, listed=True)
-
-
-def _activation(name: str) -> Callable[[Call], Call]:
+def _activation(name: str) -> Word:
     return lambda call: Call("layers.Activation", (name,))
 
 
-def _frozen(call: Call) -> Call:
-    layer = _inner(call)
-    return Call("Frozen", layer.args, layer.named)
-
-
-def _tied(call: Call) -> Call:
-    layer = _inner(call)
-    return Call("Tied", layer.args, (*layer.named, ("lengths", call.args[1:]), *call.named))
-
-
-def _dense(call: Call) -> Call:
-    return Call("layers.Dense", call.args[1:], (("use_bias", False),) if call.named else ())
-
-
-def _norm(name: str, **more: Any) -> Callable[[Call], Call]:
-    def word(call: Call) -> Call:
-        return Call(f"layers.{name}", call.args[:-1], (*more.items(), ("epsilon", dict(call.named).get("eps", 1e-5))))
-
-    return word
-
-
-def _conv(axes: int) -> Callable[[Call], Call]:
-    """keras has no number for zeros around: they are a layer."""
+def _conv(axes: int) -> Word:
+    """Zeros around are a layer of their own."""
+    names = {"stride": "strides", "groups": "groups", "bias": "use_bias"}
 
     def word(call: Call) -> Call:
-        options, (_, out, kernel) = dict(call.named), call.args
-        names = {"stride": "strides", "groups": "groups", "bias": "use_bias"}
-        named = tuple((name, options[theirs]) for theirs, name in names.items() if theirs in options)
-        conv = Call(f"layers.Conv{axes}D", (out, kernel), named)
-        if "padding" not in options:
-            return conv
-        return Call("keras.Sequential", (Call(f"layers.ZeroPadding{axes}D", (options["padding"],)), conv), listed=True)
+        conv = Call(f"layers.Conv{axes}D", call.args[1:], renamed(call, names))
+        around = tuple(number for _, number in renamed(call, {"padding": "padding"}))
+        zeros = Call(f"layers.ZeroPadding{axes}D", around)
+        return Call("keras.Sequential", (zeros, conv), listed=True) if around else conv
 
     return word
-
-
-def _branches(call: Call) -> Call:
-    sizes, branches = call.args[:2], call.args[2:]
-    return Call(call.name, (*sizes, Call("", branches, listed=True)))
 
 
 KERAS = Framework(
     name="keras",
     layer="layers.Layer",
     imports=(
-        ("import einops", "einops."),
+        ("import einops", r"einops\."),
         ("import keras", ""),
-        ("import numpy as np", "np."),
+        ("import numpy as np", r"np\."),
         ("from einops.layers._einmix import _EinmixMixin", "_EinmixMixin"),
         ("from keras import layers, ops", ""),
     ),
@@ -322,22 +288,22 @@ KERAS = Framework(
     sequence=("keras.Sequential([\n        keras.Input({shape}),", "])"),
     main="    model().summary()\n",
     words={
-        **dict.fromkeys(("Mix", "Rearrange", "Reduce"), _as_it_is),
-        **dict.fromkeys(("start_at", "start_normal"), _inner),
-        **dict.fromkeys(("frozen", "fourier"), _frozen),
-        "tied": _tied,
+        **dict.fromkeys(("Mix", "Rearrange", "Reduce"), as_it_is),
+        **dict.fromkeys(("start_at", "start_normal"), inner),
+        **dict.fromkeys(("frozen", "fourier"), frozen),
+        "tied": tied,
         "nn.Identity": lambda call: Call("layers.Identity"),
-        **dict.fromkeys(("nn.Sequential", "ChannelsFirst"), _listed("keras.Sequential")),  # channels come last here
-        "nn.Linear": _dense,
-        "nn.LayerNorm": _norm("LayerNormalization"),
-        "nn.GroupNorm": _norm("GroupNormalization"),
-        **{f"nn.BatchNorm{n}d": _norm("BatchNormalization", momentum=0.9) for n in (1, 2, 3)},
+        **dict.fromkeys(("nn.Sequential", "ChannelsFirst"), listed("keras.Sequential")),  # here channels come last
+        "nn.Linear": dense("layers.Dense"),
+        "nn.LayerNorm": norm("layers.LayerNormalization"),
+        "nn.GroupNorm": norm("layers.GroupNormalization"),
+        **{f"nn.BatchNorm{n}d": norm("layers.BatchNormalization", momentum=0.9) for n in (1, 2, 3)},
         **{f"nn.Conv{n}d": _conv(n) for n in (1, 2, 3)},
         **{f"nn.{name}": _activation(name.lower()) for name in ("GELU", "ReLU", "SiLU", "Tanh")},
         "nn.Dropout": lambda call: Call("layers.Dropout", call.args),
-        **{name: _listed(name) for name in ("Residual", "Gate", "Sum", "Concat", "Split")},
-        "Reweight": _branches,
-        **dict.fromkeys(("DropPath", "Dynamic", "Unfold", "Wrap", "Shift", "ShiftInside", "Roll"), _as_it_is),
+        **{name: listed(name) for name in ("Residual", "Gate", "Sum", "Concat", "Split")},
+        "Reweight": branches_listed,
+        **dict.fromkeys(("DropPath", "Dynamic", "Unfold", "Wrap", "Shift", "ShiftInside", "Roll"), as_it_is),
     },
     helpers=HELPERS,
 )

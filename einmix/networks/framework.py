@@ -12,7 +12,7 @@ class Framework:
     """How a framework says what nodes become, which is told in calls of torch.
 
     `words` make its call of one of torch's, by the name of that; what stands in a call is already its own. `helpers`
-    are the sources of small layers by their names. `imports` are lines, each with what calls for it ("": any text),
+    are the sources of small layers by their names. `imports` are lines, each with an expression for what calls for it,
     and `einops` is the module of einops' layers, if it has them. A layer is called `layer` in annotations; a model
     stands between the two texts of `sequence`; `main` is what a file that is run does, `{shape}` that of an input.
     """
@@ -28,7 +28,7 @@ class Framework:
 
     def call(self, call: Call) -> Call:
         """A call of torch's in the words of this framework. Raises PatternError where it has none."""
-        if not self.words:
+        if self is TORCH:
             return call
         if call.name not in self.words:
             hint = f"its words are those of einmix/frameworks/{self.name}.py"
@@ -40,7 +40,7 @@ class Framework:
 TORCH = Framework(
     name="torch",
     layer="nn.Module",
-    imports=(("import torch", "torch."), ("from torch import nn", "")),
+    imports=(("import torch", r"torch\."), ("from torch import nn", "")),
     einops="einops.layers.torch",
     sequence=("nn.Sequential(", ")"),
     main="""\

@@ -1,5 +1,6 @@
 """The text of an architecture: a standalone module that a person can read, and that `build` runs."""
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ class _Writer:
         framework = self.framework
         plain = code.replace(framework.einops, "") if framework.einops else code
         early, late = (
-            [line for line, word in framework.imports if word in plain and line.startswith(begin)]
+            [line for line, word in framework.imports if line.startswith(begin) and re.search(rf"\b{word}", plain)]
             for begin in ("import", "from")
         )
         yield from early
