@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +19,6 @@ from nas.options.search import Search
 from nas.options.zoo import Zoo
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from einmix import Architecture
     from search_spaces.zoo import Member
 
@@ -137,11 +134,9 @@ def load(
 
     Example: nas zoo load mixer:b/16 --from mixer_b16_224.safetensors
     """
-    from safetensors.torch import save_file
-
     from nas.exports import write_checked
     from nas.exports.check import Export
-    from nas.exports.pretrained import ours, read
+    from nas.exports.pretrained import put
     from search_spaces.zoo import ZOO
 
     network = find(name, asked)
@@ -149,20 +144,13 @@ def load(
     if names is None:
         known = ", ".join(each.name for each in ZOO.values() if each.timm)
         raise NasError(f"no weights of timm's are known for {network.member.name}: they are for {known}")
-    given = read(source)
-    architecture = replace(network.architecture, classes=_classes(given) or network.architecture.classes)
-    table = names.table(len(architecture.stages[0].blocks))
+    table = names.table(len(network.architecture.stages[0].blocks))
     with TemporaryDirectory(prefix="nas-load-") as folder:
         weights = Path(folder, "weights")
-        save_file(ours(architecture, table, given), weights)
+        architecture = put(network.architecture, table, source, weights)
         facts = network.facts | {"weights": f"those of {source.name}", "exported by": typed()}
         (exported,) = write_checked([Export(architecture, network.stem, facts, weights)], out, format)
     print(f"{written(exported)}: {architecture.params:,} parameters, {proven(exported, format)}")
-
-
-def _classes(weights: Mapping[str, Tensor]) -> int:
-    """Of how many classes timm's classifier is; 0 where there is none."""
-    return len(weights["head.bias"]) if "head.bias" in weights else 0
 
 
 def find(name: str, asked: Zoo) -> Network:

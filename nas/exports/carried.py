@@ -25,22 +25,24 @@ class Layer(NamedTuple):
 
 def layers(net: nn.Module) -> Iterator[Layer]:
     """All layers with weights, in their order."""
-    from einops.layers.torch import EinMix
-    from torch import nn
+    from torch.nn.utils.parametrize import is_parametrized
 
     for name, module in net.named_modules():
         if ".parametrizations" in name:
             continue
         own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
-        if nn.utils.parametrize.is_parametrized(module):
+        if is_parametrized(module):
             own["weight"] = module.parametrizations.weight.original
         tensors = {key: own[key].detach() for key in ORDER if own.get(key) is not None}
-        convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
-        if isinstance(module, nn.Linear):
-            tensors["weight"] = tensors["weight"].T
-        if convolution:
-            tensors["weight"] = tensors["weight"].permute(*range(2, tensors["weight"].ndim), 1, 0)
+        kind = _kind(module)
+        if kind == "dense":
+            weight = tensors["weight"]
+            tensors["weight"] = weight.permute(*range(2, weight.ndim), 1, 0)
         if tensors:
-            dense = convolution or isinstance(module, nn.Linear)
-            kind = "dense" if dense else "mixer" if isinstance(module, EinMix) else "norm"
             yield Layer(name, kind, {key: value.contiguous() for key, value in tensors.items()})
+
+
+def _kind(module: nn.Module) -> str:
+    if hasattr(module, "weight_shape"):
+        return "mixer"
+    return "dense" if type(module).__name__.startswith(("Linear", "Conv")) and hasattr(module, "weight") else "norm"

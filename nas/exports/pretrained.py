@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,15 +34,23 @@ class Place(NamedTuple):
         return dict(zip(self.here.split(), self.shape, strict=True)) if self.here else {}
 
 
-def read(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises NasError where it is none."""
+def put(architecture: Architecture, names: Names, file: Path, to: Path) -> Architecture:
+    """Writes the weights of a network, made of those of a safetensors file; the network has as many classes as these.
+
+    Raises NasError where the file is none, or does not have its weights.
+    """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, save_file
 
     try:
-        return load_file(file)
+        given = load_file(file)
     except (SafetensorError, OSError) as error:
         raise NasError(f"cannot read weights from {file}: {one_line(str(error))[:200]}") from None
+    (*_, classifier) = names.values()
+    classes = given.get(f"{classifier}.bias")
+    wanted = architecture if classes is None else replace(architecture, classes=classes.numel())
+    save_file(ours(wanted, names, given), to)
+    return wanted
 
 
 def ours(architecture: Architecture, names: Names, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ HOUSE = Plan(
         "einmix/nodes": "einmix/algebra",
         "einmix/kinds": "einmix/nodes einmix/algebra",
         "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/frameworks": "einmix/networks einmix/nodes",
         "einmix/layers": "einmix/algebra",
         "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
         "search_spaces/blocks": "einmix",
@@ -52,7 +53,8 @@ HOUSE = Plan(
         "nas/options": "option common",
         "nas/strategies": "strategy neighbourly",
         "nas/loggers": "feed logger",
-        "nas/exports": "check preprocessing",
+        "einmix/frameworks": "words",
+        "nas/exports": "check preprocessing carried pretrained",
         "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
         "nas/cli": "main typed terminal grid tables comparisons",
     },
