@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from einmix import source
-from nas.errors import NasError
+from nas.errors import NasError, one_line
 from nas.exports.check import Export, Exported, Format, unfit
 
 TOLD = ("score", "found by", "exported by", "weights")
@@ -41,7 +41,9 @@ def with_facts(wanted: Export, kept: Path, **also: str) -> bytes:
     from safetensors import SafetensorError
     from safetensors.torch import load, save
 
-    told = {name: text for name, text in wanted.facts.items() if name in TOLD} | {"id": wanted.architecture.id}
+    told = {name: one_line(text) for name, text in wanted.facts.items() if name in TOLD} | {
+        "id": wanted.architecture.id
+    }
     told |= also
     told |= wanted.preprocessing.metadata if wanted.preprocessing else {}
     try:
