@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LOAD = """
 import importlib.util, os, tempfile, torch
-os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"] = "torch", tempfile.mkdtemp()
+home = tempfile.TemporaryDirectory()  # keras writes there
+os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"] = "torch", home.name
 import keras
 from safetensors.numpy import load_file
 
