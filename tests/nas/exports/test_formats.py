@@ -285,6 +285,7 @@ import json, os, sys
 os.environ["KERAS_BACKEND"] = "jax"
 from importlib.util import module_from_spec, spec_from_file_location
 import keras
+import numpy as np
 from safetensors.numpy import load_file
 
 spec = spec_from_file_location("exported", sys.argv[1])
@@ -295,7 +296,7 @@ net.set_weights([kept[name] for name in sorted(kept)])
 x = load_file(sys.argv[2])["x"]
 net.compile(optimizer="sgd", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 print(json.dumps(net.predict(x, verbose=0).tolist()))
-net.fit(x, [0, 1, 2, 0], verbose=0)
+net.fit(x, np.array([0, 1, 2, 0]), verbose=0)
 """
 
 
