@@ -18,7 +18,7 @@ class DropPath(nn.Module):
     def forward(self, x):
         if not self.training:
             return x
-        kept = torch.rand([len(x)] + [1] * (x.ndim - 1), device=x.device) >= self.share
+        kept = torch.rand([x.shape[0]] + [1] * (x.ndim - 1), device=x.device) >= self.share
         return x * kept / (1 - self.share)
 '''
 

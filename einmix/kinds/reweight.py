@@ -19,7 +19,7 @@ class Reweight(nn.Module):
     def forward(self, x):
         ys = [f(x) for f in self.branches]
         pooled = torch.stack([y.flatten(1, -2).mean(1) for y in ys]).sum(0)
-        weights = self.weigh(pooled).reshape([len(x)] + [1] * (x.ndim - 2) + [-1, len(ys)]).softmax(-1)
+        weights = self.weigh(pooled).reshape([x.shape[0]] + [1] * (x.ndim - 2) + [-1, len(ys)]).softmax(-1)
         return torch.stack([y * w for y, w in zip(ys, weights.unbind(-1))]).sum(0)
 '''
 

@@ -9,8 +9,13 @@ SPLIT = '''
 class Split(nn.ModuleList):
     """The channels in equal parts, a branch for each."""
 
+    def __init__(self, branches: list[nn.Module]):
+        super().__init__(branches)
+        self.parts = len(branches)
+
     def forward(self, x):
-        return torch.cat([f(part) for f, part in zip(self, x.chunk(len(self), -1))], -1)
+        parts = x.chunk(self.parts, -1)
+        return torch.cat([f(parts[i]) for i, f in enumerate(self)], -1)
 '''
 
 

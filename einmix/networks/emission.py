@@ -21,14 +21,18 @@ def emit(steps: Iterable[Step]) -> list[Call]:
     return _together(found)
 
 
-def from_channels_first(steps: Sequence[Step], sizes: Sizes) -> list[Call]:
-    """The same for the first nodes of a network, whose input is `b c ...`."""
+def from_channels_first(steps: Sequence[Step], sizes: Sizes, *, channels_last: bool = False) -> list[Call]:
+    """The same for the first nodes of a network, whose input is `b c ...`.
+
+    Layers that want channels first get them as they come, unless they are of a framework that has `channels_last`.
+    """
     if steps and isinstance(steps[0].node, Mix):
         return [mixer_call(steps[0].node, channels_first=True), *emit(steps[1:])]
     calls, last = emit(steps), Call("Rearrange", (f"{layout(sizes, first=True)} -> {layout(sizes)}",))
     i = _first_that_minds(calls)
     if i < len(calls) and calls[i].name == "ChannelsFirst":
-        return [*calls[:i], *calls[i].args, last, *calls[i + 1 :]]
+        layers = [last, *calls[i].args] if channels_last else [*calls[i].args, last]
+        return [*calls[:i], *layers, *calls[i + 1 :]]
     return [last, *calls]
 
 

@@ -52,7 +52,8 @@ def lines(call: Call, room: int, lead: int = 0) -> list[str]:
 def _rows(call: Call, room: int) -> Iterator[str]:
     """The arguments of a call: inner calls on lines of their own, what is short side by side."""
     row, said = "", list[str]()
-    for value, argument in zip((*call.args, *(v for _, v in call.named)), _arguments(call), strict=True):
+    values = [*(("", value) for value in call.args), *((f"{name}=", value) for name, value in call.named)]
+    for (name, value), argument in zip(values, _arguments(call), strict=True):
         inner = isinstance(value, Call) and (value.mixer is not None or len(argument) > SHORT)
         comment = _comment(value) if inner else []
         if row and (inner or len(row) + len(argument) + 2 > room or len(argument) > PIECE):
@@ -61,10 +62,10 @@ def _rows(call: Call, room: int) -> Iterator[str]:
         if inner:
             yield from comment if comment != said else []
             said = comment or said
-            first, *rest = lines(value, room - 1)
-            yield from [first, *rest[:-1], rest[-1] + ","] if rest else [first + ","]
+            first, *rest = lines(value, room - 1, lead=len(name))
+            yield from [name + first, *rest[:-1], rest[-1] + ","] if rest else [name + first + ","]
         elif isinstance(value, str) and (len(value) > PIECE or value in call.args):  # a pattern has its own line
-            yield from _quoted(value, argument.partition('"')[0])
+            yield from _quoted(value, name)
         else:
             row = f"{row} {argument}," if row else f"{argument},"
     if row:

@@ -1,5 +1,6 @@
 """The text of an architecture: a standalone module that a person can read, and that `build` runs."""
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,21 +10,25 @@ from typing import Any
 from einmix.kinds import Residual
 from einmix.networks.architecture import Architecture, Part
 from einmix.networks.emission import emit, from_channels_first, helpers, used
+from einmix.networks.framework import TORCH, Framework
 from einmix.networks.functions import NAMES, Template, merged, shape
-from einmix.networks.printing import ROOM, WIDTH, lines
+from einmix.networks.printing import ROOM, WIDTH, lines, text
 from einmix.networks.summary import describe, embedding_words, job, subject, title
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
 from einmix.nodes.node import Step
 
 
-def source(arch: Architecture, facts: Mapping[str, str] | None = None, also: str = "") -> str:
-    """A module with `model()`, which needs torch and einops alone.
+def source(
+    arch: Architecture, facts: Mapping[str, str] | None = None, also: str = "", *, framework: Framework = TORCH
+) -> str:
+    """A module with `model()`, which needs torch (or another framework) and einops alone.
 
     `facts` are lines for the header (where found, score, recipe…), each a short name and a text. Whatever stands in
     them stays inside the docstring. `also` is code that goes with it, as it is: nothing in it may be from a user.
+    Raises PatternError where another framework has no word for what is in the network.
     """
-    return _Writer(arch).module(facts or {}, also)
+    return _Writer(arch, framework).module(facts or {}, also)
 
 
 def build(arch: Architecture, mix: type | None = None) -> Any:
@@ -40,39 +45,62 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     return namespace["model"]()
 
 
+def stage_ends(arch: Architecture) -> tuple[list[int], int]:
+    """Where the stages end in the `nn.Sequential` of `model()`: the indices of their last layers, and of the mean."""
+    counts = [len(_layers(part, part is arch.parts[0])) for part in arch.parts]
+    layers = [sum(counts[: i + 1]) for i in range(len(counts))]
+    ends = {part.stage: end - 1 for part, end in zip(arch.parts, layers, strict=True) if part.role != "head"}
+    return list(ends.values()), layers[-1]
+
+
 class _Writer:
     """One architecture as it becomes text: calls for its nodes, and functions for what stands in several places."""
 
-    def __init__(self, arch: Architecture):
-        self.arch = arch
-        self.runs = [
-            ([(part, _layers(part, part is arch.parts[0])) for part in parts], times)
-            for parts, times in _runs(arch.parts)
-        ]
+    def __init__(self, arch: Architecture, framework: Framework):
+        self.arch, self.framework = arch, framework
+        self.runs = [([(part, self._layers(part)) for part in parts], times) for parts, times in _runs(arch.parts)]
         """Parts, each with its layers, that stand so many times one after the other."""
         steps = (step for parts, _ in self.runs for part, _ in parts for step in part.steps)
-        self.helpers = helpers(inner.node for step in steps for inner in step.walk())
+        self.helpers = framework.helpers or helpers(inner.node for step in steps for inner in step.walk())
         self.functions: dict[Call, Call] = {}
         """How the function is called that makes a residual branch of a block."""
         self.mixers: dict[Call, str] = {}
 
     def module(self, facts: Mapping[str, str], also: str = "") -> str:
         functions = self._functions()
-        named = [_mixer_function(call, name) for call, name in self.mixers.items()]
+        named = [_mixer_function(call, name, self.framework.layer) for call, name in self.mixers.items()]
         body = self._model()
         helping = used(self.helpers, "".join([body, *functions, *named]))
         parts = [*helping, *functions, *named, body, *filter(None, [also])]
         code = "".join(parts)
-        imports = ["import torch"] * ("torch." in code.replace("einops.layers.torch", ""))
-        imports += ["from einops.layers.torch import EinMix as Mix"]
-        others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
-        imports += [f"from einops.layers.torch import {others}"] * bool(others)
-        main = (
-            '\nif __name__ == "__main__":\n    net = model()\n'
-            '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
-        )
-        head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
+        main = f'\nif __name__ == "__main__":\n{self.framework.main.format(shape=(1, *self._shape))}'
+        head = self._header(facts) + "\n" + "\n".join(self._imports(code + main)) + "\n"
         return head + "".join("\n" + part for part in [*parts, main])
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """That of an input, channels first."""
+        *axes, channels = (size for _, size in self.arch.inputs)
+        return channels, *axes
+
+    def _layers(self, part: Part) -> list[Call]:
+        """The layers of a part of the network; the first part takes `b c ...`."""
+        calls = _layers(part, part is self.arch.parts[0], channels_last=self.framework is not TORCH)
+        return [self.framework.call(call) for call in calls]
+
+    def _imports(self, code: str) -> Iterator[str]:
+        framework = self.framework
+        plain = code.replace(framework.einops, "") if framework.einops else code
+        early, late = (
+            [line for line, word in framework.imports if line.startswith(begin) and re.search(rf"\b{word}", plain)]
+            for begin in ("import", "from")
+        )
+        yield from early
+        if framework.einops:
+            yield f"from {framework.einops} import EinMix as Mix"
+            others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
+            yield from [f"from {framework.einops} import {others}"] * bool(others)
+        yield from late
 
     def _header(self, facts: Mapping[str, str]) -> str:
         arch = self.arch
@@ -99,7 +127,7 @@ class _Writer:
             template = merged(list(group))
             for index, call in enumerate(group):
                 self.functions[call] = template.call(name, index)
-            texts.append(_function(name, template, list(group.values())))
+            texts.append(_function(name, template, list(group.values()), self.framework.layer))
         self._name_mixers({"model", *self.helpers, *names})
         return texts
 
@@ -140,16 +168,16 @@ class _Writer:
                 short = f"{loop}{' '.join(inside)[: None if alone else -1]})),"  # one alone is a tuple by its comma
                 plain = len(short) <= WIDTH - 8 and not any(row.startswith("#") for row in inside)
                 rows += [short] if plain else [loop, *("    " + row for row in inside), ")),"]
-        rows += [
-            f'Reduce("{layout(arch.parts[-1].after)} -> b c", "mean"),',
-            f"nn.Linear({arch.parts[-1].after['c']}, {arch.classes}),",
-        ]
-        shape = " x ".join(str(size) for _, size in (*arch.inputs[-1:], *arch.inputs[:-1]))
+        after = arch.parts[-1].after
+        head = Call("Reduce", (f"{layout(after)} -> b c", "mean")), Call("nn.Linear", (after["c"], arch.classes))
+        rows += [f"{text(self.framework.call(call))}," for call in head]
+        shape = " x ".join(map(str, self._shape))
         inputs = layout(dict(arch.inputs), first=True)
+        start, end = (each.format(shape=self._shape) for each in self.framework.sequence)
         return (
-            "\ndef model() -> nn.Module:\n"
+            f"\ndef model() -> {self.framework.layer}:\n"
             f'    """`{inputs}` inputs ({shape}) -> `b k` logits ({arch.classes} classes)."""\n'
-            "    return nn.Sequential(\n" + textwrap.indent("\n".join(rows), " " * 8) + "\n    )\n"
+            f"    return {start}\n" + textwrap.indent("\n".join(rows), " " * 8) + f"\n    {end}\n"
         )
 
     def _rows(self, call: Call) -> list[str]:
@@ -199,9 +227,9 @@ def _times(parts: Sequence[Part], period: int) -> int:
     return next((k for k, at in enumerate(starts) if parts[at : at + period] != parts[:period]), len(starts))
 
 
-def _layers(part: Part, first: bool) -> list[Call]:
+def _layers(part: Part, first: bool, *, channels_last: bool = False) -> list[Call]:
     """The layers of a part of the network; the first part takes `b c ...`."""
-    return from_channels_first(part.steps, part.before) if first else emit(part.steps)
+    return from_channels_first(part.steps, part.before, channels_last=channels_last) if first else emit(part.steps)
 
 
 def _names(groups: list[list[Step]]) -> list[str]:
@@ -219,30 +247,30 @@ def _along(stem: str, steps: list[Step]) -> str:
     return "_".join([stem, *positions]) if some and set(positions) <= set(NAMES) else stem
 
 
-def _function(name: str, template: Template, steps: list[Step]) -> str:
-    """A function that makes a branch; `steps` are all those that it makes."""
-    arguments = [f"{p}: {'nn.Module' if p in template.mixers else 'int'}" for p in template.parameters]
+def _function(name: str, template: Template, steps: list[Step], layer: str) -> str:
+    """A function that makes a branch; `steps` are all those that it makes, `layer` is what a layer is called."""
+    arguments = [f"{p}: {layer if p in template.mixers else 'int'}" for p in template.parameters]
     axes = {axis: str(n) if axis == "c" else axis for axis, n in steps[0].before.items()}
     if any(step.before["c"] != steps[0].before["c"] for step in steps):
         axes["c"] = "c"
     shape = " ".join(["b", *axes.values()])
     body = lines(template.body, WIDTH - 4, lead=len("return "))
     return (
-        f"\ndef {name}({', '.join(arguments)}) -> nn.Module:\n"
+        f"\ndef {name}({', '.join(arguments)}) -> {layer}:\n"
         f'    """{job(steps[0]).words}: `{shape} -> {shape}`."""\n'
         + textwrap.indent("\n".join([f"return {body[0]}", *body[1:]]), "    ")
         + "\n"
     )
 
 
-def _mixer_function(call: Call, name: str) -> str:
+def _mixer_function(call: Call, name: str, layer: str) -> str:
     assert call.mixer
     words = describe(call.mixer)
     if words.partition(" ")[0] not in call.mixer.inputs:  # the name of an axis stays as it is
         words = words[0].upper() + words[1:]
     docstring = textwrap.fill(f'"""{words}."""', ROOM)
     body = "\n".join(lines(call, WIDTH - 4, lead=len("return ")))
-    return f"\ndef {name}() -> nn.Module:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
+    return f"\ndef {name}() -> {layer}:\n" + textwrap.indent(f"{docstring}\nreturn {body}", "    ") + "\n"
 
 
 def _wrapped(name: str, text: str) -> str:

@@ -23,7 +23,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class Call:
-    """A call with its arguments, without and with names, or with one list of them.
+    """A call with its arguments, without and with names, or with one list of them: the list alone without a name.
 
     `mixer` is the one that it makes, if it makes one; `elementwise` says that the order of the axes is all one to it.
     """
@@ -38,7 +38,9 @@ class Call:
     @property
     def brackets(self) -> tuple[str, str]:
         """What stands before its arguments, and after them."""
-        return (f"{self.name}([", "])") if self.listed else (f"{self.name}(", ")")
+        if self.listed:
+            return (f"{self.name}([", "])") if self.name else ("[", "]")
+        return f"{self.name}(", ")"
 
 
 def one(calls: list[Call]) -> Call:

@@ -21,6 +21,9 @@ class ChannelsFirst(nn.Sequential):
     """Layers for `b c ...`, used on `b ... c`."""
 
     def forward(self, x):
-        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
+        x = x.movedim(-1, 1)
+        for layer in self:
+            x = layer(x)
+        return x.movedim(1, -1)
 '''
 """The helper of torch's layers; neighbours get it together."""

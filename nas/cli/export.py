@@ -1,12 +1,13 @@
-"""`nas export`: architectures of a run as modules that stand alone."""
+"""`nas export`: architectures of a run as files that stand alone."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nas.cli.terminal import Out, RunName, RunsDir, opened, say, typed, where
+from nas.cli.terminal import As, Out, RunName, RunsDir, opened, proven, say, typed, where, written
 from nas.errors import NasError
+from nas.exports import FORMATS
 from nas.options.common import RUNS
 
 
@@ -14,10 +15,13 @@ def export(
     run: RunName,
     id: Annotated[str | None, typer.Argument(metavar="[ID]", help="An architecture's rank or id.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Export the best so many (default: 1).")] = None,
+    format: As = "module",
     out: Out = Path("exported"),
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Write architectures as modules that need torch and einops alone, with their trained weights beside them.
+    """Write architectures as files that stand alone, with their trained weights.
+
+    A module needs torch and einops alone; the other formats take an extra each: docs/exports.md.
 
     Example: nas export subgrid-digits-1a2b3c --top 3
     """
@@ -31,12 +35,9 @@ def export(
     for standing in chosen:
         if best_trained(found, standing) is None:
             say(
-                f"{standing.id} has no weights, only finalists do: its module is written without; "
+                f"{standing.id} has no weights, only finalists do: it is written without; "
                 f"`nas train {found.name} {standing.id}{where(runs_dir)}` trains it, then export it again"
             )
-    for exported in export_all(found, chosen, out, typed()):
-        weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"
-        print(
-            f"{exported.file}{weights}: checked in a clean process with torch and einops alone, "
-            f"outputs equal to {exported.difference:.0e}"
-        )
+    for exported in export_all(found, chosen, out, typed(), format=format):
+        none = " (weights as they start)" if FORMATS[format].holds else " (no weights)"
+        print(f"{written(exported)}{'' if exported.weights else none}: {proven(exported, format)}")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.errors import one_line
+from nas.exports import FORMATS
 from nas.options.common import RUNS, RUNS_DIR
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.api.run import Run
+    from nas.exports.check import Exported
     from nas.runs.folder import RunFolder
     from nas.runs.result import Result
 
@@ -27,6 +29,7 @@ Id = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option(help=RUNS_DIR.help)]
 Out = Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")]
+As = Annotated[str, typer.Option("--format", metavar="FORMAT", help=f"What is written: {', '.join(FORMATS)}.")]
 
 UNFINISHED = 1
 """The exit status of a command that could not bring some trainings to an end, and says so."""
@@ -60,6 +63,17 @@ def where(runs_dir: Path) -> str:
 def typed() -> str:
     """The command line, as it can be typed again."""
     return shlex.join(["nas", *sys.argv[1:]])
+
+
+def written(exported: Exported) -> str:
+    """The files of an exported network."""
+    return str(exported.file) + (f" and {exported.beside.name}" if exported.beside else "")
+
+
+def proven(exported: Exported, format: str) -> str:
+    """How an exported network was checked."""
+    where = f"in a clean process with {FORMATS[format].words} alone"
+    return f"checked {where}, outputs equal to {exported.difference:.0e}"
 
 
 def console_for() -> Console:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import groupby, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from nas.cli.terminal import AsJson, Out, console_for, print_json, typed
+from nas.cli.terminal import As, AsJson, Out, console_for, print_json, proven, typed, written
 from nas.cli.typed import takes
+from nas.errors import NasError
 from nas.options.zoo import Zoo
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ def show(asked: Zoo, name: Name, as_json: AsJson = False) -> None:
 
 @app.command()
 @takes(Zoo)
-def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
-    """Write one network as a module that needs torch and einops alone.
+def export(asked: Zoo, name: Name, format: As = "module", out: Out = Path("exported")) -> None:
+    """Write one network as a file that stands alone: a module needs torch and einops, other formats an extra each.
 
     Example: nas zoo export mixer:s/16 -o networks
     """
@@ -86,11 +88,43 @@ def export(asked: Zoo, name: Name, out: Out = Path("exported")) -> None:
 
     network = find(name, asked)
     wanted = Export(network.architecture, network.stem, network.facts | {"exported by": typed()})
-    (exported,) = write_checked([wanted], out)
-    print(
-        f"{exported.file}: {network.architecture.params:,} parameters, checked in a clean process with torch and "
-        f"einops alone, outputs equal to {exported.difference:.0e}"
-    )
+    (exported,) = write_checked([wanted], out, format)
+    print(f"{written(exported)}: {network.architecture.params:,} parameters, {proven(exported, format)}")
+
+
+@app.command()
+@takes(Zoo)
+def load(
+    asked: Zoo,
+    name: Name,
+    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="Weights of timm's network, as safetensors.")],
+    format: As = "module",
+    out: Out = Path("exported"),
+) -> None:
+    """Put pretrained weights of timm's mixer, resmlp, gmlp or convmixer into ours, and write it with them.
+
+    The number of classes is that of the weights.
+
+    Example: nas zoo load mixer:b/16 --from mixer_b16_224.safetensors
+    """
+    from nas.api.zoo import find
+    from nas.exports import write_checked
+    from nas.exports.check import Export
+    from nas.exports.pretrained import put
+    from search_spaces.zoo import ZOO
+
+    network = find(name, asked)
+    names = network.member.timm
+    if names is None:
+        known = ", ".join(each.name for each in ZOO.values() if each.timm)
+        raise NasError(f"no weights of timm's are known for {network.member.name}: they are for {known}")
+    table = names.table(len(network.architecture.stages[0].blocks))
+    with TemporaryDirectory(prefix="nas-load-") as folder:
+        weights = Path(folder, "weights")
+        architecture = put(network.architecture, table, source, weights)
+        facts = network.facts | {"weights": f"those of {source.name}", "exported by": typed()}
+        (exported,) = write_checked([Export(architecture, network.stem, facts, weights)], out, format)
+    print(f"{written(exported)}: {architecture.params:,} parameters, {proven(exported, format)}")
 
 
 def _row(found: Member, variant: str | None, architecture: Architecture | None) -> dict[str, Any]:

@@ -1,23 +1,49 @@
 """Networks for elsewhere: a format is a file here, and proven in a clean process."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nas.errors import NasError, nearest
-from nas.exports import module
-from nas.exports.check import Export, Exported, checked
+from nas.exports import flax, hf, keras, module, onnx, timm
+from nas.exports.check import Export, Exported, Format, checked, fresh
 
-FORMATS = {"module": module.FORMAT}
+FORMATS = {
+    "module": module.FORMAT,
+    "onnx": onnx.FORMAT,
+    "timm": timm.FORMAT,
+    "hf": hf.FORMAT,
+    "flax": flax.FORMAT,
+    "keras": keras.FORMAT,
+}
 
 
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
     """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
+    how = known(format)
+    with TemporaryDirectory(prefix="nas-export-") as started:
+        held = [_with_weights(each, Path(started, str(i))) if how.holds else each for i, each in enumerate(wanted)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = [how.write(each, folder) for each in held]
+        except OSError as error:
+            raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+        found = checked(written, how)
+    return [each if asked.weights else replace(each, weights=None) for asked, each in zip(wanted, found, strict=True)]
+
+
+def _with_weights(wanted: Export, file: Path) -> Export:
+    return wanted if wanted.weights else replace(wanted, weights=fresh(wanted.architecture, file))
+
+
+def known(format: str) -> Format:
+    """A format by its name. Raises NasError for an unknown one, and where a package that it takes is not installed."""
     if format not in FORMATS:
         raise NasError(f"no format {format!r}: {nearest(format, FORMATS)}")
     how = FORMATS[format]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = [how.write(each, folder) for each in wanted]
-    except OSError as error:
-        raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
-    return checked(written, how)
+    if missing := [name for name in how.needs if find_spec(name) is None]:
+        what = f"{' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed"
+        raise NasError(f"format {format} takes {what}: pip install 'einmix-nas[{how.extra}]'")
+    return how

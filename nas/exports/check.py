@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -25,9 +25,10 @@ TOLERANCE = 1e-5
 SECONDS = 300
 
 CHECK = '''
-import json, sys
+import importlib.metadata, importlib.util, json, sys
 
-blocked = set(json.loads(sys.argv[1]))
+blocked, packages = map(set, json.loads(sys.argv[1]))
+spec_of, distribution_of = importlib.util.find_spec, importlib.metadata.distribution
 
 class Clean:
     """Refuses every installed package but those of the format and what these need."""
@@ -36,9 +37,20 @@ class Clean:
         if name.split(".")[0] in blocked:
             raise ModuleNotFoundError(f"it may not import {name}")
 
+def find_spec(name, package=None):
+    """None for what is refused, as for what is not there."""
+    return None if name.split(".")[0] in blocked else spec_of(name, package)
+
+def distribution(name):
+    """As if other packages were not installed."""
+    if name.lower().replace("_", "-") not in packages:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return distribution_of(name)
+
 sys.meta_path.insert(0, Clean())
+importlib.util.find_spec, importlib.metadata.distribution = find_spec, distribution
 answers, sys.stdout = sys.stdout, sys.stderr
-import torch
+arrays = __import__(sys.argv[3])  # torch, or numpy where the format does without it
 
 def read(path):
     """The tensors of a safetensors file."""
@@ -49,9 +61,9 @@ def read(path):
     tensors = {}
     for name, entry in header.items():
         # batch norm counts its batches, and images can be bytes
-        dtype = {"F32": torch.float32, "I64": torch.int64, "U8": torch.uint8}[entry["dtype"]]
+        dtype = {"F32": arrays.float32, "I64": arrays.int64, "U8": arrays.uint8}[entry["dtype"]]
         low, high = entry["data_offsets"]
-        flat = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=dtype)
+        flat = arrays.frombuffer(bytearray(data[start + low : start + high]), dtype=dtype)
         tensors[name] = flat.reshape(entry["shape"])
     return tensors
 
@@ -60,15 +72,13 @@ exec(sys.argv[2])  # the format's `load`
 def difference(file, weights, case):
     net, preprocess = load(file, weights)
     case = read(case)
-    with torch.no_grad():
-        outputs = net(case["input"])
-    pairs = [(outputs, case["output"])]
+    pairs = [(net(case["input"]), case["output"])]
     for name in case:
         if name.startswith("raw "):
             pairs.append((preprocess(case[name]), case[name.replace("raw ", "prepared ")]))
     for given, wanted in pairs:
-        assert given.shape == wanted.shape, f"outputs of shape {list(given.shape)}"
-    return max(float((given - wanted).abs().max() / wanted.abs().max().clamp(min=1)) for given, wanted in pairs)
+        assert tuple(given.shape) == tuple(wanted.shape), f"outputs of shape {list(given.shape)}"
+    return max(float(abs(given - wanted).max()) / max(1.0, float(abs(wanted).max())) for given, wanted in pairs)
 
 for files in json.load(sys.stdin):
     try:
@@ -94,14 +104,16 @@ class Export:
 class Exported:
     """A file and the weights that it was checked with, those of the trained network where there are any.
 
-    `preprocessing` is what its `preprocess` has to do, where it has one. `difference` is the greatest one between the
-    file's outputs and the built network's, or between what both make of raw inputs, relative to their size.
+    `preprocessing` is what its `preprocess` has to do, where it has one; `beside` is another file that goes with it.
+    `difference` is the greatest one between the file's outputs and the built network's, or between what both make of
+    raw inputs, relative to their size.
     """
 
     architecture: Architecture
     file: Path
     weights: Path | None
     preprocessing: Preprocessing | None = None
+    beside: Path | None = None
     difference: float = 0.0
 
 
@@ -109,13 +121,25 @@ class Exported:
 class Format:
     """A kind of file: `write` makes that of a network in a folder, `packages` are all that it takes to run it.
 
-    `load` is the Python of a function `load(file, weights)`, which gives the network and, if there is one, what
-    prepares raw inputs; `read(weights)` are the tensors of a safetensors file. Both run where nothing else is.
+    `load` is the Python of a function `load(file, weights)`, which gives the network as a function and, if there is
+    one, what prepares raw inputs; `read(weights)` are the tensors of a safetensors file. Both run where nothing else
+    is, on tensors of torch, or on arrays of numpy where torch is not among the packages. A file that `holds` weights
+    cannot be without: a network that has none gets fresh ones. `extra` is that of this project which brings what it
+    takes, and `needs` are the modules of it.
     """
 
     write: Callable[[Export, Path], Exported]
     load: str
     packages: tuple[str, ...]
+    holds: bool = False
+    extra: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it takes to run it: `torch and einops`."""
+        *others, last = self.packages
+        return f"{', '.join(others)} and {last}" if others else last
 
 
 def unfit(architecture: Architecture, weights: Path, error: Exception) -> str:
@@ -145,8 +169,10 @@ def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
     All run in one process that sees the format's packages alone; those without weights get fresh ones. Raises NasError
     for weights that are not the network's, and when that process ends early.
     """
-    foreign = json.dumps(sorted(_foreign_modules(how.packages)))
-    command = [sys.executable, "-I", "-W", "ignore", "-c", CHECK, foreign, how.load]
+    own = _packages(how.packages)
+    foreign = json.dumps([sorted(_foreign_modules(own)), sorted(own)])
+    arrays = "torch" if "torch" in how.packages else "numpy"
+    command = [sys.executable, "-IB", "-W", "ignore", "-c", CHECK, foreign, how.load, arrays]
     with TemporaryDirectory(prefix="nas-export-") as folder:
         files = json.dumps([_make_case(each, Path(folder) / str(number)) for number, each in enumerate(written)])
         try:
@@ -158,6 +184,22 @@ def differences(written: Sequence[Exported], how: Format) -> list[float | str]:
         last = one_line((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
         raise NasError(f"the check of exported modules ended early: {last[:300]}")
     return answers
+
+
+def fresh(architecture: Architecture, file: Path) -> Path:
+    """Weights as they start, in a file. Raises NasError where the network cannot be built."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            net = build(architecture)
+        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
+    return file
 
 
 def loaded(architecture: Architecture, weights: Path) -> nn.Module:
@@ -176,19 +218,11 @@ def loaded(architecture: Architecture, weights: Path) -> nn.Module:
 def _make_case(exported: Exported, stem: Path) -> list[str]:
     """The files of one check: what was written, its weights, and an input with the output that it should give."""
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    architecture, weights = exported.architecture, exported.weights
-    if weights:
-        net = loaded(architecture, weights)
-    else:
-        weights = stem.with_suffix(".weights")
-        try:
-            net = build(architecture).eval()
-            save_file({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
-        except (SafetensorError, RuntimeError, OSError) as error:
-            raise NasError(f"architecture {architecture.id} cannot be built: {one_line(str(error))[:300]}") from None
+    architecture = exported.architecture
+    weights = exported.weights or fresh(architecture, stem.with_suffix(".weights"))
+    net = loaded(architecture, weights)
     *axes, channels = (size for _, size in architecture.inputs)
     x = torch.randn(4, channels, *axes, generator=torch.Generator().manual_seed(0))
     case = stem.with_suffix(".case")
@@ -198,8 +232,8 @@ def _make_case(exported: Exported, stem: Path) -> list[str]:
     return [str(exported.file.absolute()), str(weights.absolute()), str(case)]
 
 
-def _foreign_modules(packages: Sequence[str]) -> set[str]:
-    """Top-level modules of installed packages that none of these needs."""
+def _packages(packages: Sequence[str]) -> set[str]:
+    """These packages, and all that they need."""
     own: set[str] = set()
     queue = list(packages)
     while queue:
@@ -211,6 +245,11 @@ def _foreign_modules(packages: Sequence[str]) -> set[str]:
                 queue += [re.split(r"[^\w.-]", line)[0] for line in requires(name) or [] if "extra ==" not in line]
             except PackageNotFoundError:  # of another platform
                 continue
+    return own
+
+
+def _foreign_modules(own: Set[str]) -> set[str]:
+    """Top-level modules of installed packages that are none of these."""
     return {"nas", "einmix", "search_spaces"} | {
         module
         for module, packages in packages_distributions().items()

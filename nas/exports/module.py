@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from einmix import source
-from nas.errors import NasError
+from nas.errors import NasError, one_line
 from nas.exports.check import Export, Exported, Format, unfit
 
 TOLD = ("score", "found by", "exported by", "weights")
@@ -16,7 +16,7 @@ def load(file, weights):
     spec = importlib.util.spec_from_file_location("exported", file)
     exported = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(exported)
-    net = exported.model().eval()
+    net = exported.model().eval().requires_grad_(False)
     net.load_state_dict(read(weights), strict=True)
     return net, vars(exported).get("preprocess")
 """
@@ -29,19 +29,22 @@ def write(wanted: Export, folder: Path) -> Exported:
     file.write_text(source(architecture, wanted.facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
     if wanted.weights:
         weights = file.with_suffix(".safetensors")
-        weights.write_bytes(_weights(wanted, wanted.weights))
-    return Exported(architecture, file, weights, inputs)
+        weights.write_bytes(with_facts(wanted, wanted.weights))
+    return Exported(architecture, file, weights, inputs, beside=weights)
 
 
 FORMAT = Format(write, LOAD, ("torch", "einops"))
 
 
-def _weights(wanted: Export, kept: Path) -> bytes:
-    """A copy of weights with what they are and what they take."""
+def with_facts(wanted: Export, kept: Path, **also: str) -> bytes:
+    """A copy of weights with what they are and what they take, as their metadata."""
     from safetensors import SafetensorError
     from safetensors.torch import load, save
 
-    told = {name: text for name, text in wanted.facts.items() if name in TOLD} | {"id": wanted.architecture.id}
+    told = {name: one_line(text) for name, text in wanted.facts.items() if name in TOLD} | {
+        "id": wanted.architecture.id
+    }
+    told |= also
     told |= wanted.preprocessing.metadata if wanted.preprocessing else {}
     try:
         return save(load(kept.read_bytes()), told)

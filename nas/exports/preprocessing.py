@@ -28,19 +28,37 @@ def preprocess({noun}):
 
     Raises ValueError for another shape, type or range.
     """
-    x = torch.as_tensor({noun})
+    x = {array}({noun})
     if tuple(x.shape[1:]) != {shape}:
         raise ValueError(f"{noun} of shape {{tuple(x.shape)}}; expected (any, {sizes}): {axes}, channels first")
-    kind = "uint8" if x.dtype == torch.uint8 else "float" if x.is_floating_point() else str(x.dtype)
+    kind = "uint8" if x.dtype == {uint8} else "float" if {is_float} else str(x.dtype)
     if kind not in TAKES:
         raise ValueError(f"{noun} of {{x.dtype}}; expected {words}")
     least, most, factor = TAKES[kind]
     low, high = (float(x.min()), float(x.max())) if len(x) else (least, most)
     if not least <= low <= high <= most{dark}:
         raise ValueError(f"{noun} from {{low:g}} to {{high:g}}; expected {words}")
-    mean, std = (torch.tensor(values, device=x.device).reshape({ones}) for values in (MEAN, STD))
-    return (x.float() * factor - mean) / std
+    mean, std = ({moments}.reshape({ones}) for values in (MEAN, STD))
+    return ({floats} * factor - mean) / std
 '''
+
+WORDS = {
+    "torch": {
+        "array": "torch.as_tensor",
+        "uint8": "torch.uint8",
+        "is_float": "x.is_floating_point()",
+        "floats": "x.float()",
+        "moments": "torch.tensor(values, device=x.device)",
+    },
+    "numpy": {
+        "array": "np.asarray",
+        "uint8": "np.uint8",
+        "is_float": "np.issubdtype(x.dtype, np.floating)",
+        "floats": "x.astype(np.float32)",
+        "moments": "np.array(values, np.float32)",
+    },
+}
+"""What the text says of tensors of torch, and of arrays of numpy, which other frameworks take."""
 
 DARK = ' or (kind == "float" and 0 < high <= 1)'
 """Of floats from 0 to 255: images from 0 to 1 are within that, and would all be black."""
@@ -89,8 +107,11 @@ class Preprocessing:
             pairs |= {f"raw {kind}": raw, f"prepared {kind}": (raw * factor - mean) / std}
         return pairs
 
-    def text(self, architecture: Architecture) -> str:
-        """Its Python, for a network; names stand in it as `repr` writes them. Raises NasError for another's."""
+    def text(self, architecture: Architecture, arrays: str = "torch") -> str:
+        """Its Python, for a network, on tensors of torch or arrays of "numpy".
+
+        Names stand in it as `repr` writes them. Raises NasError for another network's.
+        """
         *axes, (_, channels) = architecture.inputs
         shape = channels, *(size for _, size in axes)
         for what, found, expected in (
@@ -101,6 +122,7 @@ class Preprocessing:
             if found != expected:
                 raise NasError(f"{found} {what} for architecture {architecture.id}; expected {expected}")
         return TEXT.format(
+            **WORDS[arrays],
             classes=_packed(self.classes),
             mean=repr(self.mean),
             std=repr(self.std),

@@ -4,7 +4,7 @@ from einmix import Architecture, Stage
 from einmix.kinds import Activation, Conv, Linear, Norm, Residual
 from search_spaces.blocks.parts import Inputs
 from search_spaces.blocks.patch import Patch, patch_grid
-from search_spaces.zoo.member import Member, network, stem
+from search_spaces.zoo.member import Member, Names, network, stem
 
 
 def convmixer(
@@ -28,4 +28,10 @@ MEMBER = Member(
         "1536/20": {"patch": 7, "width": 1536, "depth": 20, "kernel": 9},
     },
     step=1,
+    timm=Names(
+        stem={"0": "stem.0", "2.0": "stem.2"},
+        block={"0.f.0.0": "0.fn.0", "0.f.0.2": "0.fn.2", "1": "1", "3.0": "3"},
+        head={"1": "head"},
+        layers=4,
+    ),
 )

@@ -4,7 +4,7 @@ from einmix import Architecture, Stage
 from einmix.kinds import Activation, Gate, Linear, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, everywhere
 from search_spaces.blocks.patch import Patch, patch_grid
-from search_spaces.zoo.member import Member, network, stem
+from search_spaces.zoo.member import Member, Names, network, stem
 
 
 def gmlp(inputs: Inputs, *, patch: Patch, width: int, depth: int, ratio: int = 6, eps: float = 1e-5) -> Architecture:
@@ -30,4 +30,16 @@ MEMBER = Member(
         "b/16": {"patch": 16, "width": 512, "depth": 30, "eps": 1e-6},
     },
     step=1,
+    timm=Names(
+        stem={"0": "stem.proj"},
+        block={
+            "0.f.0": "norm",
+            "0.f.1": "mlp_channels.fc1",
+            "0.f.3.f.0": "mlp_channels.gate.norm",
+            "0.f.3.f.1": "mlp_channels.gate.proj",
+            "0.f.4": "mlp_channels.fc2",
+        },
+        head={"0": "norm", "2": "head"},
+        layers=1,
+    ),
 )

@@ -4,7 +4,7 @@ from einmix import Architecture, Stage
 from einmix.kinds import Activation, Mix, Norm, Residual
 from search_spaces.blocks.parts import Inputs, mixer, mlp
 from search_spaces.blocks.patch import Patch, patch_grid
-from search_spaces.zoo.member import Member, network, stem
+from search_spaces.zoo.member import Member, Names, network, stem
 
 
 def mlp_mixer(
@@ -37,4 +37,17 @@ MEMBER = Member(
         "l/16": {"patch": 16, "width": 1024, "depth": 24, "eps": 1e-6},
         "l/32": {"patch": 32, "width": 1024, "depth": 24, "eps": 1e-6},
     },
+    timm=Names(
+        stem={"0": "stem.proj"},
+        block={
+            "0.f.0": "norm1",
+            "0.f.1": "mlp_tokens.fc1",
+            "0.f.3": "mlp_tokens.fc2",
+            "1.f.0": "norm2",
+            "1.f.1": "mlp_channels.fc1",
+            "1.f.3": "mlp_channels.fc2",
+        },
+        head={"0": "norm", "2": "head"},
+        layers=2,
+    ),
 )

@@ -7,7 +7,7 @@ from einmix.kinds import Activation, Linear, Mix, Residual
 from einmix.nodes.fields import number
 from search_spaces.blocks.parts import Inputs, affine, everywhere
 from search_spaces.blocks.patch import Patch, patch_grid
-from search_spaces.zoo.member import Member, network, stem
+from search_spaces.zoo.member import Member, Names, network, stem
 
 
 def resmlp(
@@ -38,6 +38,22 @@ MEMBER = Member(
         "b24/8": {"patch": 8, "width": 768, "depth": 24, "scale": 1e-6},
     },
     step=1,
+    timm=Names(
+        stem={"0": "stem.proj"},
+        block={
+            "0.f.0.weight": "norm1.alpha",
+            "0.f.0.bias": "norm1.beta",
+            "0.f.1": "linear_tokens",
+            "0.f.2.weight": "ls1",
+            "1.f.0.weight": "norm2.alpha",
+            "1.f.0.bias": "norm2.beta",
+            "1.f.1": "mlp_channels.fc1",
+            "1.f.3": "mlp_channels.fc2",
+            "1.f.4.weight": "ls2",
+        },
+        head={"0.weight": "norm.alpha", "0.bias": "norm.beta", "2": "head"},
+        layers=2,
+    ),
 )
 
 TUTORIAL = Member(

@@ -120,7 +120,7 @@ ADDITIONS = {
         "nas/exports/bundle.py",
         {
             "nas/exports/__init__.py": {
-                "module\nfrom nas.exports.check": "bundle, ",
+                "flax, hf, keras, module": "bundle, ",
                 '"module": module.FORMAT': '"bundle": bundle.FORMAT, ',
             }
         },

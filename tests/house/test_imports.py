@@ -19,6 +19,7 @@ HOUSE = Plan(
         "einmix/kinds": "einmix/nodes einmix/algebra",
         "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
         "einmix/pictures": "einmix/networks einmix/kinds einmix/nodes einmix/algebra",
+        "einmix/frameworks": "einmix/networks einmix/nodes",
         "einmix/layers": "einmix/algebra",
         "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
         "search_spaces/blocks": "einmix",
@@ -56,7 +57,8 @@ HOUSE = Plan(
         "nas/options": "option common",
         "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
-        "nas/exports": "check preprocessing",
+        "einmix/frameworks": "words",
+        "nas/exports": "check preprocessing carried pretrained",
         "nas/api": "bench compare doctor draw export report search train zoo "  # a file a command
         "defaults resources resuming run saved",
         "nas/cli": "main typed terminal grid tables comparisons",

@@ -74,8 +74,7 @@ def test_every_format_gives_the_outputs_of_its_networks_in_a_clean_process(forma
     prepared = Preprocessing(FULL_RANGE, tuple("0123456789"), (1.5,), (2.0,), "images")
     wanted = [
         Export(BEST, "best", {"title": "the best"}, kept(BEST, tmp_path), prepared),
-        Export(sequence, "sequence", {}),
-        Export(volume, "volume", {"title": "of a volume"}),
+        *[Export(sequence, "sequence", {}), Export(volume, "volume", {"title": "of a volume"})] * (format != "timm"),
     ]
     found = write_checked(wanted, tmp_path / "out", format)
     assert [each.architecture for each in found] == [each.architecture for each in wanted]

@@ -421,7 +421,7 @@ def test_a_scale_of_any_digits_is_kept() -> None:
     assert len({arch.id for arch in found}) == 3 and "c=g8; start 0.014285714285714287" in found[1].to_json()
 
 
-@pytest.mark.parametrize("name", ["mixer", "resmlp", "resmlp-tutorial", "gmlp"])
+@MEMBERS
 def test_texts_can_be_scripted(name: str, tmp_path: Path) -> None:
     """As the tutorial times its blocks."""
     arch = small(name, SHAPES["image"])
