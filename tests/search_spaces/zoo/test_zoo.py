@@ -397,7 +397,7 @@ def test_pyramids_of_one_and_of_two_stages(name: str, shape: dict[str, int], pat
 
 
 LONGER = {"hire"}
-"""Four stages of blocks of which no two neighbours are alike: up to 96 lines."""
+"""Four stages of blocks of which no two neighbours are alike: up to 100 lines."""
 
 TEXTS = [(name, variant) for name, found in ZOO.items() for variant in (*found.variants, *SHAPES)]
 
@@ -407,7 +407,7 @@ def test_texts_are_short_and_narrow(name: str, variant: str) -> None:
     arch = small(name, SHAPES[variant]) if variant in SHAPES else ZOO[name].published(variant)
     text = source(arch, facts={"title": name})
     longer = 16 if name in LONGER else 10 if variant == "volume" else 0
-    assert len(code_lines(text)) <= 80 + longer
+    assert len(code_lines(text)) <= 84 + longer
     assert not re.search(r"\bn\d?=", text), "a size that does not say what it is"
     assert max(map(len, text.splitlines())) <= 120
     assert Architecture.from_json(arch.to_json()).id == arch.id
