@@ -47,7 +47,7 @@ HOUSE = Plan(
     },
     lists={
         "einmix/kinds": "",
-        "search_spaces": "space",
+        "search_spaces": "space suggestions",
         "search_spaces/zoo": "member pyramids",
         "nas/options": "option common",
         "nas/strategies": "strategy neighbourly",
@@ -58,7 +58,7 @@ HOUSE = Plan(
     },
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
-        "optuna": "nas/strategies/tpe",
+        "optuna": "nas/strategies/tpe search_spaces/suggestions",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
         "rich": "nas/cli nas/loop/progress",
