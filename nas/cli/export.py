@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.terminal import Out, RunName, RunsDir, opened, say, typed, where
-from nas.errors import NasError
+from nas.errors import NasError, counted
 from nas.options.common import RUNS
 
 
@@ -15,6 +15,10 @@ def export(
     id: Annotated[str | None, typer.Argument(metavar="[ID]", help="An architecture's rank or id.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Export the best so many (default: 1).")] = None,
     out: Out = Path("exported"),
+    optuna: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Write the run as an Optuna study instead, to a database: sqlite:///x.db."),
+    ] = None,
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """Write architectures as modules that need torch and einops alone, with their trained weights beside them.
@@ -26,6 +30,14 @@ def export(
 
     if id is not None and top is not None:
         raise NasError("export takes an ID or --top, not both")
+    if optuna is not None:
+        if id is not None or top is not None:
+            raise NasError("export takes --optuna, which is all of a run, or networks, not both")
+        from nas.api.study import shown
+
+        whole = opened(runs_dir, run)
+        print(f"study {whole.name!r} in {shown(optuna)}: {counted(len(whole.study(optuna).trials), 'trial')}")
+        return
     found = opened(runs_dir, run).saved
     chosen = found.finished[: top or 1] if id is None else [found.find(id)]
     for standing in chosen:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.terminal import AsJson, Id, RunName, RunsDir, opened, print_json, training_json
-from nas.errors import counted, one_line
+from nas.errors import NasError, counted, one_line
 from nas.options.common import RUNS
 
 if TYPE_CHECKING:
@@ -22,16 +22,23 @@ def top(
     run: RunName,
     n: Annotated[int, typer.Option("-n", min=0, help="How many candidates to show, beside all finalists.")] = 10,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All networks as CSV in place of a table.")] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """The ranking of a run.
 
     Example: nas top subgrid-digits-1a2b3c -n 20
     """
+    from nas.api.rows import csv_text, rows
     from nas.cli.tables import print_ranking
     from nas.ranking.run_ranking import sureness
 
+    if as_csv and as_json:
+        raise NasError("top takes --csv or --json, not both")
     found = opened(runs_dir, run).saved
+    if as_csv:
+        print(csv_text(rows(found.standings)), end="")
+        return
     objectives, noun, sure = found.objectives, found.noun, sureness(found.folder)
     print_ranking(found.standings, found.name, n, as_json, objectives=objectives, noun=noun, until_sure=sure)
 

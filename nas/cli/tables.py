@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from einmix import Architecture
 from einmix.networks.summary import block_mixers, block_words, einmix_line, mixers
+from nas.api.rows import sizes as sizes_of_network
 from nas.claims.claims import UNJUDGED
 from nas.claims.words import claim_lines
 from nas.cli.grid import Column, Grid
@@ -16,7 +17,6 @@ from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes
 from nas.runs.job import HALVED
 from nas.runs.result import Result
-from search_spaces.blocks.patch import patch_from
 
 MIXERS = 20
 """Characters from which on mixers stand in a table."""
@@ -78,10 +78,7 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
 
 def sizes(architecture: Architecture) -> str:
     """Patch, width and depth in a few characters: `p1 w32 d4`, or `p1x4x4 w32 d4` where patches have several sides."""
-    grid = architecture.grids[0]
-    patch = patch_from(length // grid[axis] for axis, length in architecture.inputs[:-1])
-    depth = sum(len(stage.blocks) for stage in architecture.stages)
-    return f"p{patch} w{grid['c']} d{depth}"
+    return " ".join(f"{name[0]}{size}" for name, size in sizes_of_network(architecture).items())
 
 
 def footnotes(

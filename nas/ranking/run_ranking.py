@@ -10,6 +10,7 @@ from nas.ranking.objectives import Objective, Quality, figures, quality, undomin
 from nas.ranking.standings import Standing, rank, sizes_of
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
+from nas.runs.metric import metric_of
 from nas.runs.result import Result, is_finite
 
 
@@ -30,7 +31,8 @@ def standings_of(
         )
     except ValueError as error:
         raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
-    named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
+    metric = metric_of(run.settings)
+    named = [replace(standing, name=started.get(standing.id, ""), metric=metric) for standing in standings]
     return along_front(named, objectives)
 
 

@@ -14,6 +14,7 @@ from nas.ranking.objectives import Quality, merit
 from nas.ranking.sensitivity import Sensitivity, sensitivity
 from nas.runs.bits import unpacked
 from nas.runs.job import HALVED, RANKED, Score
+from nas.runs.metric import ACCURACY, Metric
 from nas.runs.result import Result, latest
 
 
@@ -42,9 +43,10 @@ class Standing:
     on_front: bool | None = None
     rival: str = ""
     sensitivity: Sensitivity | None = None
+    metric: Metric = ACCURACY
 
     def __repr__(self) -> str:
-        figure = "failed" if self.accuracy is None else f"{self.accuracy:.1%} (n={self.n})"
+        figure = "failed" if self.accuracy is None else f"{self.metric.text(self.accuracy)} (n={self.n})"
         return f"<Standing {self.title}: {figure}, {self.state}>"
 
     @property

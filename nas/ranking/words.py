@@ -27,7 +27,7 @@ def accuracy(standing: Standing) -> str:
     """
     if standing.accuracy is None:
         return "failed"
-    value = f"{standing.accuracy:.1%}"
+    value = standing.metric.text(standing.accuracy)
     if standing.state == "pruned":
         return f"{value} @ {standing.scores[0].epoch}"
     return value

@@ -53,12 +53,13 @@ HOUSE = Plan(
         "nas/strategies": "strategy neighbourly",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        "nas/api": "bench compare export search train defaults resources resuming run saved",  # a file a command
+        # a file a command
+        "nas/api": "bench compare export search train defaults resources resuming rows run saved study",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
         "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
-        "optuna": "nas/strategies/tpe search_spaces/suggestions",
+        "optuna": "nas/api/run nas/api/study nas/strategies/tpe search_spaces/suggestions",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",
         "rich": "nas/cli nas/loop/progress",
