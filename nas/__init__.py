@@ -9,10 +9,13 @@ if TYPE_CHECKING:
     from nas import options as options
     from nas.api.run import Run, open_run
     from nas.api.search import search
+    from nas.runs.job import Job, Outcome, Score
+    from nas.runs.own import Metric
 
-__all__ = ["Run", "open_run", "search"]
+__all__ = ["Job", "Metric", "Outcome", "Run", "Score", "open_run", "search"]
 
-_PLACES = {"Run": "nas.api.run", "open_run": "nas.api.run", "search": "nas.api.search"}
+_PLACES = {"Run": "nas.api.run", "open_run": "nas.api.run", "search": "nas.api.search", "Metric": "nas.runs.own"}
+_PLACES |= dict.fromkeys(("Job", "Outcome", "Score"), "nas.runs.job")
 
 
 def __getattr__(name: str) -> object:

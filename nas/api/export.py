@@ -48,12 +48,12 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     n = f"mean of {standing.n} seeds" if standing.n > 1 else "one seed"
     of_all = f"best of {counted(tried, 'candidate')}, so optimistic"
     judge = saved.optional("data.judge", "a count") or 0
-    where = f"on {judge:,} {saved.noun} that chose nothing" if standing.judged else "on validation"
+    where = f"on {judge:,} {saved.noun} that chose nothing" if standing.is_judged else "on validation"
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": saved.setting("command", "a text"),
         "data": f"{data}: {parts_in_words(train, validation, judge)} {saved.noun}",
-        "score": f"accuracy {accuracy(standing)} {where} ({n})" + f", {of_all}" * (standing.judged is None),
+        "score": f"{saved.metric.name} {accuracy(standing)} {where} ({n})" + f", {of_all}" * (not standing.is_judged),
     }
     if standing.gain:
         lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe)"
@@ -67,11 +67,12 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     )
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:
-        test = f", test accuracy {trained.test.accuracy:.1%}" if trained.test else ""
+        metric = saved.metric
+        test = f", test {metric.name} {metric.text(trained.test.accuracy)}" if trained.test else ""
         rate = f"learning rate {trained.lr:g}, " if trained.lr != saved.lr else ""
         lines["weights"] = (
             f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
-            f"{rate}validation accuracy {trained.score.accuracy:.1%}{test}"
+            f"{rate}validation {metric.name} {metric.text(trained.score.accuracy)}{test}"
         )
     raw = saved.preprocessing
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))

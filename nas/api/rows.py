@@ -13,7 +13,7 @@ from einmix.networks.summary import mixers
 from nas.errors import one_line
 from nas.ranking.standings import Standing, ranked
 from nas.ranking.words import accuracy, gain, gain_verdict, leader
-from nas.runs.metric import Metric
+from nas.runs.own import Metric
 from nas.runs.result import Result
 from search_spaces.blocks.patch import patch_from
 
@@ -34,8 +34,7 @@ def rows(standings: Sequence[Standing]) -> list[dict[str, Any]]:
 
 
 def _row(place: int | None, standing: Standing) -> dict[str, Any]:
-    held, metric = standing.gain, standing.metric
-    merit = standing.accuracy
+    held = standing.gain
     return {
         "rank": place,
         "id": standing.id,
@@ -43,7 +42,7 @@ def _row(place: int | None, standing: Standing) -> dict[str, Any]:
         "name": standing.name,
         "front": standing.on_front,
         "state": standing.state,
-        metric.name: None if merit is None else metric.figure(merit),
+        standing.metric.name: standing.figure,
         "std": standing.std,
         "n": standing.n,
         "loss": standing.loss,

@@ -16,7 +16,7 @@ from nas.api.study import study
 from nas.api.train import train_longer
 from nas.audit.audit import Audit
 from nas.audit.correlations import FEWEST_FINISHED
-from nas.data.npz import from_arrays
+from nas.data.objects import given
 from nas.errors import NasError, counted
 from nas.exports.check import Exported, loaded
 from nas.loop.progress import shown
@@ -161,6 +161,7 @@ class Run:
 
         Zero-cost `proxies` of the candidates are worked out on a batch of the training data, which has to be there.
         """
+        self.saved.takes_accuracy("an audit")
         found = Audit(self.saved.results, self.saved.standings, self.saved.facts, self.saved.order)
         return replace(found, proxies=self._proxies(found, data_dir)) if proxies else found
 
@@ -197,6 +198,6 @@ class Run:
 def open_run(name: str | Path, runs_dir: Path | str = "runs", *, data: Any = None) -> Run:
     """A run by its name, or by the path of its directory, finished or not.
 
-    `data` are the arrays that it was searched with, if it was: they are no part of it.
+    `data` is what it was searched with, where that was no name: they are no part of it.
     """
-    return Run(SavedRun.open(Path(runs_dir), str(name), None if data is None else from_arrays(data)))
+    return Run(SavedRun.open(Path(runs_dir), str(name), None if data is None else given(data, targets=True)))

@@ -26,7 +26,7 @@ from nas.ranking.standings import Standing, ranked
 from nas.runs.files import read_plain
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
-from nas.runs.metric import Metric, metric_of
+from nas.runs.own import Metric, metric_of
 from nas.runs.result import Result, read_object, take
 from nas.strategies import STRATEGIES
 from nas.strategies.random_search import RandomSearch
@@ -76,12 +76,17 @@ class SavedRun:
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """What the run optimises."""
-        return parse_objectives(self.setting("objective", "a text"))
+        return parse_objectives(self.setting("objective", "a text"), self.metric)
 
     @cached_property
     def metric(self) -> Metric:
         """What its networks are judged by."""
         return metric_of(self.folder.settings)
+
+    def takes_accuracy(self, what: str) -> None:
+        """Raises NasError where a run has a metric, a loss or a trainer of its own, for what knows accuracy alone."""
+        if "own" in self.folder.settings:
+            raise NasError(f"run {self.name!r} has a metric or a trainer of its own: {what} is about accuracy alone")
 
     @property
     def finished(self) -> list[Standing]:

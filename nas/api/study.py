@@ -114,8 +114,8 @@ def _attributes(saved: SavedRun, result: Result, place: int | None, standing: St
         "seconds": result.seconds,
         "reason": one_line(result.reason),
     }
-    if standing.finals and standing.accuracy is not None:
-        told |= {f"final_{saved.metric.name}": saved.metric.figure(standing.accuracy), "final_n": standing.n}
+    if standing.finals:
+        told |= {f"final_{saved.metric.name}": standing.figure, "final_n": standing.n}
         told |= {"final_std": standing.std, "gain": standing.gain and standing.gain.row()}
     return {name: value for name, value in told.items() if value not in (None, "")}
 

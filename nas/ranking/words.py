@@ -7,6 +7,7 @@ from nas.errors import counted, one_line
 from nas.ranking.sensitivity import Sensitivity, better_rate
 from nas.ranking.standings import Standing
 from nas.runs.job import Score
+from nas.runs.own import Metric
 
 FRAGILE = " !"
 """Marks a lead that another learning rate takes away."""
@@ -84,11 +85,12 @@ def _taken(standing: Standing, found: Sensitivity) -> str:
     """Where a lead is lost."""
     against = one_line(standing.gain.against) if standing.gain else ""
     told = [
-        f"{f'at {lr:g}' if lr else 'each at its best rate'} ({_share(mine)}, {against} {_share(theirs)})"
+        f"{f'at {lr:g}' if lr else 'each at its best rate'} "
+        f"({_figure(mine, standing.metric)}, {against} {_figure(theirs, standing.metric)})"
         for lr, (mine, theirs) in found.lost.items()
     ]
     return f"{one_line(standing.title)} {' and '.join(told)}"
 
 
-def _share(score: Score | None) -> str:
-    return f"{score.accuracy:.1%}" if score else "failed"
+def _figure(score: Score | None, metric: Metric) -> str:
+    return metric.text(score.accuracy) if score else "failed"

@@ -24,7 +24,7 @@ HOUSE = Plan(
         "search_spaces/bound": "search_spaces/blocks einmix",
         "search_spaces/zoo": "search_spaces/blocks einmix",
         "search_spaces/sizing": "search_spaces/zoo search_spaces/blocks einmix",
-        "nas": "nas/api nas/cli nas/options",
+        "nas": "nas/api nas/cli nas/options nas/runs",
         "nas/options": "search_spaces/blocks",
         "nas/runs": "",
         "nas/data": "",
@@ -54,7 +54,7 @@ HOUSE = Plan(
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
         # a file a command
-        "nas/api": "bench compare export search train defaults resources resuming rows run saved study",
+        "nas/api": "bench compare export search train defaults own resources resuming rows run saved study",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={

@@ -77,12 +77,11 @@ def test_the_dashboard_opens_it(run: nas.Run) -> None:
     assert len(get(f"/api/studies/{made._study_id}")["trials"]) == 6
 
 
-def test_it_is_written_anew_but_never_over_another_study(run: nas.Run, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
-    assert len(run.study(url).trials) == len(run.study(url).trials) == 6
-    other = f"sqlite:///{tmp_path / 'other.db'}"
+def test_it_is_written_anew_but_never_over_another_study(run: nas.Run) -> None:
+    place, other = optuna.storages.InMemoryStorage(), optuna.storages.InMemoryStorage()
+    assert len(run.study(place).trials) == len(run.study(place).trials) == 6
     optuna.create_study(study_name="x", storage=other)
-    with pytest.raises(NasError, match=r"^sqlite:///.*other\.db has a study 'x' that is not of this run: choose"):
+    with pytest.raises(NasError, match=r"InMemoryStorage.* has a study 'x' that is not of this run: choose"):
         run.study(other)
     with pytest.raises(NasError, match=r"^cannot write a study to sqlite:////no/such/x\.db: .*unable to open database"):
         run.study("sqlite:////no/such/x.db")
