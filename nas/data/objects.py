@@ -49,6 +49,8 @@ def _hugging_face(data: Any) -> dict[str, Any]:
         data = {"train": data}
     if "train" not in data:
         raise NasError(f"the data has the parts {', '.join(map(str, data))}; train is expected, and perhaps test")
+    if not all(hasattr(rows, "__len__") for rows in data.values()):
+        raise NasError("the data is streamed, without a length: load it whole, as a Dataset")
     features = data["train"].features
     x = _column(features, ("Image", "Array2D", "Array3D", "Array4D"), EXAMPLES)
     y = _column(features, ("ClassLabel",), LABELS)
