@@ -195,16 +195,20 @@ class Space:
         assembly = Assembly(inputs, bound.alphabet, bias=self.bias, mixes_all=self.mixes_all)
         return BoundSpace(bound._facts((*shape, "c")), assembly)
 
-    def mixers(self, sizes: Mapping[str, int], *, bias: bool = True) -> Mixers:
-        """The mixers of the families on axes of these sizes: 1 to 4 of positions, and `c`. Raises SpaceError."""
+    def mixers(self, sizes: Mapping[str, int], *, bias: bool = True, times: int = 1) -> Mixers:
+        """The mixers of the families on axes of these sizes: 1 to 4 of positions, and `c`. Raises SpaceError.
+
+        Of what stands in several places the costs are those of all of these `times`.
+        """
         shape = {axis: n for axis, n in sizes.items() if axis != "c"}
         if not 1 <= len(shape) <= 4 or "c" not in sizes or not all(_is_size(n, MAX_SIZE) for n in sizes.values()):
             raise SpaceError(f"a mixer has 1 to 4 axes of positions and c, as in h=14, w=14, c=384, not {dict(sizes)}")
-        return self._mixers({**shape, "c": sizes["c"]}, bias)
+        return self._mixers({**shape, "c": sizes["c"]}, bias, times)
 
-    def _mixers(self, sizes: Mapping[str, int], bias: bool) -> Mixers:
+    def _mixers(self, sizes: Mapping[str, int], bias: bool, times: int = 1) -> Mixers:
         patterns = ((axis, tuple(family.pattern(axis) for family in self.families)) for axis in sizes)
-        return _mixers(tuple(sizes.items()), tuple(patterns), tuple(family.name for family in self.families), bias)
+        names = tuple(family.name for family in self.families)
+        return _mixers(tuple(sizes.items()), tuple(patterns), names, bias, times)
 
     def alphabet(self, place: Place) -> Alphabet:
         """What a block may hold that stands there."""
@@ -228,9 +232,11 @@ def _mixers(
     patterns: tuple[tuple[str, tuple[str, ...]], ...],
     names: Sequence[str],
     bias: bool,
+    times: int,
 ) -> Mixers:
     """Places that differ in other things share their mixers."""
-    return Mixers(dict(sizes), {axis: _factor_set(*each) for axis, each in patterns}, names, bias=bias)
+    sets = {axis: _factor_set(*each) for axis, each in patterns}
+    return Mixers(dict(sizes), sets, names, bias=bias, times=times)
 
 
 @lru_cache(maxsize=1024)

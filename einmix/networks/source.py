@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
+from einmix.algebra.mixer import Mixer
 from einmix.kinds import Residual
-from einmix.networks.architecture import Architecture, Part
+from einmix.networks.architecture import Architecture, Part, Slotted
 from einmix.networks.emission import emit, from_channels_first, helpers, used
 from einmix.networks.functions import NAMES, Template, merged, shape
-from einmix.networks.printing import ROOM, WIDTH, lines
+from einmix.networks.printing import ROOM, WIDTH, lines, text
 from einmix.networks.summary import describe, embedding_words, job, subject, title
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
@@ -23,6 +24,8 @@ def source(arch: Architecture, facts: Mapping[str, str] | None = None, also: str
     `facts` are lines for the header (where found, score, recipe…), each a short name and a text. Whatever stands in
     them stays inside the docstring. `also` is code that goes with it, as it is: nothing in it may be from a user.
     """
+    if isinstance(arch, Slotted):
+        return _slots(arch, facts or {})
     return _Writer(arch).module(facts or {}, also)
 
 
@@ -38,6 +41,31 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     if mix is not None:
         namespace["Mix"] = mix
     return namespace["model"]()
+
+
+def _slots(arch: Slotted, facts: Mapping[str, str]) -> str:
+    """A module with `mixers()`: a line for each slot of somebody's own model."""
+    rows = []
+    for name, each in arch.slots:
+        call = Mixer.parse(each.mixer).einmix(each.order)
+        layer = Call("Mix", (call.pop("pattern"),), tuple(call.items()))
+        rows.append(f'        "{name}": {text(layer)},' + f"  # in {each.times} places" * (each.times > 1))
+    return (
+        _header(f"the mixers in the slots of a model with {arch.params:,} parameters", arch, facts)
+        + "\nfrom einops.layers.torch import EinMix as Mix\n\n\ndef mixers():\n"
+        + '    """New layers by the names of the slots; a slot in several places takes one of each call."""\n'
+        + "\n".join(["    return {", *rows, "    }", ""])
+    )
+
+
+def _header(what: str, arch: Architecture, facts: Mapping[str, str]) -> str:
+    heading = f"{facts.get('title', arch.id)}: {what}."
+    macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
+    size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
+    plain = {_plain(name)[:24]: _plain(value) for name, value in {**facts, "size": size}.items() if name != "title"}
+    pad = max(map(len, plain)) + 4
+    lines = [_wrapped(f"{name:{pad}}", value) for name, value in plain.items() if value.strip()]
+    return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
 
 class _Writer:
@@ -71,19 +99,9 @@ class _Writer:
             '\nif __name__ == "__main__":\n    net = model()\n'
             '    print(net, sum(p.numel() for p in net.parameters()), "parameters")\n'
         )
-        head = self._header(facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
+        what = f"an EinMix network for {subject(self.arch)}, {self.arch.classes} classes"
+        head = _header(what, self.arch, facts) + "\n" + "\n".join([*imports, "from torch import nn"]) + "\n"
         return head + "".join("\n" + part for part in [*parts, main])
-
-    def _header(self, facts: Mapping[str, str]) -> str:
-        arch = self.arch
-        title = facts.get("title", arch.id)
-        heading = f"{title}: an EinMix network for {subject(arch)}, {arch.classes} classes."
-        macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
-        size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
-        plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
-        pad = max(map(len, plain)) + 4
-        lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]
-        return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
     def _functions(self) -> list[str]:
         """A function for all branches of one form."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from einmix.networks.architecture import Slotted
 from einmix.networks.summary import mixers
 from nas.api.saved import SavedRun
 from nas.errors import counted
@@ -26,7 +27,8 @@ def export(
         trained = best_trained(saved, standing)
         kept = saved.folder.kept_weights(trained) if trained else None
         name, facts = f"{saved.space_name}_{standing.id}", _facts(saved, standing, trained, command)
-        wanted.append(Export(standing.architecture, name, facts, kept, saved.preprocessing))
+        raw = None if isinstance(standing.architecture, Slotted) else saved.preprocessing
+        wanted.append(Export(standing.architecture, name, facts, kept, raw))
     return write_checked(wanted, folder, format)
 
 
@@ -76,6 +78,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
         )
     raw = saved.preprocessing
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))
-    lines["inputs"] = f"{raw.words}, which preprocess() normalises by channel: mean {mean}, std {std}"
+    how = "normalised" if isinstance(standing.architecture, Slotted) else "which preprocess() normalises"
+    lines["inputs"] = f"{raw.words}, {how} by channel: mean {mean}, std {std}"
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}

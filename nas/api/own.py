@@ -15,11 +15,16 @@ def check_own(own: Own | None, options: Search, dataset: Dataset) -> None:
         return
     if targets and own.loss is None and own.trainer is None:
         raise NasError("y holds targets, not labels: a metric takes a loss=, or a trainer=, too")
-    if options.until_sure is not None:
+    if options.until_sure is not None and own.metric is not None:
         raise NasError("--until-sure takes accuracies: of a metric of your own no interval is known")
     if own.trainer is not None and "latency" in options.objective.split(","):
         raise NasError("--objective latency is measured by the packages' trainer, not by one of your own")
     if own.trainer is not None and options.ray is not None:
         raise NasError("--ray takes the packages' trainer: one of your own trains on this machine")
+    if own.model is not None and "latency" in options.objective.split(","):
+        raise NasError("--objective latency is measured of the packages' networks, not of a model of your own")
+    if own.model is not None and (options.start or options.scaling == "fan-in"):
+        what = "--start" if options.start else "--scaling fan-in"
+        raise NasError(f"{what} is about the packages' networks, not about a model of your own")
     if options.workers != 0 or options.ray is not None:
         own.check_importable()

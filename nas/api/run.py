@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from einmix import Architecture
+from einmix.networks.architecture import Slotted
 from nas.api.compare import Comparison
 from nas.api.export import best_trained, export
 from nas.api.rows import html, rows, training_rows
@@ -128,6 +129,9 @@ class Run:
         if kept is None:
             only = "only finalists do, and what `train` has trained"
             raise NasError(f"{standing.id} has no weights in run {self.name!r}: {only}")
+        if isinstance(standing.architecture, Slotted):
+            how = "fill(make_model(), run.best.architecture), of einmix.slots, has them loaded by load_state_dict"
+            raise NasError(f"{standing.id} fills the slots of a model of your own: {how}, from {kept}")
         return loaded(standing.architecture, kept)
 
     def export(self, which: str | int | Standing, to: Path | str = "exported", *, format: str = "module") -> Exported:

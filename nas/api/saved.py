@@ -86,7 +86,8 @@ class SavedRun:
     def takes_accuracy(self, what: str) -> None:
         """Raises NasError where a run has a metric, a loss or a trainer of its own, for what knows accuracy alone."""
         if "own" in self.folder.settings:
-            raise NasError(f"run {self.name!r} has a metric or a trainer of its own: {what} is about accuracy alone")
+            own = "a metric, a trainer or a model of its own"
+            raise NasError(f"run {self.name!r} has {own}: {what} is about accuracy and the packages' networks alone")
 
     @property
     def finished(self) -> list[Standing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ from nas.api.resources import bundle_of, cores, find_device, local_executor, ray
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
+from nas.api.slots import space_of
 from nas.claims.until_sure import LOOKS
 from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
@@ -84,7 +86,11 @@ class Session:
         data = source or options.data
         self.dataset = dataset or load_data(data, options.data_dir, options.seed, options.images, self.device)
         check_own(own, options, self.dataset)
-        self.space = bind(space or load_space(options.space), options, self.dataset)
+        declared = space or load_space(options.space)
+        if own is not None and own.model is not None:
+            self.space = space_of(own.model, declared)
+        else:
+            self.space = bind(declared, options, self.dataset)
         self.budget = budget_band(self.space, options)
         asked = {name: getattr(options, name) for name in marked(Search, "recipe")}
         self.recipe = Recipe.for_dataset(self.dataset, **asked)
@@ -99,7 +105,7 @@ class Session:
             rungs=self._rungs(),
             eta=options.eta,
             grace=options.grace,
-            order=options.order if own is None or "order" in options.given else "accuracy",
+            order=options.order if metric_in(own).is_accuracy or "order" in options.given else "accuracy",
             minutes=options.minutes,
             top=options.top,
             seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else LOOKS[-1]),
@@ -274,7 +280,7 @@ class Session:
         """Says how many there are, where they are fewer than was asked for, and what finals to come can tell."""
         chosen, judge, noun = search.chosen(), self.dataset.judge, self.dataset.noun
         begun = any(result.phase == "final" for result in search.results.values())
-        if judge is not None and self.own is None and chosen and not begun and (score := chosen[0].score):
+        if judge is not None and self.plan.metric.is_accuracy and chosen and not begun and (score := chosen[0].score):
             for line in before_finals(1 - score.accuracy, len(judge), self.plan.seeds, noun):
                 watcher.say(line)
         if len(chosen) < self.plan.top:
@@ -297,6 +303,7 @@ def search(
     metric: Metric | None = None,
     loss: Loss | None = None,
     trainer: OwnTrainer | None = None,
+    model: Callable[[], Any] | None = None,
     watcher: Watcher | None = None,
     quiet: bool = False,
     **options: Any,
@@ -306,7 +313,8 @@ def search(
     `space` may be a `Space` itself, `data` arrays `(x, y)` or by the names that an .npz has them, a torch `Dataset` or
     one of Hugging Face's, and `start` may hold an `Architecture`. A `metric` of your own takes the place of accuracy, a
     `loss` that of cross-entropy, a `trainer` that of all of training (docs/own_code.md); then `y` may be targets to be
-    predicted. It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
+    predicted. A `model` is a function that makes one of your own, of which the slots are searched (`einmix.slots`).
+    It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
     Raises NasError and SpaceError for what cannot be.
 
     >>> run = search(space="local", data="digits", trials=8, epochs=4)  # doctest: +SKIP
@@ -314,7 +322,7 @@ def search(
     >>> [reference.accuracy for reference in run.references]  # doctest: +SKIP
     """
     source, space = None, None
-    own = Own(metric, loss, trainer) if metric or loss or trainer else None
+    own = Own(metric, loss, trainer, model) if metric or loss or trainer or model else None
     if not isinstance(options.get("data"), str | Path | None):
         source = given(options.pop("data"), targets=own is not None)
     if isinstance(options.get("space"), Space):

@@ -6,6 +6,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from einmix.networks.architecture import Slotted
 from einmix.networks.summary import einmix_line
 from nas.api.saved import SavedRun
 from nas.errors import NasError, one_line
@@ -92,6 +93,8 @@ def _trial(saved: SavedRun, result: Result, place: int | None, standing: Standin
         if all(objective.known(result) for objective in objectives):
             facts["values"] = [_value(saved, result, result.score, objective) for objective in objectives]
     try:
+        if isinstance(standing.architecture, Slotted):
+            raise SpaceError("the slots of a model, which made them, are not kept")
         params, distributions = parameters(saved.space, standing.architecture)
     except SpaceError:  # the search began with it, or its space was another one then
         params, distributions = {}, {}

@@ -25,6 +25,7 @@ def export(
 
     Example: nas export subgrid-digits-1a2b3c --top 3
     """
+    from einmix.networks.architecture import Slotted
     from nas.api.export import best_trained
     from nas.api.export import export as export_all
 
@@ -48,6 +49,9 @@ def export(
             )
     for exported in export_all(found, chosen, out, typed()):
         weights = f" and {exported.weights.name}" if exported.weights else " (no weights)"
+        if isinstance(exported.architecture, Slotted):
+            print(f"{exported.file}{weights}: the mixers of your model's slots; weights are those of all of it")
+            continue
         print(
             f"{exported.file}{weights}: checked in a clean process with torch and einops alone, "
             f"outputs equal to {exported.difference:.0e}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from einmix.networks.architecture import Slotted
 from nas.errors import NasError, nearest
 from nas.exports import module
 from nas.exports.check import Export, Exported, checked
@@ -18,6 +19,8 @@ def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = [how.write(each, folder) for each in wanted]
+        if any(isinstance(each.architecture, Slotted) for each in written):  # it takes the rest of the model to run
+            return written
     except OSError as error:
         raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     return checked(written, how)

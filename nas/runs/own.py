@@ -92,13 +92,14 @@ class Own:
     metric: Metric | None = None
     loss: Loss | None = None
     trainer: OwnTrainer | None = None
+    model: Callable[[], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.metric is not None and not isinstance(self.metric, Metric):
             raise NasError(
                 f"metric is {self.metric!r:.60}; expected nas.Metric('f1', of=f1), with better='lower' if so"
             )
-        for name in ("loss", "trainer"):
+        for name in ("loss", "trainer", "model"):
             if (given := getattr(self, name)) is not None and not callable(given):
                 raise NasError(f"{name} is {given!r:.60}; a function is expected")
         if self.loss is not None and self.trainer is not None:
@@ -110,13 +111,14 @@ class Own:
 
     def to_json(self) -> dict[str, Any]:
         """What a run keeps of it: the metric, and the names of functions."""
-        functions = {name: getattr(self, name) for name in ("loss", "trainer")}
+        functions = {name: getattr(self, name) for name in ("loss", "trainer", "model")}
         kept: dict[str, Any] = {name: name_of(each) for name, each in functions.items() if each is not None}
         return kept | ({} if self.metric is None else {"metric": self.metric.to_json()})
 
     def check_importable(self) -> None:
         """Raises NasError for what worker processes, which import modules, could not find."""
-        given = {"loss": self.loss, "trainer": self.trainer, "metric": self.metric and self.metric.of}
+        given: dict[str, object] = {name: getattr(self, name) for name in ("loss", "trainer", "model")}
+        given["metric"] = self.metric and self.metric.of
         for what, function in given.items():
             if function is None:
                 continue

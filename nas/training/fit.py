@@ -141,7 +141,7 @@ def judged(
 ) -> tuple[Score, Tensor | None]:
     """The same, and which examples were right (`n`, booleans); None where the metric is somebody's own."""
     model.eval()
-    if own is not None:
+    if own is not None and own.metric is not None:
         return _judged_by(own, model, part, epoch=epoch, batch=batch), None
     total, right = torch.zeros((), device=part.x.device), []
     for start in range(0, len(part), batch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from nas.runs.job import METRIC, GoOn, Job, Outcome, Score, Trainer
 from nas.runs.own import Metric, Own, OwnTrainer
@@ -51,9 +53,18 @@ class MakeTrainer:
             name: getattr(self, name)
             for name in ("threads", "storage", "latency", "curves", "engine", "precision", "own")
         }
+        if self.own is not None and self.own.model is not None:
+            shared["build"] = partial(_filled, self.own.model)
         trainer = ArchitectureTrainer(self.dataset, self.recipe, device, **shared)
         trainer.start()
         return trainer
+
+
+def _filled(model: Callable[[], Any], architecture: dict[str, Any]) -> Any:
+    """A new model of somebody's own, its slots filled as an architecture in its JSON form says."""
+    from einmix.slots import fill
+
+    return fill(model(), architecture)
 
 
 @dataclass(frozen=True)

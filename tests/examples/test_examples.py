@@ -18,6 +18,7 @@ SAYS = {
     "lightning_loop.py": "best of 2 trials: ",
     "multi_label.py": "<Run multi-label: 2 candidates, best ",
     "optuna_study.py": "best of 2 trials: ",
+    "own_model.py": "<Run own-model: 2 candidates, best ",
     "own_trainer_regression.py": "<Run regression: 2 candidates, best ",
     "ray_tuner.py": "best of 2 trials: ",
 }

@@ -19,6 +19,7 @@ HOUSE = Plan(
         "einmix/kinds": "einmix/nodes einmix/algebra",
         "einmix/networks": "einmix/kinds einmix/nodes einmix/algebra",
         "einmix/layers": "einmix/algebra",
+        "einmix/slots": "einmix/layers einmix/networks einmix/algebra",
         "search_spaces": "search_spaces/bound search_spaces/blocks einmix",
         "search_spaces/blocks": "einmix",
         "search_spaces/bound": "search_spaces/blocks einmix",
@@ -54,11 +55,11 @@ HOUSE = Plan(
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
         # a file a command
-        "nas/api": "bench compare export search train defaults own resources resuming rows run saved study",
+        "nas/api": "bench compare export search train defaults own resources resuming rows run saved slots study",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
-        "torch": "einmix/layers nas/training nas/exports nas/api/resources nas/api/run",
+        "torch": "einmix/layers einmix/slots nas/training nas/exports nas/api/resources nas/api/run",
         "optuna": "nas/api/run nas/api/study nas/strategies/tpe search_spaces/suggestions",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",

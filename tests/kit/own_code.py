@@ -20,3 +20,16 @@ def quick(job: Job, report: GoOn, data: Any) -> Outcome:
             return Outcome("pruned", (score,), (0.5,), extra={"by": "quick"})
     judge = scores[-1] if job.phase == "final" else None
     return Outcome("complete", tuple(scores), (0.5,) * job.epochs, judge=judge, extra={"by": "quick"})
+
+
+def make_model() -> Any:
+    """A model for 4 x 4 grey images and 3 classes, with two slots, of which one stands twice."""
+    from torch import nn
+
+    from einmix.slots import Slot
+
+    def tokens() -> nn.Module:
+        return nn.Sequential(Slot("tokens", "b c h w", h=4, w=4, c=4), nn.ReLU())
+
+    last = Slot("last", "b c t", t=16, c=4, family="subgrid")
+    return nn.Sequential(nn.Conv2d(1, 4, 1), tokens(), tokens(), nn.Flatten(2), last, nn.Flatten(), nn.Linear(64, 3))
