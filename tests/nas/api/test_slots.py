@@ -86,9 +86,7 @@ def test_it_goes_on_with_the_same_model_and_in_worker_processes(run: nas.Run) ->
     again = nas.search(**asked, model=make_model, trials=5, workers=1)
     assert (again.path / "results.jsonl").read_text().startswith(before)
     assert all(isinstance(each.architecture, Slotted) for each in again)
-    with pytest.raises(
-        NasError, match=r"^run 'slots' was made with .*own\.model='own_code\.make_model', not '\(unset\)'|"
-    ):
+    with pytest.raises(NasError, match=r"^run 'slots' was made with "):
         nas.search(**asked, workers=0)
 
 
