@@ -7,6 +7,7 @@ from itertools import chain, count
 from typing import Any
 
 from einmix.algebra.mixer import Mixer
+from einmix.errors import PatternError
 from einmix.kinds import Residual
 from einmix.networks.architecture import Architecture, Part, Slotted
 from einmix.networks.emission import emit, from_channels_first, helpers, used
@@ -33,7 +34,11 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     """Run the text of `source`: a fresh `nn.Module` from `b c h w` images (`b c t`, `b c d h w`) to `b k` logits.
 
     `mix` stands in for einops' EinMix under the name `Mix`: same arguments, same parameters, another way to compute.
+    Raises PatternError for the mixers of somebody's own model, which `einmix.slots.fill` builds.
     """
+    if isinstance(arch, Slotted):
+        fact = f"network {arch.id} fills the slots of a model of one's own"
+        raise PatternError(fact, hint="fill(make_model(), network), of einmix.slots")
     text = source(arch)
     # a fixed vocabulary and validated names and sizes: see docs/security.md for why this text is safe to run
     namespace: dict[str, Any] = {"__name__": f"einmix_{arch.id}"}

@@ -11,7 +11,7 @@ from einops import rearrange
 from einops.layers.torch import EinMix
 from torch import nn
 
-from einmix import Architecture, Mixer, PatternError, source
+from einmix import Architecture, Mixer, PatternError, build, source
 from einmix.networks.architecture import Filled, Slotted
 from einmix.slots import Slot, fill, mark, slots, slotted
 
@@ -100,6 +100,7 @@ def test_its_text_is_a_line_a_slot() -> None:
         (lambda: fill(model(), {"tokens": MIXER}), "the model has the slots tokens, rows, not tokens"),
         (lambda: fill(model(), {"tokens": ROWS, "rows": ROWS}), "slot tokens has h=4 w=6 c=8, which 't=m24 c=s8'"),
         (lambda: Slotted.of({}, 0), "a model has slots"),
+        (lambda: build(slotted(model(), {"tokens": MIXER, "rows": ROWS})), "fills the slots of a model of one's own"),
         (lambda: Slotted.of({"s": Filled("t=m4:2 c=s4", "b t c")}, 0), "slot s keeps its sizes"),
         (lambda: Architecture.from_json({"slots": {"s": {"mixer": 3}}, "rest": 0}), "this is no architecture"),
         (

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.name: path for path in (ROOT / "examples").glob("*.py")}
-SLOW = ("lightning_loop.py", "ray_tuner.py")
-"""Whose libraries take long to import or to start."""
+SLOW = ("lightning_loop.py", "multi_label.py", "own_model.py", "own_trainer_regression.py", "ray_tuner.py")
+"""Whose libraries take long to import or to start, or that docs/own_code.md has in short."""
 
 SAYS = {
     "lightning_loop.py": "best of 2 trials: ",
