@@ -41,7 +41,6 @@ METHODS = {
     "tpe": Method("tpe"),
     "fast-tpe": Method("fast-tpe"),
     "evolution": Method("evolution"),
-    "local-search": Method("local-search"),
     "random": Method("random"),
     "surrogate, by accuracy": Method("surrogate", order="accuracy"),
     "surrogate, late rungs": Method("surrogate", LATE, 2.0, 4),

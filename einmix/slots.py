@@ -21,8 +21,8 @@ class Slot(nn.Module):
 
     >>> model = nn.Sequential(nn.Conv2d(3, 32, 4, stride=4), Slot("tokens", "b c h w", h=8, w=8, c=32), nn.GELU())
     >>> filled = fill(model, {"tokens": Mixer.parse("h=m4.s2 w=m4.s2 c=g32 +b")})
-    >>> filled[1]
-    EinMix('b c (hi h) (wi w) -> b c (ho h) (wo w)', 'c hi wi ho wo', {'hi': 4, 'ho': 4, 'wi': 4, 'wo': 4, 'c': 32})
+    >>> filled[1].weight.shape
+    torch.Size([32, 4, 4, 4, 4])
     """
 
     def __init__(self, name: str, order: str | None = None, *, family: str | None = None, **sizes: int):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from typer import Typer
 
-from nas.cli import audit, bench, compare, export, replay, runs, search, spaces, train, zoo
+from nas.cli import audit, bench, compare, doctor, export, replay, runs, search, spaces, train, zoo
 
 COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "search": search.search,
@@ -18,5 +18,6 @@ COMMANDS: dict[str, Callable[..., None] | Typer] = {
     "replay": replay.replay,
     "zoo": zoo.app,
     "bench": bench.app,
+    "doctor": doctor.doctor,
 }
 """By what is typed, in the order in which help lists them; an app is a command with commands of its own."""

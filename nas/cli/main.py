@@ -13,7 +13,7 @@ from nas.cli.terminal import UNFINISHED, say
 from nas.errors import NasError
 from search_spaces import SpaceError
 
-app = typer.Typer(name="nas", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(name="nas", pretty_exceptions_enable=False, rich_markup_mode=None)
 for name, command in COMMANDS.items():
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name)

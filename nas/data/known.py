@@ -103,23 +103,32 @@ def _generated(data_dir: Path, *, name: str) -> Source:
     return replace(GENERATED[name](), title=name + SYNTHETIC)
 
 
-def _fashion_mnist(data_dir: Path) -> Source:
-    folders = data_dir / "fashion-mnist", data_dir / "FashionMNIST" / "raw", data_dir, DEBIAN_FASHION
+def _fashion_folders(data_dir: Path) -> list[Path]:
+    return [data_dir / "fashion-mnist", data_dir / "FashionMNIST" / "raw", data_dir, DEBIAN_FASHION]
 
+
+def _find_fashion(data_dir: Path) -> Path | None:
+    """The first folder that has all of its files."""
+    parts = "train", "t10k"
+    return next((each for each in _fashion_folders(data_dir) if all(find_idx(each, part) for part in parts)), None)
+
+
+def _fashion_mnist(data_dir: Path) -> Source:
     def find() -> Source | None:
-        for folder in folders:
-            train, test = find_idx(folder, "train"), find_idx(folder, "t10k")
-            if train and test:
-                read, test_read = read_idx_pair(*train), read_idx_pair(*test)
-                return Source(str(folder), ("h", "w"), read, test=test_read, names=FASHION)
-        return None
+        if (folder := _find_fashion(data_dir)) is None:
+            return None
+        train, test = find_idx(folder, "train"), find_idx(folder, "t10k")
+        assert train and test
+        read, test_read = read_idx_pair(*train), read_idx_pair(*test)
+        return Source(str(folder), ("h", "w"), read, test=test_read, names=FASHION)
 
     def download() -> None:
         from torchvision.datasets import FashionMNIST
 
         FashionMNIST(data_dir, download=True)
 
-    wanted = f"put its four idx files into {folders[0]}, or install Debian's package dataset-fashion-mnist"
+    first, *_ = _fashion_folders(data_dir)
+    wanted = f"put its four idx files into {first}, or install Debian's package dataset-fashion-mnist"
     return _find_or_download("fashion-mnist", find, download, wanted=wanted)
 
 
@@ -148,18 +157,22 @@ class _Cifar:
         name, wanted = self.archive.split("-binary")[0], f"unpack {url} into {data_dir}"
         return _find_or_download(name, partial(self._find, data_dir), download, wanted=wanted)
 
-    def _find(self, data_dir: Path) -> Source | None:
-        """The data in its binary layout, else in its pickled one."""
-        for folder, suffix, read in (
-            (data_dir / self.binary, ".bin", partial(read_cifar_binary, label_bytes=self.label_bytes)),
-            (data_dir / self.pickled, "", partial(read_cifar_pickle, labels=self.label_key)),
-        ):
+    def find_files(self, data_dir: Path) -> list[Path]:
+        """The files of its binary layout, else of its pickled one; none where neither is whole."""
+        for folder, suffix in ((data_dir / self.binary, ".bin"), (data_dir / self.pickled, "")):
             paths = [folder / (part + suffix) for part in self.parts]
             if all(path.is_file() for path in paths):
-                *train, test = map(read, paths)
-                x, y = np.concatenate([part.x for part in train]), np.concatenate([part.y for part in train])
-                return Source(str(folder), ("h", "w"), Arrays(x, y), test=test, names=self.names)
-        return None
+                return paths
+        return []
+
+    def _find(self, data_dir: Path) -> Source | None:
+        if not (paths := self.find_files(data_dir)):
+            return None
+        binary = partial(read_cifar_binary, label_bytes=self.label_bytes)
+        read = binary if paths[0].suffix == ".bin" else partial(read_cifar_pickle, labels=self.label_key)
+        *train, test = map(read, paths)
+        x, y = np.concatenate([part.x for part in train]), np.concatenate([part.y for part in train])
+        return Source(str(paths[0].parent), ("h", "w"), Arrays(x, y), test=test, names=self.names)
 
 
 _CIFAR10 = _Cifar(
@@ -209,3 +222,10 @@ SOURCES: Mapping[str, Callable[[Path], Source]] = {
     **{name: partial(_generated, name=name) for name in GENERATED},
 }
 """The data sets that are known by name: read from (or downloaded to) a folder, or generated."""
+
+
+def whereabouts(data_dir: Path) -> dict[str, Path | None]:
+    """Of the known data sets that have files the folder where they are, read or not; None where they are not."""
+    cifar = {name: each.find_files(data_dir) for name, each in (("cifar10", _CIFAR10), ("cifar100", _CIFAR100))}
+    found = {name: paths[0].parent if paths else None for name, paths in cifar.items()}
+    return {"fashion-mnist": _find_fashion(data_dir), **found}

@@ -2,6 +2,7 @@
 
 from nas.options.bench import Bench
 from nas.options.compare import Compare
+from nas.options.doctor import Doctor
 from nas.options.option import Options
 from nas.options.replay import Replay
 from nas.options.search import Search
@@ -17,5 +18,6 @@ OPTIONS: dict[str, type[Options]] = {
     "zoo": Zoo,
     "bench make": Bench,
     "replay": Replay,
+    "doctor": Doctor,
 }
 """By the name of the command."""

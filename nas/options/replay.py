@@ -14,7 +14,7 @@ class Replay(Options):
     64
     """
 
-    strategy: str = option("surrogate", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.")
+    strategy: str = option("surrogate", "surrogate, tpe, fast-tpe, evolution, random or exhaustive.")
     trials: int = option(64, "Networks to try.", least=1)
     order: Literal["loss", "accuracy"] = option("loss", "Validation figure by which networks are compared.")
     half: Literal["whole", "tuning", "reporting"] = option("whole", "All networks, or one half of them.")

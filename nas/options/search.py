@@ -26,9 +26,7 @@ class Search(Options):
     data: str = option("digits", DATA)
     trials: int = option(64, "Architectures to try.", least=1, run="how")
     minutes: float | None = option(None, "Ask for no new ones after so many minutes.", above=0, run="how")
-    strategy: str = option(
-        "surrogate", "surrogate, tpe, fast-tpe, evolution, local-search, random or exhaustive.", run="what"
-    )
+    strategy: str = option("surrogate", "surrogate, tpe, fast-tpe, evolution, random or exhaustive.", run="what")
     start: tuple[str, ...] = option(
         (), "Networks of the zoo to try first: mixer,gmlp,vip (`nas zoo` lists them).", run="start"
     )

@@ -131,6 +131,17 @@ def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     return one != other and all(map(ge, one, other))
 
 
+def best_first(points: Sequence[tuple[float, ...]]) -> list[int]:
+    """The order of results by how far they got and their figures, the larger the better: places, the best first.
+
+    Of one figure those that got furthest come first, then the best; of several the ones that fewest others dominate.
+    """
+    if all(len(point) == 2 for point in points):
+        return sorted(range(len(points)), key=points.__getitem__, reverse=True)
+    beaten = [sum(dominates(other, mine) for other in points) for mine in points]
+    return sorted(range(len(points)), key=beaten.__getitem__)
+
+
 def teaches(result: Result, objectives: Sequence[Objective]) -> bool:
     """Whether a strategy can learn from a result: a pruned one has a place in a ranking, but none on a front."""
     if not all(objective.known(result) for objective in objectives):

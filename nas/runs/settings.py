@@ -61,9 +61,13 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
+PACKAGE = "einmix-nas"
+"""This program's own name among packages."""
+
+
 def versions() -> dict[str, str]:
     """Of the packages that decide what a training gives; "unknown" for one that is run without being installed."""
-    return {name: _version(name) for name in ("einmix-nas", "torch", "einops", "optuna")}
+    return {name: _version(name) for name in (PACKAGE, "torch", "einops", "optuna")}
 
 
 def _version(name: str) -> str:

@@ -6,7 +6,6 @@ from nas.errors import NasError, nearest
 from nas.ranking.objectives import Objective
 from nas.strategies.evolution import Evolution
 from nas.strategies.fast_tpe import FastTpe
-from nas.strategies.local_search import LocalSearch
 from nas.strategies.random_search import RandomSearch, exhaustive
 from nas.strategies.strategy import Strategy
 from nas.strategies.surrogate import Surrogate
@@ -18,7 +17,6 @@ STRATEGIES: dict[str, Callable[[BoundSpace, Budget, int, tuple[Objective, ...]],
     "tpe": Tpe,
     "fast-tpe": FastTpe,
     "evolution": Evolution,
-    "local-search": LocalSearch,
     "random": RandomSearch,
     "exhaustive": exhaustive,
 }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from einmix import Architecture
-from nas.ranking.objectives import Objective, dominates, teaches
+from nas.ranking.objectives import Objective, best_first, teaches
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget, SpaceError
@@ -109,11 +109,7 @@ class Tpe:
             reached = max(trial.intermediate_values, default=math.inf)
             return reached, *(o.sign * value for o, value in zip(self.objectives, trial.values, strict=True))
 
-        if len(self.objectives) == 1:
-            return sorted(trials, key=figures, reverse=True)[: self.best]
-        reached = [figures(trial) for trial in trials]
-        beaten = [sum(dominates(other, mine) for other in reached) for mine in reached]
-        return [trials[index] for index in sorted(range(len(trials)), key=beaten.__getitem__)[: self.best]]
+        return [trials[place] for place in best_first([figures(trial) for trial in trials])[: self.best]]
 
     def _new_study(self) -> Study:
         """A study of what is held; proposals under way are not in it until they come back."""

@@ -51,15 +51,15 @@ HOUSE = Plan(
         "search_spaces": "space suggestions",
         "search_spaces/zoo": "member pyramids",
         "nas/options": "option common",
-        "nas/strategies": "strategy neighbourly",
+        "nas/strategies": "strategy",
         "nas/loggers": "feed logger",
         "nas/exports": "check preprocessing",
-        # a file a command
-        "nas/api": "bench compare export search train defaults own resources resuming rows run saved slots study",
+        "nas/api": "bench compare doctor export search train "  # a file a command
+        "defaults own resources resuming rows run saved slots study",
         "nas/cli": "main typed terminal grid tables comparisons",
     },
     outside={
-        "torch": "einmix/layers einmix/slots nas/training nas/exports nas/api/resources nas/api/run",
+        "torch": "einmix/layers einmix/slots nas/training nas/exports nas/api/resources nas/api/run nas/api/doctor",
         "optuna": "nas/api/run nas/api/study nas/strategies/tpe search_spaces/suggestions",
         "ray": "nas/executors/cluster nas/loggers",
         "typer": "nas/cli",

@@ -1,4 +1,4 @@
-"""The README is true: its Python runs, its commands exist, its mixers read as it says, its rooms are the folders."""
+"""README.md and docs/guide.md are true: Python runs, commands exist, mixers read as they say, rooms are folders."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from einmix import Mixer
 from nas.cli.main import app
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+README, GUIDE, CONTRIBUTING = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide.md", "CONTRIBUTING.md")
+)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README + GUIDE, re.MULTILINE | re.DOTALL)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
 SHELL = "\n".join(text for language, text in BLOCKS if language == "sh").replace("\\\n", " ").splitlines()
 COMMANDS = [line[line.index("nas ") :].partition("  #")[0] for line in SHELL if re.search(r"(^|&& )nas ", line)]
@@ -28,7 +30,7 @@ MIXERS = re.findall(r"^\| `([^`]+=[^`]+)` \| `([^`]+ -> [^`]+)` \| `([^`]*)` \|"
 def name_of(block: str) -> str:
     """The file that a block is, by its first line."""
     found = re.match(r"# (\w+\.py)\n", block)
-    assert found, f"a Python block of the README begins with `# NAME.py`, not {block[:40]!r}"
+    assert found, f"a Python block begins with `# NAME.py`, not {block[:40]!r}"
     return found[1]
 
 
@@ -49,7 +51,7 @@ def python(*arguments: str, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the README's Python blocks as files."""
+    """A folder with the Python blocks as files."""
     folder = tmp_path_factory.mktemp("readme")
     for block in PYTHON:
         (folder / name_of(block)).write_text(block, encoding="utf-8")
@@ -60,6 +62,10 @@ def test_there_is_something_to_test() -> None:
     assert [name_of(block) for block in PYTHON] == ["use.py", "my_data.py", "my_space.py"]
     assert len(COMMANDS) > 5
     assert len(MIXERS) > 5
+
+
+def test_it_is_a_front_page() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_python_prints_what_its_comments_say(folder: Path) -> None:
@@ -74,7 +80,7 @@ def test_python_prints_what_its_comments_say(folder: Path) -> None:
 def test_own_data_is_read(folder: Path) -> None:
     python("my_data.py", cwd=folder)
     data = next(folder.glob("*.npz")).name
-    assert f"--data {data}" in README
+    assert f"--data {data}" in GUIDE
     assert "subgrid" in python("-m", "nas", "spaces", "--data", data, cwd=folder)
 
 
@@ -99,13 +105,13 @@ def test_mixers_read_as_the_table_says(text: str, pattern: str, weight: str) -> 
 
 
 PACKAGES = ("einmix", "search_spaces", "nas")
-_TREE = next(text for _, text in BLOCKS if text.startswith("einmix/ ")).splitlines()
+_TREE = re.findall(r"^```text\n(einmix/ .*?)^```$", CONTRIBUTING, re.MULTILINE | re.DOTALL)[0].splitlines()
 ROOMS = {path: words.strip() for path, _, words in (line.partition(" ") for line in _TREE)}
-"""Folder -> what the README says of it."""
+"""Folder -> what CONTRIBUTING.md says of it."""
 
 
 def test_every_room_has_its_line() -> None:
-    """Of a room the README says what the room says of itself, or how that begins."""
+    """Of a room CONTRIBUTING.md says what the room says of itself, or how that begins."""
     wrong = {}
     for file in (file for package in PACKAGES for file in (ROOT / package).rglob("__init__.py")):
         room = f"{file.parent.relative_to(ROOT)}/"

@@ -89,9 +89,16 @@ def test_so_they_are_in_a_space_that_nobody_can_list(name):
     check_proposals(name, *HUGE)
 
 
-def check_proposals(name: str, space: BoundSpace, budget: Budget) -> None:
-    asked = drive(make(name, space, budget), 20)
-    assert len(set(ids(asked))) == 20
+@pytest.mark.slow
+@every_strategy
+def test_so_are_ten_thousand(name):
+    space = tiny("mixed", patch=(1, 2), width=(4, 8), depth=(1, 2))
+    check_proposals(name, space, Budget(max_macs=40_000), 10_000)
+
+
+def check_proposals(name: str, space: BoundSpace, budget: Budget, n: int = 20) -> None:
+    asked = drive(make(name, space, budget), n)
+    assert len(set(ids(asked))) == n
     for architecture in asked:
         assert architecture in space
         assert budget.admits(architecture.params, architecture.macs)
