@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from nas.api.draw import draw
     from nas.api.run import Run, open_run
     from nas.api.search import search
+    from nas.runs.job import Job, Outcome, Score
+    from nas.runs.own import Metric
 
-__all__ = ["Run", "draw", "open_run", "search"]
+__all__ = ["Job", "Metric", "Outcome", "Run", "Score", "draw", "open_run", "search"]
 
 _PLACES = {"Run": "nas.api.run", "draw": "nas.api.draw", "open_run": "nas.api.run", "search": "nas.api.search"}
+_PLACES |= dict.fromkeys(("Job", "Outcome", "Score"), "nas.runs.job") | {"Metric": "nas.runs.own"}
 
 
 def __getattr__(name: str) -> object:

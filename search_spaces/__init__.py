@@ -18,6 +18,7 @@ from search_spaces.bound.proposals import Budget
 from search_spaces.bound.space import BoundSpace
 from search_spaces.errors import SpaceError, known
 from search_spaces.space import Family, Space
+from search_spaces.suggestions import suggest, suggest_mixer
 
 SPACES: dict[str, Space] = {
     module.SPACE.name: module.SPACE for module in (grouped, local, subgrid, per_channel, mixed, roles, macro)
@@ -54,4 +55,15 @@ def _from_file(path: Path) -> Space:
     return space
 
 
-__all__ = ["SPACES", "BoundSpace", "Budget", "Family", "Skeleton", "Space", "SpaceError", "load"]
+__all__ = [
+    "SPACES",
+    "BoundSpace",
+    "Budget",
+    "Family",
+    "Skeleton",
+    "Space",
+    "SpaceError",
+    "load",
+    "suggest",
+    "suggest_mixer",
+]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from einmix import FactorSet, PatternError
@@ -191,22 +191,28 @@ class Space:
             for size in found:
                 check_patch(size, shape)
         bound = replace(bound, patch=fitting or default_patches(shape))
-        inputs, alphabets = Inputs(dict(shape), channels, classes), bound._alphabets((*shape, "c"))
-        assembly = Assembly(inputs, alphabets, bias=self.bias, mixes_all=self.mixes_all)
+        inputs = Inputs(dict(shape), channels, classes)
+        assembly = Assembly(inputs, bound.alphabet, bias=self.bias, mixes_all=self.mixes_all)
         return BoundSpace(bound._facts((*shape, "c")), assembly)
 
-    def _alphabets(self, axes: Sequence[str]) -> Callable[[Place], Alphabet]:
-        """What a block may hold, by where it stands."""
-        if self.forms:
-            return lambda place: FilledForms(place, self.forms)
-        names = [family.name for family in self.families]
-        sets = {axis: FactorSet(*(family.pattern(axis) for family in self.families)) for axis in axes}
+    def mixers(self, sizes: Mapping[str, int], *, bias: bool = True, times: int = 1) -> Mixers:
+        """The mixers of the families on axes of these sizes: 1 to 4 of positions, and `c`. Raises SpaceError.
 
-        @cache
-        def mixers(sizes: tuple[tuple[str, int], ...]) -> Mixers:
-            return Mixers(dict(sizes), sets, names, bias=self.bias)
+        Of what stands in several places the costs are those of all of these `times`.
+        """
+        shape = {axis: n for axis, n in sizes.items() if axis != "c"}
+        if not 1 <= len(shape) <= 4 or "c" not in sizes or not all(_is_size(n, MAX_SIZE) for n in sizes.values()):
+            raise SpaceError(f"a mixer has 1 to 4 axes of positions and c, as in h=14, w=14, c=384, not {dict(sizes)}")
+        return self._mixers({**shape, "c": sizes["c"]}, bias, times)
 
-        return lambda place: mixers(tuple(place.sizes.items()))
+    def _mixers(self, sizes: Mapping[str, int], bias: bool, times: int = 1) -> Mixers:
+        patterns = ((axis, tuple(family.pattern(axis) for family in self.families)) for axis in sizes)
+        names = tuple(family.name for family in self.families)
+        return _mixers(tuple(sizes.items()), tuple(patterns), names, bias, times)
+
+    def alphabet(self, place: Place) -> Alphabet:
+        """What a block may hold that stands there."""
+        return FilledForms(place, self.forms) if self.forms else self._mixers(place.sizes, self.bias)
 
     def _facts(self, axes: Sequence[str]) -> dict[str, Any]:
         return {
@@ -218,6 +224,24 @@ class Space:
             "weights": dict(self.weights),
             "sizes": self.sizes,
         } | ({} if self.mixes_all else {"mixes_all": False})
+
+
+@lru_cache(maxsize=1024)
+def _mixers(
+    sizes: tuple[tuple[str, int], ...],
+    patterns: tuple[tuple[str, tuple[str, ...]], ...],
+    names: Sequence[str],
+    bias: bool,
+    times: int,
+) -> Mixers:
+    """Places that differ in other things share their mixers."""
+    sets = {axis: _factor_set(*each) for axis, each in patterns}
+    return Mixers(dict(sizes), sets, names, bias=bias, times=times)
+
+
+@lru_cache(maxsize=1024)
+def _factor_set(*patterns: str) -> FactorSet:
+    return FactorSet(*patterns)
 
 
 def _check_name(name: object, what: str) -> None:

@@ -15,8 +15,8 @@ from einmix.algebra.factor_sets import EVERY
 from einmix.algebra.factors import Axes, Factors, canonical, check_axis, check_sizes, divisors, parse_factors, text_of
 from einmix.algebra.order import included
 from einmix.algebra.reach import Reach
-from einmix.algebra.reading import Layout, layout_of, read_einmix
-from einmix.algebra.writing import write_einmix
+from einmix.algebra.reading import Layout, groups_of, layout_of, read_einmix
+from einmix.algebra.writing import side, write_einmix
 from einmix.errors import PatternError, shown, wrong
 
 
@@ -99,9 +99,30 @@ class Mixer:
         """
         return cls(*read_einmix(layout_of(pattern, weight_shape, bias_shape, ellipsis, sizes)))
 
-    def einmix(self) -> dict[str, Any]:
-        """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last."""
+    def einmix(self, order: str | None = None) -> dict[str, Any]:
+        """The keyword arguments for einops' EinMix: in the layout the mixer was read in, else channels last.
+
+        `order` is for tensors whose axes are in another order, or some of them one, as in `b c h w` or `b (h w) c`.
+
+        >>> Mixer.parse("t=m4 c=g8").einmix("b c t")["pattern"]
+        'b c ti -> b c to'
+
+        Raises PatternError for an order that has not b first, then each of the axes once.
+        """
+        if order is not None:
+            return self._in_order(order)
         return self.layout.call if self.layout else write_einmix(self.axes, self.bias)
+
+    def _in_order(self, order: str) -> dict[str, Any]:
+        names = [name for name, _ in self.axes]
+        groups = groups_of(f"{order} -> b")[0] if isinstance(order, str) and "->" not in order else []
+        if groups[:1] != [["b"]] or sorted(name for group in groups for name in group) != sorted(["b", *names]):
+            hint = f"b, then each of {' '.join(names)}, in parentheses where some are one axis"
+            raise PatternError(f"{order!r:.60} is no order of axes", hint=hint)
+        call = write_einmix(self.axes, self.bias)
+        sides = (dict(zip(["b", *names], found, strict=True)) for found in groups_of(call["pattern"]))
+        texts = [side([factor for name in group for factor in own[name]] for group in groups) for own in sides]
+        return call | {"pattern": " -> ".join(texts)}
 
     def canonical(self) -> Mixer:
         """The same mixer without a layout of its own (factors are always in canonical form)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from einmix.algebra.factors import check_axis
 from einmix.algebra.mixer import Mixer, redundant
 from einmix.algebra.reach import Reach
-from einmix.errors import PatternError
+from einmix.errors import PatternError, shown
 from einmix.kinds import Mix, Norm
 from einmix.networks.notation import from_value, to_value
 from einmix.nodes.fields import whole
@@ -23,6 +24,9 @@ Block = Sequence
 """What repeats in a stage: residual branches (`x + branch(x)`) mostly, and nodes that stand alone."""
 
 MAX_BLOCKS = 1024
+
+SLOT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""What a slot may be called: its name stands in module texts."""
 
 HEAD: Sequence = (Norm(),)
 
@@ -64,6 +68,8 @@ class Architecture:
         """Read what `to_json` wrote (or the value in it). Raises PatternError for everything else."""
         try:
             value = json.loads(data) if isinstance(data, str) else data
+            if "slots" in value:
+                return Slotted.of({name: Filled(**slot) for name, slot in value["slots"].items()}, value["rest"])
             return cls(
                 inputs=tuple((str(name), size) for name, size in value["inputs"].items()),
                 stages=tuple(
@@ -187,6 +193,71 @@ class Architecture:
         """Which inputs reach which positions and channels before the final pooling."""
         inner = (step for part in self.parts if part.role != "head" for step in part.steps)
         return reach_of(inner, dict(self.inputs))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What fills a slot of somebody's own model: a mixer by its text, in which order it takes its axes, how often.
+
+    A slot that stands in several places has weights of its own in each of these `times`.
+    """
+
+    mixer: str
+    order: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Slotted(Architecture):
+    """The mixers in the slots of somebody's own model (`einmix.slots`), by name: all of it that a search looks for.
+
+    To what counts blocks, a slot is one, at sizes of its own. `rest` is how many parameters the model has beside them;
+    multiply-accumulates are those of the slots alone, as nothing else of the model is known.
+    """
+
+    slots: tuple[tuple[str, Filled], ...] = ()
+    rest: int = 0
+
+    @classmethod
+    def of(cls, slots: Mapping[str, Filled], rest: int) -> Slotted:
+        """Raises PatternError for no slots, and for what is no mixer or no order of its axes."""
+        if not slots or type(rest) is not int or rest < 0:
+            raise PatternError(f"a model has slots and a number of other parameters, not {len(slots)} and {rest!r}")
+        mixers = {name: Mixer.parse(each.mixer) for name, each in slots.items()}
+        for name, each in slots.items():
+            if not isinstance(name, str) or not SLOT.fullmatch(name):
+                raise PatternError(f"{shown(name)} cannot name a slot", hint="up to 64 letters, digits and underscores")
+            whole(each.times, "times")
+            mixers[name].einmix(each.order)
+            if mixers[name].inputs != mixers[name].outputs:
+                raise PatternError(f"slot {name} keeps its sizes, {each.mixer!r} does not")
+        first = next(iter(mixers.values()))
+        stages = tuple(Stage((), ((Mix(mixer),),)) for mixer in mixers.values())
+        return cls(tuple(first.inputs.items()), stages, 1, slots=tuple(slots.items()), rest=rest)
+
+    @property
+    def filled(self) -> dict[str, Filled]:
+        """What fills each slot, by its name."""
+        return dict(self.slots)
+
+    def to_json(self) -> str:
+        slots = {name: asdict(each) for name, each in self.slots}
+        return json.dumps({"slots": slots, "rest": self.rest}, separators=(",", ":"))
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        found, sizes = [], dict(self.inputs)
+        for number, (_, each) in enumerate(self.slots):
+            mixer = Mixer.parse(each.mixer)
+            sizes = mixer.inputs
+            found += [Part("embed", number, sizes, ()), Part("block", number, sizes, steps((Mix(mixer),), sizes))]
+        return (*found, Part("head", len(self.slots) - 1, sizes, ()))
+
+    @cached_property
+    def _cost(self) -> tuple[int, int]:
+        pairs = [(Mixer.parse(each.mixer), each.times) for _, each in self.slots]
+        params = self.rest + sum(times * mixer.params for mixer, times in pairs)
+        return params, sum(times * mixer.macs for mixer, times in pairs)
 
 
 @dataclass(frozen=True)

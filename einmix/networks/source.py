@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
+from einmix.algebra.mixer import Mixer
+from einmix.errors import PatternError
 from einmix.kinds import Residual
-from einmix.networks.architecture import Architecture, Part
+from einmix.networks.architecture import Architecture, Part, Slotted
 from einmix.networks.emission import emit, from_channels_first, helpers, used
 from einmix.networks.framework import TORCH, Framework
 from einmix.networks.functions import NAMES, Template, merged, shape
@@ -28,6 +30,10 @@ def source(
     them stays inside the docstring. `also` is code that goes with it, as it is: nothing in it may be from a user.
     Raises PatternError where another framework has no word for what is in the network.
     """
+    if isinstance(arch, Slotted):
+        if framework is not TORCH:
+            raise PatternError(f"network {arch.id} fills slots of a model in torch, not in {framework.name}")
+        return _slots(arch, facts or {})
     return _Writer(arch, framework).module(facts or {}, also)
 
 
@@ -35,7 +41,11 @@ def build(arch: Architecture, mix: type | None = None) -> Any:
     """Run the text of `source`: a fresh `nn.Module` from `b c h w` images (`b c t`, `b c d h w`) to `b k` logits.
 
     `mix` stands in for einops' EinMix under the name `Mix`: same arguments, same parameters, another way to compute.
+    Raises PatternError for the mixers of somebody's own model, which `einmix.slots.fill` builds.
     """
+    if isinstance(arch, Slotted):
+        fact = f"network {arch.id} fills the slots of a model of one's own"
+        raise PatternError(fact, hint="fill(make_model(), network), of einmix.slots")
     text = source(arch)
     # a fixed vocabulary and validated names and sizes: see docs/security.md for why this text is safe to run
     namespace: dict[str, Any] = {"__name__": f"einmix_{arch.id}"}
@@ -51,6 +61,31 @@ def stage_ends(arch: Architecture) -> tuple[list[int], int]:
     layers = [sum(counts[: i + 1]) for i in range(len(counts))]
     ends = {part.stage: end - 1 for part, end in zip(arch.parts, layers, strict=True) if part.role != "head"}
     return list(ends.values()), layers[-1]
+
+
+def _slots(arch: Slotted, facts: Mapping[str, str]) -> str:
+    """A module with `mixers()`: a line for each slot of somebody's own model."""
+    rows = []
+    for name, each in arch.slots:
+        call = Mixer.parse(each.mixer).einmix(each.order)
+        layer = Call("Mix", (call.pop("pattern"),), tuple(call.items()))
+        rows.append(f'        "{name}": {text(layer)},' + f"  # in {each.times} places" * (each.times > 1))
+    return (
+        _header(f"the mixers in the slots of a model with {arch.params:,} parameters", arch, facts)
+        + "\nfrom einops.layers.torch import EinMix as Mix\n\n\ndef mixers():\n"
+        + '    """New layers by the names of the slots; a slot in several places takes one of each call."""\n'
+        + "\n".join(["    return {", *rows, "    }", ""])
+    )
+
+
+def _header(what: str, arch: Architecture, facts: Mapping[str, str]) -> str:
+    heading = f"{facts.get('title', arch.id)}: {what}."
+    macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
+    size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
+    plain = {_plain(name)[:24]: _plain(value) for name, value in {**facts, "size": size}.items() if name != "title"}
+    pad = max(map(len, plain)) + 4
+    lines = [_wrapped(f"{name:{pad}}", value) for name, value in plain.items() if value.strip()]
+    return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
 
 class _Writer:
@@ -74,7 +109,8 @@ class _Writer:
         parts = [*helping, *functions, *named, body, *filter(None, [also])]
         code = "".join(parts)
         main = f'\nif __name__ == "__main__":\n{self.framework.main.format(shape=(1, *self._shape))}'
-        head = self._header(facts) + "\n" + "\n".join(self._imports(code + main)) + "\n"
+        what = f"an EinMix network for {subject(self.arch)}, {self.arch.classes} classes"
+        head = _header(what, self.arch, facts) + "\n" + "\n".join(self._imports(code + main)) + "\n"
         return head + "".join("\n" + part for part in [*parts, main])
 
     @property
@@ -101,17 +137,6 @@ class _Writer:
             others = ", ".join(name for name in ("Rearrange", "Reduce") if f"{name}(" in code)
             yield from [f"from {framework.einops} import {others}"] * bool(others)
         yield from late
-
-    def _header(self, facts: Mapping[str, str]) -> str:
-        arch = self.arch
-        title = facts.get("title", arch.id)
-        heading = f"{title}: an EinMix network for {subject(arch)}, {arch.classes} classes."
-        macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
-        size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
-        plain = {_plain(name)[:24]: _plain(text) for name, text in {**facts, "size": size}.items() if name != "title"}
-        pad = max(map(len, plain)) + 4
-        lines = [_wrapped(f"{name:{pad}}", text) for name, text in plain.items() if text.strip()]
-        return "\n".join([f'"""{_wrapped("", _plain(heading))}', "", *lines, '"""', ""])
 
     def _functions(self) -> list[str]:
         """A function for all branches of one form."""

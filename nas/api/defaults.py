@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
+from statistics import quantiles
 
 from einmix import Architecture, PatternError
 from nas.data.dataset import Dataset, ranges
@@ -138,3 +139,29 @@ def asked_band(space: BoundSpace, options: Search) -> Budget:
 def rungs(epochs: int, percent: Sequence[int] = RUNGS) -> tuple[int, ...]:
     """The epochs at which candidates are compared: shares of all, rounded down to at least one."""
     return tuple(sorted({max(1, epochs * share // 100) for share in percent} - {epochs}))
+
+
+def widening(space: BoundSpace, options: Search, share: float) -> str:
+    """The options that would widen a default budget that leaves next to nothing, this share, of a space; else empty.
+
+    Of the options that were not given the first that leave a tenth, else those that leave most.
+    """
+    if share >= LITTLE:
+        return ""
+    drawn = space.costs(Random(options.seed), 200)
+    params, macs = zip(*drawn, strict=True)
+    most = {"max_params": params, "max_macs": macs}
+    limits = {name: quantiles(costs, n=4, method="inclusive")[-1] for name, costs in most.items()}
+    limits["min_params"] = quantiles(params, n=4, method="inclusive")[0]
+    best = ""
+    for names in WIDER:
+        wider = {name: round(limits[name]) for name in names}
+        if all(getattr(options, name) is None for name in names) and share < ENOUGH:
+            with suppress(SpaceError, NasError):
+                budget = asked_band(space, replace(options, **wider))
+                found = sum(budget.admits(*costs) for costs in drawn) / len(drawn)
+                if found > max(2 * share, LITTLE):
+                    share = found
+                    best = " ".join(f"--{name.replace('_', '-')} {limit}" for name, limit in wider.items())
+                    best += f" leaves about {100 * share:.2g}%"
+    return best

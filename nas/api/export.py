@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from einmix.networks.architecture import Slotted
 from einmix.networks.summary import mixers
 from nas.api.saved import SavedRun
 from nas.errors import counted
@@ -26,7 +27,8 @@ def export(
         trained = best_trained(saved, standing)
         kept = saved.folder.kept_weights(trained) if trained else None
         name, facts = f"{saved.space_name}_{standing.id}", _facts(saved, standing, trained, command)
-        wanted.append(Export(standing.architecture, name, facts, kept, saved.preprocessing))
+        raw = None if isinstance(standing.architecture, Slotted) else saved.preprocessing
+        wanted.append(Export(standing.architecture, name, facts, kept, raw))
     return write_checked(wanted, folder, format)
 
 
@@ -48,12 +50,12 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     n = f"mean of {standing.n} seeds" if standing.n > 1 else "one seed"
     of_all = f"best of {counted(tried, 'candidate')}, so optimistic"
     judge = saved.optional("data.judge", "a count") or 0
-    where = f"on {judge:,} {saved.noun} that chose nothing" if standing.judged else "on validation"
+    where = f"on {judge:,} {saved.noun} that chose nothing" if standing.is_judged else "on validation"
     lines = {
         "title": f"{name}-{standing.id}",
         "found by": saved.setting("command", "a text"),
         "data": f"{data}: {parts_in_words(train, validation, judge)} {saved.noun}",
-        "score": f"accuracy {accuracy(standing)} {where} ({n})" + f", {of_all}" * (standing.judged is None),
+        "score": f"{saved.metric.name} {accuracy(standing)} {where} ({n})" + f", {of_all}" * (not standing.is_judged),
     }
     if standing.gain:
         lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe)"
@@ -67,14 +69,16 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
     )
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:
-        test = f", test accuracy {trained.test.accuracy:.1%}" if trained.test else ""
+        metric = saved.metric
+        test = f", test {metric.name} {metric.text(trained.test.accuracy)}" if trained.test else ""
         rate = f"learning rate {trained.lr:g}, " if trained.lr != saved.lr else ""
         lines["weights"] = (
             f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
-            f"{rate}validation accuracy {trained.score.accuracy:.1%}{test}"
+            f"{rate}validation {metric.name} {metric.text(trained.score.accuracy)}{test}"
         )
     raw = saved.preprocessing
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))
-    lines["inputs"] = f"{raw.words}, which preprocess() normalises by channel: mean {mean}, std {std}"
+    how = "normalised" if isinstance(standing.architecture, Slotted) else "which preprocess() normalises"
+    lines["inputs"] = f"{raw.words}, {how} by channel: mean {mean}, std {std}"
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}

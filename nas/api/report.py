@@ -77,7 +77,8 @@ def served(names: Sequence[str], asked: Report) -> Served:
 
 
 def gathered(saved: SavedRun, where: str = "") -> RunFacts:
-    """What a page knows of a run."""
+    """What a page knows of a run. Raises NasError for one that has a metric, a trainer or a model of its own."""
+    saved.takes_accuracy("a page")
     lr = None
     with suppress(NasError):
         lr = saved.lr

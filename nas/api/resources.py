@@ -13,7 +13,7 @@ from nas.executors.packing import BUNDLE, MOST
 from nas.executors.processes import DEFAULT_METHOD, LocalWorkers, start_server
 from nas.executors.serial import Serial
 from nas.options.search import Search
-from nas.training.worker import PRELOAD, MakeTrainer
+from nas.training.worker import PRELOAD, MakeOwnTrainer, MakeTrainer
 
 GPU_FILES = [Path(path) for path in ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")]
 """One of these is there where Linux has a GPU that torch can use: NVIDIA's driver, AMD's, that of WSL."""
@@ -72,7 +72,7 @@ def ray_device(options: Search) -> tuple[str, int]:
     return options.device, 1
 
 
-def local_executor(make: MakeTrainer, wanted: int | None) -> Executor:
+def local_executor(make: MakeTrainer | MakeOwnTrainer, wanted: int | None) -> Executor:
     """Worker processes with one thread each, or with 0 workers this process with all its threads.
 
     Where nobody wants a number of them there are fewer on a GPU as soon as its memory is seen to hold no more.
@@ -86,9 +86,9 @@ def local_executor(make: MakeTrainer, wanted: int | None) -> Executor:
     return LocalWorkers(make, workers, method="spawn", devices=make.devices, settles=settles, bundle=bundle)
 
 
-def bundle_of(make: MakeTrainer) -> int:
+def bundle_of(make: MakeTrainer | MakeOwnTrainer) -> int:
     """How many trainings may be one model: on CPUs that takes longer than one after the other (docs/log.md)."""
-    return BUNDLE if make.device == "cuda" and make.engine == "auto" else 1
+    return BUNDLE if make.bundles else 1
 
 
 def cores() -> int:

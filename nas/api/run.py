@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from einmix import Architecture
-from einmix.networks.summary import mixers
+from einmix.networks.architecture import Slotted
 from nas.api.compare import Comparison
 from nas.api.export import best_trained, export
 from nas.api.report import write_plots, write_report
+from nas.api.rows import html, rows, training_rows
 from nas.api.saved import SavedRun
+from nas.api.study import study
 from nas.api.train import train_longer
 from nas.audit.audit import Audit
 from nas.audit.correlations import FEWEST_FINISHED
-from nas.data.npz import from_arrays
+from nas.data.objects import given
 from nas.errors import NasError, counted
 from nas.exports.check import Exported, loaded
 from nas.loop.progress import shown
@@ -25,9 +27,12 @@ from nas.options.compare import Compare
 from nas.options.train import Train
 from nas.ranking.gains import Compared
 from nas.ranking.standings import Standing
+from nas.ranking.words import accuracy
 from nas.runs.result import Result
 
 if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
     from pandas import DataFrame
     from torch import nn
 
@@ -54,7 +59,7 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.top()
-        best = next((f", best {s.title} {s.accuracy:.1%} (n={s.n})" for s in found if s.accuracy is not None), "")
+        best = next((f", best {s.title} {accuracy(s)} (n={s.n})" for s in found if s.accuracy is not None), "")
         return f"<Run {self.saved.name}: {counted(len(found), 'candidate')}{best}>"
 
     @property
@@ -96,14 +101,23 @@ class Run:
     def __len__(self) -> int:
         return len(self.top())
 
-    def frame(self) -> DataFrame:
-        """Every training as a row: what was trained, how it ended, and on what."""
+    def frame(self, of: Literal["networks", "trainings"] = "networks") -> DataFrame:
+        """A flat row a network, as `rows` has them: its figure, its gain with its interval, its sizes, its mixers.
+
+        Of `trainings` it is a row a training: what was trained, how it ended, and on what.
+        """
+        if of not in ("networks", "trainings"):
+            raise NasError(f"a frame of {of!r}: networks or trainings are expected")
         try:
             from pandas import DataFrame
         except ImportError:
             raise NasError("a frame takes pandas, which is not installed: pip install pandas") from None
-        standings = {standing.id: standing for standing in self.saved.standings}
-        return DataFrame([_row(result, standings.get(result.id)) for result in self.saved.results])
+        saved = self.saved
+        return DataFrame(rows(saved.standings) if of == "networks" else training_rows(saved.results, saved.metric))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html(self.name, self.saved.standings, self.saved.metric)
 
     def model(self, which: str | int | Standing) -> nn.Module:
         """The network with its trained weights, to evaluate: `b c *axes` -> `b k` logits.
@@ -116,6 +130,9 @@ class Run:
         if kept is None:
             only = "only finalists do, and what `train` has trained"
             raise NasError(f"{standing.id} has no weights in run {self.name!r}: {only}")
+        if isinstance(standing.architecture, Slotted):
+            how = "fill(make_model(), run.best.architecture), of einmix.slots, has them loaded by load_state_dict"
+            raise NasError(f"{standing.id} fills the slots of a model of your own: {how}, from {kept}")
         return loaded(standing.architecture, kept)
 
     def export(self, which: str | int | Standing, to: Path | str = "exported", *, format: str = "module") -> Exported:
@@ -123,6 +140,10 @@ class Run:
         standing = self[which]
         command = f"nas.open_run({self.name!r}).export({standing.id!r})"
         return export(self.saved, [standing], Path(to), command, format=format)[0]
+
+    def study(self, storage: str | BaseStorage) -> Study:
+        """The run as an Optuna study of its name, in a storage such as `sqlite:///x.db`; one of before is replaced."""
+        return study(self.saved, storage)
 
     def train(
         self,
@@ -145,6 +166,7 @@ class Run:
 
         Zero-cost `proxies` of the candidates are worked out on a batch of the training data, which has to be there.
         """
+        self.saved.takes_accuracy("an audit")
         found = Audit(self.saved.results, self.saved.standings, self.saved.facts, self.saved.order)
         return replace(found, proxies=self._proxies(found, data_dir)) if proxies else found
 
@@ -190,15 +212,6 @@ class Run:
 def open_run(name: str | Path, runs_dir: Path | str = "runs", *, data: Any = None) -> Run:
     """A run by its name, or by the path of its directory, finished or not.
 
-    `data` are the arrays that it was searched with, if it was: they are no part of it.
+    `data` is what it was searched with, where that was no name: they are no part of it.
     """
-    return Run(SavedRun.open(Path(runs_dir), str(name), None if data is None else from_arrays(data)))
-
-
-def _row(result: Result, standing: Standing | None) -> dict[str, Any]:
-    figures = {name: getattr(result, name) for name in ("phase", "id", "label", "state", "seed", "lr", "epochs")}
-    for name, score in (("", result.score), ("judge_", result.judge), ("test_", result.test)):
-        figures |= {f"{name}{figure}": getattr(score, figure, None) for figure in ("accuracy", "loss")}
-    figures |= {name: getattr(result, name) for name in ("params", "macs", "seconds", "latency", "reason")}
-    figures |= {name: result.extra.get(name) for name in ("device", "precision")}
-    return figures | {"mixers": mixers(standing.architecture) if standing else ""}
+    return Run(SavedRun.open(Path(runs_dir), str(name), None if data is None else given(data, targets=True)))

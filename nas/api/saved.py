@@ -26,11 +26,14 @@ from nas.ranking.standings import Standing, ranked
 from nas.runs.files import read_plain
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
+from nas.runs.own import Metric, metric_of
 from nas.runs.result import Result, read_object, take
 from nas.strategies import STRATEGIES
 from nas.strategies.random_search import RandomSearch
 from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import HOW
+from search_spaces import BoundSpace, Family, Space, SpaceError
+from search_spaces.space import SIZES, WORDS
 
 SHORTEST = 4
 """Letters of an id that name an architecture: what is shorter is a rank."""
@@ -73,7 +76,18 @@ class SavedRun:
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """What the run optimises."""
-        return parse_objectives(self.setting("objective", "a text"))
+        return parse_objectives(self.setting("objective", "a text"), self.metric)
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What its networks are judged by."""
+        return metric_of(self.folder.settings)
+
+    def takes_accuracy(self, what: str) -> None:
+        """Raises NasError where a run has a metric, a loss or a trainer of its own, for what knows accuracy alone."""
+        if "own" in self.folder.settings:
+            own = "a metric, a trainer or a model of its own"
+            raise NasError(f"run {self.name!r} has {own}: {what} is about accuracy and the packages' networks alone")
 
     @property
     def finished(self) -> list[Standing]:
@@ -110,6 +124,32 @@ class SavedRun:
         if lr is None:
             raise NasError(f"run {self.name!r} has not found its learning rate yet: go on with its search")
         return lr
+
+    @cached_property
+    def space(self) -> BoundSpace:
+        """The space that was searched, as its settings declare it. Raises NasError for a damaged one."""
+        declared, shape = self.setting("space", "an object"), self.setting("data.shape", "an object")
+        try:
+            families = declared["families"].items()
+            sizes: dict[str, Any] = {name: _sizes(declared[name]) for name in (*SIZES, *WORDS) if name in declared}
+            space = Space(
+                declared["name"],
+                "",
+                tuple(Family(name, "*", axes["c"], axes={a: axes[a] for a in shape}) for name, axes in families),
+                bias=declared["bias"],
+                forms=tuple(declared.get("forms", ())),
+                mixes_all=False,  # whether it is so is not kept
+                **sizes,
+            )
+            return space.on(shape, channels=self.setting("data.channels", "a count"), classes=self.classes)
+        except (KeyError, TypeError, AttributeError, SpaceError) as error:
+            raise NasError(f"{self.folder.path / 'run.json'}: its space cannot be read: {error}") from None
+
+    @property
+    def classes(self) -> int:
+        """How many numbers its networks give."""
+        count: int = self.setting("data.classes", "a count")
+        return count
 
     @property
     def space_name(self) -> str:
@@ -256,6 +296,10 @@ class SavedRun:
 
 def _count(value: object, otherwise: int) -> int:
     return value if type(value) is int and value > 0 else otherwise
+
+
+def _sizes(values: list[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(each) if isinstance(each, list) else each for each in values)
 
 
 def _inputs(value: dict[str, Any]) -> tuple[dict[str, Range], tuple[str, ...]]:

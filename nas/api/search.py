@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from statistics import quantiles
 from typing import Any
 
 from einmix import Architecture
 from nas.api.defaults import (
-    ENOUGH,
-    LITTLE,
-    WIDER,
-    asked_band,
     bind,
     budget_band,
     default_seeds,
@@ -25,17 +20,21 @@ from nas.api.defaults import (
     preprocessing,
     rungs,
     starting,
+    widening,
 )
+from nas.api.own import check_own
 from nas.api.report import written_or_told
 from nas.api.resources import bundle_of, cores, find_device, local_executor, ray_device, warm_up, worker_count
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
+from nas.api.slots import space_of
 from nas.claims.until_sure import LOOKS
 from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
 from nas.data.known import place_of as place_of_data
-from nas.data.npz import GIVEN, from_arrays
+from nas.data.npz import GIVEN
+from nas.data.objects import given
 from nas.data.sources import Source
 from nas.errors import NasError, counted
 from nas.executors.cluster.messages import LOCAL, Settings
@@ -55,13 +54,14 @@ from nas.ranking.run_ranking import standings_of, sureness
 from nas.ranking.standings import Standing
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
+from nas.runs.own import Loss, Metric, Own, OwnTrainer, metric_in
 from nas.runs.settings import versions
 from nas.runs.storage import Storage, place_of
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Started, Strategy
 from nas.training.recipe import Recipe, kind_on
-from nas.training.worker import HOW, MakeTrainer
-from search_spaces import Space, SpaceError
+from nas.training.worker import HOW, MakeOwnTrainer, MakeTrainer
+from search_spaces import Space
 from search_spaces import load as load_space
 
 
@@ -75,17 +75,23 @@ class Session:
         *,
         source: Source | None = None,
         space: Space | None = None,
+        own: Own | None = None,
     ):
         options.check()
         if options.until_sure is not None and (options.seeds or 0) > LOOKS[-1]:
             raise NasError(f"--seeds is {options.seeds}, at most {LOOKS[-1]} is expected with --until-sure")
-        self.options, self.source = options, source
-        self.objectives = parse_objectives(options.objective)
+        self.options, self.source, self.own = options, source, own
+        self.objectives = parse_objectives(options.objective, metric_in(own))
         self.place = None if options.storage is None else place_of(options.storage)
         self.device, self.devices = find_device(options.device) if options.ray is None else ray_device(options)
         data = source or options.data
         self.dataset = dataset or load_data(data, options.data_dir, options.seed, options.images, self.device)
-        self.space = bind(space or load_space(options.space), options, self.dataset)
+        check_own(own, options, self.dataset)
+        declared = space or load_space(options.space)
+        if own is not None and own.model is not None:
+            self.space = space_of(own.model, declared)
+        else:
+            self.space = bind(declared, options, self.dataset)
         self.budget = budget_band(self.space, options)
         asked = {name: getattr(options, name) for name in marked(Search, "recipe")}
         self.recipe = Recipe.for_dataset(self.dataset, **asked)
@@ -100,7 +106,7 @@ class Session:
             rungs=self._rungs(),
             eta=options.eta,
             grace=options.grace,
-            order=options.order,
+            order=options.order if metric_in(own).is_accuracy or "order" in options.given else "accuracy",
             minutes=options.minutes,
             top=options.top,
             seeds=options.seeds or (default_seeds(self.dataset) if options.until_sure is None else LOOKS[-1]),
@@ -122,12 +128,14 @@ class Session:
             )
 
     @classmethod
-    def of(cls, asked: Search, *, source: Source | None = None, space: Space | None = None) -> Session:
+    def of(
+        cls, asked: Search, *, source: Source | None = None, space: Space | None = None, own: Own | None = None
+    ) -> Session:
         """The session of what was asked for, or of its run that goes on. Raises NasError as `resumed` does.
 
         Data and a space may be given themselves, in place of their names.
         """
-        return cls(*resumed(asked, source), source=source, space=space)
+        return cls(*resumed(asked, source), source=source, space=space, own=own)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -151,7 +159,10 @@ class Session:
             "data_path": path_text(self.source or options.data),
             "versions": versions(),
             "inputs": preprocessing(self.dataset).to_json(),
-        } | ({"start": list(options.start), "started": self.started} if options.start else {})
+        } | (
+            ({"start": list(options.start), "started": self.started} if options.start else {})
+            | ({} if self.own is None else {"own": self.own.to_json()})
+        )
 
     def _rungs(self) -> tuple[int, ...]:
         """Where candidates are compared: nowhere, with an objective that is not known before a training's end."""
@@ -199,9 +210,12 @@ class Session:
     def executor(self, run: RunFolder, storage: Storage | None, watcher: Watcher) -> Executor:
         """Local worker processes, this process, or a Ray cluster; they keep trainings under way in a storage."""
         latency = any(objective.name == "latency" for objective in self.objectives)
+        if (own := self.own) is not None and own.trainer is not None:
+            made = MakeOwnTrainer(self.dataset, own.trainer, metric_in(own), self.device, self.devices)
+            return local_executor(made, self.options.workers)
         how = {name: getattr(self.options, name) for name in HOW}
         make = MakeTrainer(
-            self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency, **how
+            self.dataset, self.recipe, self.device, self.devices, storage=storage, latency=latency, own=own, **how
         )
         if self.options.ray is None:
             return local_executor(make, self.options.workers)
@@ -219,29 +233,8 @@ class Session:
 
     @property
     def widening(self) -> str:
-        """The options that would widen a default budget which leaves next to nothing of the space; else empty.
-
-        Of the options that were not given the first that leave a tenth, else those that leave most.
-        """
-        if (share := self.share()) >= LITTLE:
-            return ""
-        drawn = self.space.costs(Random(self.options.seed), 200)
-        params, macs = zip(*drawn, strict=True)
-        most = {"max_params": params, "max_macs": macs}
-        limits = {name: quantiles(costs, n=4, method="inclusive")[-1] for name, costs in most.items()}
-        limits["min_params"] = quantiles(params, n=4, method="inclusive")[0]
-        best = ""
-        for names in WIDER:
-            wider = {name: round(limits[name]) for name in names}
-            if all(getattr(self.options, name) is None for name in names) and share < ENOUGH:
-                with suppress(SpaceError, NasError):
-                    budget = asked_band(self.space, replace(self.options, **wider))
-                    found = sum(budget.admits(*costs) for costs in drawn) / len(drawn)
-                    if found > max(2 * share, LITTLE):
-                        share = found
-                        best = " ".join(f"--{name.replace('_', '-')} {limit}" for name, limit in wider.items())
-                        best += f" leaves about {100 * share:.2g}%"
-        return best
+        """The options that would widen a default budget which leaves next to nothing of the space; else empty."""
+        return widening(self.space, self.options, self.share())
 
     def open_run(self) -> RunFolder:
         """The run directory, locked for this search."""
@@ -288,7 +281,7 @@ class Session:
         """Says how many there are, where they are fewer than was asked for, and what finals to come can tell."""
         chosen, judge, noun = search.chosen(), self.dataset.judge, self.dataset.noun
         begun = any(result.phase == "final" for result in search.results.values())
-        if judge is not None and chosen and not begun and (score := chosen[0].score):
+        if judge is not None and self.plan.metric.is_accuracy and chosen and not begun and (score := chosen[0].score):
             for line in before_finals(1 - score.accuracy, len(judge), self.plan.seeds, noun):
                 watcher.say(line)
         if len(chosen) < self.plan.top:
@@ -305,11 +298,24 @@ class Session:
             )
 
 
-def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet: bool = False, **options: Any) -> Run:
+def search(
+    asked: Search | None = None,
+    *,
+    metric: Metric | None = None,
+    loss: Loss | None = None,
+    trainer: OwnTrainer | None = None,
+    model: Callable[[], Any] | None = None,
+    watcher: Watcher | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Run:
     """Searches a space, or goes on with a run, as `nas search` does; options are those of `options.Search`.
 
-    `space` may be a `Space` itself, `data` arrays `(x, y)` or by the names that an .npz has them, and `start` may hold
-    an `Architecture`. It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
+    `space` may be a `Space` itself, `data` arrays `(x, y)` or by the names that an .npz has them, a torch `Dataset` or
+    one of Hugging Face's, and `start` may hold an `Architecture`. A `metric` of your own takes the place of accuracy, a
+    `loss` that of cross-entropy, a `trainer` that of all of training (docs/own_code.md); then `y` may be targets to be
+    predicted. A `model` is a function that makes one of your own, of which the slots are searched (`einmix.slots`).
+    It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
     Raises NasError and SpaceError for what cannot be.
 
     >>> run = search(space="local", data="digits", trials=8, epochs=4)  # doctest: +SKIP
@@ -317,8 +323,9 @@ def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet
     >>> [reference.accuracy for reference in run.references]  # doctest: +SKIP
     """
     source, space = None, None
+    own = Own(metric, loss, trainer, model) if metric or loss or trainer or model else None
     if not isinstance(options.get("data"), str | Path | None):
-        source = from_arrays(options.pop("data"))
+        source = given(options.pop("data"), targets=own is not None)
     if isinstance(options.get("space"), Space):
         space = options.pop("space")
     if "start" in options:
@@ -327,10 +334,10 @@ def search(asked: Search | None = None, *, watcher: Watcher | None = None, quiet
     wanted = Search.of(options, asked)
     if wanted.ray is None:
         warm_up(wanted.device, wanted.workers)
-    session = Session.of(wanted, source=source, space=space)
+    session = Session.of(wanted, source=source, space=space, own=own)
     with session.open_run() as folder, shown(watcher, quiet) as watching:
         for note in session.dataset.notes:
             watching.say(note)
-        if session.run(watching, folder) and wanted.report:
+        if session.run(watching, folder) and wanted.report and own is None:
             written_or_told(folder, watching.say)
     return Run(SavedRun.open(folder.path.parent, folder.name, source))

@@ -23,12 +23,16 @@ UNKEPT: Literal["no interval: tested before it was kept which images were right"
 )
 """In place of a verdict on tests of older runs."""
 
+UNKNOWN: Literal["no interval is known of a metric of one's own"] = "no interval is known of a metric of one's own"
+"""In place of a verdict where networks are not judged by what they were right on."""
+
 Told = (
     Verdict
     | Literal[
         "too few seeds to tell",
         "judged on the images that chose it",
         "no interval: tested before it was kept which images were right",
+        "no interval is known of a metric of one's own",
     ]
 )
 
@@ -51,6 +55,8 @@ class Entry:
 class Claim:
     """A difference of accuracies (shares), what it is `against` and that one's id, and the verdict.
 
+    Of a metric of somebody's own, whose name is the `unit`, it is by how much the network is better.
+
     The rest is None where seeds are too few to tell or it is not kept which examples were right: the interval, degrees
     of freedom, the standard error and what would be left of it and of the interval's half width with any number of
     seeds, and how probable it is that the truth is above 0 (flat prior, uncorrected).
@@ -67,6 +73,7 @@ class Claim:
     se_all_seeds: float | None = None
     half_width_all_seeds: float | None = None
     p_better: float | None = None
+    unit: str = ""
 
     @classmethod
     def of(cls, mean: float, against: Entry, found: Contrast | None, error: float) -> Claim:

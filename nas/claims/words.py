@@ -12,15 +12,18 @@ COARSE = 100
 
 
 def gain_cell(claim: Claim) -> str:
-    """A difference in points, with its interval where there is one: `+1.9 (+0.2 to +3.6)`."""
+    """A difference in points, with its interval where there is one: `+1.9 (+0.2 to +3.6)`; or in its own unit."""
     if claim.low is None or claim.high is None:
-        return signed(claim.mean)
+        return f"{claim.mean:+.3g}" if claim.unit else signed(claim.mean)
     return f"{signed(claim.mean)} ({signed(claim.low)} to {signed(claim.high)})"
 
 
 def sentence(name: str, claim: Claim) -> str:
     """What a difference says of a network."""
     name, against, by = one_line(name), one_line(claim.against), signed(claim.mean)
+    if claim.unit:
+        better = "better" if claim.mean >= 0 else "worse"
+        return f"{name} and {against}: {abs(claim.mean):.3g} of {claim.unit} {better}, {claim.verdict}"
     if claim.low is None or claim.high is None:
         why = f"{TOO_FEW} (--seeds)" if claim.verdict == TOO_FEW else claim.verdict
         return f"{name} and {against}: {by} points, {why}"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.terminal import AsJson, Id, RunName, RunsDir, opened, print_json, training_json
-from nas.errors import counted, one_line
+from nas.errors import NasError, counted, one_line
 from nas.options.common import RUNS
 
 if TYPE_CHECKING:
     from nas.api.saved import SavedRun
     from nas.ranking.standings import Standing
+    from nas.runs.own import Metric
     from nas.runs.result import Result
 
 
@@ -22,16 +23,23 @@ def top(
     run: RunName,
     n: Annotated[int, typer.Option("-n", min=0, help="How many candidates to show, beside all finalists.")] = 10,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All networks as CSV in place of a table.")] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """The ranking of a run.
 
     Example: nas top subgrid-digits-1a2b3c -n 20
     """
+    from nas.api.rows import csv_text, rows
     from nas.cli.tables import print_ranking
     from nas.ranking.run_ranking import sureness
 
+    if as_csv and as_json:
+        raise NasError("top takes --csv or --json, not both")
     found = opened(runs_dir, run).saved
+    if as_csv:
+        print(csv_text(rows(found.standings)), end="")
+        return
     objectives, noun, sure = found.objectives, found.noun, sureness(found.folder)
     print_ranking(found.standings, found.name, n, as_json, objectives=objectives, noun=noun, until_sure=sure)
 
@@ -52,7 +60,7 @@ def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS
     else:
         _print_standing(standing)
         print("trainings" + (f" (learning rate {lr:g}, as found)" if is_found else ""))
-        _print_trainings(trainings, lr)
+        _print_trainings(trainings, lr, found.metric)
         print("\n" + source(standing.architecture, {"title": standing.id}), end="")
 
 
@@ -79,8 +87,10 @@ def _print_standing(standing: Standing) -> None:
     architecture = standing.architecture
     name = one_line(standing.title)
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
-    gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
-    where = "accuracy where it was judged" if standing.judged else "validation accuracy"
+    unit = standing.metric.name if standing.gain and standing.gain.unit else "points"
+    gained = f", {gain(standing)} {unit} over {one_line(standing.gain.against)}" if standing.gain else ""
+    name = standing.metric.name
+    where = f"{name} where it was judged" if standing.is_judged else f"validation {name}"
     print(f"{where} {accuracy(standing)} (n={standing.n}){gained}")
     number = 0
     for block, same in groupby(architecture.blocks):
@@ -94,12 +104,12 @@ def _print_standing(standing: Standing) -> None:
         print(f"untouched: no mixer mixes anything along {axis}")
 
 
-def _print_trainings(trainings: list[Result], lr: float) -> None:
+def _print_trainings(trainings: list[Result], lr: float, metric: Metric) -> None:
     """A line a training, with its learning rate where that is not the search's."""
     for result in trainings:
         rate = f"  lr {result.lr:g}" if result.lr != lr else ""
-        end = result.score and f"loss {result.score.loss:.3f}  accuracy {result.score.accuracy:.1%}"
-        test = f"  test {result.test.accuracy:.1%}" if result.test else ""
+        end = result.score and f"loss {result.score.loss:.3f}  {metric.name} {metric.text(result.score.accuracy)}"
+        test = f"  test {metric.text(result.test.accuracy)}" if result.test else ""
         losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[:: max(1, len(result.train_loss) // 5)])
         print(
             f"  {result.phase:6} seed {result.seed}{rate}  {counted(result.epochs, 'epoch')}  {result.state:8}  "

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from einmix import Architecture
 from einmix.networks.summary import block_mixers, block_words, einmix_line, mixers
-from nas.claims.claims import UNJUDGED
+from nas.claims.claims import UNJUDGED, UNKNOWN
 from nas.claims.words import claim_lines
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
@@ -15,6 +15,7 @@ from nas.ranking.objectives import Figure, Objective
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes, short, sizes
 from nas.runs.job import HALVED
+from nas.runs.own import ACCURACY
 from nas.runs.result import Result
 
 MIXERS = 20
@@ -46,6 +47,8 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
         "seconds": [f"{s.seconds:.1f}" for _, s in shown],
         "mixers": [mixers(s.architecture) for _, s in shown],
     }
+    metric = shown[0][1].metric.name if shown else "accuracy"
+    cells = {metric if name == "accuracy" else name: column for name, column in cells.items()}
     optimised = {COLUMNS.get(name, name) for name in objectives}
     unneeded = {"loss"} - optimised
     unneeded |= {name for name in ("ms", "gain", "verdict") if not any(cells[name])}
@@ -81,9 +84,13 @@ def footnotes(
     """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
     tried = counted(sum(s.search is not None for s in standings), "candidate")
     told = claims_of(standings, sizes_of, until_sure)
-    notes = [f"accuracy: validation, best of {tried}, so that of the leaders is optimistic"]
-    if told:
-        notes = [f"accuracy: of finals and references where they were judged, of others validation, best of {tried}"]
+    metric = standings[0].metric if standings else ACCURACY
+    notes = [f"{metric.name}: validation, best of {tried}, so that of the leaders is optimistic"]
+    if told or any(result.judge for standing in standings for result in standing.finals):
+        where = "of finals and references where they were judged, of others validation"
+        notes = [f"{metric.name}: {where}, best of {tried}"]
+    if not metric.is_accuracy:
+        notes[0] += f"; {metric.better} is better"
     if gains := [standing.gain for standing in standings if standing.gain]:
         against = " or ".join(sorted({one_line(gain.against) for gain in gains}))
         sure = (
@@ -91,7 +98,8 @@ def footnotes(
             if told
             else f", {UNJUDGED}: no interval"
         )
-        notes.append(f"gain: points over the best reference of the same sizes ({against}){sure}")
+        over = f"over the best reference of the same sizes ({against})"
+        notes.append(f"gain: points {over}{sure}" if metric.is_accuracy else f"gain: {metric.name} {over}; {UNKNOWN}")
     notes += claim_lines(told, noun) if told else []
     notes += rate_notes(standings)
     if any(standing.on_front for standing in standings):

@@ -33,6 +33,9 @@ Range = tuple[float, float, float]
 class Dataset:
     """Images (sequences, volumes) as `n c *axes` with labels 0 ... classes - 1, in four separate parts.
 
+    Instead of labels there may be targets (`n k`) for a loss of somebody's own: then `classes` is how many numbers each
+    example has.
+
     Networks are trained on `train`, chosen by `validation`, and those that were chosen judged by `judge`; runs made
     before there was such a part have none. `test` is for what is trained and compared in the end.
     `mean` and `std` are those of each channel of the training part; a channel that is constant has std 1.
@@ -99,13 +102,14 @@ def split(source: Source, name: str, *, seed: int, limit: int | None = None, jud
     if test is None:
         train, test = _hold_out(train, len(train), np.random.default_rng(0))
     judge = None
-    if judged and np.bincount(source.train.y).min() >= MIN_CLASS:
+    if judged and np.bincount(source.train.strata).min() >= MIN_CLASS:
         train, judge = _hold_out(train, MAX_JUDGE, np.random.default_rng(1))
     if validation is None:
         train, validation = _hold_out(train, MAX_VALIDATION, rng)
     if limit is not None and limit < len(train):
-        train = train[_stratified(train.y, limit, rng)]
-    if missing := np.flatnonzero(np.bincount(train.y, minlength=classes) == 0).tolist():
+        train = train[_stratified(train.strata, limit, rng)]
+    kinds = int(source.train.strata.max()) + 1
+    if missing := np.flatnonzero(np.bincount(train.strata, minlength=kinds) == 0).tolist():
         raise NasError(f"{source.origin}: a limit of {limit} leaves no training image of {source.label(missing[0])}")
     mean, std = _moments(train.x)
     return Dataset(
@@ -144,7 +148,7 @@ def ranges(x: np.ndarray, white: int | None) -> dict[str, Range]:
 
 
 def _check(source: Source) -> int:
-    """The number of classes, of data that can be trained on; anything else is a NasError."""
+    """The number of classes (or of targets), of data that can be trained on; anything else is a NasError."""
     for part in (source.train, source.validation, source.test):
         if part is None:
             continue
@@ -157,7 +161,9 @@ def _check(source: Source) -> int:
             raise NasError(f"{source.origin}: examples of shape (channels first) {shapes}; expected one shape")
         if part.x.dtype != np.uint8 and not np.isfinite(part.x).all():
             raise NasError(f"{source.origin}: x holds NaN or infinity (as float32); expected finite numbers")
-    return _check_labels(source)
+        if part.y.shape[1:] != source.train.y.shape[1:] or not np.isfinite(part.y).all():
+            raise NasError(f"{source.origin}: y of shape {part.y.shape}; expected as many finite numbers an example")
+    return _check_labels(source) if source.train.y.ndim == 1 else int(source.train.y.shape[1])
 
 
 def _check_labels(source: Source) -> int:
@@ -183,7 +189,7 @@ def _check_labels(source: Source) -> int:
 def _hold_out(pool: Arrays, most: int, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
     """The pool without a stratified share of it, and that share, of `most` examples or fewer."""
     held_out = np.zeros(len(pool), bool)
-    held_out[_stratified(pool.y, min(round(SHARE * len(pool)), most), rng)] = True
+    held_out[_stratified(pool.strata, min(round(SHARE * len(pool)), most), rng)] = True
     return pool[~held_out], pool[held_out]
 
 

@@ -38,8 +38,10 @@ def read_npz(path: Path) -> Source:
     return _checked(str(path), found, names)
 
 
-def from_arrays(data: Any) -> Source:
+def from_arrays(data: Any, *, targets: bool = False) -> Source:
     """Arrays `(x, y)`, or by the names that they have in an .npz, as NumPy or torch has them. Raises NasError.
+
+    With `targets` y may also be numbers to be predicted: `n` floats, or `n k` of any kind.
 
     >>> from_arrays((np.zeros((20, 8, 8)), np.arange(20) % 2)).axes
     ('h', 'w')
@@ -54,21 +56,22 @@ def from_arrays(data: Any) -> Source:
         plain = {name: each.detach().cpu() if hasattr(each, "detach") else each for name, each in named.items()}
         found = {name: np.asarray(each) for name, each in plain.items()}
     check_size(Path(GIVEN), sum(each.size * (1 if each.dtype == np.uint8 else 4) for each in found.values()))
-    return replace(_checked(GIVEN, found, sorted(found)), title=GIVEN)
+    return replace(_checked(GIVEN, found, sorted(found), targets=targets), title=GIVEN)
 
 
-def _checked(path: str, found: dict[str, np.ndarray], names: Sequence[str]) -> Source:
+def _checked(path: str, found: dict[str, np.ndarray], names: Sequence[str], *, targets: bool = False) -> Source:
     """Arrays as a source, of all that were there by name."""
     if not {"x", "y"} <= found.keys() or ("x_test" in found) != ("y_test" in found):
         holds = ", ".join(names) or "nothing"
         raise NasError(f"{path}: holds {holds}; expected arrays x and y, and x_test and y_test both or neither")
     axes = _npz_axes(path, found)
-    test = _npz_arrays(path, found, axes, "_test") if "x_test" in found else None
+    test = _npz_arrays(path, found, axes, "_test", targets=targets) if "x_test" in found else None
     classes = found.get("classes", np.array([], str))
     if classes.ndim != 1 or classes.dtype.kind != "U":
         raise NasError(f"{path}: classes is {classes.dtype} of shape {classes.shape}; expected texts, one for a class")
-    train, called = _npz_arrays(path, found, axes, ""), tuple(map(str, classes))
-    if called and len(called) != (labels := len(np.unique(train.y))):
+    train, called = _npz_arrays(path, found, axes, "", targets=targets), tuple(map(str, classes))
+    labels = len(np.unique(train.y)) if train.y.ndim == 1 else train.y.shape[1]
+    if called and len(called) != labels:
         raise NasError(f"{path}: {len(called)} names of {labels} classes; expected one for each")
     return Source(path, _spatial(axes), train, test=test, names=called)
 
@@ -109,14 +112,17 @@ def _spatial(axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(axes) - {"n", "c"}))  # d, h, w: the alphabet agrees with the usual order
 
 
-def _npz_arrays(path: str, found: dict[str, np.ndarray], axes: list[str], suffix: str) -> Arrays:
+def _npz_arrays(path: str, found: dict[str, np.ndarray], axes: list[str], suffix: str, *, targets: bool) -> Arrays:
     x, y = found["x" + suffix], found["y" + suffix]
     if x.ndim != len(axes) or x.dtype.kind not in "biuf":
         expected = f"numbers of shape '{' '.join(axes)}'"
         raise NasError(f"{path}: x{suffix} is {x.dtype} of shape {x.shape}; expected {expected}")
-    if y.ndim != 1 or y.dtype.kind not in "iu":
+    if is_target := targets and (y.ndim == 2 or (y.ndim == 1 and y.dtype.kind == "f")) and y.dtype.kind in "biuf":
+        y = y.reshape(len(y), -1)
+    elif y.ndim != 1 or y.dtype.kind not in "iu":
         raise NasError(f"{path}: y{suffix} is {y.dtype} of shape {y.shape}; expected one integer label for each x")
     if "c" not in axes:
         x, axes = x[..., None], [*axes, "c"]
     order = "n", "c", *_spatial(axes)
-    return Arrays(compact(x.transpose([axes.index(axis) for axis in order])), y.astype(np.int64))
+    x = compact(x.transpose([axes.index(axis) for axis in order]))
+    return Arrays(x, compact(y.astype(np.float32)) if is_target else y.astype(np.int64))

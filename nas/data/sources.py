@@ -15,10 +15,15 @@ MAX_BYTES = 8 << 30  # every worker process holds the data in memory
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Examples `x` (`n c *axes`, uint8 or float32) and their labels `y` (`n`, int64)."""
+    """Examples `x` (`n c *axes`, uint8 or float32) and their labels `y` (`n`, int64), or targets (`n k`, float32)."""
 
     x: np.ndarray
     y: np.ndarray
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What has its share in every part (`n`): the labels; targets are all of one kind."""
+        return self.y if self.y.ndim == 1 else np.zeros(len(self.y), np.int64)
 
     def __len__(self) -> int:
         return len(self.y)

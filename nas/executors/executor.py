@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Protocol, Self
 
 from nas.errors import OUT_OF_MEMORY, NasError, is_out_of_memory
-from nas.runs.job import Bundler, GoOn, Job, Outcome, Score, Trainer
+from nas.runs.job import METRIC, Bundler, GoOn, Job, Outcome, Score, Trainer
 from nas.runs.result import LARGEST
 
 MakeTrainer = Callable[[int], Trainer]
@@ -117,7 +117,7 @@ def run_job(trainer: Trainer, job: Job, report: GoOn) -> Outcome:
     scores: list[Score] = []
 
     def report_finite(score: Score) -> bool:
-        _require_finite(score)
+        _require_finite(score, own=True)  # whose metric it is, is told at the end
         scores.append(score)
         try:
             return report(score)
@@ -244,10 +244,8 @@ def cannot_start(worker: int, failed: Outcome) -> NasError:
 
 def _sound(outcome: Outcome) -> Outcome:
     """The outcome, if all its figures are sound and it can be a JSON line."""
-    for score in outcome.scores:
-        _require_finite(score)
-    if outcome.test is not None:
-        _require_finite(outcome.test)
+    for score in filter(None, (*outcome.scores, outcome.test, outcome.judge)):
+        _require_finite(score, own=METRIC in outcome.extra)
     for epoch, loss in enumerate(outcome.train_loss, 1):
         if not abs(loss) < LARGEST:
             raise FloatingPointError(f"training loss is {loss} in epoch {epoch}")
@@ -257,6 +255,8 @@ def _sound(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _require_finite(score: Score) -> None:
-    if not (abs(score.loss) < LARGEST and 0 <= score.accuracy <= 1):  # false for NaN too
+def _require_finite(score: Score, *, own: bool) -> None:
+    """Raises FloatingPointError for a score that is no number, or, unless the metric is somebody's own, no share."""
+    is_sound = abs(score.accuracy) < LARGEST if own else 0 <= score.accuracy <= 1
+    if not (abs(score.loss) < LARGEST and is_sound):  # false for NaN too
         raise FloatingPointError(f"loss is {score.loss}, accuracy {score.accuracy} after epoch {score.epoch}")

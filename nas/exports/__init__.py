@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from einmix.networks.architecture import Slotted
 from nas.errors import NasError, nearest
 from nas.exports import flax, hf, keras, module, onnx, timm
 from nas.exports.check import Export, Exported, Format, checked, fresh
@@ -23,6 +24,9 @@ FORMATS = {
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
     """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
     how = known(format)
+    in_slots = any(isinstance(each.architecture, Slotted) for each in wanted)
+    if in_slots and format != "module":
+        raise NasError(f"format {format} holds a whole network, and this one fills slots of a model of your own")
     with TemporaryDirectory(prefix="nas-export-") as started:
         held = [_with_weights(each, Path(started, str(i))) if how.holds else each for i, each in enumerate(wanted)]
         try:
@@ -30,7 +34,7 @@ def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module"
             written = [how.write(each, folder) for each in held]
         except OSError as error:
             raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
-        found = checked(written, how)
+        found = written if in_slots else checked(written, how)  # mixers take the rest of the model to run
     return [each if asked.weights else replace(each, weights=None) for asked, each in zip(wanted, found, strict=True)]
 
 

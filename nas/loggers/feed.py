@@ -16,6 +16,7 @@ from nas.loggers import LOGGERS
 from nas.loggers.logger import PATIENCE, curve, cut, note_of, noted, noted_as, short, trial_name, trial_of
 from nas.runs.files import open_plain
 from nas.runs.folder import RunFolder
+from nas.runs.own import metric_of
 from nas.runs.result import Result, latest
 
 HURRY = 10.0
@@ -125,7 +126,7 @@ class _Feed:
         trial = trial_of(result, self.run, self.folder / self.name)
         shutil.rmtree(trial.local_path, ignore_errors=True)  # of a session that ended while it logged this
         callback.log_trial_start(trial)
-        for number, figures in enumerate(curve(result), 1):
+        for number, figures in enumerate(curve(result, metric_of(self.run.settings)), 1):
             callback.log_trial_result(number, trial, figures)
         callback.log_trial_end(trial, failed=result.state == "failed")
         note = open_plain(note_of(self.folder, self.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT)

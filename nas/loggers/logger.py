@@ -14,6 +14,7 @@ from einmix.networks.summary import mixers
 from nas.errors import one_line
 from nas.runs.files import read_plain
 from nas.runs.folder import RunFolder
+from nas.runs.own import ACCURACY, Metric
 from nas.runs.result import Result, file_name
 
 PATIENCE = 90.0
@@ -89,15 +90,16 @@ def trial_of(result: Result, run: RunFolder, folder: Path) -> LoggedTrial:
     return LoggedTrial(f"{result.id}-{unique}", name, config, run.name, str(folder / name))
 
 
-def curve(result: Result) -> list[dict[str, float]]:
+def curve(result: Result, metric: Metric = ACCURACY) -> list[dict[str, float]]:
     """The figures of a training by epoch, which Tune calls `training_iteration`; the last ones with its seconds."""
+    name = metric.name.replace(" ", "_")
     epochs: dict[int, dict[str, float]] = defaultdict(dict)
     for epoch, loss in enumerate(result.train_loss, 1):
         epochs[epoch]["training_loss"] = loss
     for score in result.scores:
-        epochs[score.epoch] |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
-    if result.test:
-        epochs[result.test.epoch] |= {"test_loss": result.test.loss, "test_accuracy": result.test.accuracy}
+        epochs[score.epoch] |= {"validation_loss": score.loss, f"validation_{name}": metric.figure(score.accuracy)}
+    if test := result.test:
+        epochs[test.epoch] |= {"test_loss": test.loss, f"test_{name}": metric.figure(test.accuracy)}
     if epochs:
         epochs[max(epochs)]["seconds"] = result.seconds
     return [{"training_iteration": epoch, **epochs[epoch]} for epoch in sorted(epochs)]

@@ -221,7 +221,7 @@ class Loop:
         return [getattr(of, each.name) for each in self.plan.objectives if each.name in ("params", "macs")]
 
     def _status(self, phase: Phase, total: int = 0, **more: Any) -> Status:
-        return Status(phase, total, kind=self.plan.kind, names=self.plan.start, **more)
+        return Status(phase, total, kind=self.plan.kind, metric=self.plan.metric, names=self.plan.start, **more)
 
     def _through(self, jobs: Work, status: Status, watcher: Watcher) -> dict[Key, Result]:
         return self.trainings.completed(jobs, watcher, status, tries=self._tries)

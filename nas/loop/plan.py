@@ -9,6 +9,7 @@ from math import ceil
 from nas.claims.until_sure import LOOKS, WITHIN
 from nas.ranking.objectives import Objective, Quality, dominates, merit, searched
 from nas.runs.job import CPU, Kind, Score
+from nas.runs.own import Metric
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Plan:
     within: float = WITHIN
     objectives: tuple[Objective, ...] = (Objective("accuracy"),)
     kind: Kind = CPU
+
+    @property
+    def metric(self) -> Metric:
+        """What its networks are judged by."""
+        return self.objectives[0].metric
 
     @property
     def looks(self) -> list[int]:

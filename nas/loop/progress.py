@@ -38,7 +38,7 @@ class Lines:
         if result is None or result is self._shown or status.done == status.reused:
             return
         self._shown = result
-        outcome = one_line(result.reason) if result.state == "failed" else _score(result)
+        outcome = one_line(result.reason) if result.state == "failed" else _score(status, result)
         name = one_line(result.label) or _name(status, result)
         rate = f"  lr {result.lr:g}" if status.phase == "tune" else ""
         left = _duration(status.seconds_left) if status.phase in ("tune", "compare") else ""
@@ -106,7 +106,7 @@ def _parts(status: Status, room: int) -> list[Text]:
         "2 running": Text(f"{status.running} running") if status.running else None,
         "1 pruned": Text(f"{status.pruned} pruned") if status.pruned else None,
         "3 failed": Text(f"{status.failed} failed", style="red") if status.failed else None,
-        "4 best": Text(f"best {_name(status, best)} {_score(best)}") if best else None,
+        "4 best": Text(f"best {_name(status, best)} {_score(status, best)}") if best else None,
         "5 left": Text(f"{left} left") if left else None,
     }
     told = {key: text for key, text in parts.items() if text}
@@ -139,5 +139,5 @@ def _name(status: Status, result: Result) -> str:
     return f"{result.id} ({status.names[result.id]})" if result.id in status.names else result.id
 
 
-def _score(result: Result) -> str:
-    return f"{result.score.accuracy:.1%}" if result.score else ""
+def _score(status: Status, result: Result) -> str:
+    return status.metric.text(result.score.accuracy) if result.score else ""

@@ -8,6 +8,7 @@ from typing import Protocol
 from nas.ranking.objectives import Quality
 from nas.ranking.standings import search_order
 from nas.runs.job import CPU, Kind, Phase
+from nas.runs.own import ACCURACY, Metric
 from nas.runs.result import Result
 
 
@@ -29,6 +30,7 @@ class Status:
     reused: int = 0
     later: float = 0.0
     kind: Kind = CPU
+    metric: Metric = ACCURACY
     names: Mapping[str, str] = field(default_factory=dict)
     best: Result | None = None
     last: Result | None = None

@@ -1,13 +1,14 @@
 """What a search can optimise: figures of a result, each with its direction."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import dist, inf
 from operator import ge
 from typing import Literal, get_args
 
 from nas.errors import NasError, nearest
 from nas.runs.job import Score
+from nas.runs.own import ACCURACY, Metric
 from nas.runs.result import Result
 
 Quality = Literal["accuracy", "loss"]
@@ -20,10 +21,12 @@ class Objective:
     """A figure and whether more or less of it is better.
 
     `latency` is a model's: milliseconds of a forward pass (`nas.training.latency`). `seconds` are those of its
-    training, which other work on the machine lengthens.
+    training, which other work on the machine lengthens. `accuracy` stands for a `metric` of somebody's own, too, as
+    scores keep it: the larger the better.
     """
 
     name: Figure
+    metric: Metric = ACCURACY
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -43,10 +46,10 @@ class Objective:
         return self.name != "latency" or result.latency is not None
 
 
-def parse_objectives(text: str) -> tuple[Objective, ...]:
+def parse_objectives(text: str, metric: Metric = ACCURACY) -> tuple[Objective, ...]:
     """The objectives of a list such as `accuracy,macs`, one of them at least a figure that training is for.
 
-    Raises NasError.
+    Where a run has a metric of its own, that is what `accuracy` stands for. Raises NasError.
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
@@ -56,7 +59,7 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
         raise NasError(f"objective {text!r} names one figure twice")
     if not set(names) & set(get_args(Quality)):
         raise NasError(f"objective {text!r} needs no training: add accuracy or loss, as in accuracy,{text}")
-    return tuple(Objective(name) for name in names)  # type: ignore[arg-type]
+    return tuple(Objective(name, metric) for name in names)  # type: ignore[arg-type]
 
 
 def quality(objectives: Sequence[Objective]) -> Quality:
@@ -71,7 +74,7 @@ def searched(objectives: Sequence[Objective], order: Quality) -> tuple[Objective
     """
     if len({each.name for each in objectives} & set(get_args(Quality))) > 1:
         return tuple(objectives)
-    return tuple(Objective(order) if each.name in get_args(Quality) else each for each in objectives)
+    return tuple(replace(each, name=order) if each.name in get_args(Quality) else each for each in objectives)
 
 
 def merit(score: Score, by: Quality) -> tuple[float, float]:

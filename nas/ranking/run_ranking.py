@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from nas.claims.claims import UNKNOWN, Claim
 from nas.errors import NasError
 from nas.ranking.objectives import Objective, Quality, figures, quality, undominated
 from nas.ranking.standings import Standing, rank, sizes_of
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
+from nas.runs.own import Metric, metric_of
 from nas.runs.result import Result, is_finite
 
 
@@ -30,8 +32,18 @@ def standings_of(
         )
     except ValueError as error:
         raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
-    named = [replace(standing, name=started.get(standing.id, "")) for standing in standings]
+    metric = metric_of(run.settings)
+    named = [
+        replace(each, name=started.get(each.id, ""), metric=metric, gain=_gain(each, metric)) for each in standings
+    ]
     return along_front(named, objectives)
+
+
+def _gain(standing: Standing, metric: Metric) -> Claim | None:
+    """A gain as a metric has it: of one's own no more is known than how large it was."""
+    if standing.gain is None or metric.is_accuracy:
+        return standing.gain
+    return Claim(standing.gain.mean, standing.gain.against, standing.gain.rival, UNKNOWN, unit=metric.name)
 
 
 def order_of(run: RunFolder, objectives: Sequence[Objective]) -> Quality:

@@ -63,7 +63,7 @@ def better_rate(found: Sequence[Sensitivity]) -> tuple[float, float, float] | No
 
 
 def _accuracy(score: Score | None) -> float:
-    return score.accuracy if score else -1.0
+    return score.accuracy if score else -inf
 
 
 def _best(scores: Scores) -> Score | None:

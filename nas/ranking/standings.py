@@ -14,6 +14,7 @@ from nas.ranking.objectives import Quality, merit
 from nas.ranking.sensitivity import Sensitivity, sensitivity
 from nas.runs.bits import unpacked
 from nas.runs.job import HALVED, RANKED, Score
+from nas.runs.own import ACCURACY, Metric
 from nas.runs.result import Result, latest
 
 
@@ -42,9 +43,10 @@ class Standing:
     on_front: bool | None = None
     rival: str = ""
     sensitivity: Sensitivity | None = None
+    metric: Metric = ACCURACY
 
     def __repr__(self) -> str:
-        figure = "failed" if self.accuracy is None else f"{self.accuracy:.1%} (n={self.n})"
+        figure = "failed" if self.accuracy is None else f"{self.metric.text(self.accuracy)} (n={self.n})"
         return f"<Standing {self.title}: {figure}, {self.state}>"
 
     @property
@@ -82,8 +84,21 @@ class Standing:
 
     @property
     def accuracy(self) -> float | None:
-        """Mean over `n` trainings; of one that was pruned, as far as it went."""
+        """Mean over `n` trainings; of one that was pruned, as far as it went.
+
+        Of a metric of somebody's own it is that, with its sign turned where less is better: `figure` is as it is.
+        """
         return fmean(score.accuracy for score in self.scores) if self.scores else None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its figures are those of examples that chose nothing."""
+        return bool(self.finals) and all(result.judge for result in self.finals)
+
+    @property
+    def figure(self) -> float | None:
+        """The accuracy, or the metric of somebody's own in its place."""
+        return None if self.accuracy is None else self.metric.figure(self.accuracy)
 
     @property
     def std(self) -> float | None:
@@ -126,7 +141,7 @@ class Standing:
             "name": self.name,
             "front": self.on_front,
             "state": self.state,
-            "accuracy": self.accuracy,
+            self.metric.name: self.figure,
             "std": self.std,
             "n": self.n,
             "lacking": list(self.lacking),
@@ -272,7 +287,7 @@ def _held(
     rivals = [r for r in finals if r.is_reference and sizes_of(r.architecture) == mine and not r.failures]
     if standing.is_reference or standing.failures or not rivals:
         return standing
-    rival = max(rivals, key=lambda r: r.accuracy or 0.0)
+    rival = max(rivals, key=lambda r: -inf if r.accuracy is None else r.accuracy)
     gain = told.gains.get(standing.id) if told else None
     if gain is None:  # without an interval, for the images that chose are those that judged
         gain = Claim((standing.accuracy or 0.0) - (rival.accuracy or 0.0), rival.label, rival.id, UNJUDGED)

@@ -8,6 +8,7 @@ from nas.errors import counted, one_line
 from nas.ranking.sensitivity import Sensitivity, better_rate
 from nas.ranking.standings import Standing
 from nas.runs.job import Score
+from nas.runs.own import Metric
 
 FRAGILE = " !"
 """Marks a lead that another learning rate takes away."""
@@ -28,7 +29,7 @@ def accuracy(standing: Standing) -> str:
     """
     if standing.accuracy is None:
         return "failed"
-    value = f"{standing.accuracy:.1%}"
+    value = standing.metric.text(standing.accuracy)
     if standing.state == "pruned":
         return f"{value} @ {standing.scores[0].epoch}"
     return value
@@ -83,11 +84,15 @@ def rate_notes(standings: Sequence[Standing]) -> list[str]:
 
 def sizes(architecture: Architecture) -> str:
     """Patch, width and depth in a few characters: `p1 w32 d4`, or `p1x4x4 w32 d4` where patches have several sides."""
+    return " ".join(f"{name[0]}{size}" for name, size in patch_width_depth(architecture).items())
+
+
+def patch_width_depth(architecture: Architecture) -> dict[str, str | int]:
+    """Patch (as it is typed), width and depth of a network."""
     grid = architecture.grids[0]
     sides = [length // grid[axis] for axis, length in architecture.inputs[:-1]]
     patch = "x".join(map(str, sides if len(set(sides)) > 1 else sides[:1]))
-    depth = sum(len(stage.blocks) for stage in architecture.stages)
-    return f"p{patch} w{grid['c']} d{depth}"
+    return {"patch": patch, "width": grid["c"], "depth": sum(len(stage.blocks) for stage in architecture.stages)}
 
 
 def short(n: int) -> str:
@@ -106,11 +111,12 @@ def _taken(standing: Standing, found: Sensitivity) -> str:
     """Where a lead is lost."""
     against = one_line(standing.gain.against) if standing.gain else ""
     told = [
-        f"{f'at {lr:g}' if lr else 'each at its best rate'} ({_share(mine)}, {against} {_share(theirs)})"
+        f"{f'at {lr:g}' if lr else 'each at its best rate'} "
+        f"({_figure(mine, standing.metric)}, {against} {_figure(theirs, standing.metric)})"
         for lr, (mine, theirs) in found.lost.items()
     ]
     return f"{one_line(standing.title)} {' and '.join(told)}"
 
 
-def _share(score: Score | None) -> str:
-    return f"{score.accuracy:.1%}" if score else "failed"
+def _figure(score: Score | None, metric: Metric) -> str:
+    return metric.text(score.accuracy) if score else "failed"

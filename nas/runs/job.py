@@ -44,6 +44,9 @@ CURVES, BITS, CPU_SECONDS = "curves", "bits", "cpu_seconds"
 """What the `extra` of an outcome has: by part the mean loss and the right examples after every epoch, and which at the
 end (`nas.runs.bits`); the processor's time for training alone, which other work on the machine does not lengthen."""
 
+METRIC = "metric"
+"""Among the `extra` of an outcome: the name of a metric of somebody's own, which stands where accuracy does."""
+
 HALVED = "halved_batch"
 """Among the `extra` of an outcome: the batch that it was trained with, where memory was short for that of the run."""
 

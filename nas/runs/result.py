@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, get_args
 
 from nas.errors import NasError
-from nas.runs.job import Key, Phase, Score, State
+from nas.runs.job import METRIC, Key, Phase, Score, State
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an architecture's id may look like: it becomes part of file names."""
@@ -100,7 +100,12 @@ class Result:
             "test": values["test"] and _score(values["test"]),
             "judge": values["judge"] and _score(values["judge"]),
         }
-        return cls(**values | exact)
+        result = cls(**values | exact)
+        if METRIC not in result.extra:
+            for score in filter(None, (*result.scores, result.test, result.judge)):
+                if not 0 <= score.accuracy <= 1:
+                    raise ValueError(f"'accuracy' is {score.accuracy}, not a share from 0 to 1")
+        return result
 
 
 def latest(results: Iterable[Result]) -> list[Result]:
@@ -203,7 +208,6 @@ def _is_score(value: Any) -> bool:
         and _is_count(value.get("epoch"))
         and is_finite(value.get("loss"))
         and is_finite(value.get("accuracy"))
-        and 0 <= value["accuracy"] <= 1
     )
 
 

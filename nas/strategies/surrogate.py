@@ -179,13 +179,18 @@ class Surrogate:
 def _curve(objective: Objective, result: Result) -> Curve:
     """The figures at the rungs and at the end, as logarithms (of odds, for accuracy), the less the better.
 
+    A metric of somebody's own is taken for an error where less of it is better, else for a share, as most are; what is
+    beyond 1 counts as it is.
     What is known without training is the same at every epoch, as are the seconds an epoch.
     """
     assert result.score is not None
     if objective.name == "loss":
         return {score.epoch: log(max(score.loss, 1e-9)) for score in result.scores}
+    if objective.name == "accuracy" and objective.metric.better == "lower":
+        return {score.epoch: log(max(objective.metric.figure(score.accuracy), 1e-9)) for score in result.scores}
     if objective.name == "accuracy":
         shares = {score.epoch: min(max(score.accuracy, 1e-3), 1 - 1e-3) for score in result.scores}
-        return {epoch: log((1 - share) / share) for epoch, share in shares.items()}
+        beyond = {score.epoch: max(score.accuracy - 1, 0) for score in result.scores}
+        return {epoch: log((1 - share) / share) - beyond[epoch] for epoch, share in shares.items()}
     figure = objective.of(result, result.score)
     return {1: log(max(figure / (result.score.epoch if objective.name == "seconds" else 1), 1e-9))}

@@ -81,7 +81,6 @@ class Tpe:
 
     def _learnt(self, architecture: Architecture, result: Result) -> FrozenTrial | None:
         """Optuna's trial of a result; None where there is nothing to learn, or the network is not in the space."""
-        from optuna.distributions import CategoricalDistribution
         from optuna.trial import create_trial
 
         failed, score = result.state == "failed", result.score
@@ -90,16 +89,9 @@ class Tpe:
         if not failed and (score is None or not teaches(result, self.objectives)):
             return None
         try:
-            answers = self.space.encode(architecture)
+            params, distributions = parameters(self.space, architecture)
         except SpaceError:  # a run of another version of the space
             return None
-        asked: dict[str, BaseDistribution] = {}
-
-        def answer(question: str, among: Sequence[str]) -> str:
-            asked[question] = CategoricalDistribution(among)
-            return answers[question]
-
-        self.space.choose(answer)
         facts: dict[str, Any] = {"state": self._states.PRUNED}  # without a figure Optuna ranks it below all others
         if score is not None and not failed:
             facts["values"] = [objective.of(result, score) for objective in self.objectives]
@@ -108,8 +100,7 @@ class Tpe:
                 facts["intermediate_values"] = rungs
             else:
                 facts["state"] = self._states.COMPLETE
-        params = {question: answers[question] for question in asked}
-        return create_trial(params=params, distributions=asked, **facts)
+        return create_trial(params=params, distributions=distributions, **facts)
 
     def _leaders(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The best of some trials, as many as are held: complete before pruned, fewer beaten by others first."""
@@ -130,3 +121,21 @@ class Tpe:
         study.add_trials(held.values())
         self._open.clear()
         return study
+
+
+def parameters(space: BoundSpace, architecture: Architecture) -> tuple[dict[str, str], dict[str, BaseDistribution]]:
+    """The answers that make an architecture, as parameters of an Optuna trial, and among what each was chosen.
+
+    Raises SpaceError for an architecture that is not in the space.
+    """
+    from optuna.distributions import CategoricalDistribution
+
+    answers = space.encode(architecture)
+    asked: dict[str, BaseDistribution] = {}
+
+    def answer(question: str, among: Sequence[str]) -> str:
+        asked[question] = CategoricalDistribution(among)
+        return answers[question]
+
+    space.choose(answer)
+    return {question: answers[question] for question in asked}, asked

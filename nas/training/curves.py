@@ -29,6 +29,7 @@ class Curves:
         began, spent = time.perf_counter(), time.process_time()
         for name, part in self.parts.items():
             score, right = judged(model, part, epoch=epoch, batch=self.batch)
+            assert right is not None
             self._rows[name].append((score.loss, int(right.sum())))
             if epoch == self.epochs:
                 self._bits[name] = packed(right.numpy())

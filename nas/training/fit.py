@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from einmix import Architecture
 from nas.runs.bits import packed
 from nas.runs.job import GoOn, Job, Outcome, Score
+from nas.runs.own import Own
 from nas.runs.storage import Storage
 from nas.training.checkpoints import TrainingState
 from nas.training.engine.eager import Eager, autocast
@@ -42,6 +43,7 @@ def fit(
     storage: Storage | None = None,
     engine: Callable[[Sequence[Parts]], Engine] = plain,
     watch: Callable[[nn.Module, int], object] | None = None,
+    own: Own | None = None,
 ) -> list[Ended]:
     """Trains a new model on the first part, judges it on the second one at the job's rungs and at the end.
 
@@ -52,12 +54,14 @@ def fit(
 
     Several jobs, which are like one another (`Job.is_like`) and have no storage, are trained as one: each ends as by
     itself, to rounding. Where a loss is not finite there is that error in place of a model, and no other is touched.
-    The model of a single job can be watched at the end of every epoch.
+    The model of a single job can be watched at the end of every epoch. A loss and a metric may be somebody's own.
     Raises RuntimeError for models that cannot be trained as one: those that draw random numbers.
     """
     train, validation = data
     device, epochs = train.x.device, jobs[0].epochs
     parts = begun(build, train, recipe, jobs=jobs)
+    if own is not None and own.loss is not None:
+        parts = [replace(each, loss=own.loss) for each in parts]
     steps, batches = engine(parts), max(1, len(train) // recipe.batch)
     states = [TrainingState(job, each, storage) for job, each in zip(jobs, parts, strict=True)]
     states[0].resume()
@@ -76,14 +80,18 @@ def fit(
         for place, (state, loss) in enumerate(zip(states, total, strict=True)):
             if watch is not None and place not in ended:
                 watch(state.parts.model, epoch)
-            if place not in ended and (end := end_of(state, loss.item() / batches, validation, recipe.batch, report)):
+            if place not in ended and (
+                end := end_of(state, loss.item() / batches, validation, recipe.batch, report, own)
+            ):
                 ended[place] = end
         if len(ended) == len(jobs):
             break
     return [ended[place] for place in range(len(jobs))]
 
 
-def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, report: GoOn) -> Ended | None:
+def end_of(
+    state: TrainingState, loss: float, validation: Examples, batch: int, report: GoOn, own: Own | None
+) -> Ended | None:
     """How a training has ended with an epoch of this loss; None where it goes on."""
     job, epoch = state.job, len(state.losses) + 1
     try:
@@ -91,10 +99,10 @@ def end_of(state: TrainingState, loss: float, validation: Examples, batch: int, 
         if epoch in job.rungs or epoch == job.epochs:
             model = state.parts.model
             at_once = evaluation_batch(validation.x.device, batch)
-            score, right = judged(model, validation, epoch=epoch, batch=at_once)
+            score, right = judged(model, validation, epoch=epoch, batch=at_once, own=own)
             state.scores.append(score)
             if epoch == job.epochs:
-                bits = packed(right.numpy()) if job.phase == "search" else ""
+                bits = packed(right.numpy()) if job.phase == "search" and right is not None else ""
                 return model, replace(state.outcome("complete", epoch), right=bits)
             if not report(score):
                 return model, state.outcome("pruned", epoch)
@@ -128,9 +136,13 @@ def evaluate(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Sco
 
 
 @torch.inference_mode()
-def judged(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> tuple[Score, Tensor]:
-    """The same, and which examples were right (`n`, booleans)."""
+def judged(
+    model: nn.Module, part: Examples, *, epoch: int, batch: int, own: Own | None = None
+) -> tuple[Score, Tensor | None]:
+    """The same, and which examples were right (`n`, booleans); None where the metric is somebody's own."""
     model.eval()
+    if own is not None and own.metric is not None:
+        return _judged_by(own, model, part, epoch=epoch, batch=batch), None
     total, right = torch.zeros((), device=part.x.device), []
     for start in range(0, len(part), batch):
         x, y = part.batch(slice(start, start + batch))
@@ -141,6 +153,21 @@ def judged(model: nn.Module, part: Examples, *, epoch: int, batch: int) -> tuple
     found = torch.cat(right).cpu()
     loss = finite(total.item() / len(part), f"loss of an evaluation in epoch {epoch}")
     return Score(epoch, loss, int(found.sum()) / len(part)), found
+
+
+def _judged_by(own: Own, model: nn.Module, part: Examples, *, epoch: int, batch: int) -> Score:
+    """Loss and metric of a whole part, of which one or both are somebody's own."""
+    assert own.metric is not None and own.metric.of is not None
+    found, targets = [], []
+    for start in range(0, len(part), batch):
+        x, y = part.batch(slice(start, start + batch))
+        with autocast(part):
+            found.append(model(x).float().cpu())
+        targets.append(y.cpu())
+    outputs, y = torch.cat(found), torch.cat(targets)
+    loss = finite(float((own.loss or F.cross_entropy)(outputs, y)), f"loss of an evaluation in epoch {epoch}")
+    figure = finite(float(own.metric.of(outputs, y)), f"{own.metric.name} in epoch {epoch}")
+    return Score(epoch, loss, own.metric.kept(figure))
 
 
 def evaluation_batch(device: torch.device, batch: int) -> int:

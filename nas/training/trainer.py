@@ -17,7 +17,8 @@ from nas.data.dataset import Dataset
 from nas.data.sources import Arrays
 from nas.errors import is_out_of_memory
 from nas.runs.bits import packed
-from nas.runs.job import HALVED, TESTED, GoOn, Job, Kind, Outcome
+from nas.runs.job import HALVED, METRIC, TESTED, GoOn, Job, Kind, Outcome
+from nas.runs.own import Own
 from nas.runs.settings import versions
 from nas.runs.storage import Storage
 from nas.training.curves import Curves
@@ -58,6 +59,7 @@ class ArchitectureTrainer:
     curves: bool = False
     engine: str = "auto"
     precision: str = "auto"
+    own: Own | None = None
 
     def start(self) -> None:
         """Prepares the process for this trainer: the number of threads, a GPU's precision, the data on the device."""
@@ -122,7 +124,7 @@ class ArchitectureTrainer:
         build, engine = partial(self.build, jobs[0].architecture), partial(self._engine, notes)
         try:
             watch = self._curves(jobs[0]) if self.curves and len(jobs) == 1 else None
-            found = fit(build, self.data, recipe, jobs=jobs, engine=engine, watch=watch, **how)
+            found = fit(build, self.data, recipe, jobs=jobs, engine=engine, watch=watch, own=self.own, **how)
             if watch is not None:
                 start, notes = start + watch.seconds, notes | watch.extra
             return [
@@ -145,14 +147,16 @@ class ArchitectureTrainer:
         if outcome.state == "complete" and examples is not None:
             batch = evaluation_batch(torch.device(self.device), extra.get(HALVED, self.recipe.batch))
             try:
-                score, right = judged(model, examples, epoch=job.epochs, batch=batch)
+                score, right = judged(model, examples, epoch=job.epochs, batch=batch, own=self.own)
             except FloatingPointError as error:
                 return error.with_traceback(None)
             met = replace(outcome, test=score) if tested else replace(outcome, judge=score)
-            outcome = replace(met, right=packed(right.numpy()))
+            outcome = replace(met, right="" if right is None else packed(right.numpy()))
         if outcome.state == "complete" and job.weights:
             outcome = replace(outcome, weights=weights_of(model))
         seconds, extra = outcome.seconds + time.perf_counter() - start, outcome.extra | self.origin | extra
+        if self.own is not None and self.own.metric is not None:
+            extra |= {METRIC: self.own.metric.name}
         if self._on_gpu:  # `nas.executors.packing` goes by it; the CUDA context is not in it
             memory = torch.cuda.get_device_properties(self.device).total_memory
             extra |= {"gpu_bytes": torch.cuda.max_memory_allocated(self.device), "gpu_memory": memory}
@@ -179,7 +183,8 @@ class ArchitectureTrainer:
     def _engine(self, notes: dict[str, Any], parts: Sequence[Parts]) -> Engine:
         """What makes the steps of a training, or of several as one."""
         usual = plain(parts)
-        if self.engine == "eager" or self.build is not build_architecture:  # a text keeps nothing in Python
+        # a text keeps nothing in Python; a loss of somebody's own may
+        if self.engine == "eager" or self.build is not build_architecture or (self.own and self.own.loss):
             return usual
         if self._on_gpu:
             return Graph(usual, [each.generator for each in parts], notes)

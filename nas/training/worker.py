@@ -1,11 +1,15 @@
-"""What a worker process is given: data, recipe and device, from which it makes its trainer."""
+"""What a worker process is given: data, recipe and device, or a trainer of somebody's own, to make its trainer of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from nas.runs.job import Trainer
+from nas.runs.job import METRIC, GoOn, Job, Outcome, Score, Trainer
+from nas.runs.own import Metric, Own, OwnTrainer
 
 if TYPE_CHECKING:  # `warm_up` comes before all that takes time
     from nas.data.dataset import Dataset
@@ -34,14 +38,70 @@ class MakeTrainer:
     curves: bool = False
     engine: str = "auto"
     precision: str = "auto"
+    own: Own | None = None
+
+    @property
+    def bundles(self) -> bool:
+        """Whether trainings that are like one another may be one model: a loss of somebody's own may forbid it."""
+        return self.device == "cuda" and self.engine == "auto" and self.own is None
 
     def __call__(self, worker: int) -> Trainer:
         from nas.training.trainer import ArchitectureTrainer
 
         device = f"cuda:{worker % self.devices}" if self.device == "cuda" else self.device
         shared = {
-            name: getattr(self, name) for name in ("threads", "storage", "latency", "curves", "engine", "precision")
+            name: getattr(self, name)
+            for name in ("threads", "storage", "latency", "curves", "engine", "precision", "own")
         }
+        if self.own is not None and self.own.model is not None:
+            shared["build"] = partial(_filled, self.own.model)
         trainer = ArchitectureTrainer(self.dataset, self.recipe, device, **shared)
         trainer.start()
         return trainer
+
+
+def _filled(model: Callable[[], Any], architecture: dict[str, Any]) -> Any:
+    """A new model of somebody's own, its slots filled as an architecture in its JSON form says."""
+    from einmix.slots import fill
+
+    return fill(model(), architecture)
+
+
+@dataclass(frozen=True)
+class MakeOwnTrainer:
+    """Makes a worker's trainer of a function of somebody's own; with several GPUs as `MakeTrainer` does."""
+
+    dataset: Dataset
+    trainer: OwnTrainer
+    metric: Metric
+    device: str
+    devices: int = 1
+    threads: int = 1
+    bundles = False
+    """It trains one job at a time."""
+
+    def __call__(self, worker: int) -> Trainer:
+        import torch
+
+        torch.set_num_threads(self.threads)
+        if self.device == "cuda":
+            torch.cuda.set_device(worker % self.devices)
+        return self.train
+
+    def train(self, job: Job, report: GoOn) -> Outcome:
+        """One training, with its figures as scores keep them."""
+        begun = time.perf_counter()
+        outcome = self.trainer(job, lambda score: report(self._kept(score)), self.dataset)
+        if not isinstance(outcome, Outcome):
+            raise TypeError(f"the trainer gave {type(outcome).__name__}, not nas.Outcome")
+        from nas.training.recipe import kind_on
+
+        device, precision = kind_on(self.device)
+        extra = {"device": device, "precision": precision} | outcome.extra | {METRIC: self.metric.name}
+        scores = tuple(map(self._kept, outcome.scores))
+        test, judge = (score and self._kept(score) for score in (outcome.test, outcome.judge))
+        seconds = outcome.seconds or time.perf_counter() - begun
+        return replace(outcome, scores=scores, seconds=seconds, extra=extra, right="", test=test, judge=judge)
+
+    def _kept(self, score: Score) -> Score:
+        return replace(score, accuracy=self.metric.kept(score.accuracy))

@@ -27,11 +27,20 @@ class MixerKey(NamedTuple):
 class Mixers:
     """All mixers of the families on axes of these sizes, the last of them c; `sets` are the axes' factorisations.
 
-    As letters they make blocks of a mixer, then an MLP over channels.
+    As letters they make blocks of a mixer, then an MLP over channels. What stands in several places, with weights of
+    its own in each, costs so many `times` as much.
     """
 
-    def __init__(self, sizes: Mapping[str, int], sets: Mapping[str, FactorSet], families: Sequence[str], *, bias: bool):
-        self.sizes, self.sets, self.names, self.bias = sizes, sets, families, bias
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        sets: Mapping[str, FactorSet],
+        families: Sequence[str],
+        *,
+        bias: bool,
+        times: int = 1,
+    ):
+        self.sizes, self.sets, self.names, self.bias, self.times = sizes, sets, families, bias, times
         self._before: dict[str, tuple[dict[MixerKey, int], set[frozenset[int]]]] = {}
         self.counts: dict[MixerKey, int] = {MixerKey(frozenset(range(len(families))), frozenset(), 1, 1): 1}
         """How many mixers there are of each class."""
@@ -72,9 +81,15 @@ class Mixers:
     @cached_property
     def classes(self) -> list[CostClass]:
         """The classes of mixers, with what each costs and how many there are of it."""
-        elements = prod(self.sizes.values())
+        elements, times = prod(self.sizes.values()), self.times
         return [
-            CostClass(key, n, key.covered, key.grouped * key.mixed * (key.mixed + self.bias), elements * key.mixed)
+            CostClass(
+                key,
+                n,
+                key.covered,
+                times * key.grouped * key.mixed * (key.mixed + self.bias),
+                times * elements * key.mixed,
+            )
             for key, n in self.counts.items()
         ]
 

@@ -1,8 +1,9 @@
 """How networks of a space are put together from what their blocks hold, and taken apart again."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import islice
+from typing import Any
 
 from einmix import Architecture, Block, Stage
 from search_spaces.blocks.letters import Alphabet, Letter
@@ -22,6 +23,11 @@ class Assembly:
     def __init__(self, inputs: Inputs, alphabet: Callable[[Place], Alphabet], *, bias: bool, mixes_all: bool = True):
         self.inputs, self._alphabet, self._bias, self._mixes_all = inputs, cache(alphabet), bias, mixes_all
         self._places = cache(lambda skeleton: skeleton.places(inputs.shape))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what is kept; processes pass spaces to one another."""
+        how = partial(Assembly, bias=self._bias, mixes_all=self._mixes_all)
+        return how, (self.inputs, self._alphabet.__wrapped__)
 
     def networks(self, skeleton: Skeleton) -> Networks:
         """All networks of these sizes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from random import Random
+from typing import Any
 
 from einmix import Architecture
 from search_spaces.blocks.letters import Bounds
@@ -23,6 +24,9 @@ class Part(BoundSpace):
             raise SpaceError(f"network {strange[0]} is not in space {whole.name!r}")
         if not self._members:
             raise SpaceError(f"a part of space {whole.name!r} needs networks")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Part, (BoundSpace(self._facts, self._assembly), [*self._members.values()])
 
     def count(self) -> int:
         return len(self._members)

@@ -36,6 +36,9 @@ class BoundSpace:
         self._facts, self._assembly = facts, assembly
         self._proposals = lru_cache(maxsize=4)(self._propose)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundSpace, (self._facts, self._assembly)
+
     def facts(self) -> dict[str, Any]:
         """What was declared, as JSON can hold it: name, summary, bias, families, forms, weights and sizes."""
         return {**self._facts, "sizes": {name: list(sizes) for name, sizes in self.sizes.items()}}

@@ -123,7 +123,7 @@ def test_it_is_a_run_in_python(in_copy):
     figures = [(each.id, each.accuracy, each.n, each.gain and each.gain.mean) for each in found]
     gains = {row["id"]: row["gain"] and row["gain"]["mean"] for row in rows}
     assert figures == sorted((row["id"], row["accuracy"], row["n"], gains[row["id"]]) for row in rows)
-    assert list(run.frame()["id"]) == [line["id"] for line in before[0]]
+    assert list(run.frame("trainings")["id"]) == [line["id"] for line in before[0]]
     weights = run.model("fb51").state_dict()
     assert {name: value.tolist() for name, value in weights.items()} == numbers(CHECKPOINT)
     (result,) = run.train(1, epochs=6, seeds=1, device="cpu", workers=0, quiet=True)

@@ -32,7 +32,8 @@ def batch(parts: Parts, index: Tensor) -> tuple[Tensor, Tensor]:
 def passes(parts: Parts, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """The loss of a batch, and the gradients of all that the optimiser has; nothing where the loss hangs on none."""
     with autocast(parts.examples):
-        loss = smoothed(parts.model(x), y, parts.label_smoothing)
+        outputs = parts.model(x)
+        loss = parts.loss(outputs, y) if parts.loss else smoothed(outputs, y, parts.label_smoothing)
     return loss.detach(), torch.autograd.grad(loss, parts.optimizer.parameters, allow_unused=True)
 
 

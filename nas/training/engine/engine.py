@@ -1,5 +1,6 @@
 """What an engine is made of, and what it does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,8 @@ class Parts:
     generator: torch.Generator
     augment: str = "none"
     label_smoothing: float = 0.0
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    """In place of cross-entropy."""
 
 
 class Engine(Protocol):

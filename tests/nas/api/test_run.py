@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from stubs import importing
 
 import nas
 import nas.api.run
+from nas.api.rows import COLUMNS, csv_text, html, rows
 from nas.errors import NasError
 from nas.loop.rates import around, found_rate, losses_of
 from nas.options.search import Search
@@ -56,7 +61,7 @@ def test_the_door_is_open_and_light() -> None:
         "import sys, nas; print(nas.__all__, [m for m in ('typing', 'numpy', 'torch', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-Sc", program], capture_output=True, text=True, env=importing(), check=True)
-    assert done.stdout == "['Run', 'draw', 'open_run', 'search'] []\n"
+    assert done.stdout == f"{nas.__all__} []\n"
     assert {*nas.__all__, "options"} <= set(dir(nas))
     assert nas.options.Search is Search
     with pytest.raises(AttributeError, match="module 'nas' has no attribute 'serach'"):
@@ -102,15 +107,49 @@ def test_who_has_no_weights_says_so(run: nas.Run) -> None:
         run.model(last)
 
 
+def test_a_frame_has_a_flat_row_a_network(run: nas.Run) -> None:
+    frame = run.frame()
+    assert [*frame["rank"].dropna()] == [1, 2, 3] and len(frame) == len(run) + len(run.references)
+    best, reference = frame.iloc[0], frame[frame["label"] == "full token mixing"].iloc[0]
+    held = run.best.gain
+    assert held is not None
+    assert (best["id"], best["accuracy"], best["std"], best["n"]) == (run.best.id, run.best.accuracy, run.best.std, 2)
+    assert (best["gain"], best["gain_low"], best["gain_high"]) == (held.mean, held.low, held.high)
+    assert (best["verdict"], best["against"]) == (held.verdict, held.against)
+    assert (best["patch"], best["width"], best["depth"]) == ("2", 8, 1)
+    assert best["mixers"] == str(run.best.architecture.mixers[0]).removesuffix(" +b") in run.best.architecture.to_json()
+    assert (reference["rank"] != reference["rank"]) and reference["gain"] != reference["gain"]  # NaN
+
+
+def test_the_same_rows_as_csv(run: nas.Run) -> None:
+    found = [*csv.DictReader(StringIO(csv_text(rows(run.saved.standings))))]
+    assert [row["id"] for row in found] == [*run.frame()["id"]]
+    assert float(found[0]["accuracy"]) == run.best.accuracy and found[-1]["gain"] == ""
+    assert csv_text([]) == ""
+
+
+def test_a_notebook_shows_a_table_and_what_is_known(run: nas.Run) -> None:
+    shown = run._repr_html_()
+    table = ElementTree.fromstring(f"<div>{shown}</div>")
+    cells = [[cell.text for cell in line] for line in table.iter("tr")]
+    assert cells[0] == ["rank", "id", "name", "state", "accuracy", *COLUMNS[4:]]
+    assert cells[1][:5] == ["1", run.best.id, None, "final", f"{run.best.accuracy:.1%}"] and len(cells) == 7
+    words = table.find("p")
+    assert words is not None and words.text is not None and words.text.startswith(run.best.id)
+    hurt = replace(run.best, name="<script>", architecture=run.best.architecture)
+    assert "<script>" not in html("<b>", [hurt], run.saved.metric)
+
+
 def test_a_frame_has_a_row_a_training(run: nas.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pandas")
-    frame = nas.open_run(run.path).frame()
+    frame = nas.open_run(run.path).frame("trainings")
     assert [*frame["id"]] == [result.id for result in run.saved.folder.results()]
     finals = frame[(frame["phase"] == "final") & (frame["id"] == run.best.id)]
     assert finals["judge_accuracy"].mean() == pytest.approx(run.best.accuracy) != finals["accuracy"].mean()
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(NasError, match="a frame takes pandas, which is not installed: pip install pandas"):
-        run.frame()
+        run.frame("trainings")
+    with pytest.raises(NasError, match="a frame of 'epochs': networks or trainings are expected"):
+        run.frame("epochs")  # type: ignore[arg-type]
 
 
 def test_an_export_is_checked_and_says_how_it_was_made(run: nas.Run, tmp_path: Path) -> None:

@@ -480,6 +480,22 @@ def test_a_garbage_line_is_refused_with_its_number_and_a_torn_one_is_passed_over
     assert path.read_bytes() == good
 
 
+def test_the_ranking_as_csv(nas, stubbed):
+    nas(SEARCH)
+    done = nas("top x --csv")
+    header, *lines = done.out.splitlines()
+    assert (done.status, done.err) == (0, "") and header.startswith("rank,id,label,name,front,state,accuracy,std,n,")
+    assert [line.split(",")[1] for line in lines] == [row["id"] for row in nas("top x --json -n 99").rows]
+    one_line(nas("top x --csv --json"), "top takes --csv or --json, not both")
+
+
+def test_a_run_as_a_study(nas, stubbed):
+    nas(SEARCH)
+    assert nas("export x --optuna sqlite:///x.db").out == "study 'x' in sqlite:///x.db: 5 trials\n"
+    one_line(nas("export x 1 --optuna sqlite:///x.db"), "export takes --optuna, which is all of a run, or networks")
+    one_line(nas("export x --optuna x.db"), "cannot write a study to x.db: Could not parse SQLAlchemy URL")
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "settings": {}, "created": "2026-01-01"}', "[" * 5000])
 def test_a_damaged_run_json_is_told(text, nas, stubbed, tmp_path):
     nas(SEARCH)

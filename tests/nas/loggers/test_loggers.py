@@ -27,6 +27,7 @@ from nas.loggers.logger import curve, trial_name
 from nas.options.common import LOG
 from nas.runs.folder import RunFolder
 from nas.runs.job import Score
+from nas.runs.own import Metric
 from nas.runs.result import Result, latest
 from nas.strategies.random_search import RandomSearch
 from search_spaces import Budget
@@ -207,8 +208,8 @@ def torn_after(trainings: int) -> Callable[[Result], Iterable[dict[str, float]]]
     """Stands for `curve`: after so many trainings it raises in the midst of one."""
     left = [trainings]
 
-    def figures(result: Result) -> Iterator[dict[str, float]]:
-        yield from curve(result)[: 1 if left[0] == 0 else None]
+    def figures(result: Result, metric: Metric) -> Iterator[dict[str, float]]:
+        yield from curve(result, metric)[: 1 if left[0] == 0 else None]
         if left[0] == 0:
             raise OSError("no space\nleft")
         left[0] -= 1

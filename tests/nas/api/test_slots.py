@@ -1,0 +1,110 @@
+"""A search of the slots of a model: spaces, trainings, what a run keeps, and how it goes on."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from own_code import make_model
+from safetensors.torch import load_file
+from torch import nn
+
+import nas
+from einmix.networks.architecture import Slotted
+from einmix.slots import fill
+from nas.api.slots import space_of
+from nas.errors import NasError
+from search_spaces import Budget, load
+
+Y = np.arange(150) % 3
+X = (np.random.default_rng(0).normal(size=(150, 4, 4)) + Y[:, None, None]).astype(np.float32)
+SMALL: dict[str, Any] = {"space": "local", "trials": 4, "epochs": 2, "top": 1, "seeds": 2, "lr": 0.02, "min_params": 0}
+SMALL |= {"device": "cpu", "quiet": True, "run": "slots", "model": make_model}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
+    return nas.search(data=(X, Y), runs_dir=tmp_path_factory.mktemp("runs"), workers=0, **SMALL)
+
+
+def test_the_space_is_counted_listed_and_walked() -> None:
+    space = space_of(make_model, load("local"))
+    listed = {each.id: each for each in space.enumerate()}
+    assert len(listed) == space.count() and all(each in space for each in listed.values())
+    costs = [(each.params, each.macs) for each in listed.values()]
+    least, most, fewest, largest = space.bounds()
+    params, macs = zip(*costs, strict=True)
+    assert (least, most, fewest, largest) == (min(params), max(params), min(macs), max(macs))
+    budget = Budget(max_params=sorted(params)[len(params) // 3])
+    for network in (space.sample(Random(seed), budget) for seed in range(20)):
+        assert network.id in listed and network.params <= (budget.max_params or 0)
+        assert sum(p.numel() for p in fill(make_model(), network).parameters()) == network.params
+        answers = space.encode(network)
+        assert space.choose(lambda name, options, known=answers: known[name]) == network
+        assert all(each.id in listed for each in space.neighbours(network))
+    assert pickle.loads(pickle.dumps(space)).count() == space.count()
+    families = space.facts()["families"]
+    assert families["tokens"]["h"] == "s*.m*" and families["last"]["t"] == "m*.s*"
+
+
+def test_a_run_keeps_mixers_a_slot_and_judges_as_always(run: nas.Run) -> None:
+    for line in (run.path / "results.jsonl").read_text().splitlines():
+        told = json.loads(line)
+        assert told["architecture"]["slots"].keys() == {"tokens", "last"} and "metric" not in told["extra"]
+    assert run.best.judged is not None and run.best.gain is not None
+    assert {each.label for each in run.references} == {"full token mixing", "channels only", "shared local"}
+    row = run.frame().iloc[0]
+    assert row["depth"] == 2 and row["params"] == run.best.architecture.params and " | " in row["mixers"]
+    assert [trial.user_attrs["network"] for trial in run.study("sqlite://").trials]
+
+
+def test_the_export_is_a_line_a_slot_and_its_weights_are_the_models(run: nas.Run, tmp_path: Path) -> None:
+    exported = run.export(1, to=tmp_path)
+    text = exported.file.read_text()
+    assert text.count("Mix(") == 2 and "preprocess()" not in text and exported.weights is not None
+    model = fill(make_model(), run.best.architecture).eval()
+    model.load_state_dict(load_file(exported.weights))
+    dataset = nas.open_run(run.path, data=(X, Y)).saved.located()[1]
+    assert dataset.judge is not None
+    with torch.no_grad():
+        found = model((torch.from_numpy(dataset.judge.x) - dataset.mean[0]) / dataset.std[0]).argmax(1).numpy()
+    accuracy = float((found == dataset.judge.y).mean())
+    assert min(abs(accuracy - each.judge.accuracy) for each in run.best.finals if each.judge) < 1e-6
+    with pytest.raises(NasError, match=r"fills the slots of a model of your own: fill\(make_model\(\), run"):
+        run.model(1)
+
+
+def test_it_goes_on_with_the_same_model_and_in_worker_processes(run: nas.Run) -> None:
+    before = (run.path / "results.jsonl").read_text()
+    asked = {"run": "slots", "runs_dir": run.path.parent, "quiet": True, "data": (X, Y)}
+    again = nas.search(**asked, model=make_model, trials=5, workers=1)
+    assert (again.path / "results.jsonl").read_text().startswith(before)
+    assert all(isinstance(each.architecture, Slotted) for each in again)
+    with pytest.raises(NasError, match=r"^run 'slots' was made with "):
+        nas.search(**asked, workers=0)
+
+
+def inside() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+
+
+def test_what_cannot_be(tmp_path: Path) -> None:
+    for wrong, words in (
+        ({"model": inside}, "model: the model has no slots"),
+        ({"model": dict}, "model: it gives dict, no nn.Module"),
+        ({"model": 3}, "model is 3; a function is expected"),
+        ({"model": lambda: make_model(), "workers": 1}, "worker processes import model= .*<lambda>.*take workers=0"),
+        ({"space": "macro"}, "slot tokens: space 'macro' is one of whole blocks; a slot takes families of mixers"),
+        ({"objective": "accuracy,latency"}, "--objective latency is measured of the packages' networks"),
+        ({"start": "mixer"}, "--start is about the packages' networks, not about a model of your own"),
+        ({"scaling": "fan-in"}, "--scaling fan-in is about the packages' networks"),
+    ):
+        with pytest.raises(NasError, match=words):
+            nas.search(**{"data": (X, Y), "runs_dir": tmp_path, "workers": 0} | SMALL | wrong)
+    assert not any(tmp_path.iterdir())
