@@ -10,6 +10,7 @@ from typing import Any
 
 from einmix import Architecture
 from einmix.networks.summary import mixers
+from einmix.pictures.network import draw_network
 from nas.errors import one_line
 from nas.ranking.standings import Standing, ranked
 from nas.ranking.words import accuracy, gain, gain_verdict, leader, patch_width_depth
@@ -86,7 +87,7 @@ def csv_text(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def html(name: str, standings: Sequence[Standing], metric: Metric) -> str:
-    """A ranking for a notebook: a table, then what the leader's gain says. All that it holds is escaped."""
+    """A ranking for a notebook: a table, what the leader's gain says, the leader drawn. All that it holds is escaped."""
     figures = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= SHOWN]
     head = [*COLUMNS[:4], metric.name, *COLUMNS[4:]]
     lines = [f"<table><caption>{escape(name)}</caption>", f"<tr>{_cells('th', head)}</tr>"]
@@ -97,7 +98,7 @@ def html(name: str, standings: Sequence[Standing], metric: Metric) -> str:
         lines.append(f"<tr>{_cells('td', [row[column] for column in head])}</tr>")
     lines.append("</table>")
     if best := leader(standings):
-        lines.append(f"<p>{escape(gain_verdict(best))}</p>")
+        lines += [f"<p>{escape(gain_verdict(best))}</p>", draw_network(best.architecture, best.title).svg]
     return "\n".join(lines)
 
 

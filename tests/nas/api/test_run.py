@@ -128,7 +128,7 @@ def test_the_same_rows_as_csv(run: nas.Run) -> None:
     assert csv_text([]) == ""
 
 
-def test_a_notebook_shows_a_table_and_what_is_known(run: nas.Run) -> None:
+def test_a_notebook_shows_a_table_what_is_known_and_the_leader(run: nas.Run) -> None:
     shown = run._repr_html_()
     table = ElementTree.fromstring(f"<div>{shown}</div>")
     cells = [[cell.text for cell in line] for line in table.iter("tr")]
@@ -136,6 +136,8 @@ def test_a_notebook_shows_a_table_and_what_is_known(run: nas.Run) -> None:
     assert cells[1][:5] == ["1", run.best.id, None, "final", f"{run.best.accuracy:.1%}"] and len(cells) == 7
     words = table.find("p")
     assert words is not None and words.text is not None and words.text.startswith(run.best.id)
+    picture = table.find("{http://www.w3.org/2000/svg}svg")
+    assert picture is not None and run.best.id in "".join(picture.itertext())
     hurt = replace(run.best, name="<script>", architecture=run.best.architecture)
     assert "<script>" not in html("<b>", [hurt], run.saved.metric)
 
