@@ -87,7 +87,7 @@ def csv_text(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def html(name: str, standings: Sequence[Standing], metric: Metric) -> str:
-    """A ranking for a notebook: a table, what the leader's gain says, the leader drawn. All that it holds is escaped."""
+    """A ranking for a notebook: a table, what the leader's gain says, the leader drawn. All of it is escaped."""
     figures = [row for row in ranked(standings) if row[1].finals or row[0] is None or row[0] <= SHOWN]
     head = [*COLUMNS[:4], metric.name, *COLUMNS[4:]]
     lines = [f"<table><caption>{escape(name)}</caption>", f"<tr>{_cells('th', head)}</tr>"]
