@@ -15,7 +15,10 @@ PAGE = ROOT / "docs" / "tutorial.ipynb"
 def outputs(notebook: nbformat.NotebookNode) -> list[set[str]]:
     """The kinds of outputs of every cell with code: those of its data, or `stream`."""
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    return [{kind for each in cell["outputs"] for kind in each.get("data", {"stream": ""})} for cell in cells]
+    return [
+        {kind for each in cell["outputs"] for kind in each.get("data", {"stream": ""}) if kind != "text/plain"}
+        for cell in cells
+    ]
 
 
 @pytest.mark.slow
