@@ -1,5 +1,7 @@
-"""A small table of record, made once a session."""
+"""A small table of record, made once a session, whatever number of processes tests run in."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,19 @@ from nas.tabular import declared as tables
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run of the small table, made in two parts."""
-    with pytest.MonkeyPatch.context() as patch:
+    base = tmp_path_factory.getbasetemp()
+    root, first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "table", list[int]()
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (root / "made").exists():
+            return RunFolder.open(root, "table-small")
         patch.setitem(tables.TABLES, "small", SMALL)
-        root, first = tmp_path_factory.mktemp("runs"), []
         for part in (1, 2):
             asked = Bench(table="small", part=part, parts=2, device="cpu", workers=0, runs_dir=root)
             first.append(len(bench.make(asked, quiet=True).results()))
         assert first == [54, 108]
+        (root / "made").touch()
     return RunFolder.open(root, "table-small")
 
 
