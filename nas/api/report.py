@@ -8,7 +8,6 @@ from pathlib import Path
 
 from einmix import Architecture, PatternError
 from nas.api.saved import SavedRun
-from nas.audit.audit import Audit
 from nas.errors import NasError
 from nas.loop.past import check_result
 from nas.options.report import Report
@@ -53,12 +52,12 @@ def write_plots(saved: SavedRun, folder: Path) -> list[Path]:
     return paths
 
 
-def written_or_told(folder: RunFolder, say: Callable[[str], object], *, where: str = "") -> Path | None:
+def written_or_told(saved: SavedRun, say: Callable[[str], object], *, where: str = "") -> Path | None:
     """The page at the end of a search: nothing that goes wrong with it may cost the search, so it is said instead."""
     try:
-        return write_report([SavedRun(folder, folder.results())], where=where)
+        return write_report([saved], where=where)
     except Exception as error:  # whatever it is, the results are on disk
-        say(f"no {NAME} was written: {type(error).__name__}: {error}: `nas report {folder.name}` tries again")
+        say(f"no {NAME} was written: {type(error).__name__}: {error}: `nas report {saved.name}` tries again")
         return None
 
 
@@ -86,7 +85,7 @@ def gathered(saved: SavedRun, where: str = "") -> RunFacts:
         saved.name,
         saved.folder.created,
         saved.folder.settings,
-        Audit(saved.results, saved.standings, saved.facts, saved.order),
+        saved.audit,
         saved.objectives,
         lr,
         tuple(comparisons(saved)),

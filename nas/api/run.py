@@ -11,7 +11,6 @@ from einmix import Architecture
 from einmix.networks.architecture import Slotted
 from nas.api.compare import Comparison
 from nas.api.export import best_trained, export
-from nas.api.report import write_plots, write_report
 from nas.api.rows import html, rows, training_rows
 from nas.api.saved import SavedRun
 from nas.api.study import study
@@ -166,8 +165,7 @@ class Run:
 
         Zero-cost `proxies` of the candidates are worked out on a batch of the training data, which has to be there.
         """
-        self.saved.takes_accuracy("an audit")
-        found = Audit(self.saved.results, self.saved.standings, self.saved.facts, self.saved.order)
+        found = self.saved.audit
         return replace(found, proxies=self._proxies(found, data_dir)) if proxies else found
 
     def _proxies(self, found: Audit, data_dir: Path | str | None) -> dict[str, dict[str, float]]:
@@ -191,6 +189,8 @@ class Run:
 
         With a folder for `plots` these are written as SVG files, too.
         """
+        from nas.api.report import write_plots, write_report
+
         if plots is not None:
             write_plots(self.saved, Path(plots))
         return write_report([self.saved], None if to is None else Path(to))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.api.defaults import preprocessing
+from nas.audit.audit import Audit
 from nas.audit.checklist import Facts
 from nas.data.dataset import NOUNS, Dataset, Range
 from nas.data.known import load, place_of
@@ -217,9 +218,15 @@ class SavedRun:
         """The folder from which runs of the first version, which kept relative paths, were most likely searched."""
         return self.folder.path.resolve().parent.parent
 
-    @cached_property
+    @property
+    def audit(self) -> Audit:
+        """How much of its order is signal, and how it was made, as its folder and those beside it say now."""
+        self.takes_accuracy("an audit")
+        return Audit(self.results, self.standings, self.facts, self.order)
+
+    @property
     def facts(self) -> Facts:
-        """What its settings say of how it was made, for an audit."""
+        """What its settings, and comparisons beside it, say of how it was made, for an audit."""
         latest = self.folder.settings | (self.folder.kept(LAST) or {})
         started = frozenset(self.optional("started", "an object") or {})
         made = STRATEGIES.get(self.setting("strategy", "a text"))

@@ -23,7 +23,6 @@ from nas.api.defaults import (
     widening,
 )
 from nas.api.own import check_own
-from nas.api.report import written_or_told
 from nas.api.resources import bundle_of, cores, find_device, local_executor, ray_device, warm_up, worker_count
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
@@ -339,5 +338,7 @@ def search(
         for note in session.dataset.notes:
             watching.say(note)
         if session.run(watching, folder) and wanted.report and own is None:
-            written_or_told(folder, watching.say)
+            from nas.api.report import written_or_told  # after the work: a search begins without its imports
+
+            written_or_told(SavedRun(folder, folder.results()), watching.say)
     return Run(SavedRun.open(folder.path.parent, folder.name, source))

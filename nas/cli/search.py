@@ -60,36 +60,28 @@ def _search(session: Session, as_json: bool) -> None:
     if standings:  # there are none before there is a learning rate
         most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, sureness(run)
         print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
-        if not as_json and any(standing.finals for standing in standings):
-            _print_audit(run, standings, session)
-    if standings and session.options.report:
-        _report(run, session, as_json)
+        _tell(run, session, as_json, audited=any(standing.finals for standing in standings))
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)
     if session.complaint:
         raise typer.Exit(UNFINISHED)
 
 
-def _print_audit(run: RunFolder, standings: list[Standing], session: Session) -> None:
-    """Its short form: how much of the order is signal."""
-    from nas.api.saved import SavedRun
-    from nas.audit.audit import Audit
-    from nas.audit.words import short_lines
-    from nas.cli.terminal import console_for, print_words
-
-    results = run.results()
-    for line in short_lines(Audit(results, standings, SavedRun(run, results).facts, session.plan.order)):
-        print_words(console_for(), f"  {line}", style="dim")
-
-
-def _report(run: RunFolder, session: Session, as_json: bool) -> None:
-    """The page of the run; its path is said where that is no JSON line."""
+def _tell(run: RunFolder, session: Session, as_json: bool, *, audited: bool) -> None:
+    """How much of the order is signal, in short, and the page of the run; neither is said among JSON lines."""
     from nas.api.report import written_or_told
-    from nas.cli.terminal import say
+    from nas.api.saved import SavedRun
+    from nas.audit.words import short_lines
+    from nas.cli.terminal import console_for, print_words, say
 
-    path = written_or_told(run, say, where=where(session.options.runs_dir))
-    if path and not as_json:
-        print(f"report: {path}")
+    saved = SavedRun(run, run.results())
+    if audited and not as_json:
+        for line in short_lines(saved.audit):
+            print_words(console_for(), f"  {line}", style="dim")
+    if session.options.report:
+        path = written_or_told(saved, say, where=where(session.options.runs_dir))
+        if path and not as_json:
+            print(f"report: {path}")
 
 
 def print_next(name: str, standings: list[Standing], runs_dir: Path) -> None:

@@ -67,9 +67,9 @@ def test_a_comparison_that_cannot_be_read_is_passed_over(kept):
 def test_what_goes_wrong_at_the_end_of_a_search_is_a_line(tmp_path, monkeypatch):
     run = made_up(tmp_path)
     said: list[str] = []
-    assert written_or_told(run.folder, said.append) == run.folder.path / "report.html"
+    assert written_or_told(run, said.append) == run.folder.path / "report.html"
     monkeypatch.setattr("nas.api.report.page", lambda *_, **__: 1 / 0)
-    assert written_or_told(run.folder, said.append) is None
+    assert written_or_told(run, said.append) is None
     assert said == ["no report.html was written: ZeroDivisionError: division by zero: `nas report made-up` tries again"]
 
 
