@@ -96,11 +96,9 @@ def gathered(saved: SavedRun, where: str = "") -> RunFacts:
 def comparisons(saved: SavedRun) -> list[Comparison]:
     """The comparisons beside a run that have tested something; what of them cannot be read is passed over."""
     found = []
-    for path in sorted(saved.folder.path.resolve().parent.glob("*/run.json")):
+    for folder, held in saved.comparisons():
         with suppress(NasError, ValueError, OSError, PatternError):
-            folder = RunFolder(path.parent)
-            held = folder.settings.get("comparison")
-            if isinstance(held, dict) and held.get("run") == saved.name and (told := _comparison(folder, held)):
+            if told := _comparison(folder, held):
                 found.append(told)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,11 +24,10 @@ from nas.loop.rates import rate_of
 from nas.ranking.objectives import Objective, Quality, parse_objectives
 from nas.ranking.run_ranking import order_of, standings_of, sureness
 from nas.ranking.standings import Standing, ranked
-from nas.runs.files import read_plain
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.own import Metric, metric_of
-from nas.runs.result import Result, read_object, take
+from nas.runs.result import Result, take
 from nas.strategies import STRATEGIES
 from nas.strategies.random_search import RandomSearch
 from nas.training.recipe import Recipe, kind_on
@@ -251,14 +250,24 @@ class SavedRun:
         """The validation figure by which its search compared candidates."""
         return order_of(self.folder, self.objectives)
 
-    def _compared(self) -> frozenset[str]:
-        """The ids of its networks that `nas compare` has tested, in runs beside it."""
-        found = set()
-        for path in sorted(self.folder.path.parent.glob("*/run.json")):
-            with suppress(OSError, ValueError):
-                held = read_object(read_plain(path)).get("comparison")
+    def comparisons(self) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
+        """The runs of `nas compare` beside it that are about it, and what they were asked; those that can be read."""
+        for path in sorted(self.folder.path.resolve().parent.glob("*/run.json")):
+            with suppress(NasError, OSError):
+                folder = RunFolder(path.parent)
+                held = folder.settings.get("comparison")
                 if isinstance(held, dict) and held.get("run") == self.name:
-                    found.add(str(held.get("found")))
+                    yield folder, held
+
+    def _compared(self) -> frozenset[str]:
+        """The ids of its networks that `nas compare` has tested on the test data of this run."""
+        found = set()
+        for folder, held in self.comparisons():
+            data = folder.settings.get("data")
+            if isinstance(data, dict) and data.get("name") == self.setting("data.name", "a text"):
+                with suppress(NasError):
+                    if any(result.test and result.id == held.get("id") for result in folder.results()):
+                        found.add(str(held.get("found")))
         return frozenset(found)
 
     def optional(self, name: str, kind: str) -> Any:

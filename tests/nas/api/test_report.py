@@ -51,6 +51,7 @@ def test_a_run_of_before_has_its_comparison(kept):
     assert first.is_found and [each.name for each in others] == ["mixer", "resmlp"]
     assert all(each.difference is not None and each.difference.low is None for each in others)
     assert first.ms is not None and found.examples == 359
+    assert kept.facts.compared == {first.name}
     text = write_report([kept]).read_text()
     assert "Against networks of the literature" in text and "no interval: tested before it was kept" in text
     assert "1aa793a9a1, trained over 6 epochs: test accuracy " in text
