@@ -163,19 +163,16 @@ def ran(tmp_path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.outside
 def test_what_is_added_has_types(ran):
     ran("mypy", *WRITTEN)
 
 
-@pytest.mark.parametrize(
-    "names", [("climb", "tally"), pytest.param(tuple(ADDITIONS), marks=pytest.mark.slow)], ids=["two", "all"]
-)
-def test_one_file_and_one_entry_are_enough(names, ran):
-    """All is added at once, whichever lists' contracts are then tested."""
-    tested = {name: ADDITIONS[name] for name in names}
-    contracts = [addition.contract for addition in tested.values()]
-    printed = ran("pytest", "-n", "0", "-v", "-k", " or ".join([*names, "names_them_all"]), *contracts)
-    for name, addition in tested.items():
+@pytest.mark.outside
+def test_one_file_and_one_entry_are_enough(ran):
+    """All is added at once."""
+    contracts = [addition.contract for addition in ADDITIONS.values()]
+    printed = ran("pytest", "-n", "0", "-v", "-k", " or ".join([*ADDITIONS, "names_them_all"]), *contracts)
+    for name, addition in ADDITIONS.items():
         passed = re.findall(rf"^{addition.contract}::\S+\[.*{name}.*\] PASSED", printed, re.MULTILINE)
         assert len(passed) >= addition.least, printed

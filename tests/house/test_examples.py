@@ -11,9 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.name: path for path in (ROOT / "examples").glob("*.py")}
-SLOW = ("lightning_loop.py", "multi_label.py", "own_model.py", "own_trainer_regression.py", "ray_tuner.py")
-"""Whose libraries take long to import or to start, or that docs/own_code.md has in short."""
-
 SAYS = {
     "lightning_loop.py": "best of 2 trials: ",
     "multi_label.py": "<Run multi-label: 2 candidates, best ",
@@ -32,7 +29,8 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in sorted(SAYS)])
+@pytest.mark.outside
+@pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     small = {"TRIALS": "2", "EPOCHS": "2", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

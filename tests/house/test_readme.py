@@ -76,6 +76,7 @@ def test_the_table_is_that_of_the_run_that_is_kept() -> None:
     assert [line for line in shown.splitlines() if line not in told] == []
 
 
+@pytest.mark.outside
 def test_python_prints_what_its_comments_say(folder: Path) -> None:
     printed = python("use.py", cwd=folder)
     said = re.findall(r"^print\(.*\)  # (.*)$", PYTHON[0], re.MULTILINE)

@@ -21,7 +21,7 @@ def outputs(notebook: nbformat.NotebookNode) -> list[set[str]]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.outside
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

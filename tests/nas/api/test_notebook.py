@@ -19,6 +19,7 @@ nas.search(data="digits", trainer=trainer, metric=nas.Metric("F1"), run="own", w
 )
 
 
+@pytest.mark.outside
 def test_cells_need_no_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

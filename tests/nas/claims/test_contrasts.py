@@ -120,7 +120,10 @@ def before_this(examples: Examples, top: Sequence[int], accuracy: float, n: int)
     return [tuple(ttest_rel(each, rival).confidence_interval(0.95)) for each in runs]
 
 
-@pytest.mark.parametrize(("n", "std", "ahead"), [(5, 0.008, 0.0), (5, 0.008, 0.02), (10, 0.003, 0.0)])
+@pytest.mark.parametrize(
+    ("n", "std", "ahead"),
+    [(5, 0.008, 0.0), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((5, 0.008, 0.02), (10, 0.003, 0.0)))],
+)
 def test_what_is_claimed_of_simulated_searches_holds(n, std, ahead):
     """Within three Monte Carlo errors of 2.5% false claims and 95% coverage; the rule of before falls far short."""
     runs = 400

@@ -66,7 +66,9 @@ def kept(architecture: Architecture, folder: Path) -> Path:
     return path
 
 
-@every_format
+@pytest.mark.parametrize(
+    "format", [pytest.param(name, marks=[pytest.mark.outside] * bool(how.needs)) for name, how in FORMATS.items()]
+)
 def test_every_format_gives_the_outputs_of_its_networks_in_a_clean_process(format, tmp_path):
     """With weights and without, with preprocessing and without, on images, sequences and volumes."""
     sequence = tiny("mixed", {"t": 12}, patch=(3,), depth=(2,)).sample(Random(0))

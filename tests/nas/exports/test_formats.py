@@ -71,12 +71,8 @@ def drawn(space: str) -> Architecture:
     return load_space(space).on({"h": 8, "w": 8}, channels=1, classes=10, **sizes).sample(Random(1))
 
 
-in_words = ("flax", "keras")
-
-
-@pytest.mark.parametrize(
-    "format", [pytest.param(each, marks=[pytest.mark.slow] * (each not in in_words)) for each in FORMATS]
-)
+@pytest.mark.outside
+@every_format
 def test_every_format_says_every_kind_of_node(format, tmp_path):
     (found,) = exported({"kinds": every_kind()}, tmp_path, format)
     assert found.difference <= 1e-5
@@ -129,6 +125,7 @@ def test_a_network_that_a_framework_has_no_words_for_leaves_no_file(format, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.outside
 def test_facts_of_others_stay_texts(tmp_path):
     hostile = 'a|b\n---\n<script>"""*x*`\x1b[31m\udc80'
     facts = {"title": hostile, "found by": hostile}
@@ -154,6 +151,7 @@ def imported(file: Path, name: str = "exported_module") -> ModuleType:
     return module
 
 
+@pytest.mark.outside
 @scripted
 def test_a_module_is_scripted_exported_and_compiled(tmp_path):
     """Any batch; what compiles is one graph."""
@@ -181,6 +179,7 @@ def check_compilers(architecture: Architecture, folder: Path) -> None:
             torch.testing.assert_close(one(x), net(x))
 
 
+@pytest.mark.outside
 def test_onnx_says_what_it_is_and_takes_any_batch(tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     architecture = small("mixer")
@@ -198,6 +197,7 @@ def test_onnx_says_what_it_is_and_takes_any_batch(tmp_path):
         assert logits.shape == (batch, 10)
 
 
+@pytest.mark.outside
 def test_hf_is_loaded_changed_and_kept_again(tmp_path, monkeypatch):
     pytest.importorskip("huggingface_hub")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -222,6 +222,7 @@ def test_hf_is_loaded_changed_and_kept_again(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "again" / "config.json").read_text()) == config
 
 
+@pytest.mark.outside
 def test_timm_creates_it_with_features_and_another_head(tmp_path):
     library = pytest.importorskip("timm")
     architecture = ZOO["smlp"].make(Inputs({"h": 16, "w": 16}, 3, 10), patch=2, width=(8, 16), depth=(1, 1))

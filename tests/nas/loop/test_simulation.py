@@ -66,9 +66,9 @@ def test_workers_are_busy_and_every_candidate_ends_once(name, tmp_path):
 
 @pytest.mark.parametrize("strategy", ["surrogate", "tpe", "fast-tpe"])
 def test_a_strategy_that_waits_for_results_keeps_them_busy_too(strategy, tmp_path):
-    executor, results = simulate(tmp_path, CLUSTERS["stragglers and losses"], strategy, 150)
+    executor, results = simulate(tmp_path, CLUSTERS["stragglers and losses"], strategy, 90)
     check(utilisation(executor))
-    assert len(results) == len({result.id for result in results}) == 150
+    assert len(results) == len({result.id for result in results}) == 90
 
 
 def test_the_same_simulation_gives_the_same_search(tmp_path):

@@ -257,7 +257,7 @@ def test_a_model_learns(model):
     space = tiny("roles", width=(16,), depth=(2,))
     late: dict[str, list[float]] = {model: [], "random": []}
     for name, means in late.items():
-        for seed in range(3):
+        for seed in range(2):
             means.append(fmean(merit(architecture) for architecture in drive(make(name, space, seed=seed), 50)[30:]))
     assert min(late[model]) > max(late["random"])
 
@@ -292,7 +292,7 @@ def test_tpe_keeps_away_from_what_is_pruned(tpe):
 def test_a_model_keeps_away_from_what_fails(model, by):
     """Whose answers are bad ones, though nothing is known of their merit; otherwise merit is luck."""
     space, early, late = tiny("roles", width=(16,), depth=(2,)), [], []
-    for seed in range(3):
+    for seed in range(2):
         strategy, failed = make(model, space, seed=seed, by=by), []
         for _ in range(50):
             architecture = strategy.ask()
