@@ -1,6 +1,7 @@
 """What tables of record say about mixing patterns: the figures of docs/findings.md.
 
-    python benchmarks/findings.py    # of every table in runs/tables/, as Markdown
+    python benchmarks/findings.py              # of every table in runs/tables/, as Markdown
+    python benchmarks/findings.py --pictures   # docs/pictures/findings-TABLE.svg anew, of what each says
 
 A statement is a difference of mean test accuracies of two sets of networks that are alike in all else, in points. Every
 network is taken at its own learning rate: of the table's the one with the least validation loss (mean over seeds).
@@ -11,6 +12,7 @@ are those of `nas.claims`, over seeds and examples, of 95% for all statements ab
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -18,15 +20,19 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from markupsafe import Markup
 from table_peers import answers
 
 from einmix import Architecture, Mixer
 from einmix.algebra.factors import divisors
-from nas.claims.contrasts import Contrast, Judged, contrast
+from nas.claims.contrasts import ERROR, Contrast, Judged, contrast
+from nas.report.plots.paths import Axis
+from nas.report.plots.rows import Row, Rows, at, dot
+from nas.report.plots.svg import linear, linear_ticks, tag
 from nas.runs.job import Key
 from nas.tabular.table import Table, mixer_of
 
-TABLES = Path("runs/tables")
+TABLES, PICTURES = Path("runs/tables"), Path("docs/pictures")
 PARTS = "judge", "test"
 NEAR = 0.05
 """Networks within this share of parameters have as many."""
@@ -42,6 +48,15 @@ class Statement:
     words: str
     pairs: int
     found: Contrast
+
+    @property
+    def label(self) -> str:
+        """Its words where there is little room.
+
+        >>> Statement("", "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", 6, Contrast(0, 1, 1, 0)).label
+        'subgrids – patches'
+        """
+        return re.sub(r" \(.*?\)", "", self.words).replace(" against ", " – ")
 
 
 class Networks:
@@ -138,7 +153,7 @@ def along_line(held: Callable[..., list[Pair]], n: int) -> Iterator[tuple[str, s
     sizes = [k for k in divisors(n) if 1 < k < n]
     question = "Patches or subgrids? (equal MACs, all groupings of the channels)"
     for k in sizes:
-        words = f"{k} positions in steps of {n // k} (m{k}.s{n // k}) against {k} that are neighbours (s{n // k}.m{k})"
+        words = f"m{k}.s{n // k} (steps of {n // k}) against s{n // k}.m{k} (neighbours)"
         yield question, words, held(((f"m{k}.s{n // k}",), (f"s{n // k}.m{k}",)))
     question = "More positions (so many times the MACs of mixing)"
     for other, one in pairwise([*sizes, n]):
@@ -147,7 +162,7 @@ def along_line(held: Callable[..., list[Pair]], n: int) -> Iterator[tuple[str, s
     question = "Weights by position, or shared by them? (equal MACs)"
     for name, by, shared in (("subgrids", "m{}.g{}", "m{}.s{}"), ("patches", "g{1}.m{0}", "s{1}.m{0}")):
         pairs = [((by.format(k, n // k),), (shared.format(k, n // k),)) for k in sizes]
-        yield question, f"{name} of {', '.join(map(str, sizes))} positions: g in place of s", held(*pairs)
+        yield question, f"{name} of {', '.join(map(str, sizes))}: g against s", held(*pairs)
 
 
 def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list[Pair]]]:
@@ -156,12 +171,12 @@ def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list
     both, one = [("s2.m2", "m2.s2"), ("m2.s2", "s2.m2")], [("m4", "s4"), ("s4", "m4")]
     question = "Patches, subgrids, or both? (equal MACs, all groupings of the channels)"
     yield question, "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", held((subgrid, local))
-    words = "patches along one axis, subgrids along the other, against patches"
+    words = "one of each (s2.m2, m2.s2) against patches"
     yield question, words, held(*((each, local) for each in both))
-    yield question, "the same against subgrids", held(*((each, subgrid) for each in both))
+    yield question, "one of each against subgrids", held(*((each, subgrid) for each in both))
     question = "Along one axis or two? (equal MACs)"
-    yield question, "all of one axis (m4, s4) against subgrids along two", held(*((each, subgrid) for each in one))
-    yield question, "all of one axis against patches along two", held(*((each, local) for each in one))
+    yield question, "all of one axis (m4, s4) against subgrids", held(*((each, subgrid) for each in one))
+    yield question, "all of one axis against patches", held(*((each, local) for each in one))
     question = "All positions against a quarter of them (four times the MACs of mixing)"
     yield question, "full (m4, m4) against subgrids", held((full, subgrid))
     question = "Weights by position, or shared by them? (equal MACs)"
@@ -176,7 +191,7 @@ def statements(table: Table) -> list[Statement]:
 
 
 def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
-    error = 0.05 / len(found)
+    error = ERROR / len(found)
     yield f"### {table.facts['table']['name']}: {len(found)} statements\n"
     for question in dict.fromkeys(each.question for each in found):
         yield f"**{question}**\n"
@@ -188,13 +203,44 @@ def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
         yield ""
 
 
+def picture(name: str, found: Sequence[Statement]) -> Rows:
+    """The intervals of all statements about a table, question by question."""
+    spans = [(each, *(100 * end for end in each.found.interval(ERROR / len(found)))) for each in found]
+    scale = linear([0.0, *(end for _, *ends in spans for end in ends)], 4, 96)
+    axis = Axis(scale, linear_ticks(scale, 16), "points of accuracy, with 95% intervals of all together")
+
+    def question(words: str) -> Row:
+        return Row("", "", lambda y: [tag("text", words, class_="tk", x=-214, y=y + 8)])
+
+    def interval(each: Statement, low: float, high: float) -> Row:
+        def draw(y: float) -> list[Markup]:
+            left, middle, right = (at(axis, value) for value in (low, 100 * each.found.estimate, high))
+            caps = [tag("line", class_="fnd-l", x1=x, x2=x, y1=y - 5, y2=y + 5) for x in (left, right)]
+            line = tag("line", class_="fnd-l", x1=left, x2=right, y1=y, y2=y)
+            return [line, *caps, dot(middle, y, "final", each.label)]
+
+        return Row(each.label, "", draw)
+
+    rows: list[Row] = []
+    for asked in dict.fromkeys(each.question for each, *_ in spans):
+        rows += [question(asked), *(interval(*span) for span in spans if span[0].question == asked)]
+    zero = tag("line", class_="ink2", x1=at(axis, 0), x2=at(axis, 0), y1=4, y2=26 * len(rows) + 8)
+    told = "; ".join(f"{each.label} {100 * each.found.estimate:+.1f}" for each, *_ in spans)
+    return Rows(rows, axis, f"{name}: differences of accuracy in points: {told}", high=26, always=[zero])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", type=Path, default=sorted(TABLES.glob("*.parquet")))
+    parser.add_argument("--pictures", action="store_true", help="draw them, in place of Markdown")
     asked = parser.parse_args()
     for path in asked.tables:
         table = Table.read(path)
-        print(*lines(table, statements(table)), sep="\n")
+        if asked.pictures:
+            to = PICTURES / f"findings-{path.stem}.svg"
+            to.write_text(picture(path.stem, statements(table)).file(), encoding="utf-8")
+        else:
+            print(*lines(table, statements(table)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import findings
@@ -21,6 +22,20 @@ def test_every_row_is_what_the_table_gives(path: Path):
     section = PAGE.split(f"\n## {path.stem}\n")[1].split("\n## ")[0]
     told = [line for line in section.splitlines() if line.startswith(("|", "**"))]
     assert told == [line for row in rows for line in row.splitlines() if line]
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_picture_is_of_the_table_as_it_is(path: Path):
+    """If not: python benchmarks/findings.py --pictures."""
+    found = findings.statements(Table.read(path))
+    text = (ROOT / "docs" / "pictures" / f"findings-{path.stem}.svg").read_text(encoding="utf-8")
+    assert text == findings.picture(path.stem, found).file()
+    assert f"(pictures/findings-{path.stem}.svg)" in PAGE
+    dots = [float(x) for x in re.findall(r'<circle[^>]* cx="([\d.]+)%"', text)]
+    (zero,) = re.findall(r'<line class="ink2" x1="([\d.]+)%"', text)
+    for x, each in zip(dots, found, strict=True):
+        points, per = 100 * each.found.estimate, (dots[0] - float(zero)) / (100 * found[0].found.estimate)
+        assert x == pytest.approx(float(zero) + per * points, abs=0.05)
 
 
 def test_pairs_are_alike_in_all_else():

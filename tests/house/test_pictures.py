@@ -33,7 +33,8 @@ def test_a_picture_is_current(name: str) -> None:
 
 def test_every_picture_is_drawn_and_shown() -> None:
     page = (DOCS / "pictures.md").read_text(encoding="utf-8")
-    assert {path.stem for path in (DOCS / "pictures").glob("*.svg")} == set(made.PICTURES)
+    ours = {path.stem for path in (DOCS / "pictures").glob("*.svg") if not path.stem.startswith("findings-")}
+    assert ours == set(made.PICTURES)  # test_findings.py has the others
     assert [name for name in made.PICTURES if f"(pictures/{name}.svg)" not in page] == []
 
 
