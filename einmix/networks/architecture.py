@@ -240,6 +240,11 @@ class Slotted(Architecture):
         """What fills each slot, by its name."""
         return dict(self.slots)
 
+    @property
+    def params_in(self) -> dict[str, int]:
+        """The parameters of each slot in all of its places, by its name."""
+        return {name: each.times * Mixer.parse(each.mixer).params for name, each in self.slots}
+
     def to_json(self) -> str:
         slots = {name: asdict(each) for name, each in self.slots}
         return json.dumps({"slots": slots, "rest": self.rest}, separators=(",", ":"))
@@ -255,9 +260,8 @@ class Slotted(Architecture):
 
     @cached_property
     def _cost(self) -> tuple[int, int]:
-        pairs = [(Mixer.parse(each.mixer), each.times) for _, each in self.slots]
-        params = self.rest + sum(times * mixer.params for mixer, times in pairs)
-        return params, sum(times * mixer.macs for mixer, times in pairs)
+        macs = sum(each.times * Mixer.parse(each.mixer).macs for _, each in self.slots)
+        return self.rest + sum(self.params_in.values()), macs
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from einmix.networks.emission import emit, from_channels_first, helpers, used
 from einmix.networks.framework import TORCH, Framework
 from einmix.networks.functions import NAMES, Template, merged, shape
 from einmix.networks.printing import ROOM, WIDTH, lines, text
-from einmix.networks.summary import describe, embedding_words, job, subject, title
+from einmix.networks.summary import describe, embedding_words, job, outputs, subject, title
 from einmix.nodes.calls import Call
 from einmix.nodes.layout import layout
 from einmix.nodes.node import Step
@@ -109,7 +109,7 @@ class _Writer:
         parts = [*helping, *functions, *named, body, *filter(None, [also])]
         code = "".join(parts)
         main = f'\nif __name__ == "__main__":\n{self.framework.main.format(shape=(1, *self._shape))}'
-        what = f"an EinMix network for {subject(self.arch)}, {self.arch.classes} classes"
+        what = f"an EinMix network for {subject(self.arch)}, {outputs(self.arch)}"
         head = _header(what, self.arch, facts) + "\n" + "\n".join(self._imports(code + main)) + "\n"
         return head + "".join("\n" + part for part in [*parts, main])
 
@@ -201,7 +201,7 @@ class _Writer:
         start, end = (each.format(shape=self._shape) for each in self.framework.sequence)
         return (
             f"\ndef model() -> {self.framework.layer}:\n"
-            f'    """`{inputs}` inputs ({shape}) -> `b k` logits ({arch.classes} classes)."""\n'
+            f'    """`{inputs}` inputs ({shape}) -> `b k`: {outputs(arch)}."""\n'
             f"    return {start}\n" + textwrap.indent("\n".join(rows), " " * 8) + f"\n    {end}\n"
         )
 

@@ -107,6 +107,11 @@ def subject(arch: Architecture) -> str:
     return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
 
 
+def outputs(arch: Architecture) -> str:
+    """How many numbers a network gives for an example: logits of classes, or whatever its loss makes of them."""
+    return f"{arch.classes} output{'s' * (arch.classes > 1)}"
+
+
 _CHANNELS = {
     "": "weights shared by all channels",
     "s": "weights shared by all channels",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 from einmix.algebra.reach import Reach
-from einmix.networks.architecture import Architecture, Part
+from einmix.networks.architecture import Architecture, Part, Slotted
 from einmix.nodes.node import reach_of
 
 if TYPE_CHECKING:
@@ -137,18 +137,25 @@ class Column:
     before: int
     """How many positions the block before reads."""
 
+    slot: str = ""
+    """What it is called, where it is no block but the mixer of a slot."""
+
     @property
     def block(self) -> Seen:
         return self.blocks[0]
 
     @property
     def name(self) -> str:
+        if self.slot:
+            return f"Slot {self.slot}"
         numbers = self.blocks[0].number, self.blocks[-1].number
         return f"Block {numbers[0]}" if numbers[0] == numbers[1] else f"Blocks {numbers[0]} to {numbers[1]}"
 
 
 def columns(architecture: Architecture) -> list[Column]:
-    """The blocks of a network, runs of those in which nothing differs as one."""
+    """The blocks of a network, runs of those in which nothing differs as one; slots each by itself."""
+    if isinstance(architecture, Slotted):
+        return list(_slots(architecture))
     first: dict[Position, int] = {}
     found: list[Column] = []
     lengths = positions_of(architecture)
@@ -160,6 +167,16 @@ def columns(architecture: Architecture) -> list[Column]:
         found.append(Column(blocks, {position: first[position] for position in read}, lengths, before))
         before = len(read)
     return found
+
+
+def _slots(architecture: Slotted) -> Iterator[Column]:
+    """What lies between the slots of a model is not known: each is a column of its own, on its own positions."""
+    parts = [part for part in architecture.parts if part.role == "block"]
+    for number, (name, part) in enumerate(zip(architecture.filled, parts, strict=True), start=1):
+        lengths = tuple(_lengths(part))
+        example = example_on(lengths)
+        read = reads(reach_of(part.steps, part.before), example)
+        yield Column((Seen(number, part, read, example),), dict.fromkeys(read, 1), lengths, len(read), name)
 
 
 def positions_of(architecture: Architecture) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import ceil, prod
 
-from einmix.networks.architecture import Architecture
+from einmix.networks.architecture import Architecture, Slotted
 from einmix.networks.summary import embedding_words, subject
 from einmix.pictures.blocks import COLUMN, Body, texts
 from einmix.pictures.field import Column, columns, positions_of
@@ -35,7 +35,8 @@ def draw_network(architecture: Architecture, name: str = "") -> Picture:
         shapes.append(Text("muted", MARGIN, y, line, 14))
     y += 28
     for start in range(0, len(bodies), beside):
-        y = _row(shapes, bodies[start : start + beside], y, last=start + beside >= len(bodies)) + 26
+        last, arrows = start + beside >= len(bodies), not isinstance(architecture, Slotted)
+        y = _row(shapes, bodies[start : start + beside], y, last=last, arrows=arrows) + 26
     y -= 14
     for line in (line for words in _key(architecture, found, drawn) for line in broken(words, 13, width - 2 * MARGIN)):
         y += 17
@@ -47,20 +48,23 @@ def draw_network(architecture: Architecture, name: str = "") -> Picture:
 def _stage_words(architecture: Architecture, drawn: Sequence[Column], number: int) -> list[str]:
     """What stands between the stage before and the first block of another one."""
     part = drawn[number].block.part
+    if isinstance(architecture, Slotted):
+        each = architecture.filled[drawn[number].slot]
+        return [f"{each.order}, in {each.times} places" if each.times > 1 else each.order]
     if number == 0 or drawn[number - 1].block.part.stage == part.stage:
         return []
     embeds = [each for each in architecture.parts if each.role == "embed" and each.stage == part.stage]
     return [f"stage {part.stage + 1}: {embedding_words(each)}" for each in embeds]
 
 
-def _row(shapes: list[Shape], bodies: Sequence[Body], y: float, *, last: bool) -> float:
+def _row(shapes: list[Shape], bodies: Sequence[Body], y: float, *, last: bool, arrows: bool) -> float:
     """Blocks beside each other, what they read at one height, with arrows; gives where they end."""
     top = max(body.top for body in bodies)
     for number, body in enumerate(bodies):
         x = MARGIN + number * (COLUMN + GAP)
         shapes += moved(body.head, x, y)
         shapes += moved(body.field, x, y + top)
-        if number < len(bodies) - 1 or not last:
+        if arrows and (number < len(bodies) - 1 or not last):
             shapes += moved(_arrow(), x + COLUMN + 6, y + top + 9 + (body.height - 9) / 2)
     return y + top + max(body.height for body in bodies)
 
@@ -71,6 +75,8 @@ def _arrow() -> list[Shape]:
 
 def about(architecture: Architecture) -> str:
     """A network in numbers."""
+    if isinstance(architecture, Slotted):
+        return f"of mixers in the slots of a model with {architecture.params:,} parameters"
     sizes = architecture.grids[0]
     positions = " × ".join(str(n) for axis, n in sizes.items() if axis != "c")
     count = len(architecture.blocks)
@@ -82,6 +88,10 @@ def about(architecture: Architecture) -> str:
 
 
 def _key(architecture: Architecture, found: Sequence[Column], drawn: Sequence[Column]) -> Iterator[str]:
+    if isinstance(architecture, Slotted):
+        yield "The ring is one output of a slot; dark: what it reads of that slot. The rest of the model is not drawn."
+        yield "In a layer: same letter, they exchange information; same stroke: the same weights."
+        return
     yield (
         "The ring is one output. A number is the block after which a position first reaches it (the darker, the "
         "earlier); an empty position does not reach it yet."
@@ -112,12 +122,17 @@ def _parameters(shapes: list[Shape], architecture: Architecture, y: float, width
         if width_of(words, 11) + 4 < long:
             shapes.append(Text("muted", x + long / 2, y + 36, words, 11, "middle"))
         x += long
-    shapes.append(Text("muted", MARGIN, y + 54, "Dark: layers that move positions. Grey: layers at each position.", 12))
+    grey = "all else" if isinstance(architecture, Slotted) else "layers at each position"
+    shapes.append(Text("muted", MARGIN, y + 54, f"Dark: layers that move positions. Grey: {grey}.", 12))
     return y + 54
 
 
 def _pieces(architecture: Architecture) -> Iterator[tuple[str, int, str]]:
     """Runs of parameters from the input on: how they look, how many, and of what."""
+    if isinstance(architecture, Slotted):
+        yield from (("read", count, name) for name, count in architecture.params_in.items())
+        yield "card", architecture.rest, "the rest of the model"
+        return
     number = 0
     for part in architecture.parts:
         if part.role == "block":
@@ -133,9 +148,9 @@ def _pieces(architecture: Architecture) -> Iterator[tuple[str, int, str]]:
 
 
 def _description(architecture: Architecture, found: Sequence[Column]) -> str:
-    total = prod(positions_of(architecture))
     words = [f"A network {about(architecture)}."]
     for column in found:
+        total = prod(column.lengths)
         layers = "; ".join(dict.fromkeys(texts(column))) or "positions stay apart"
         words.append(f"{column.name}: {layers}; one output reads {len(column.first):,} of {total:,} positions.")
     return " ".join(words)

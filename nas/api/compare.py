@@ -57,7 +57,7 @@ class Comparison:
     """A comparison made ready: all networks have their sizes before anything is trained or written."""
 
     def __init__(self, saved: SavedRun, asked: Compare):
-        saved.takes_accuracy("a comparison with the literature")
+        saved.takes_networks("a comparison with the literature")
         self.saved, self.asked = saved, asked
         self.device, self.devices = find_device(asked.device)
         self._root = saved.folder.path.resolve().parent

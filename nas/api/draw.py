@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -26,18 +27,19 @@ MIXER = "h=m8.s4 w=m8.s4 c=g64"
 CALL = '"b c (hI h) (wI w) -> b c (hO h) (wO w)" "c hI wI hO wO" c=64 hI=8 h=4 …'
 
 
-def draw(*what: str | Mixer | Architecture, asked: Draw | None = None, **options: Any) -> Picture:
+def draw(*what: str | int | Path | Mixer | Architecture, asked: Draw | None = None, **options: Any) -> Picture:
     """The picture of a mixer, a network or a space; options are those of `options.Draw`.
 
     What is drawn is a `Mixer`, an `Architecture`, or words as on the command line: a mixer's text; an EinMix pattern,
     its weight shape (its bias shape) and sizes such as `c=64`; the name of a space, or of a network of the zoo; a run
-    and a rank or an id. Raises NasError or SpaceError for what is none of these, PatternError for what cannot be read.
+    (its name, or the path of its folder) and a rank or an id. Raises NasError or SpaceError for what is none of these,
+    PatternError for what cannot be read.
 
     >>> draw("h=m4.s2 w=m4.s2 c=g32").title
     'h=m4.s2 w=m4.s2 c=g32'
     """
     wanted = Draw.of(options, asked)
-    words = [each for each in what if isinstance(each, str)]
+    words = [str(each) for each in what if isinstance(each, str | int | Path)]
     if len(what) == 1 and isinstance(what[0], Mixer | Architecture):
         picture = draw_mixer(what[0]) if isinstance(what[0], Mixer) else draw_network(what[0])
     elif len(words) < len(what) or not words:

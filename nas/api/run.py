@@ -173,7 +173,7 @@ class Run:
         from nas.training.engine.examples import Examples
         from nas.training.proxies import PROXIES, measure
 
-        if found.finished < FEWEST_FINISHED:
+        if found.finished < FEWEST_FINISHED or self.saved.fills_slots:
             return {}
         dataset = self.saved.located(None if data_dir is None else Path(data_dir))[1]
         x, y = Examples.of(dataset.train, dataset, "cpu", "float32").batch(slice(0, PROXY_BATCH))

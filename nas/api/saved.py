@@ -85,9 +85,22 @@ class SavedRun:
 
     def takes_accuracy(self, what: str) -> None:
         """Raises NasError where a run has a metric, a loss or a trainer of its own, for what knows accuracy alone."""
-        if "own" in self.folder.settings:
-            own = "a metric, a trainer or a model of its own"
-            raise NasError(f"run {self.name!r} has {own}: {what} is about accuracy and the packages' networks alone")
+        if self._own - {"model"}:
+            raise NasError(f"run {self.name!r} has a metric or a trainer of its own: {what} is about accuracy alone")
+
+    def takes_networks(self, what: str) -> None:
+        """Raises NasError also where a run fills the slots of a model, for what builds whole networks."""
+        self.takes_accuracy(what)
+        if self.fills_slots:
+            raise NasError(f"run {self.name!r} fills the slots of a model of yours: {what} is of whole networks alone")
+
+    @property
+    def fills_slots(self) -> bool:
+        return "model" in self._own
+
+    @property
+    def _own(self) -> set[str]:
+        return set(self.optional("own", "an object") or {})
 
     @property
     def finished(self) -> list[Standing]:

@@ -31,7 +31,7 @@ def train_longer(saved: SavedRun, standing: Standing, asked: Train, watcher: Wat
     epochs. What could not be brought to an end is missing.
     Raises NasError for a recipe that cannot be, data that has changed, a run that is being written.
     """
-    saved.takes_accuracy("longer training")
+    saved.takes_networks("longer training")
     recipe, fixed = saved.recipe, saved.recipe.lr if asked.lr is None else asked.lr
     recipe = replace(recipe, epochs=asked.epochs or LONGER * recipe.epochs, lr=fixed)
     device, devices = find_device(asked.device)

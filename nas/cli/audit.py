@@ -27,13 +27,11 @@ def audit(
     from nas.errors import NasError
 
     found = opened(runs_dir, run)
+    told = found.audit(proxies=False)
     try:
         told = found.audit(proxies=proxies, data_dir=data_dir)
     except NasError as error:
-        if not proxies:
-            raise
         say(f"without proxies: {error}")
-        told = found.audit(proxies=False)
     if as_json:
         print_json(told.row())
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from einmix import source
-from einmix.networks.summary import subject
+from einmix.networks.summary import outputs, subject
 from nas.errors import one_line
 from nas.exports.check import Export, Exported, Format
 from nas.exports.module import with_facts
@@ -106,7 +106,7 @@ def _card(wanted: Export) -> str:
         "id": architecture.id,
     }
     rows = {name: text for name, text in facts.items() if name != "title"} | figures
-    what = f"An EinMix network for {subject(architecture)}, {architecture.classes:,} classes."
+    what = f"An EinMix network for {subject(architecture)}, {outputs(architecture)}."
     return CARD.format(
         task="image-classification" if len(architecture.inputs) == 3 else "other",
         title=markdown(facts.get("title", architecture.id)),

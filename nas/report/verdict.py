@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from statistics import fmean
 
+from einmix.networks.architecture import Slotted
 from nas.audit.words import next_line, noise_lines
 from nas.claims.claims import TOO_FEW
 from nas.claims.words import before_finals, claim_lines, gain_cell, signed
@@ -91,9 +92,12 @@ def what(run: RunFacts) -> str:
     best = run.leader
     if best is None:
         return ""
+    tried = f"one of {counted(run.tried, 'candidate')}" if run.tried > 1 else "the only candidate"
+    if isinstance(best.architecture, Slotted):
+        slots = counted(len(best.architecture.slots), "slot")
+        return f"{tried}: mixers for {slots}, of which alone multiply-accumulates are counted."
     grid, blocks = best.architecture.grids[0], len(best.architecture.blocks)
     positions = " x ".join(str(n) for axis, n in grid.items() if axis != "c")
-    tried = f"one of {counted(run.tried, 'candidate')}" if run.tried > 1 else "the only candidate"
     return f"{tried}: {counted(blocks, 'block')} of {counted(grid['c'], 'channel')} on {positions} positions."
 
 

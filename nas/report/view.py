@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from einmix import Architecture, source
+from einmix.networks.architecture import Slotted
 from einmix.networks.summary import describe
 from einmix.pictures.blocks import draw_blocks
 from nas.audit.words import MARKS, better_lines, figure_lines, noise_lines, order_line, rate_lines
@@ -99,9 +100,9 @@ def terms(run: RunFacts, icons: Icons) -> list[dict[str, Any]]:
 
 
 def winner(architecture: Architecture, run: RunFacts) -> dict[str, Any]:
-    """The network in pictures and as its text: its `model()` alone, and the whole module."""
+    """The network in pictures and as its text: its last function alone, which makes it, and the whole module."""
     text = text_of(architecture)
-    body = text[text.index("def model(") : text.index('\nif __name__ == "__main__"')].rstrip() + "\n"
+    body = text[text.rindex("\ndef ") + 1 :].partition('\nif __name__ == "__main__"')[0].rstrip() + "\n"
     return {
         "blocks": [Markup(picture.markup()) for picture in draw_blocks(architecture)],
         "parts": rows.parameters(series.parameters(architecture)),
@@ -109,6 +110,7 @@ def winner(architecture: Architecture, run: RunFacts) -> dict[str, Any]:
         "model": highlighted(body),
         "module": highlighted(text),
         "lines": text.count("\n"),
+        "part": "slot" if isinstance(architecture, Slotted) else "block",
         "export": f"nas export {run.name} {architecture.id}{run.where}",
     }
 

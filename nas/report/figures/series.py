@@ -8,6 +8,7 @@ from itertools import accumulate
 from statistics import fmean
 
 from einmix import Architecture
+from einmix.networks.architecture import Slotted
 from nas.ranking.objectives import Quality, merit
 from nas.report.figures.facts import Kind, Network, RunFacts
 from nas.report.figures.importance import Importance, Level, choices_of, families_of, importance, levels_of
@@ -193,6 +194,9 @@ class Share:
 
 def parameters(architecture: Architecture) -> list[Share]:
     """Where a network's parameters are: embeddings, what mixes positions in each block, the rest of it, the head."""
+    if isinstance(architecture, Slotted):
+        slots = [Share(f"slot {name}", n, True) for name, n in architecture.params_in.items()]
+        return [*slots, Share("the rest", architecture.rest, False)]
     found: list[Share] = []
     number = 0
     for part in architecture.parts:

@@ -276,7 +276,7 @@ def test_what_repeats_is_a_loop_or_a_function() -> None:
 
 
 GOLDEN = '''\
-"""rows: an EinMix network for 8 x 8 grey images, 3 classes.
+"""rows: an EinMix network for 8 x 8 grey images, 3 outputs.
 
 found    nas search --space subgrid
 size     219 parameters, 0.00 million multiply-accumulates an image
@@ -308,7 +308,7 @@ def tokens() -> nn.Module:
 
 
 def model() -> nn.Module:
-    """`b c h w` inputs (1 x 8 x 8) -> `b k` logits (3 classes)."""
+    """`b c h w` inputs (1 x 8 x 8) -> `b k`: 3 outputs."""
     return nn.Sequential(
         # patches of 2 x 2 to 8 channels
         Mix("b ci (h hi) (w wi) -> b h w co", weight_shape="hi wi ci co", hi=2, wi=2, ci=1, co=8),

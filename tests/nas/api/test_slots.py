@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
+from math import prod
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +19,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 import nas
+from einmix import Mixer
 from einmix.networks.architecture import Slotted
+from einmix.pictures.field import columns
 from einmix.slots import fill
 from nas.api.slots import space_of
 from nas.errors import NasError
@@ -78,6 +83,44 @@ def test_the_export_is_a_line_a_slot_and_its_weights_are_the_models(run: nas.Run
     assert min(abs(accuracy - each.judge.accuracy) for each in run.best.finals if each.judge) < 1e-6
     with pytest.raises(NasError, match=r"fills the slots of a model of your own: fill\(make_model\(\), run"):
         run.model(1)
+
+
+ALONE = """
+import json, runpy, sys, torch
+mixers = runpy.run_path(sys.argv[1])["mixers"]()
+shapes = {"tokens": (2, 4, 4, 4), "last": (2, 4, 16)}
+print(json.dumps({name: [list(mix(torch.ones(shapes[name])).shape), sum(p.numel() for p in mix.parameters())]
+                  for name, mix in mixers.items()}))
+"""
+
+
+def test_the_export_runs_where_torch_and_einops_are_alone(run: nas.Run, tmp_path: Path) -> None:
+    file, network = run.export(1, to=tmp_path).file, run.best.architecture
+    assert isinstance(network, Slotted)
+    command = [sys.executable, "-I", "-c", ALONE, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    params = {name: count // network.filled[name].times for name, count in network.params_in.items()}
+    assert json.loads(done.stdout) == {"tokens": [[2, 4, 4, 4], params["tokens"]], "last": [[2, 4, 16], params["last"]]}
+
+
+def test_it_is_drawn_audited_and_reported_slot_by_slot(run: nas.Run, tmp_path: Path) -> None:
+    """What lies between two slots is not known: no position is said to reach from one to the other."""
+    picture = nas.draw(run.path, 1)
+    network = run.best.architecture
+    assert isinstance(network, Slotted) and "Block" not in picture.svg
+    for (name, each), column in zip(network.slots, columns(network), strict=True):
+        mixer = Mixer.parse(each.mixer)
+        axes = [axis for axis in mixer.inputs if axis != "c"]
+        rows = (mixer.reach().along(axis)[at] for axis, at in zip(axes, column.block.example, strict=True))
+        assert f">Slot {name}<" in picture.svg and len(column.first) == prod(int(row.sum()) for row in rows)
+        assert f">{network.params_in[name]:,}<" in picture.svg
+    assert run.audit().proxies == {}
+    page = run.report(tmp_path / "page.html").read_text()
+    assert "slot by slot" in page and "block by block</h2>" not in page and "mixers for 2 slots" in page
+    told = r"^run 'slots' fills the slots of a model of yours: .* of whole networks alone$"
+    for refused in (lambda: run.compare(quiet=True), lambda: run.train(1, epochs=3, quiet=True)):
+        with pytest.raises(NasError, match=told):
+            refused()
 
 
 def test_it_goes_on_with_the_same_model_and_in_worker_processes(run: nas.Run) -> None:

@@ -116,8 +116,8 @@ def test_from_python():
     found = nas.open_run(RUN, RUNS)[1]
     drawn = nas.draw(found.architecture)
     assert drawn.title == f"Network {found.id}"
-    assert drawn.shapes[1:] == nas.draw(RUN, "1", runs_dir=RUNS).shapes[1:]
-    for wrong in ((), (3,), ("h=m8", mixer)):
+    assert drawn.shapes[1:] == nas.draw(RUN, "1", runs_dir=RUNS).shapes[1:] == nas.draw(Path(RUNS, RUN), 1).shapes[1:]
+    for wrong in ((), (3.5,), ("h=m8", mixer)):
         with pytest.raises(NasError, match="a mixer, an architecture or words are drawn, not "):
             nas.draw(*wrong)
     with pytest.raises(NasError, match="no option 'them'"):

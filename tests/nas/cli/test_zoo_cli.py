@@ -61,7 +61,7 @@ def test_every_network_and_every_published_size_is_listed(zoo):
 def test_a_published_size_is_shown(line, zoo):
     status, out, err = zoo(line)
     assert (status, err) == (0, "")
-    assert out.startswith('"""mixer s/16: an EinMix network for 224 x 224 colour images, 1000 classes.\n')
+    assert out.startswith('"""mixer s/16: an EinMix network for 224 x 224 colour images, 1000 outputs.\n')
     assert "18,528,264 parameters" in out and "def model() -> nn.Module:" in out and "arXiv:2105.01601" in out
     _, text, _ = zoo(f"{line} --json")
     row = json.loads(text)
@@ -90,15 +90,15 @@ def test_sizes_are_those_asked_for(zoo):
     status, out, _ = zoo("gmlp --data fashion-mnist --patch 7 --width 24 --depth 3 --classes 5 --json")
     row = json.loads(out)
     assert (status, row["variant"]) == (0, None)
-    assert "28 x 28 grey images, 5 classes" in row["text"] and "range(3)" in row["text"]
+    assert "28 x 28 grey images, 5 outputs" in row["text"] and "range(3)" in row["text"]
     assert "sizes      patch 7 width 24 depth 3" in row["text"]
 
 
 @pytest.mark.parametrize(
     ("line", "facts"),
     [
-        ("mixer --shape 32x32x3", ("32 x 32 colour images, 10 classes", "patch 4 width 64")),
-        ("show gmlp --shape 40x2 --classes 3", ("sequences of 40 with 2 channels, 3 classes", "patch 1 width 64")),
+        ("mixer --shape 32x32x3", ("32 x 32 colour images, 10 outputs", "patch 4 width 64")),
+        ("show gmlp --shape 40x2 --classes 3", ("sequences of 40 with 2 channels, 3 outputs", "patch 1 width 64")),
         ("vip --shape 5x32x32x1", ("volumes of 5 x 32 x 32 with 1 channel", "patch 1x8x8 width 64", "1 x 8 x 8 to 64")),
         ("raft --shape 5x32x32x1 --patch 5x4x8", ("patch 5x4x8 width 64", "patches of 5 x 4 x 8 to 64")),
     ],
