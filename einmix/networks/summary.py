@@ -7,7 +7,7 @@ from typing import NamedTuple
 from einmix.algebra.factors import Factor, Factors
 from einmix.algebra.mixer import Mixer
 from einmix.kinds import Mix
-from einmix.networks.architecture import Architecture, Part
+from einmix.networks.architecture import Architecture, Part, Slotted
 from einmix.nodes.node import Step
 from einmix.nodes.windows import Windowed
 
@@ -105,6 +105,26 @@ def subject(arch: Architecture) -> str:
     if len(axes) == 2 and channels in (1, 3):
         return f"{shape} {'grey' if channels == 1 else 'colour'} images"
     return f"{noun} {shape} with {channels} channel{'s' * (channels > 1)}"
+
+
+def shares(arch: Architecture) -> list[tuple[str, int, int, bool]]:
+    """Where a network's parameters are: what has them, in which block (or 0), how many, if they mix positions.
+
+    Layers that move positions are apart from the rest of their block; of slots each has those of all of its places.
+    """
+    if isinstance(arch, Slotted):
+        return [*((name, 0, count, True) for name, count in arch.params_in.items()), ("the rest", 0, arch.rest, False)]
+    found, number = [], 0
+    for part in arch.parts:
+        whole = sum(step.cost[0] for step in part.steps)
+        if part.role != "block":
+            found.append((part.role, 0, whole, False))
+            continue
+        number += 1
+        mixing = sum(leaf.cost[0] for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"})
+        found += [("positions", number, mixing, True), ("the rest", number, whole - mixing, False)]
+    found.append(("classifier", 0, arch.params - sum(count for _, _, count, _ in found), False))
+    return [each for each in found if each[2]]
 
 
 def outputs(arch: Architecture) -> str:

@@ -306,7 +306,7 @@ def key(pattern: Pattern) -> str:
     if pattern.letters:
         words.append("Same letter: they exchange information.")
     elif pattern.mixes:
-        words.append("Dark: what the marked output reads.")
+        words.append("Blue: what the marked output reads.")
     if any(factor.role == "m" for factor in pattern.channels or ()):
         words.append("One capsule: channels that mix.")
     if pattern.own_places > 1 and pattern.own_channels > 1:

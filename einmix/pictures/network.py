@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from math import ceil, prod
 
 from einmix.networks.architecture import Architecture, Slotted
-from einmix.networks.summary import embedding_words, subject
+from einmix.networks.summary import embedding_words, shares, subject
 from einmix.pictures.blocks import COLUMN, Body, texts
 from einmix.pictures.field import Column, columns, positions_of
 from einmix.pictures.picture import Picture
@@ -89,14 +88,14 @@ def about(architecture: Architecture) -> str:
 
 def _key(architecture: Architecture, found: Sequence[Column], drawn: Sequence[Column]) -> Iterator[str]:
     if isinstance(architecture, Slotted):
-        yield "The ring is one output of a slot; dark: what it reads of that slot. The rest of the model is not drawn."
+        yield "The ring is one output of a slot; blue: what it reads of that slot. The rest of the model is not drawn."
         yield "In a layer: same letter, they exchange information; same stroke: the same weights."
         return
     yield (
-        "The ring is one output. A number is the block after which a position first reaches it (the darker, the "
+        "The ring is one output. A number is the block after which a position first reaches it (the stronger, the "
         "earlier); an empty position does not reach it yet."
     )
-    yield "In a layer: same letter, they exchange information; dark: what it reads; same stroke: the same weights."
+    yield "In a layer: same letter, they exchange information; blue: what it reads; same stroke: the same weights."
     yield "What goes through means alone (norms over positions, weights of branches) is read, too."
     total, last = prod(positions_of(architecture)), len(found[-1].first) if found else 1
     if last < total:
@@ -122,29 +121,14 @@ def _parameters(shapes: list[Shape], architecture: Architecture, y: float, width
         if width_of(words, 11) + 4 < long:
             shapes.append(Text("muted", x + long / 2, y + 36, words, 11, "middle"))
         x += long
-    grey = "all else" if isinstance(architecture, Slotted) else "layers at each position"
-    shapes.append(Text("muted", MARGIN, y + 54, f"Dark: layers that move positions. Grey: {grey}.", 12))
+    shapes.append(Text("muted", MARGIN, y + 54, "Blue: layers that move positions. Grey: all else.", 12))
     return y + 54
 
 
 def _pieces(architecture: Architecture) -> Iterator[tuple[str, int, str]]:
     """Runs of parameters from the input on: how they look, how many, and of what."""
-    if isinstance(architecture, Slotted):
-        yield from (("read", count, name) for name, count in architecture.params_in.items())
-        yield "card", architecture.rest, "the rest of the model"
-        return
-    number = 0
-    for part in architecture.parts:
-        if part.role == "block":
-            number += 1
-            for moves, same in groupby(part.steps, key=lambda step: bool(step.touched - {"c"})):
-                count = sum(step.cost[0] for step in same)
-                if count:
-                    yield ("read" if moves else "card"), count, f"{'positions' if moves else 'channels'} {number}"
-        elif part.role == "embed" and (count := sum(step.cost[0] for step in part.steps)):
-            yield "tint5", count, "embedding"
-    head = architecture.params - sum(step.cost[0] for p in architecture.parts if p.role != "head" for step in p.steps)
-    yield "tint5", head, "head"
+    for name, number, count, mixes in shares(architecture):
+        yield "read" if mixes else "card", count, f"{name} {number or ''}".strip()
 
 
 def _description(architecture: Architecture, found: Sequence[Column]) -> str:

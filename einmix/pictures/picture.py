@@ -60,10 +60,8 @@ class Picture:
     def svg(self) -> str:
         """The whole as a text that stands alone, with no ids and nothing that is run.
 
-        With the theme "auto" there is paper behind: what shows it may be dark where the reader's choice is light.
+        There is paper behind: what shows it may be dark where the picture is light.
         """
-        if self.theme != "auto":
-            return self.markup(style({shape.look for shape in self.shapes}, self.theme))
         whole = replace(self, shapes=(Rect("paper", 0, 0, self.width, self.height), *self.shapes))
         return whole.markup(style({shape.look for shape in whole.shapes}, self.theme))
 

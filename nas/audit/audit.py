@@ -137,13 +137,17 @@ class Audit:
 
     @cached_property
     def better(self) -> dict[str, Against]:
-        """By how much rank 1 is better than others, and how probable it is that it is, by what they are."""
+        """By how much rank 1 is better than others, and how probable it is that it is, by what they are.
+
+        References are those of its own sizes.
+        """
         found: dict[str, Against | None] = {}
         places = {place: standing for place, standing in ranked(self.standings) if place is not None}
         for place in PLACES:
             if place in places:
                 found[f"rank {place}"] = self._than(places[place])
-        references = [standing for standing in self.standings if standing.is_reference and standing.judged]
+        first = next((sizes_of(s.architecture) for s in self.standings if self.told and s.id == self.told.first), None)
+        references = [s for s in self.standings if s.is_reference and s.judged and sizes_of(s.architecture) == first]
         found |= {reference.title: self._than(reference) for reference in references}
         if self._leader and self.candidates:
             found["the mean random network"] = better.than_mean(self._leader, self.candidates)
@@ -182,6 +186,7 @@ class Audit:
             trials=max(facts.trials, len(self.searched)),
             workers=facts.workers,
             noun=facts.noun,
+            compared=facts.compared,
         )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
@@ -37,6 +37,7 @@ def next_step(
     trials: int,
     workers: int,
     noun: str = "images",
+    compared: Collection[str] = (),
 ) -> Step:
     """The first of: what has to be mended, another rate, seeds, examples, candidates; else a look at test data."""
     finals = [standing for standing in standings if standing.finals]
@@ -66,6 +67,8 @@ def next_step(
                 f"more candidates: --trials {trials + count}", f"about {count} fit in {MINUTES} minutes; {points}"
             )
         why = f"about {count} more candidates fit in {MINUTES} minutes, and {points}"
+    if told.first in compared:
+        return Step("nothing here, but other data, a larger space, longer training", f"{why}; it has been compared")
     return Step("`nas compare`: the best against the literature, on test data", why)
 
 

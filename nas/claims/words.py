@@ -43,7 +43,7 @@ def claim_lines(told: Claims, noun: str = "images") -> list[str]:
             f"± {at_most(gain.half_width_all_seeds)} points; beyond that it takes more {noun}"
         )
     if told.searched is not None and told.first:
-        lines.append(f"in the search {told.rank(told.first)} had {told.searched:.1%}, on the {noun} that chose it")
+        lines.append(f"in the search rank {told.rank(told.first)} had {told.searched:.1%}, on the {noun} that chose it")
     return lines
 
 

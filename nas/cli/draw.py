@@ -10,6 +10,7 @@ import typer
 
 from nas.cli.typed import takes
 from nas.options.draw import Draw
+from nas.runs.files import telling
 
 WHAT = "A mixer's text; an EinMix pattern, its shapes and sizes; a space; a network of the zoo; or RUN ID."
 
@@ -29,7 +30,10 @@ def draw(
     from nas.api.draw import draw as drawn
 
     picture = drawn(*what, asked=asked)
-    print(picture.save(out or Path(f"{_stem(picture.title)}.svg")))
+    path = out or Path(f"{_stem(picture.title)}.svg")
+    with telling(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(picture.save(path))
 
 
 def _stem(title: str) -> str:

@@ -40,8 +40,10 @@ def top(
     if as_csv:
         print(csv_text(rows(found.standings)), end="")
         return
-    objectives, noun, sure = found.objectives, found.noun, sureness(found.folder)
-    print_ranking(found.standings, found.name, n, as_json, objectives=objectives, noun=noun, until_sure=sure)
+    objectives, noun, sure, order = found.objectives, found.noun, sureness(found.folder), found.order
+    print_ranking(
+        found.standings, found.name, n, as_json, objectives=objectives, noun=noun, until_sure=sure, order=order
+    )
 
 
 def show(run: RunName, id: Id, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
@@ -110,7 +112,8 @@ def _print_trainings(trainings: list[Result], lr: float, metric: Metric) -> None
         rate = f"  lr {result.lr:g}" if result.lr != lr else ""
         end = result.score and f"loss {result.score.loss:.3f}  {metric.name} {metric.text(result.score.accuracy)}"
         test = f"  test {metric.text(result.test.accuracy)}" if result.test else ""
-        losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[:: max(1, len(result.train_loss) // 5)])
+        step = max(1, len(result.train_loss) // 5)
+        losses = " ".join(f"{loss:.2f}" for loss in result.train_loss[::step]) + f" (every {step} epochs)" * (step > 1)
         print(
             f"  {result.phase:6} seed {result.seed}{rate}  {counted(result.epochs, 'epoch')}  {result.state:8}  "
             f"{end or one_line(result.reason)}{test}  {result.seconds:.1f} s  training loss {losses}"

@@ -58,8 +58,16 @@ def _search(session: Session, as_json: bool) -> None:
         with watcher() as watching:
             standings = session.run(watching, run)
     if standings:  # there are none before there is a learning rate
-        most, noun, sure = len(standings) if as_json else 10, session.dataset.noun, sureness(run)
-        print_ranking(standings, run.name, most, as_json, objectives=session.objectives, noun=noun, until_sure=sure)
+        print_ranking(
+            standings,
+            run.name,
+            len(standings) if as_json else 10,
+            as_json,
+            objectives=session.objectives,
+            noun=session.dataset.noun,
+            until_sure=sureness(run),
+            order=session.plan.order,
+        )
         _tell(run, session, as_json, audited=any(standing.finals for standing in standings))
     if not as_json:
         print_next(run.name, standings, session.options.runs_dir)

@@ -11,7 +11,7 @@ from nas.claims.words import claim_lines
 from nas.cli.grid import Column, Grid
 from nas.cli.terminal import console_for, print_json, print_words
 from nas.errors import counted, one_line
-from nas.ranking.objectives import Figure, Objective
+from nas.ranking.objectives import Figure, Objective, Quality
 from nas.ranking.standings import Standing, claims_of, ranked, sizes_of
 from nas.ranking.words import accuracy, gain, gain_verdict, lacks, leader, rate_notes, short, sizes
 from nas.runs.job import HALVED
@@ -79,9 +79,17 @@ def ranking(standings: Sequence[Standing], *, title: str, most: int, objectives:
 
 
 def footnotes(
-    standings: Sequence[Standing], *, noun: str = "images", until_sure: float | None = None, most: int = 3
+    standings: Sequence[Standing],
+    *,
+    noun: str = "images",
+    until_sure: float | None = None,
+    order: Quality = "accuracy",
+    most: int = 3,
 ) -> list[str]:
-    """What the reader of a ranking has to know about its figures, and why what failed did (of the first few)."""
+    """What the reader of a ranking has to know about its figures, and why what failed did (of the first few).
+
+    `order` is the figure by which candidates are ranked that have no finals.
+    """
     tried = counted(sum(s.search is not None for s in standings), "candidate")
     told = claims_of(standings, sizes_of, until_sure)
     metric = standings[0].metric if standings else ACCURACY
@@ -89,6 +97,8 @@ def footnotes(
     if told or any(result.judge for standing in standings for result in standing.finals):
         where = "of finals and references where they were judged, of others validation"
         notes = [f"{metric.name}: {where}, best of {tried}"]
+    if order == "loss":
+        notes[0] += "; below the finals by validation loss"
     if not metric.is_accuracy:
         notes[0] += f"; {metric.better} is better"
     if gains := [standing.gain for standing in standings if standing.gain]:
@@ -170,6 +180,7 @@ def print_ranking(
     objectives: Sequence[Objective] = (),
     noun: str = "images",
     until_sure: float | None = None,
+    order: Quality = "accuracy",
 ) -> None:
     """The ranking of a run, with what has to be known to read it; in JSON rank 1 has what is claimed of the run."""
     if as_json:
@@ -183,7 +194,7 @@ def print_ranking(
     tried = sum(standing.search is not None for standing in standings)
     names, title = [objective.name for objective in objectives], f"{name}: {counted(tried, 'candidate')}"
     console.print(ranking(standings, title=title, most=most, objectives=names))
-    for note in footnotes(standings, noun=noun, until_sure=until_sure):
+    for note in footnotes(standings, noun=noun, until_sure=until_sure, order=order):
         print_words(console, f"  {note}", style="dim")
     if best := leader(standings):
         print_words(console, gain_verdict(best))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from einmix import source
+from einmix.networks.architecture import Slotted
 from nas.errors import NasError, one_line
 from nas.exports.check import Export, Exported, Format, unfit
 
@@ -26,7 +27,11 @@ def write(wanted: Export, folder: Path) -> Exported:
     """Writes `NAME.py`, and `NAME.safetensors` where there are weights. Raises NasError where these do not fit."""
     architecture, inputs = wanted.architecture, wanted.preprocessing
     file, weights = folder / f"{wanted.name}.py", None
-    file.write_text(source(architecture, wanted.facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
+    facts = dict(wanted.facts)
+    if wanted.weights and not isinstance(architecture, Slotted):
+        beside = f"{wanted.name}.safetensors"
+        facts["to load"] = f'net = model(); net.load_state_dict(safetensors.torch.load_file("{beside}"))'
+    file.write_text(source(architecture, facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
     if wanted.weights:
         weights = file.with_suffix(".safetensors")
         weights.write_bytes(with_facts(wanted, wanted.weights))

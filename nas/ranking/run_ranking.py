@@ -9,6 +9,7 @@ from nas.claims.claims import UNKNOWN, Claim
 from nas.errors import NasError
 from nas.ranking.objectives import Objective, Quality, figures, quality, undominated
 from nas.ranking.standings import Standing, rank, sizes_of
+from nas.ranking.words import sizes
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.own import Metric, metric_of
@@ -18,7 +19,10 @@ from nas.runs.result import Result, is_finite
 def standings_of(
     results: Sequence[Result], run: RunFolder, objectives: Sequence[Objective], started: Mapping[str, str]
 ) -> list[Standing]:
-    """The ranking of a run's results; `started` are the names of the networks it began with, by id."""
+    """The ranking of a run's results; `started` are the names of the networks it began with, by id.
+
+    References that share a label are told apart by their sizes.
+    """
     data = run.settings.get("data")
     judge = data.get("judge") if isinstance(data, dict) else None
     try:
@@ -33,9 +37,9 @@ def standings_of(
     except ValueError as error:
         raise NasError(f"{run.path / 'results.jsonl'}: {error}") from None
     metric = metric_of(run.settings)
-    named = [
-        replace(each, name=started.get(each.id, ""), metric=metric, gain=_gain(each, metric)) for each in standings
-    ]
+    labels = Counter(each.label for each in standings if each.is_reference)
+    told = {each.id: sizes(each.architecture) for each in standings if labels[each.label] > 1} | dict(started)
+    named = [replace(each, name=told.get(each.id, ""), metric=metric, gain=_gain(each, metric)) for each in standings]
     return along_front(named, objectives)
 
 

@@ -24,7 +24,8 @@ class Standing:
 
     `search` is its training in the search, `finals` are those at the full budget, over seeds, that reached the end;
     `failures` are the others; `lacking` are the seeds that others of the run have finals with, and this one has not.
-    `label` is empty but for reference points, `name` but for networks of the zoo that the search began with.
+    `label` is empty but for reference points, `name` but for networks of the zoo that the search began with, and where
+    references of several sizes have one label.
     `on_front` says of several objectives whether no other is as good in all and better in one; of one it is None.
     `rival` is the id of the reference that it is held against, `sensitivity` what becomes of both at other rates.
     `judged` is what its finals were right on, None where that is not kept; figures of finals are those on the examples
@@ -208,7 +209,8 @@ def claims_of(
         return None
     found, references = entries
     first = next((each.id for each in found if not each.failed), None)
-    searched = next((s.search.score.accuracy for s in standings if s.id == first and s.search and s.search.score), None)
+    ended = (s.search for s in standings if s.id == first and s.search and s.search.state == "complete")
+    searched = next((search.score.accuracy for search in ended if search.score), None)
     return claims(found, references, searched=searched, error=ERROR if until_sure is None else share(until_sure))
 
 

@@ -149,7 +149,7 @@ def what_it_costs(run: RunFacts) -> list[str]:
             lines.append(f"a forward pass of it took {best.latency:.2f} ms where it was trained")
     count = len(run.audit.results)
     if count:
-        lines.append(f"the run has {counted(count, 'training')}, which took {duration(run.seconds)} in all")
+        lines.append(f"the run has {counted(count, 'training')}, whose times add up to {duration(run.seconds)}")
     return sentences(lines)
 
 

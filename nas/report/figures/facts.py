@@ -45,9 +45,9 @@ class Network:
 
     @property
     def searched(self) -> Result | None:
-        """Its training in the search, if that came to a score; of what was never in it the first of its finals."""
+        """Its training in the search, if that came to the end; else the first of its finals; else how far it came."""
         found = [each for each in (self.standing.search, *self.standing.finals) if each and each.scores]
-        return found[0] if found else None
+        return next((each for each in found if each.state == "complete"), found[0] if found else None)
 
 
 @dataclass(frozen=True)

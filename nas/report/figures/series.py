@@ -8,7 +8,7 @@ from itertools import accumulate
 from statistics import fmean
 
 from einmix import Architecture
-from einmix.networks.architecture import Slotted
+from einmix.networks.summary import shares
 from nas.ranking.objectives import Quality, merit
 from nas.report.figures.facts import Kind, Network, RunFacts
 from nas.report.figures.importance import Importance, Level, choices_of, families_of, importance, levels_of
@@ -92,10 +92,11 @@ def costs(run: RunFacts) -> list[Costs]:
         wanted.append("seconds of a training")
     found = []
     for name in wanted:
-        points = tuple(point for each in run.networks if (point := _point(each, COSTS[name](each))))
+        points = {each.id: point for each in run.networks if (point := _point(each, COSTS[name](each)))}
         if points:
-            ended = [point for point in points if point.kind in ("final", "complete") and point.accuracy is not None]
-            found.append(Costs(name, points, tuple(front(ended))))
+            searches = [each.standing.search for each in run.networks]
+            ended = [points[each.id] for each in searches if each and each.id in points and each.state == "complete"]
+            found.append(Costs(name, tuple(points.values()), tuple(front(ended))))
     return found
 
 
@@ -194,22 +195,4 @@ class Share:
 
 def parameters(architecture: Architecture) -> list[Share]:
     """Where a network's parameters are: embeddings, what mixes positions in each block, the rest of it, the head."""
-    if isinstance(architecture, Slotted):
-        slots = [Share(f"slot {name}", n, True) for name, n in architecture.params_in.items()]
-        return [*slots, Share("the rest", architecture.rest, False)]
-    found: list[Share] = []
-    number = 0
-    for part in architecture.parts:
-        whole = sum(step.cost[0] for step in part.steps)
-        if part.role != "block":
-            found.append(Share(part.role, whole, False))
-            continue
-        number += 1
-        mixing = sum(leaf.cost[0] for step in part.steps for leaf in step.leaves() if leaf.touched - {"c"})
-        found += [
-            Share(f"block {number}, positions", mixing, True),
-            Share(f"block {number}, the rest", whole - mixing, False),
-        ]
-    classifier = architecture.params - sum(each.params for each in found)
-    found.append(Share("classifier", classifier, False))
-    return [each for each in found if each.params]
+    return [Share(f"block {n}, {name}" if n else name, count, mixes) for name, n, count, mixes in shares(architecture)]

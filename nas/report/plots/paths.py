@@ -253,8 +253,8 @@ def rank_lines(found: Ranks, leader: str, titles: dict[str, str]) -> Markup:
 
 def over_trials(runs: Sequence[tuple[str, Sequence[float]]], examples: int) -> Markup | None:
     """The best validation accuracy so far against candidates that came to their end, a line a run."""
-    told = [(name, found) for name, found in runs if len(found) > 1]
-    if not told:
+    told = [(name, found) for name, found in runs if found]
+    if not any(len(found) > 1 for _, found in told):
         return None
     y = by_error([share for _, found in told for share in found], BOTTOM, TOP, examples)
     x = Scale(1, max(len(found) for _, found in told), LEFT, RIGHT)
@@ -262,7 +262,8 @@ def over_trials(runs: Sequence[tuple[str, Sequence[float]]], examples: int) -> M
     for number, (name, found) in enumerate(told):
         places = [(x(count), y(share)) for count, share in enumerate(found, 1)]
         lines.append(tag("path", class_=f"cv s{number % 4}", d=path(places)))
-        ends.append((places[-1][1], name, f"t{number % 4}"))
+        lines.append(tag("path", class_="rk", d=dots(places[-1:])))
+        ends.append((places[-1][1], name if len(name) <= 18 else f"{name[:9]}…{name[-8:]}", f"t{number % 4}"))
     axes = (
         counting_axis(x, "candidates that came to their end"),
         Axis(y, share_ticks(y, 24), "best validation accuracy so far, %"),

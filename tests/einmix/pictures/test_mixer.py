@@ -142,11 +142,11 @@ def test_every_mixer_draws_within_its_picture(mixer: Mixer) -> None:
     ("text", "words"),
     [
         ("h=m8.s8 w=m8.s8 c=g512", ["drawn: the first 32 × 32 of 64 × 64 positions", "drawn: 256 of 512 channels"]),
-        ("h=s32.m2 w=s32.m2 c=s4", ["reads 4 of 4,096 positions", "Dark: what the marked output reads."]),
+        ("h=s32.m2 w=s32.m2 c=s4", ["reads 4 of 4,096 positions", "Blue: what the marked output reads."]),
         ("t=g16777216 c=g16777216", ["drawn: the first 64 of 16,777,216 positions", "281,474,976,710,656 weights"]),
         ("h=m16777216:1 w=m16777216:1 c=m3:7", ["input: 16,777,216 × 16,777,216", "output: 1 × 1 positions"]),
         ("a=m2.s2 d=m2 e=s3 h=m4.s2 w=m2 c=g4", ["the first 1 × 1 × 1 × 8 × 2 of 4 × 2 × 3 × 8 × 2 positions"]),
-        ("t=m16.s4 c=g4", ["reads 16 of 64 positions", "Dark: what the marked output reads."]),
+        ("t=m16.s4 c=g4", ["reads 16 of 64 positions", "Blue: what the marked output reads."]),
         ("t=m4096 c=g4", ["drawn: the first 64 of 4,096 positions", "reads all 4,096 positions"]),
         ("h=s56.m4:1 w=s56.m4:1 c=m3:96", ["of 224 × 224 inputs", "of 56 × 56 outputs", "3 to 96 channels: all"]),
         ("h=s1024.m16384 c=g4096", ["16,777,216", "as one area"]),

@@ -151,7 +151,7 @@ def test_the_bar_is_all_parameters_to_scale() -> None:
     bars = [shape for shape in picture.shapes if isinstance(shape, Rect) and shape.height == 22]
     assert sum(bar.width + 0.5 for bar in bars) == pytest.approx(picture.width - 64, abs=0.5)
     (dark, *_) = (bar.width for bar in bars if bar.look == "read")
-    count = next(step.cost[0] for step in arch.blocks[0] if step.touched - {"c"})
+    count = sum(leaf.cost[0] for step in arch.blocks[0] for leaf in step.leaves() if leaf.touched - {"c"})
     assert dark + 0.5 == pytest.approx((picture.width - 64) * count / arch.params, abs=0.5)
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from made_up_runs import made_up
+from made_up_runs import EPOCHS, made_up
 
 import nas
 from nas.api.report import comparisons, gathered, runs_named, served, write_report, written_or_told
 from nas.api.saved import SavedRun
+from nas.claims.words import claim_lines
 from nas.errors import NasError
 from nas.options.report import Report
+from nas.ranking.words import sizes
+from nas.report.figures import series
 
 KEPT = Path(__file__).parents[2] / "house" / "runs"
 
@@ -101,3 +106,50 @@ def test_a_rate_that_is_not_found_yet_is_no_error(tmp_path):
     )
     assert gathered(run).lr is None
     assert "lr not found yet" in write_report([run]).read_text()
+
+
+def rewritten(run: SavedRun, change: Callable[[dict[str, Any]], None]) -> SavedRun:
+    """The run with another line in place of each."""
+    path = run.folder.path / "results.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run.again()
+
+
+def test_references_of_several_sizes_are_told_apart_and_rank_1_is_held_against_its_own(tmp_path):
+    def alike(line: dict[str, Any]) -> None:
+        line["label"] = line["label"].rstrip(" 0123456789")
+
+    run = rewritten(made_up(tmp_path, candidates=60, finals=12), alike)
+    references = [each for each in run.standings if each.is_reference]
+    assert len({each.label for each in references}) == 1 < len({each.title for each in references}) == len(references)
+    assert all(each.title == f"{each.label} ({sizes(each.architecture)})" for each in references)
+    first, better = run.finished[0], run.audit.better
+    assert sizes(first.architecture) in " ".join(better)
+    for each in references:
+        assert (each.title in better) == (sizes(each.architecture) == sizes(first.architecture))
+        if each.title in better:
+            assert better[each.title].mean == pytest.approx((first.accuracy or 0) - (each.accuracy or 0))
+
+
+def test_a_finalist_that_was_pruned_has_no_full_training_in_the_search(tmp_path):
+    run = made_up(tmp_path, candidates=40)
+    leader = run.finished[0].id
+    told = "in the search rank 1 had"
+    assert told in " ".join(claim_lines(run.audit.told)) and told in write_report([run]).read_text().lower()
+
+    def pruned(line: dict[str, Any]) -> None:
+        if line["id"] == leader and line["phase"] == "search":
+            line |= {"state": "pruned", "scores": line["scores"][:1], "train_loss": line["train_loss"][:1], "extra": {}}
+
+    run = rewritten(run, pruned)
+    assert run.finished[0].id == leader
+    assert told not in " ".join(claim_lines(run.audit.told)) and told not in write_report([run]).read_text().lower()
+    facts = gathered(run)
+    states = {each.id: each.standing.search.state for each in facts.networks if each.standing.search}
+    for found in series.costs(facts):
+        assert {states[point.id] for point in found.front} == {"complete"}
+    (curve,) = [each for each in series.curves(facts) if each.id == leader]
+    assert len(curve.losses) == EPOCHS and [epoch for epoch, _ in curve.scores] == [EPOCHS]

@@ -268,6 +268,12 @@ def test_the_next_minutes(results, what, why):
     assert found.what.startswith(what) and why in found.why, found
 
 
+def test_what_has_been_compared_is_not_to_be_compared_again():
+    first = audit_of(RESULTS).told.first  # type: ignore[union-attr]
+    found = audit_of(RESULTS, replace(FACTS, compared=frozenset({first}))).next
+    assert found.what.startswith("nothing here, but ") and found.why.endswith("it has been compared")
+
+
 def test_until_sure_is_not_advised_for_several_objectives():
     results = run_of([0.97] * 3 + [0.9] * 20 + [0.94], 0.02, 1, n=3)
     objectives = parse_objectives("accuracy,macs")

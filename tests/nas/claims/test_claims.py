@@ -167,7 +167,7 @@ RUN = Claims(
 )
 JUDGED = "judged on 288 images that chose nothing"
 SEEDS = "with any number of seeds rank 1's gain would be known to ± 1.1 points; beyond that it takes more images"
-SEARCH = "in the search 1 had 99.0%, on the images that chose it"
+SEARCH = "in the search rank 1 had 99.0%, on the images that chose it"
 
 
 def test_lines_below_a_table():
@@ -224,7 +224,7 @@ def test_lines_where_less_can_be_said(told, lines):
 def test_other_examples_have_their_word():
     assert claim_lines(replace(ONE, gains={}, together=None), "texts") == [
         "judged on 288 texts that chose nothing",
-        "in the search 1 had 99.0%, on the texts that chose it",
+        "in the search rank 1 had 99.0%, on the texts that chose it",
     ]
 
 

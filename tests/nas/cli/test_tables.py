@@ -112,7 +112,7 @@ def test_notes_say_how_to_read_it():
         "judged on 100 images that chose nothing; the intervals cover seeds, images and 2 finalists, not other "
         "training data",
         "with any number of seeds rank 1's gain would be known to ± 4.8 points; beyond that it takes more images",
-        "in the search 1 had 95.0%, on the images that chose it",
+        "in the search rank 1 had 95.0%, on the images that chose it",
         "@ e: pruned after e epochs",
         f"{OTHER.id} has 2 of 3 seeds: it ranks below those that have them all",
         "shared local has 0 of 3 seeds, 1 failed (ValueError: no luck): it ranks below those that have them all",

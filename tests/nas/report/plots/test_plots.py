@@ -169,6 +169,8 @@ def test_nothing_is_drawn_of_nothing(tmp_path):
     assert rows.seeds(run) is None
     assert paths.losses([], "", 0.0) is None and paths.accuracies([], "", 10) is None
     assert paths.over_trials([("a", [0.5])], 10) is None
+    drawn = str(paths.over_trials([("a", [0.5, 0.6]), ("one-of-a-long-name-48b9e8", [0.7]), ("none", [])], 10))
+    assert ">a<" in drawn and ">one-of-a-…e-48b9e8<" in drawn and "none" not in drawn
 
 
 def test_a_meter_and_a_strip_say_what_they_show():
