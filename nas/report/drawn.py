@@ -13,6 +13,11 @@ from nas.report.plots import paths
 from nas.report.plots.files import alone
 from nas.report.plots.rows import Rows, intervals, seeds, share_axis, shares, strip
 
+CURVES = "blue: finalists, rank 1 thick; grey: others; dashed: references"
+COSTS = "filled: to the end; hollow: pruned; blue: finalists and their mean; steps: front; ◆ references"
+RANKS = "rank at each rung, then in the finals; blue: finalists, rank 1 thick"
+"""What marks mean in plots that are files."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -51,11 +56,11 @@ class Drawn:
     def files(self) -> dict[str, str]:
         """SVG texts that stand alone, by the names of their files."""
         of_paths = {
-            "training-losses": self.losses,
-            "validation-accuracies": self.accuracies,
-            **{f"cost-{each.name.split(',')[0].replace(' ', '-')}": plot for each, plot in self.costs},
-            "ranks": self.ranks,
+            "training-losses": (self.losses, CURVES),
+            "validation-accuracies": (self.accuracies, CURVES),
+            **{f"cost-{each.name.split(',')[0].replace(' ', '-')}": (plot, COSTS) for each, plot in self.costs},
+            "ranks": (self.ranks, RANKS),
         }
         of_rows = {"seeds": self.seeds, "gains": self.gains, "choices": self.choices, "families": self.families}
-        found = {name: alone(plot, paths.WIDTH, paths.HEIGHT) for name, plot in of_paths.items() if plot}
+        found = {name: alone(plot, paths.WIDTH, paths.HEIGHT, key) for name, (plot, key) in of_paths.items() if plot}
         return found | {name: plot.file() for name, plot in of_rows.items() if plot}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from nas.report.plots.svg import tag
+
 STYLE = Path(__file__).with_name("plots.css")
 
 
@@ -21,9 +23,16 @@ def rules() -> str:
     return without_comments(STYLE)
 
 
-def alone(plot: Markup, width: float, height: float) -> str:
-    """A plot of these units on paper, as a text that other programs draw as well: they know of no variables."""
+def alone(plot: Markup, width: float, height: float, key: str = "") -> str:
+    """A plot of these units on paper, as a text that other programs draw as well: they know of no variables.
+
+    What its marks mean, which in a page stands above it, is the `key`, a line below.
+    """
     head, _, inside = str(plot).partition(">")
+    if key:
+        height += 24
+        head = re.sub(r'viewBox="[^"]*"', f'viewBox="0 0 {width:g} {height:g}"', head)
+        inside = f"{tag('text', key, class_='ti', x=4, y=height - 8)}{inside}"
     opened = head.replace("<svg", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}"', 1)
     paper = '<rect class="paper" width="100%" height="100%"/>'
     diamond = '<defs><path id="dia" d="M0-5.6L5.6 0L0 5.6L-5.6 0Z"/></defs>'
