@@ -28,8 +28,11 @@ class Slot(nn.Module):
     def __init__(self, name: str, order: str | None = None, *, family: str | None = None, **sizes: int):
         super().__init__()
         self.name, self.family = name, family
+        if "c" in (order or "").split() and "c" not in sizes:
+            raise PatternError(f"slot {name} has {order!r}, and no size of c", hint="c=384, say")
         self.sizes = {**{axis: n for axis, n in sizes.items() if axis != "c"}, "c": sizes.get("c", 1)}
         self.order = order or " ".join(["b", *self.sizes])
+        self.stands_in = False  # for a module that was there
         Slotted.of({name: self.fits(self.unmixed)}, 0)  # all is checked there
 
     @property
@@ -69,7 +72,10 @@ def mark(model: nn.Module, places: Mapping[str, Slot]) -> nn.Module:
     """The same model, with slots in place of modules by their names in it, such as `blocks.0.mixing`."""
     for place, slot in places.items():
         try:
+            model.get_submodule(place)
             model.set_submodule(place, slot)
+            slot.stands_in = True
+            slot.register_forward_pre_hook(_first_alone, with_kwargs=True)
         except (AttributeError, ValueError) as error:
             raise PatternError(f"the model has no module {place!r}: {error}") from None
     return model
@@ -89,7 +95,7 @@ def fill(
     found: Architecture | Mapping[str, Any],
     layer: Callable[..., nn.Module] = FastMix,
 ) -> nn.Module:
-    """The same model with layers in its slots: mixers by name, or an architecture of slots or its JSON value.
+    """The same model with layers in its slots: mixers (or their texts) by name, or an architecture or its JSON value.
 
     Raises PatternError for slots that there are not, and for mixers that do not fit.
     """
@@ -97,13 +103,26 @@ def fill(
         architecture = found if isinstance(found, Architecture) else Architecture.from_json(dict(found))
         if not isinstance(architecture, Slotted):
             raise PatternError(f"network {architecture.id} is no model with slots")
-        found = {name: Mixer.parse(each.mixer) for name, each in architecture.slots}
+        found = {name: each.mixer for name, each in architecture.slots}
+    found = {name: Mixer.parse(each) if isinstance(each, str) else each for name, each in found.items()}
+    if wrong := next((name for name, each in found.items() if not isinstance(each, Mixer)), ""):
+        raise PatternError(f"slot {wrong} is filled with a mixer or its text, not {type(found[wrong]).__name__}")
     slotted(model, found)
     for name, places in slots(model).items():
         mixer: Mixer = found[name]
         for slot in places:
-            _put(model, slot, layer(**mixer.einmix(slot.order)))
+            made = layer(**mixer.einmix(slot.order))
+            if slot.stands_in:
+                made.register_forward_pre_hook(_first_alone, with_kwargs=True)
+            _put(model, slot, made)
     return model
+
+
+def _first_alone(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What stands in for another module is called as that was: arguments that are None or False are left out."""
+    if told := [each for each in (*args[1:], *kwargs.values()) if each is not None and each is not False]:
+        raise TypeError(f"a slot takes one tensor, and is called with {type(told[0]).__name__} besides")
+    return args[:1], {}
 
 
 def _put(model: nn.Module, slot: Slot, layer: nn.Module) -> None:

@@ -33,7 +33,7 @@ def source(
     if isinstance(arch, Slotted):
         if framework is not TORCH:
             raise PatternError(f"network {arch.id} fills slots of a model in torch, not in {framework.name}")
-        return _slots(arch, facts or {})
+        return _slots(arch, facts or {}, also)
     return _Writer(arch, framework).module(facts or {}, also)
 
 
@@ -63,8 +63,8 @@ def stage_ends(arch: Architecture) -> tuple[list[int], int]:
     return list(ends.values()), layers[-1]
 
 
-def _slots(arch: Slotted, facts: Mapping[str, str]) -> str:
-    """A module with `mixers()`: a line for each slot of somebody's own model."""
+def _slots(arch: Slotted, facts: Mapping[str, str], also: str) -> str:
+    """A module with `MIXERS` and `mixers()`: a line for each slot of somebody's own model."""
     rows = []
     for name, each in arch.slots:
         call = Mixer.parse(each.mixer).einmix(each.order)
@@ -72,7 +72,12 @@ def _slots(arch: Slotted, facts: Mapping[str, str]) -> str:
         rows.append(f'        "{name}": {text(layer)},' + f"  # in {each.times} places" * (each.times > 1))
     return (
         _header(f"the mixers in the slots of a model with {arch.params:,} parameters", arch, facts)
-        + "\nfrom einops.layers.torch import EinMix as Mix\n\n\ndef mixers():\n"
+        + "\nimport torch" * ("torch." in also)
+        + "\nfrom einops.layers.torch import EinMix as Mix\n\n"
+        + "\n".join(["MIXERS = {", *(f'    "{name}": "{each.mixer}",' for name, each in arch.slots), "}", ""])
+        + '"""By the names of the slots, as `einmix.slots.fill` takes them."""\n'
+        + ("\n" + also) * bool(also)
+        + "\n\ndef mixers():\n"
         + '    """New layers by the names of the slots; a slot in several places takes one of each call."""\n'
         + "\n".join(["    return {", *rows, "    }", ""])
     )

@@ -1,6 +1,7 @@
 """Networks of a run for elsewhere, with their trained weights and all that is known of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from einmix.networks.architecture import Slotted
@@ -27,7 +28,10 @@ def export(
         trained = best_trained(saved, standing)
         kept = saved.folder.kept_weights(trained) if trained else None
         name, facts = f"{saved.space_name}_{standing.id}", _facts(saved, standing, trained, command)
-        raw = None if isinstance(standing.architecture, Slotted) else saved.preprocessing
+        raw = None if saved.own("trainer") else saved.preprocessing
+        if raw and isinstance(standing.architecture, Slotted):
+            shape = saved.setting("data.shape", "an object")
+            raw = replace(raw, inputs=(*shape.items(), ("c", saved.setting("data.channels", "a count"))))
         wanted.append(Export(standing.architecture, name, facts, kept, raw))
     return write_checked(wanted, folder, format)
 
@@ -61,11 +65,11 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
         lines["gain"] = f"{gain_verdict(standing)} (same sizes and recipe)"
     if references := [s for s in saved.standings if s.is_reference]:
         lines["references"] = ", ".join(f"{s.label} {accuracy(s)} ({s.architecture.params:,})" for s in references)
+    loss = f"loss {saved.own('loss')}" if saved.own("loss") else f"label smoothing {recipe.label_smoothing:g}"
     lines["recipe"] = (
         f"{counted(recipe.epochs, 'epoch')} of AdamW, learning rate {saved.lr:g} "
         f"(warm-up {recipe.warmup:.0%}, cosine), weight decay {recipe.weight_decay:g}, "
-        f"batch {recipe.batch}, label smoothing {recipe.label_smoothing:g}, "
-        f"augmentation {recipe.augment}" + f"; {SCALED}" * (recipe.scaling == "fan-in")
+        f"batch {recipe.batch}, {loss}, augmentation {recipe.augment}" + f"; {SCALED}" * (recipe.scaling == "fan-in")
     )
     lines["mixers"] = mixers(standing.architecture)
     if trained and trained.score:
@@ -78,7 +82,9 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
         )
     raw = saved.preprocessing
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (raw.mean, raw.std))
-    how = "normalised" if isinstance(standing.architecture, Slotted) else "which preprocess() normalises"
-    lines["inputs"] = f"{raw.words}, {how} by channel: mean {mean}, std {std}"
+    lines["inputs"] = f"{raw.words}, which preprocess() normalises by channel: mean {mean}, std {std}"
+    if trainer := saved.own("trainer"):
+        lines["recipe"] = f"{counted(recipe.epochs, 'epoch')} by the trainer {trainer}, learning rate {saved.lr:g}"
+        lines["inputs"] = "as the trainer prepares them"
     lines["exported by"] = command
     return {name: text for name, text in lines.items() if text}

@@ -59,7 +59,8 @@ class Run:
     def __repr__(self) -> str:
         found = self.top()
         best = next((f", best {s.title} {accuracy(s)} (n={s.n})" for s in found if s.accuracy is not None), "")
-        return f"<Run {self.saved.name}: {counted(len(found), 'candidate')}{best}>"
+        tried = sum(standing.search is not None for standing in self.saved.standings)
+        return f"<Run {self.saved.name}: {counted(tried, 'candidate')}{best}>"
 
     @property
     def name(self) -> str:
@@ -110,7 +111,7 @@ class Run:
         try:
             from pandas import DataFrame
         except ImportError:
-            raise NasError("a frame takes pandas, which is not installed: pip install pandas") from None
+            raise NasError("a frame takes pandas, which is not installed: pip install 'einmix-nas[frame]'") from None
         saved = self.saved
         return DataFrame(rows(saved.standings) if of == "networks" else training_rows(saved.results, saved.metric))
 

@@ -85,7 +85,7 @@ class SavedRun:
 
     def takes_accuracy(self, what: str) -> None:
         """Raises NasError where a run has a metric, a loss or a trainer of its own, for what knows accuracy alone."""
-        if self._own - {"model"}:
+        if any(self.own(what) for what in ("metric", "loss", "trainer")):
             raise NasError(f"run {self.name!r} has a metric or a trainer of its own: {what} is about accuracy alone")
 
     def takes_networks(self, what: str) -> None:
@@ -96,11 +96,12 @@ class SavedRun:
 
     @property
     def fills_slots(self) -> bool:
-        return "model" in self._own
+        return bool(self.own("model"))
 
-    @property
-    def _own(self) -> set[str]:
-        return set(self.optional("own", "an object") or {})
+    def own(self, what: str) -> str:
+        """What its user gave it, by its name: "loss", "trainer", "model" or "metric"; empty where that is ours."""
+        given = (self.optional("own", "an object") or {}).get(what, "")
+        return str(given.get("name", "") if isinstance(given, dict) else given)
 
     @property
     def finished(self) -> list[Standing]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from nas.api.resources import bundle_of, cores, find_device, local_executor, ray
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
-from nas.api.slots import space_of
+from nas.api.slots import check_pass, space_of
 from nas.claims.until_sure import LOOKS
 from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
@@ -35,7 +35,7 @@ from nas.data.known import place_of as place_of_data
 from nas.data.npz import GIVEN
 from nas.data.objects import given
 from nas.data.sources import Source
-from nas.errors import NasError, counted
+from nas.errors import NasError, counted, one_line
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.executor import Executor
 from nas.executors.packing import sharing_at_first
@@ -54,6 +54,7 @@ from nas.ranking.standings import Standing
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.own import Loss, Metric, Own, OwnTrainer, metric_in
+from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage, place_of
 from nas.strategies import make_strategy
@@ -89,6 +90,8 @@ class Session:
         declared = space or load_space(options.space)
         if own is not None and own.model is not None:
             self.space = space_of(own.model, declared)
+            if own.trainer is None:
+                check_pass(own.model, self.dataset, self.dataset.classes if own.loss is None else None)
         else:
             self.space = bind(declared, options, self.dataset)
         self.budget = budget_band(self.space, options)
@@ -266,7 +269,7 @@ class Session:
                 self._say_finalists(search, watcher)
                 search.finals(watcher, self.dataset.noun)
                 search.other_rates(watcher)
-            self.complaint = search.trainings.complaint
+            self.complaint = search.trainings.complaint or none_succeeded(run.results())
             if self.complaint:
                 watcher.say(self.complaint)
         if storage is not None and not search.trainings.unfinished:
@@ -285,7 +288,7 @@ class Session:
                 watcher.say(line)
         if len(chosen) < self.plan.top:
             why = "the front has no more" if len(self.objectives) > 1 else "no more have come to a score"
-            watcher.say(f"finals: {counted(len(chosen), 'network')}, not {self.plan.top}: {why} that are no references")
+            watcher.say(f"finals: {counted(len(chosen), 'network')}, not {self.plan.top}: {why}, references apart")
 
     def _check_latencies(self, run: RunFolder) -> None:
         measured = {run.kind_of(result).device for result in run.results() if result.latency is not None}
@@ -295,6 +298,15 @@ class Session:
                 f"run {run.name!r} measured latencies on {other}, this would be on {self.device}: "
                 f"go on with --device {other}, or choose another --run"
             )
+
+
+def none_succeeded(results: Sequence[Result]) -> str:
+    """What is to be said where no training came to a score, and some failed; else nothing."""
+    failed = [result for result in results if result.state == "failed"]
+    if not failed or any(result.scores for result in results):
+        return ""
+    why = one_line(failed[0].reason)
+    return f"all of {counted(len(failed), 'training')} failed, the first of {why}: tracebacks are in results.jsonl"
 
 
 def search(
@@ -315,7 +327,7 @@ def search(
     `loss` that of cross-entropy, a `trainer` that of all of training (docs/own_code.md); then `y` may be targets to be
     predicted. A `model` is a function that makes one of your own, of which the slots are searched (`einmix.slots`).
     It shows its progress on stderr, or to a `watcher`; `quiet` asks for nothing of it.
-    Raises NasError and SpaceError for what cannot be.
+    Raises NasError and SpaceError for what cannot be, and NasError where every training failed.
 
     >>> run = search(space="local", data="digits", trials=8, epochs=4)  # doctest: +SKIP
     >>> run.best.accuracy, str(run.best.architecture.mixers[0])  # doctest: +SKIP
@@ -337,7 +349,10 @@ def search(
     with session.open_run() as folder, shown(watcher, quiet) as watching:
         for note in session.dataset.notes:
             watching.say(note)
-        if session.run(watching, folder) and wanted.report and own is None:
+        standings = session.run(watching, folder)
+        if told := none_succeeded(folder.results()):
+            raise NasError(f"run {folder.name!r}: {told}")
+        if standings and wanted.report and own in (None, Own(model=model)):
             from nas.api.report import written_or_told  # after the work: a search begins without its imports
 
             written_or_told(SavedRun(folder, folder.results()), watching.say)

@@ -27,7 +27,9 @@ def make(asked: Bench) -> None:
     Example: nas bench make --table digits
     """
     from nas.api import bench
+    from nas.tabular.table import parquet
 
+    parquet()  # else all would be trained before it is missed
     run = bench.make(asked)
     path = run.path / "table.parquet"
     faults = bench.pack(run, path).faults()

@@ -161,8 +161,10 @@ def _check(source: Source) -> int:
             raise NasError(f"{source.origin}: examples of shape (channels first) {shapes}; expected one shape")
         if part.x.dtype != np.uint8 and not np.isfinite(part.x).all():
             raise NasError(f"{source.origin}: x holds NaN or infinity (as float32); expected finite numbers")
-        if part.y.shape[1:] != source.train.y.shape[1:] or not np.isfinite(part.y).all():
-            raise NasError(f"{source.origin}: y of shape {part.y.shape}; expected as many finite numbers an example")
+        if part.y.shape[1:] != source.train.y.shape[1:]:
+            raise NasError(f"{source.origin}: y of shape {part.y.shape}; expected as many numbers for each")
+        if not np.isfinite(part.y).all():
+            raise NasError(f"{source.origin}: y holds NaN or infinity; expected finite numbers")
     return _check_labels(source) if source.train.y.ndim == 1 else int(source.train.y.shape[1])
 
 

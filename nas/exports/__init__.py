@@ -23,10 +23,10 @@ FORMATS = {
 
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
     """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
-    how = known(format)
     in_slots = any(isinstance(each.architecture, Slotted) for each in wanted)
-    if in_slots and format != "module":
+    if in_slots and format in FORMATS and format != "module":
         raise NasError(f"format {format} holds a whole network, and this one fills slots of a model of your own")
+    how = known(format)
     with TemporaryDirectory(prefix="nas-export-") as started:
         held = [_with_weights(each, Path(started, str(i))) if how.holds else each for i, each in enumerate(wanted)]
         try:

@@ -28,9 +28,10 @@ def write(wanted: Export, folder: Path) -> Exported:
     architecture, inputs = wanted.architecture, wanted.preprocessing
     file, weights = folder / f"{wanted.name}.py", None
     facts = dict(wanted.facts)
-    if wanted.weights and not isinstance(architecture, Slotted):
+    if wanted.weights:
+        net = "model()" if not isinstance(architecture, Slotted) else "einmix.slots.fill(make_model(), MIXERS)"
         beside = f"{wanted.name}.safetensors"
-        facts["to load"] = f'net = model(); net.load_state_dict(safetensors.torch.load_file("{beside}"))'
+        facts["to load"] = f'net = {net}; net.load_state_dict(safetensors.torch.load_file("{beside}"))'
     file.write_text(source(architecture, facts, inputs.text(architecture) if inputs else ""), encoding="utf-8")
     if wanted.weights:
         weights = file.with_suffix(".safetensors")

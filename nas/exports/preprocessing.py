@@ -69,7 +69,8 @@ class Preprocessing:
     """What raw inputs are like: moments by channel, class names in order, what an example is, in the plural.
 
     `takes` are, by type (`uint8` or `float`), the least and the largest value that may come, and the factor to the
-    units of the training data.
+    units of the training data. `inputs` are axes and channels of an example, where a network's own are not: a model
+    that it is only a part of takes them.
     """
 
     takes: Mapping[str, tuple[float, float, float]]
@@ -77,6 +78,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     noun: str = "examples"
+    inputs: tuple[tuple[str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What a run keeps beside the moments."""
@@ -112,12 +114,12 @@ class Preprocessing:
 
         Names stand in it as `repr` writes them. Raises NasError for another network's.
         """
-        *axes, (_, channels) = architecture.inputs
+        *axes, (_, channels) = self.inputs or architecture.inputs
         shape = channels, *(size for _, size in axes)
         for what, found, expected in (
             ("means", len(self.mean), channels),
             ("deviations", len(self.std), channels),
-            ("class names", len(self.classes), architecture.classes),
+            ("class names", len(self.classes), architecture.classes if not self.inputs else len(self.classes)),
         ):
             if found != expected:
                 raise NasError(f"{found} {what} for architecture {architecture.id}; expected {expected}")

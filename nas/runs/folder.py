@@ -113,7 +113,9 @@ class RunFolder:
             run = cls(path)
             if others := differing(run.settings, settings, may_differ):
                 more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-                raise NasError(f"run {name!r} was made with {'; '.join(others[:3])}{more}: choose another --run")
+                own = sorted({each.split(".")[1].split("=")[0] for each in others if each.startswith("own.")})
+                again = f"give {', '.join(f'{each}=…' for each in own)} as then, or " if own else ""
+                raise NasError(f"run {name!r} was made with {'; '.join(others[:3])}{more}: {again}choose another --run")
             with telling(f"write {path / 'results.jsonl'}"):
                 run._results = open_plain(path / "results.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT)
                 undo.callback(os.close, run._results)

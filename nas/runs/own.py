@@ -22,6 +22,9 @@ TAKEN = """loss rank id label name front state std n gain gain_low gain_high ver
 latency_ms patch width depth sizes architecture mixers reason lacking halved_batch sensitivity claims"""
 """What a metric cannot be called: tables and rows have columns of these names."""
 
+_LESS = re.compile(r"err|loss|mse|mae|mape|nll|perplex|brier|devian|distance", re.IGNORECASE)
+"""Names of figures of which less is better, as a rule: their direction has to be said."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9 @%^_.+-]{0,31}")
 
 
@@ -30,7 +33,8 @@ class Metric:
     """A metric by its name, and whether a higher or a lower figure is the better one.
 
     `of` works it out from the outputs of a network and the targets of a whole part (tensors on the CPU, `n k` and `n`
-    or `n k`), for the packages' own trainer; a trainer of one's own brings its figures along.
+    or `n k`), for the packages' own trainer; a trainer of one's own brings its figures along. Where `better` is not
+    said, more is better; raises NasError for names such as rmse, whose direction has to be said.
     Where a score keeps it, more is better: a figure of which less is better has its sign turned there.
 
     >>> rmse = Metric("rmse", better="lower")
@@ -40,13 +44,19 @@ class Metric:
 
     name: str
     _: KW_ONLY
-    better: Better = "higher"
+    better: Better = None  # type: ignore[assignment]  # "higher", but for names of what should be low
     of: Callable[[Any, Any], float] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or self.name in TAKEN.split():
             fact = "a letter, then up to 31 letters, digits or ' @%^_.+-', and no other column of a table"
             raise NasError(f"{one_line(repr(self.name))[:60]} cannot name a metric: {fact}")
+        if self.better is None:
+            if _LESS.search(self.name):
+                raise NasError(
+                    f"metric {self.name!r}: say better='lower', or better='higher' where more of it is better"
+                )
+            object.__setattr__(self, "better", "higher")
         if self.better not in get_args(Better):
             raise NasError(f"better is {one_line(repr(self.better))[:60]}; higher or lower is expected")
 
@@ -99,6 +109,8 @@ class Own:
             raise NasError(
                 f"metric is {self.metric!r:.60}; expected nas.Metric('f1', of=f1), with better='lower' if so"
             )
+        if hasattr(self.model, "named_parameters") and not isinstance(self.model, type):
+            raise NasError("model is a module; a function that makes a new one is expected: model=make_model")
         for name in ("loss", "trainer", "model"):
             if (given := getattr(self, name)) is not None and not callable(given):
                 raise NasError(f"{name} is {given!r:.60}; a function is expected")

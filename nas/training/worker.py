@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from nas.runs.job import METRIC, GoOn, Job, Outcome, Score, Trainer
+from nas.runs.job import METRIC, GoOn, Job, Outcome, Score, State, Trainer
 from nas.runs.own import Metric, Own, OwnTrainer
 
 if TYPE_CHECKING:  # `warm_up` comes before all that takes time
@@ -94,6 +94,12 @@ class MakeOwnTrainer:
         outcome = self.trainer(job, lambda score: report(self._kept(score)), self.dataset)
         if not isinstance(outcome, Outcome):
             raise TypeError(f"the trainer gave {type(outcome).__name__}, not nas.Outcome")
+        if outcome.state not in get_args(State):
+            raise ValueError(
+                f"the trainer gave state {outcome.state!r}; one of {', '.join(get_args(State))} is expected"
+            )
+        if outcome.state == "complete" and not outcome.scores:
+            raise ValueError("the trainer gave a complete outcome without a score")
         from nas.training.recipe import kind_on
 
         device, precision = kind_on(self.device)

@@ -163,7 +163,7 @@ def ran(tmp_path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.outside
+@pytest.mark.slow
 def test_what_is_added_has_types(ran):
     ran("mypy", *WRITTEN)
 

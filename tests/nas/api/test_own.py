@@ -197,3 +197,39 @@ def test_loggers_and_the_surrogate_have_the_figure() -> None:
     assert _curve(lower, of_own) == {1: pytest.approx(np.log(2)), 2: pytest.approx(np.log(2))}
     psnr = [_curve(higher, result(figure, metric="psnr"))[2] for figure in (-5, 0.2, 0.9, 1.0, 1.5, 30)]
     assert psnr == sorted(psnr, reverse=True) and len(set(psnr)) == len(psnr)
+
+
+def test_the_direction_of_an_error_has_to_be_said() -> None:
+    for name in ("rmse", "MAE", "val_loss", "perplexity", "error rate"):
+        with pytest.raises(NasError, match=rf"^metric '{name}': say better='lower', or better='higher'"):
+            nas.Metric(name)
+        assert nas.Metric(name, better="higher").better == "higher"
+    assert nas.Metric("F1").better == nas.Metric("top-5 accuracy").better == "higher"
+
+
+def test_an_export_says_what_trained_it(run: nas.Run, tmp_path: Path) -> None:
+    """Of a trainer nothing is told that it did not do, and what it makes of inputs is its own."""
+    text = run.export(1, to=tmp_path / "loss").file.read_text()
+    told = " ".join(text.split('"""')[1].split())
+    assert "loss torch.nn.functional.mse_loss" in told and "label smoothing" not in told and "1 output." in told
+    metric = nas.Metric("points", better="lower")
+    other = nas.search(data=(X, Y), trainer=quick, metric=metric, run="t", runs_dir=tmp_path / "runs", **SMALL)
+    text = other.export(1, to=tmp_path / "trainer").file.read_text()
+    told = " ".join(text.split('"""')[1].split())
+    assert "by the trainer own_code.quick" in told and "AdamW" not in told and "as the trainer prepares them" in told
+    assert "preprocess" not in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        (None, "TypeError: the trainer gave NoneType, not nas.Outcome"),
+        (Outcome("done", (Score(2, 0.5, 0.5),)), "ValueError: the trainer gave state 'done'"),  # type: ignore[arg-type]
+        (Outcome("complete"), "ValueError: the trainer gave a complete outcome without a score"),
+    ],
+)
+def test_where_all_trainings_fail_there_is_no_run_to_give(outcome: Any, why: str, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"metric": nas.Metric("F1"), "run": "x", "runs_dir": tmp_path} | SMALL
+    with pytest.raises(NasError, match=rf"^run 'x': all of \d+ trainings failed, the first of {why}.*results\.jsonl$"):
+        nas.search(data=(X, np.arange(120) % 2), trainer=lambda job, report, data: outcome, **asked)
+    assert len(nas.open_run("x", tmp_path)) == 3  # what failed is kept, with its reason

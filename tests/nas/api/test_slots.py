@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import runpy
 import subprocess
 import sys
 from math import prod
@@ -19,10 +20,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 import nas
-from einmix import Mixer
+from einmix import Mixer, PatternError
 from einmix.networks.architecture import Slotted
 from einmix.pictures.field import columns
-from einmix.slots import fill
+from einmix.slots import Slot, fill, mark
 from nas.api.slots import space_of
 from nas.errors import NasError
 from search_spaces import Budget, load
@@ -72,13 +73,14 @@ def test_a_run_keeps_mixers_a_slot_and_judges_as_always(run: nas.Run) -> None:
 def test_the_export_is_a_line_a_slot_and_its_weights_are_the_models(run: nas.Run, tmp_path: Path) -> None:
     exported = run.export(1, to=tmp_path)
     text = exported.file.read_text()
-    assert text.count("Mix(") == 2 and "preprocess()" not in text and exported.weights is not None
-    model = fill(make_model(), run.best.architecture).eval()
+    assert text.count("Mix(") == 2 and exported.weights is not None
+    module = runpy.run_path(str(exported.file))
+    model = fill(make_model(), module["MIXERS"]).eval()
     model.load_state_dict(load_file(exported.weights))
     dataset = nas.open_run(run.path, data=(X, Y)).saved.located()[1]
     assert dataset.judge is not None
     with torch.no_grad():
-        found = model((torch.from_numpy(dataset.judge.x) - dataset.mean[0]) / dataset.std[0]).argmax(1).numpy()
+        found = model(module["preprocess"](dataset.judge.x)).argmax(1).numpy()
     accuracy = float((found == dataset.judge.y).mean())
     assert min(abs(accuracy - each.judge.accuracy) for each in run.best.finals if each.judge) < 1e-6
     with pytest.raises(NasError, match=r"fills the slots of a model of your own: fill\(make_model\(\), run"):
@@ -137,9 +139,64 @@ def inside() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
 
 
+def too_large() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 4, 1), Slot("tokens", "b c h w", h=8, w=8, c=4), nn.Flatten(), nn.Linear(64, 3))
+
+
+def of_two_outputs() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 4, 1), Slot("tokens", "b c h w", h=4, w=4, c=4), nn.Flatten(), nn.Linear(64, 2))
+
+
+class Unused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.slot, self.head = Slot("tokens", "b c h w", h=4, w=4, c=1), inside()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.head(x)
+
+
+class Attention(nn.Module):
+    """As those of transformers: called with more than a tensor."""
+
+    def forward(self, x: torch.Tensor, attn_mask: Any = None, is_causal: bool = False) -> torch.Tensor:
+        return x
+
+
+class Transformer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn, self.head, self.mask = Attention(), inside(), None
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.head(self.attn(x, attn_mask=self.mask, is_causal=False))
+
+
+def test_a_slot_stands_in_for_what_is_called_with_more() -> None:
+    """Options that are off are left out; one that is on is no slot's."""
+    model = mark(Transformer(), {"attn": Slot("tokens", "b c h w", h=4, w=4, c=1)})
+    x = torch.randn(2, 1, 4, 4)
+    assert model(x).shape == (2, 3)
+    filled = fill(model, {"tokens": "h=m4 w=s4 c=s1"})
+    assert filled(x).shape == (2, 3) and filled.attn.weight.shape == (4, 4)
+    model.mask = torch.ones(1)
+    with pytest.raises(TypeError, match="a slot takes one tensor, and is called with Tensor besides"):
+        model(x)
+    with pytest.raises(PatternError, match="slot tokens is filled with a mixer or its text, not Linear"):
+        fill(of_two_outputs(), {"tokens": nn.Linear(1, 1)})
+    with pytest.raises(PatternError, match="and no size of c"):
+        Slot("tokens", "b c h w", h=4, w=4)
+    with pytest.raises(PatternError, match="the model has no module 'atn'"):
+        mark(Transformer(), {"atn": Slot("tokens", h=4, w=4)})
+
+
 def test_what_cannot_be(tmp_path: Path) -> None:
     for wrong, words in (
         ({"model": inside}, "model: the model has no slots"),
+        ({"model": make_model()}, "model is a module; a function that makes a new one is expected"),
+        ({"model": too_large}, r"model: a forward pass of examples of shape \(1, 4, 4\) fails: "),
+        ({"model": of_two_outputs}, r"model: of 2 examples it gives \(2, 2\); expected \(2, 3\): a logit a class"),
+        ({"model": Unused}, "model: its forward pass does not use slot tokens"),
         ({"model": dict}, "model: it gives dict, no nn.Module"),
         ({"model": 3}, "model is 3; a function is expected"),
         ({"model": lambda: make_model(), "workers": 1}, "worker processes import model= .*<lambda>.*take workers=0"),

@@ -90,7 +90,7 @@ SEARCH = (
 )
 
 
-@pytest.mark.outside
+@pytest.mark.slow
 def test_it_is_the_search_of_local_workers(traces, tmp_path):
     """The same networks, seeds and figures; weights and all; and nothing is left."""
     lines = []
@@ -146,15 +146,18 @@ def start(traces, tmp_path) -> Callable[[str], subprocess.Popen[str]]:
     return start
 
 
-@pytest.mark.outside
+@pytest.mark.slow
 def test_after_a_failure_nothing_is_left(start, traces):
     error = start("broken").communicate(timeout=120)[1]
     assert "NasError: worker 1 could not start: RuntimeError: no such device" in error
     nothing_left(traces)
 
 
+SLOW = [pytest.param(how, marks=pytest.mark.slow) for how in ("kill the driver", "kill both")]
+
+
 @pytest.mark.outside
-@pytest.mark.parametrize("how", ["ctrl-c", "kill the driver", "kill both"])
+@pytest.mark.parametrize("how", ["ctrl-c", *SLOW])
 def test_broken_off_in_the_midst_of_training_nothing_is_left(how, start, traces, tmp_path):
     driver = start("long")
     until(lambda: notes(tmp_path / "log") or driver.poll() is not None)
