@@ -1,6 +1,6 @@
 """Lightning's Trainer as the loop: its callbacks, loggers and devices, around the networks of a space.
 
-pip install 'einmix-nas[lightning]'
+pip install '.[lightning]'
 python examples/lightning_loop.py
 """
 

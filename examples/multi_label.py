@@ -1,6 +1,6 @@
 """A loss and a metric of one's own: several labels an image, judged by their F1.
 
-pip install einmix-nas
+pip install .
 python examples/multi_label.py
 """
 

@@ -1,6 +1,6 @@
 """An Optuna study of one's own, over the networks of a space: any sampler, pruner and storage.
 
-pip install 'einmix-nas[dashboard]'
+pip install '.[dashboard]'
 python examples/optuna_study.py
 optuna-dashboard sqlite:///study.db
 """

@@ -1,6 +1,6 @@
 """A model of one's own with slots, which a search fills with mixers; everything else in it stays as it is.
 
-pip install einmix-nas
+pip install .
 python examples/own_model.py
 """
 

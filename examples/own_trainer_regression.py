@@ -1,6 +1,6 @@
 """A training loop of one's own, for regression: sequences in, a number out, judged by the root mean squared error.
 
-pip install einmix-nas
+pip install .
 python examples/own_trainer_regression.py
 """
 

@@ -1,6 +1,6 @@
 """A Ray Tune experiment of one's own, in which every candidate is a trial of Tune's: ASHA stops the weak ones.
 
-pip install 'einmix-nas[ray]'
+pip install '.[ray]'
 python examples/ray_tuner.py
 """
 

@@ -85,8 +85,10 @@ def _slots(arch: Slotted, facts: Mapping[str, str], also: str) -> str:
 
 def _header(what: str, arch: Architecture, facts: Mapping[str, str]) -> str:
     heading = f"{facts.get('title', arch.id)}: {what}."
-    macs = f"{arch.macs / 1e6:.2f} million" if arch.macs < 1e9 else f"{arch.macs / 1e9:.2f} billion"
-    size = f"{arch.params:,} parameters, {macs} multiply-accumulates an image"
+    scale, unit = (1e9, " billion") if arch.macs >= 1e9 else (1e6, " million") if arch.macs >= 1e6 else (1, "")
+    macs = f"{arch.macs / scale:.2f}{unit}" if unit else f"{arch.macs:,}"
+    size = f"{arch.params:,} parameters, {macs} multiply-accumulates an example"
+    size += ", these of the slots alone" * isinstance(arch, Slotted)
     plain = {_plain(name)[:24]: _plain(value) for name, value in {**facts, "size": size}.items() if name != "title"}
     pad = max(map(len, plain)) + 4
     lines = [_wrapped(f"{name:{pad}}", value) for name, value in plain.items() if value.strip()]

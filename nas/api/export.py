@@ -77,7 +77,7 @@ def _facts(saved: SavedRun, standing: Standing, trained: Result | None, command:
         test = f", test {metric.name} {metric.text(trained.test.accuracy)}" if trained.test else ""
         rate = f"learning rate {trained.lr:g}, " if trained.lr != saved.lr else ""
         lines["weights"] = (
-            f"{name}_{standing.id}.safetensors: seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
+            f"seed {trained.seed}, {counted(trained.epochs, 'epoch')}, "
             f"{rate}validation {metric.name} {metric.text(trained.score.accuracy)}{test}"
         )
     raw = saved.preprocessing

@@ -45,6 +45,8 @@ def export(
         return
     found = opened(runs_dir, run).saved
     chosen = found.finished[: top or 1] if id is None else [found.find(id)]
+    if len(chosen) < (top or 1):
+        say(f"{counted(len(chosen), 'network')} of {found.name} came to the end, not {top}: an ID exports any other")
     for standing in chosen:
         if best_trained(found, standing) is None:
             say(

@@ -84,13 +84,14 @@ def _standing_json(found: SavedRun, standing: Standing, trainings: list[Result])
 def _print_standing(standing: Standing) -> None:
     from einmix import describe
     from einmix.networks.summary import block_mixers, block_words, einmix_line
-    from nas.ranking.words import accuracy, gain
+    from nas.ranking.words import accuracy, gain, gain_verdict
 
     architecture = standing.architecture
     name = one_line(standing.title)
     print(f"{name}: {architecture.params:,} parameters, {architecture.macs:,} MACs an image")
-    unit = standing.metric.name if standing.gain and standing.gain.unit else "points"
-    gained = f", {gain(standing)} {unit} over {one_line(standing.gain.against)}" if standing.gain else ""
+    gained = f", {gain(standing)} points over {one_line(standing.gain.against)}" if standing.gain else ""
+    if standing.gain and standing.gain.unit:  # of which less may be better
+        gained = f": {gain_verdict(standing)}"
     name = standing.metric.name
     where = f"{name} where it was judged" if standing.is_judged else f"validation {name}"
     print(f"{where} {accuracy(standing)} (n={standing.n}){gained}")

@@ -1,5 +1,6 @@
 """Networks for elsewhere: a format is a file here, and proven in a clean process."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -21,6 +22,10 @@ FORMATS = {
 }
 
 
+OTHERS = "timm", "flax", "keras"
+"""Formats that are modules of Python, too, which begin by importing what they are for."""
+
+
 def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module") -> list[Exported]:
     """Writes networks in a format. Raises NasError where that cannot be, or does not give their outputs."""
     in_slots = any(isinstance(each.architecture, Slotted) for each in wanted)
@@ -31,11 +36,23 @@ def write_checked(wanted: Sequence[Export], folder: Path, format: str = "module"
         held = [_with_weights(each, Path(started, str(i))) if how.holds else each for i, each in enumerate(wanted)]
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for each in held:
+                _check_no_other(folder / f"{each.name}.py", format)
             written = [how.write(each, folder) for each in held]
         except OSError as error:
             raise NasError(f"cannot write {error.filename or folder}: {error.strerror}") from None
         found = written if in_slots else checked(written, how)  # mixers take the rest of the model to run
     return [each if asked.weights else replace(each, weights=None) for asked, each in zip(wanted, found, strict=True)]
+
+
+def _check_no_other(file: Path, format: str) -> None:
+    """Raises NasError where a module of another format has this name: formats that are Python share it."""
+    if format in ("onnx", "hf") or not file.is_file():
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    there = next((kind for kind in OTHERS if re.search(rf"^(import|from) {kind}\b", text, re.MULTILINE)), "module")
+    if there != format:
+        raise NasError(f"{file} is there in format {there}: -o another folder, or take it away")
 
 
 def _with_weights(wanted: Export, file: Path) -> Export:

@@ -110,7 +110,7 @@ def test_the_header_tells_what_was_found_and_how(exported):
         "full token mixing 81.0% (",
         "3 epochs of AdamW, learning rate 0.01",
         "augmentation none; the rate of a weight that is summed over n > 1 inputs times 32 / n",
-        f"local_{BEST.id}.safetensors: seed 2, 3 epochs, validation accuracy 94.0%",
+        "weights seed 2, 3 epochs, validation accuracy 94.0%",
         "uint8 from 0 to 16 or floats from 0 to 1, which preprocess() normalises by channel: mean 4.",
         "exported by nas export x --top 2",
     ):
