@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from nas.api.resources import bundle_of, cores, find_device, local_executor, ray
 from nas.api.resuming import halving_before, resumed
 from nas.api.run import Run
 from nas.api.saved import SavedRun
-from nas.api.slots import check_pass, space_of
+from nas.api.slots import space_of
 from nas.claims.until_sure import LOOKS
 from nas.claims.words import before_finals
 from nas.data.dataset import Dataset
@@ -35,14 +35,14 @@ from nas.data.known import place_of as place_of_data
 from nas.data.npz import GIVEN
 from nas.data.objects import given
 from nas.data.sources import Source
-from nas.errors import NasError, counted, one_line
+from nas.errors import NasError, counted
 from nas.executors.cluster.messages import LOCAL, Settings
 from nas.executors.executor import Executor
 from nas.executors.packing import sharing_at_first
 from nas.loggers import check_loggers
 from nas.loggers.feed import logging_to
 from nas.loop.loop import Loop
-from nas.loop.past import say_changes
+from nas.loop.past import none_succeeded, say_changes
 from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Watcher
@@ -54,13 +54,12 @@ from nas.ranking.standings import Standing
 from nas.runs.folder import LAST, RunFolder
 from nas.runs.job import Kind
 from nas.runs.own import Loss, Metric, Own, OwnTrainer, metric_in
-from nas.runs.result import Result
 from nas.runs.settings import versions
 from nas.runs.storage import Storage, place_of
 from nas.strategies import make_strategy
 from nas.strategies.strategy import Started, Strategy
 from nas.training.recipe import Recipe, kind_on
-from nas.training.worker import HOW, MakeOwnTrainer, MakeTrainer
+from nas.training.worker import HOW, MakeOwnTrainer, MakeTrainer, check_pass
 from search_spaces import Space
 from search_spaces import load as load_space
 
@@ -298,15 +297,6 @@ class Session:
                 f"run {run.name!r} measured latencies on {other}, this would be on {self.device}: "
                 f"go on with --device {other}, or choose another --run"
             )
-
-
-def none_succeeded(results: Sequence[Result]) -> str:
-    """What is to be said where no training came to a score, and some failed; else nothing."""
-    failed = [result for result in results if result.state == "failed"]
-    if not failed or any(result.scores for result in results):
-        return ""
-    why = one_line(failed[0].reason)
-    return f"all of {counted(len(failed), 'training')} failed, the first of {why}: tracebacks are in results.jsonl"
 
 
 def search(

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
 from einmix import Architecture, PatternError
-from nas.errors import one_line
+from nas.errors import counted, one_line
 from nas.loop.status import Status, Watcher
 from nas.runs.folder import RunFolder
 from nas.runs.job import Job, Key, Kind, Phase
@@ -22,6 +22,15 @@ DIVERGED = "FloatingPointError"
 def make_job(architecture: Architecture, lr: float, seed: int, epochs: int, phase: Phase) -> Job:
     """The job of training an architecture."""
     return Job(json.loads(architecture.to_json()), architecture.id, lr, seed, epochs, phase)
+
+
+def none_succeeded(results: Sequence[Result]) -> str:
+    """What is to be said where no training came to a score, and some failed; else nothing."""
+    failed = [result for result in results if result.state == "failed"]
+    if not failed or any(result.scores for result in results):
+        return ""
+    why = one_line(failed[0].reason)
+    return f"all of {counted(len(failed), 'training')} failed, the first of {why}: tracebacks are in results.jsonl"
 
 
 def settled(past: Sequence[Result], tries: float) -> list[Result]:

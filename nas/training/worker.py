@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
+from nas.errors import NasError, one_line
 from nas.runs.job import METRIC, GoOn, Job, Outcome, Score, State, Trainer
 from nas.runs.own import Metric, Own, OwnTrainer
 
@@ -65,6 +66,36 @@ def _filled(model: Callable[[], Any], architecture: dict[str, Any]) -> Any:
     from einmix.slots import fill
 
     return fill(model(), architecture)
+
+
+def check_pass(model: Callable[[], Any], dataset: Dataset, outputs: int | None) -> None:
+    """Raises NasError where a model does not take examples, leaves a slot out, or has a slot of other sizes.
+
+    `outputs` are how many numbers it is to give for an example, None for any.
+    """
+    import torch
+
+    from einmix.slots import fill, slots
+    from nas.training.engine.examples import Examples
+
+    x, _ = Examples.of(dataset.train, dataset, "cpu", "float32").batch(slice(0, 2))
+    made, used = model(), set[str]()
+    found = slots(made)
+    for name, places in found.items():
+        for slot in places:
+            slot.register_forward_hook(lambda *_, name=name: used.add(name))
+    try:
+        with torch.no_grad():
+            made.eval()(x)
+            given = fill(model(), {name: each[0].unmixed for name, each in found.items()}).eval()(x)
+    except Exception as error:
+        told = f"{type(error).__name__}: {one_line(str(error))[:200]}"
+        raise NasError(f"model: a forward pass of examples of shape {tuple(x.shape[1:])} fails: {told}") from error
+    if unused := [name for name in found if name not in used]:
+        raise NasError(f"model: its forward pass does not use slot {', '.join(unused)}")
+    if outputs is not None and tuple(getattr(given, "shape", ())) != (len(x), outputs):
+        shape = tuple(getattr(given, "shape", ())) or type(given).__name__
+        raise NasError(f"model: of {len(x)} examples it gives {shape}; expected {(len(x), outputs)}: a logit a class")
 
 
 @dataclass(frozen=True)
