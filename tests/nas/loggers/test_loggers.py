@@ -218,7 +218,7 @@ def torn_after(trainings: int) -> Callable[[Result], Iterable[dict[str, float]]]
 
 
 @pytest.mark.parametrize(
-    "name", ["tensorboard", *(pytest.param(name, marks=pytest.mark.outside) for name in ("mlflow", "wandb"))]
+    "name", [pytest.param(name, marks=[pytest.mark.outside] * (name in ("mlflow", "wandb"))) for name in LOGGERS]
 )
 def test_every_training_is_logged_once(name, searching, tmp_path, monkeypatch):
     """Before there was a logger, while it fails, after a kill, and again."""
