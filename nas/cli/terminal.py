@@ -73,7 +73,8 @@ def written(exported: Exported) -> str:
 def proven(exported: Exported, format: str) -> str:
     """How an exported network was checked."""
     where = f"in a clean process with {FORMATS[format].words} alone"
-    return f"checked {where}, outputs equal to {exported.difference:.0e}"
+    off = f" to {exported.difference:.0e}" if exported.difference else ""
+    return f"checked {where}, outputs equal{off}"
 
 
 def console_for() -> Console:

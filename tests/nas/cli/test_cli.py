@@ -989,7 +989,7 @@ def test_a_real_search_from_end_to_end(nas, tmp_path):
     no_weights = r"nas: ([0-9a-f]{10}) has no weights, only finalists do: .*; `nas train x \1` trains it, .*\n"
     assert re.fullmatch(no_weights, exported.err)
     first, second = exported.out.splitlines()
-    fact = "checked in a clean process with torch and einops alone, outputs equal to"
+    fact = "checked in a clean process with torch and einops alone, outputs equal"
     assert first.startswith(f"out/subgrid_{best}.py and subgrid_{best}.safetensors: {fact}")
     assert f"(no weights): {fact}" in second
     header = (tmp_path / "out" / f"subgrid_{best}.py").read_text().split('"""')[1]
