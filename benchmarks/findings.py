@@ -20,14 +20,13 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from markupsafe import Markup
 from table_peers import answers
 
 from einmix import Architecture, Mixer
 from einmix.algebra.factors import divisors
 from nas.claims.contrasts import ERROR, Contrast, Judged, contrast
 from nas.report.plots.paths import Axis
-from nas.report.plots.rows import Row, Rows, at, dot
+from nas.report.plots.rows import Row, Rows, at, interval
 from nas.report.plots.svg import linear, linear_ticks, tag
 from nas.runs.job import Key
 from nas.tabular.table import Table, mixer_of
@@ -212,18 +211,13 @@ def picture(name: str, found: Sequence[Statement]) -> Rows:
     def question(words: str) -> Row:
         return Row("", "", lambda y: [tag("text", words, class_="tk", x=-214, y=y + 8)])
 
-    def interval(each: Statement, low: float, high: float) -> Row:
-        def draw(y: float) -> list[Markup]:
-            left, middle, right = (at(axis, value) for value in (low, 100 * each.found.estimate, high))
-            caps = [tag("line", class_="fnd-l", x1=x, x2=x, y1=y - 5, y2=y + 5) for x in (left, right)]
-            line = tag("line", class_="fnd-l", x1=left, x2=right, y1=y, y2=y)
-            return [line, *caps, dot(middle, y, "final", each.label)]
-
-        return Row(each.label, "", draw)
+    def answer(each: Statement, low: float, high: float) -> Row:
+        mean = 100 * each.found.estimate
+        return Row(each.label, "", lambda y: interval(axis, y, low, mean, high, each.label))
 
     rows: list[Row] = []
     for asked in dict.fromkeys(each.question for each, *_ in spans):
-        rows += [question(asked), *(interval(*span) for span in spans if span[0].question == asked)]
+        rows += [question(asked), *(answer(*span) for span in spans if span[0].question == asked)]
     zero = tag("line", class_="ink2", x1=at(axis, 0), x2=at(axis, 0), y1=4, y2=26 * len(rows) + 8)
     told = "; ".join(f"{each.label} {100 * each.found.estimate:+.1f}" for each, *_ in spans)
     return Rows(rows, axis, f"{name}: differences of accuracy in points: {told}", high=26, always=[zero])

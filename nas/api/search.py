@@ -340,10 +340,11 @@ def search(
         for note in session.dataset.notes:
             watching.say(note)
         standings = session.run(watching, folder)
-        if told := none_succeeded(folder.results()):
+        saved = SavedRun(folder, folder.results())
+        if told := none_succeeded(saved.results):
             raise NasError(f"run {folder.name!r}: {told}")
         if standings and wanted.report and own in (None, Own(model=model)):
             from nas.api.report import written_or_told  # after the work: a search begins without its imports
 
-            written_or_told(SavedRun(folder, folder.results()), watching.say)
+            written_or_told(saved, watching.say)
     return Run(SavedRun.open(folder.path.parent, folder.name, source))

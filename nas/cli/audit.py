@@ -28,10 +28,11 @@ def audit(
 
     found = opened(runs_dir, run)
     told = found.audit(proxies=False)
-    try:
-        told = found.audit(proxies=proxies, data_dir=data_dir)
-    except NasError as error:
-        say(f"without proxies: {error}")
+    if proxies:
+        try:
+            told = found.audit(data_dir=data_dir)
+        except NasError as error:
+            say(f"without proxies: {error}")
     if as_json:
         print_json(told.row())
         return

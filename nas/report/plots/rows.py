@@ -152,6 +152,13 @@ def seeds(run: RunFacts) -> Rows | None:
     return Rows([drawn(standing) for standing in shown], axis, f"Accuracy of each seed; means in percent: {told}")
 
 
+def interval(axis: Axis, y: float, low: float, mean: float, high: float, id: str) -> list[Markup]:
+    """An estimate with its interval, in the units of the axis."""
+    left, middle, right = (at(axis, value) for value in (low, mean, high))
+    caps = [tag("line", class_="fnd-l", x1=x, x2=x, y1=y - 5, y2=y + 5) for x in (left, right)]
+    return [tag("line", class_="fnd-l", x1=left, x2=right, y1=y, y2=y), *caps, dot(middle, y, "final", id)]
+
+
 def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: bool = True) -> Rows | None:
     """Differences in points with their intervals, by name and id; none of those without an interval."""
     told = [(name, id, claim) for name, id, claim in claims if claim.low is not None and claim.high is not None]
@@ -163,9 +170,8 @@ def intervals(claims: Sequence[tuple[str, str, Claim]], title: str, *, is_code: 
 
     def drawn(name: str, id: str, claim: Claim) -> Row:
         def draw(y: float) -> list[Markup]:
-            low, mean, high = (at(axis, 100 * (value or 0.0)) for value in (claim.low, claim.mean, claim.high))
-            caps = [tag("line", class_="fnd-l", x1=x, x2=x, y1=y - 5, y2=y + 5) for x in (low, high)]
-            return [tag("line", class_="fnd-l", x1=low, x2=high, y1=y, y2=y), *caps, dot(mean, y, "final", id)]
+            low, mean, high = (100 * (value or 0.0) for value in (claim.low, claim.mean, claim.high))
+            return interval(axis, y, low, mean, high, id)
 
         return Row(cut(name, 24), "", draw, is_code)
 
