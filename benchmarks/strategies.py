@@ -1,8 +1,8 @@
 """What searches cost on tables of record, by strategy and rungs, and how early an order is known.
 
-    python benchmarks/strategies.py              # 10 searcher seeds: about half an hour of one core
-    python benchmarks/strategies.py --quick      # 3 searcher seeds: under ten minutes
-    python benchmarks/strategies.py --half tuning --parts searches
+    python benchmarks/strategies.py              # 10 searcher seeds
+    python benchmarks/strategies.py --quick      # 3 searcher seeds of the searches that the README names: minutes
+    python benchmarks/strategies.py --half tuning --parts searches --searches surrogate "ray asha"
 
 Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. All parts are
 about validation losses.
@@ -11,7 +11,7 @@ about validation losses.
   tried 100 networks, or all. The cost is what it takes to choose one of the best 1% by the training seed that the
   search sees, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where it
   does not get there. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
-  `benchmarks/table_peers.py` has the searches of other projects, run the same way.
+  `benchmarks/table_peers.py` has the searches of other projects, run the same way where they are installed.
 - *Curves*: Spearman's correlation of a half's order after some epochs with the mean end of the other seeds: by
   validation loss, by training loss, by the sum of training losses so far.
 - *Orders*: of a share of a half's networks the first epochs are trained, and `nas.surrogate` predicts all of them:
@@ -23,16 +23,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import product
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from itertools import islice, product
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
 import numpy as np
-from methods import METHODS
+from methods import BEFORE, METHODS
 from scipy.stats import spearmanr
-from table_peers import PEERS, Search
+from table_peers import PEERS, Search, is_installed
 
 from nas.runs.job import Key
 from nas.surrogate.features import features
@@ -88,20 +89,35 @@ SEARCHES: dict[str, Callable[[Recorded, int, int], list[Step]]] = {
 }
 """By name, of a recorded half, a searcher's seed and a number of trials."""
 
+QUICK = [
+    *("surrogate", "tpe", BEFORE, "random", "random, no rungs", "one epoch of all, then the best", "largest first"),
+    *("optuna tpe + hyperband", "optuna tpe + asha"),
+]
 
-def costs(tables: Sequence[Table], half: Half, name: str, seeds: int) -> tuple[list[float], list[float]]:
-    """What searches take to reach the best, and their regrets at the end, by table, rate and seed."""
-    reached, regrets = [], []
-    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
-        over_seeds = Recorded(table, lr, half)
-        by_seed = [Recorded(table, lr, half, seed=trained) for trained in table.declared.seeds]
-        for seed in range(seeds):
-            recorded = by_seed[seed % len(by_seed)]
-            unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
-            steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
-            reached.append(seconds_to(steps, top(recorded, SHARE)) / unit)
-            regrets.append(over_seeds.regret(steps[-1].id))
-    return reached, regrets
+
+def may_run(name: str) -> bool:
+    """Whether what it needs is installed."""
+    return name not in PEERS or is_installed(name)
+
+
+@cache
+def recording(path: Path, lr: float, half: Half, seed: int | None = None) -> Recorded:
+    """What a table has recorded, read once a process."""
+    return Recorded(read(path), lr, half, seed=seed)
+
+
+@cache
+def read(path: Path) -> Table:
+    return Table.read(path)
+
+
+def cost(name: str, path: Path, lr: float, half: Half, seed: int) -> tuple[float, float]:
+    """What one search takes to reach the best, in mean full trainings, and its regret at the end."""
+    seeds = read(path).declared.seeds
+    recorded = recording(path, lr, half, seeds[seed % len(seeds)])
+    unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
+    steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
+    return seconds_to(steps, top(recorded, SHARE)) / unit, recording(path, lr, half).regret(steps[-1].id)
 
 
 def correlations(tables: Sequence[Table], half: Half) -> dict[str, np.ndarray]:
@@ -157,9 +173,10 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", type=Path, default=sorted(TABLES.glob("*.parquet")))
     parser.add_argument("--half", choices=get_args(Half), default="reporting")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=2, help="searches at once, each on one core")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
-    parser.add_argument("--quick", action="store_true", help="3 searcher seeds")
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, metavar="NAME", help=f"of {'; '.join(SEARCHES)}")
+    parser.add_argument("--quick", action="store_true", help=f"3 searcher seeds of {'; '.join(QUICK)}")
     asked = parser.parse_args()
     tables, seeds = [Table.read(path) for path in asked.tables], 3 if asked.quick else asked.seeds
     print(f"{', '.join(path.stem for path in asked.tables)}; half: {asked.half}; {seeds} searcher seeds a rate\n")
@@ -178,10 +195,15 @@ def main() -> None:
     if "searches" in asked.parts:
         print("| search | full trainings to the best 1% | quartiles | got there | regret at the end | n |")
         print("|---|---|---|---|---|---|")
-        for name in asked.searches:
-            found, regrets = costs(tables, asked.half, name, seeds)
-            there, lost = f"{np.isfinite(found).mean():.0%}", f"{fmean(regrets):.4f}"
-            print(f"| {name} | {quartiles(found)} | {there} | {lost} | {len(found)} |", flush=True)
+        names = asked.searches or (QUICK if asked.quick else [name for name in SEARCHES if may_run(name)])
+        rates = [(path, lr) for path, table in zip(asked.tables, tables, strict=True) for lr in table.declared.rates]
+        each = [(name, *rate, asked.half, seed) for name in names for rate in rates for seed in range(seeds)]
+        with ProcessPoolExecutor(asked.jobs) as pool:
+            found = pool.map(cost, *zip(*each, strict=True))
+            for name in names:
+                reached, regrets = zip(*islice(found, seeds * len(rates)), strict=True)
+                there, lost = f"{np.isfinite(reached).mean():.0%}", f"{fmean(regrets):.4f}"
+                print(f"| {name} | {quartiles(reached)} | {there} | {lost} | {len(reached)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Other projects' searches on a table of record: nothing is trained, and a search takes seconds.
-
-    python benchmarks/table_peers.py TABLE.parquet --half reporting --lr 0.015 --seeds 10
-    python benchmarks/table_peers.py TABLE.parquet --peers "optuna tpe + asha" "ray asha"
+"""Other projects' searches on a table of record, as benchmarks/strategies.py runs them beside this project's.
 
 Every library sees the space as a plain user would write it, one categorical choice for each axis and one for the
 channels, and has its own defaults where they make sense; one worker trains. It is told what the table says of the
@@ -15,41 +12,31 @@ searcher's seed. Of two things all peers have the good:
   is told that it failed; NePS never hears of it, as failures would take up places of its brackets.
 
 A search would choose the network of least validation loss among those that it has trained to the end, and is over once
-that can no longer change. NePS and Syne Tune are no dependencies of this project: without --peers all are run whose
-library is installed (`pip install neural-pipeline-search syne-tune`; Ray comes with `pip install '.[ray]'`).
+that can no longer change. NePS and Syne Tune are no dependencies of this project (`pip install neural-pipeline-search
+syne-tune`; Ray comes with `pip install '.[ray]'`).
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
-import time
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from math import ceil, floor, isfinite
-from pathlib import Path
-from statistics import fmean
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from nas.errors import NasError
 from nas.runs.job import Job, Score
-from nas.tabular.replay import Half, Recorded, Step, seconds_to, top
-from nas.tabular.table import Table
+from nas.tabular.replay import Recorded, Step
 
 PIP = {"optuna": "optuna", "ray": "'ray[tune]'", "neps": "neural-pipeline-search", "syne_tune": "syne-tune"}
 """What to install for what is imported."""
-
-SHARES = 0.01, 0.05
-"""Of the table, the best of which are to be reached."""
 
 
 class Search:
@@ -248,55 +235,3 @@ PEERS: dict[str, Callable[[Recorded, int, int], list[Step]]] = {
     "syne-tune asha + cqr": partial(syne_tune, scheduler="ASHACQR"),
 }
 """By name what searches the recorded table, with a seed, for so many trials, and says when it would choose what."""
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Interpolated; infinite where one of the two values next to it is.
-
-    >>> [quantile([3.0, 1.0, 2.0, float("inf")], share) for share in (0.25, 0.5, 0.75)]
-    [1.75, 2.5, inf]
-    """
-    ordered, at = sorted(values), share * (len(values) - 1)
-    low, high = ordered[floor(at)], ordered[ceil(at)]
-    return low if low == high else low + (at - floor(at)) * (high - low)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Median, quartiles, and how many are finite."""
-    quartiles = (quantile(values, share) for share in (0.25, 0.5, 0.75))
-    low, middle, high = (f"{value:.1f}" if isfinite(value) else "never" for value in quartiles)
-    return f"{middle} ({low} to {high}), {sum(map(isfinite, values))} of {len(values)}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path, help="the Parquet file")
-    parser.add_argument("--half", choices=get_args(Half), default="reporting")
-    parser.add_argument("--lr", type=float, default=0.015)
-    parser.add_argument("--seeds", type=int, default=10, help="searches of each peer")
-    parser.add_argument("--trials", type=int, default=500)
-    parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help=f"of {'; '.join(PEERS)}")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")  # of the libraries about themselves
-    recorded = Recorded(Table.read(options.table), options.lr, options.half)
-    unit = fmean(cell.seconds for key, cell in recorded.table.cells.items() if key.lr == options.lr)
-    regrets = [top(recorded, share) for share in SHARES]
-    print(
-        f"{options.table.name}, {options.half}, learning rate {options.lr:g}: {len(recorded.mixers)} networks; "
-        f"trainings until a search chose, and kept to, one of the best (a training: {unit:.2f} s, the table's mean)"
-    )
-    heads = [
-        "peer",
-        *(f"best {share:.0%} (regret {regret:.4f})" for share, regret in zip(SHARES, regrets, strict=True)),
-    ]
-    print(f"| {' | '.join([*heads, 'wall seconds a search'])} |\n|{' --- |' * (len(heads) + 1)}", flush=True)
-    for name in options.peers or [name for name in PEERS if is_installed(name)]:
-        begun = time.perf_counter()
-        searches = [PEERS[name](recorded, seed, options.trials) for seed in range(options.seeds)]
-        wall = (time.perf_counter() - begun) / options.seeds
-        found = [spread([seconds_to(steps, regret) / unit for steps in searches]) for regret in regrets]
-        print(f"| {' | '.join([name, *found, f'{wall:.1f}'])} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()

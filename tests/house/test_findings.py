@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import beyond
 import findings
+import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from nas.tabular.table import Table
 
@@ -15,13 +19,36 @@ PAGE = (ROOT / "docs" / "findings.md").read_text()
 TABLES = sorted((ROOT / "runs" / "tables").glob("*.parquet"))
 
 
+def told(section: str) -> list[str]:
+    """The questions and rows of a section of the page."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return [line for line in text.splitlines() if line.startswith(("|", "**"))]
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_every_row_is_what_the_table_gives(path: Path):
     table = Table.read(path)
     _, *rows = findings.lines(table, findings.statements(table))
-    section = PAGE.split(f"\n## {path.stem}\n")[1].split("\n## ")[0]
-    told = [line for line in section.splitlines() if line.startswith(("|", "**"))]
-    assert told == [line for row in rows for line in row.splitlines() if line]
+    assert told(path.stem) == [line for row in rows for line in row.splitlines() if line]
+
+
+def test_what_holds_beyond_is_what_records_give():
+    others = [ROOT / "runs" / "records" / f"digits-{name}.parquet" for name in beyond.EXTRA]
+    tables = [Table.read(path) for path in (ROOT / "runs" / "tables" / "digits.parquet", *others)]
+    assert told("Beyond") == [line for row in beyond.lines(*tables) for line in row.splitlines() if line]
+    for table, changed in zip(tables[1:], beyond.EXTRA.values(), strict=True):
+        assert table.declared == replace(tables[0].declared, **changed)
+        some = ("cells are empty", "has no latency")  # these are some networks of it, of which none was measured
+        assert [fault for fault in table.faults() if not fault.endswith(some)] == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_correlations_of_many_rows_are_scipys(seed: int):
+    drawn = np.random.default_rng(seed)
+    one, other = drawn.integers(9, size=(2, 6, 20))
+    assert beyond.correlation(one, other) == pytest.approx(
+        [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
+    )
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from math import inf
 from pathlib import Path
 
 import pytest
-from table_peers import PEERS, Search, is_installed, quantile, spread
+from table_peers import PEERS, Search, is_installed
 
 from nas.errors import NasError
 from nas.tabular.replay import Half, Recorded
@@ -84,9 +83,3 @@ def test_who_misses_a_library_is_told_what_to_install(path: Path, monkeypatch: p
         PEERS["neps hyperband"](recorded, 0, 1)
     with pytest.raises(NasError, match=r"pip install syne-tune$"):
         PEERS["syne-tune asha"](recorded, 0, 1)
-
-
-def test_quartiles_of_what_may_never_come():
-    values = [3.0, 1.0, 2.0, inf]
-    assert [quantile(values, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == [1.0, 1.75, 2.5, inf, inf]
-    assert (spread(values), spread([inf, inf])) == ("2.5 (1.8 to never), 3 of 4", "never (never to never), 0 of 2")

@@ -1,0 +1,191 @@
+"""Whether what a table of record says holds beyond its width and rates: figures of docs/findings.md, "Beyond".
+
+    python benchmarks/beyond.py     # from runs/records/DATA-*.parquet; what is not there is trained: see below
+
+On the data of a table of record all patterns that mix along all axes, with channels that share their weights, have them
+in eight groups, or have their own, are trained anew: alike in all else, but wider (at the table's rates, with two
+seeds), or at a higher rate. That is 450 trainings at width 128 on digits (three quarters of an hour of two cores) and
+225 at the rate, in the run `runs/DATA-NAME`: the same command goes on. Then, each network at its own rate:
+
+- Spearman's correlation of the orders at two widths by validation loss, over all and as a mean within each kind of
+  channels; intervals are percentiles of 2,000 resamples of the patterns of positions. Two seeds at one width say what
+  noise allows.
+- What groups and own weights gain over sharing, as `benchmarks/findings.py` has it, and which rates are whose own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from findings import Networks, difference, roles
+from scipy.stats import rankdata
+
+from einmix import Architecture
+from nas.api.bench import settings_of
+from nas.api.defaults import load_data
+from nas.api.resources import local_executor
+from nas.claims.contrasts import ERROR
+from nas.loop.progress import shown
+from nas.loop.status import Status
+from nas.loop.trainings import trainings_in
+from nas.runs.folder import RunFolder
+from nas.runs.job import Key
+from nas.tabular.declared import declared
+from nas.tabular.table import Table, mixer_of, packed_table
+from nas.training.recipe import Recipe
+from nas.training.worker import MakeTrainer
+
+RECORDS, TABLES = Path("runs/records"), Path("runs/tables")
+EXTRA: dict[str, dict[str, Any]] = {"width-128": {"width": 128, "seeds": (0, 1)}, "rate-0.135": {"rates": (0.135,)}}
+"""What is declared otherwise than for the table, by the name of the record."""
+
+GROUPS = 8
+RESAMPLES = 2_000
+
+
+def channels(width: int) -> dict[str, str]:
+    """Factors of the channels by what they are."""
+    return {"shared": f"s{width}", f"{GROUPS} groups": f"g{GROUPS}.s{width // GROUPS}", "own": f"g{width}"}
+
+
+def wanted(networks: Networks) -> dict[str, list[Architecture]]:
+    """By kind of channels all patterns that mix along all axes, in one order."""
+    table = networks.table
+    axes, kinds = list(table.facts["data"]["shape"]), channels(table.declared.width)
+    mixing = [each for each in networks.by_mixer.values() if all("m" in roles(each.mixers[0], axis) for axis in axes)]
+    shared = sorted(
+        (each for each in mixing if mixer_of(each).split(" c=")[1] == f"{kinds['shared']} +b"), key=mixer_of
+    )
+    return {kind: [networks.moved(each, c=factors) for each in shared] for kind, factors in kinds.items()}
+
+
+def trained(data: str, name: str) -> Table:
+    """The trainings of what is declared otherwise, as far as they are not there yet."""
+    record = RECORDS / f"{data}-{name}.parquet"
+    if not record.exists():
+        train(data, name, record)
+    return Table.read(record)
+
+
+def train(data: str, name: str, record: Path) -> None:
+    other = replace(declared(data), **EXTRA[name])
+    dataset = load_data(data, Path("data"), 0, None, "cpu")
+    recipe = Recipe.for_dataset(dataset, epochs=other.epochs)
+    settings = settings_of(f"{data}-{name}", other, dataset.facts(), recipe)
+    empty = Networks(packed_table(settings, [], {}))
+    networks = [each for kind in wanted(empty).values() for each in kind]
+    make = MakeTrainer(dataset, recipe, "cpu", curves=True)
+    with (
+        RunFolder.create_or_open(Path("runs"), f"{data}-{name}", settings, may_differ=("versions", "made")) as run,
+        shown(None, False) as watching,
+        trainings_in(run, lambda storage: local_executor(make, None), watching) as trainings,
+    ):
+        jobs = list(other.jobs(networks))
+        trainings.completed(jobs, watching, Status("train", 0, title=name), tries=2)
+    found = packed_table(settings, run.results(), {each.id: nan for each in networks})
+    assert len(found.cells) == len(jobs), "some trainings are missing: the same command goes on"
+    found.write(record)
+
+
+def joined(one: Table, other: Table) -> Table:
+    """One table of two that differ in their rates alone."""
+    import pyarrow as pa
+
+    facts = dict(one.facts["table"])
+    assert facts | {"name": "", "rates": ()} == dict(other.facts["table"]) | {"name": "", "rates": ()}
+    rates = sorted({*facts["rates"], *other.facts["table"]["rates"]})
+    return Table({**one.facts, "table": facts | {"rates": rates}}, pa.concat_tables([one.rows, other.rows]))
+
+
+class Studied:
+    """What patterns come to in a table: by kind of channels the logarithms of the `losses`, by pattern and seed."""
+
+    def __init__(self, table: Table):
+        self.networks = Networks(table)
+        self.patterns, self.declared = wanted(self.networks), table.declared
+        self.losses = {kind: np.array([self._ends(each) for each in found]) for kind, found in self.patterns.items()}
+
+    @property
+    def label(self) -> str:
+        return f"width {self.declared.width}, rates to {max(self.declared.rates):g}"
+
+    def _ends(self, network: Architecture) -> list[float]:
+        lr = self.networks.own_rate(network)
+        keys = (Key(network.id, lr, seed, self.declared.epochs) for seed in (0, 1))
+        return [float(np.log(self.networks.table.cells[key].losses["validation"][-1])) for key in keys]
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's, along the last axis."""
+    ranks = [rankdata(each, axis=-1) for each in (one, other)]
+    first, second = (each - each.mean(-1, keepdims=True) for each in ranks)
+    return (first * second).sum(-1) / np.sqrt((first**2).sum(-1) * (second**2).sum(-1))
+
+
+def agreement(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The correlation of two orders over all networks, and its mean within each kind of channels."""
+    over_all = correlation(*(np.concatenate([*each.values()], axis=-1) for each in (one, other)))
+    return over_all, np.mean([correlation(one[kind], other[kind]) for kind in one], axis=0)
+
+
+def told(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> str:
+    """A row: both correlations with their intervals."""
+    (patterns,) = {len(each) for each in one.values()}
+    at = np.random.default_rng(0).integers(patterns, size=(RESAMPLES, patterns))
+    samples = agreement(*({kind: each[at] for kind, each in losses.items()} for losses in (one, other)))
+    figures = (
+        f"{value:.2f} ({low:.2f} to {high:.2f})"
+        for value, (low, high) in zip(
+            agreement(one, other), np.percentile(samples, [2.5, 97.5], axis=-1).T, strict=True
+        )
+    )
+    return f"| {name} | {' | '.join(figures)} |"
+
+
+def lines(narrow: Table, wide: Table, faster: Table) -> Iterator[str]:
+    """Of a table, the same wider, and its networks at a higher rate."""
+    one, two, three = map(Studied, (narrow, wide, joined(narrow, faster)))
+    n = len(one.patterns["own"])
+    yield f"**Do orders agree? (Spearman by validation loss, 3 x {n} networks)**\n"
+    yield "| | all | within a kind of channels |\n|---|---|---|"
+    for each in (one, two):
+        seeds = ({kind: losses[:, seed] for kind, losses in each.losses.items()} for seed in (0, 1))
+        yield told(f"width {each.declared.width}, two seeds", *seeds)
+    means = ({kind: losses.mean(1) for kind, losses in each.losses.items()} for each in (one, two))
+    yield told(f"width {one.declared.width} and {two.declared.width}, means of two seeds", *means)
+    yield "\n**What weights of their own gain over shared ones**\n"
+    yield "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+    asked = [(each, kind) for each in (one, three, two) for kind in [*one.patterns][1:]]
+    error = ERROR / len(asked)
+    for each, kind in asked:
+        found = difference(each.networks, list(zip(each.patterns[kind], each.patterns["shared"], strict=True)))
+        low, high = (f"{100 * end:+.1f}" for end in found.interval(error))
+        figures = f"{n} | {100 * found.estimate:+.1f} | {low} to {high} | {found.verdict(error)}"
+        yield f"| {each.label}: {kind} | {figures} |"
+    rates = three.declared.rates
+    yield "\n**Networks by their own rate**\n"
+    yield f"| | {' | '.join(f'{lr:g}' for lr in rates)} |\n|{'---|' * (len(rates) + 1)}"
+    for each, kind in ((each, kind) for each in (one, three, two) for kind in one.patterns):
+        own = Counter(map(each.networks.own_rate, each.patterns[kind]))
+        cells = (f"{own[lr]}" if lr in each.declared.rates else "" for lr in rates)
+        yield f"| {each.label}: {kind} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits")
+    asked = parser.parse_args()
+    print(
+        *lines(Table.read(TABLES / f"{asked.data}.parquet"), *(trained(asked.data, each) for each in EXTRA)), sep="\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

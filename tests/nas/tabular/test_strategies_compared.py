@@ -1,0 +1,37 @@
+"""`benchmarks/strategies.py`: what searches cost on a small table, by hand where that can be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from strategies import QUICK, SEARCHES, cost, may_run
+from table_peers import Search
+
+from nas.tabular.replay import Half, Recorded
+from nas.tabular.table import Table
+
+
+def test_those_of_the_quick_form_need_nothing_installed():
+    assert set(QUICK) <= SEARCHES.keys() and all(map(may_run, QUICK))
+
+
+@pytest.mark.parametrize("half", ["whole", "tuning"])
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_the_largest_first_costs_what_comes_before_the_best(half: Half, seed: int, path: Path):
+    recorded = Recorded(Table.read(path), 0.01, half)
+    jobs = Search(recorded, seed, 0).jobs.values()
+    params = {network.id: network.params for network in recorded.space.enumerate()}
+    order = sorted(jobs, key=lambda job: -params[job.id])
+    losses = [recorded.score(job, 2).loss for job in order]
+    spent = sum(map(recorded.seconds, order[: losses.index(min(losses)) + 1]))
+    reached, regret = cost("largest first", path, 0.01, half, seed)
+    assert reached == pytest.approx(spent / fmean(map(recorded.seconds, jobs)))
+    assert regret == recorded.regret(order[losses.index(min(losses))].id)
+
+
+@pytest.mark.parametrize("name", ["surrogate", "random, no rungs", "one epoch of all, then the best"])
+def test_every_search_pays_before_it_has_the_best(name: str, path: Path):
+    reached, regret = cost(name, path, 0.01, "tuning", 0)
+    assert reached >= 1 and 0 <= regret < 1
