@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from findings import Networks, difference, roles
+from findings import HEAD, Networks, difference, row, sharing
 from scipy.stats import rankdata
 
 from einmix import Architecture
@@ -58,12 +58,9 @@ def channels(width: int) -> dict[str, str]:
 def wanted(networks: Networks) -> dict[str, list[Architecture]]:
     """By kind of channels all patterns that mix along all axes, in one order."""
     table = networks.table
-    axes, kinds = list(table.facts["data"]["shape"]), channels(table.declared.width)
-    mixing = [each for each in networks.by_mixer.values() if all("m" in roles(each.mixers[0], axis) for axis in axes)]
-    shared = sorted(
-        (each for each in mixing if mixer_of(each).split(" c=")[1] == f"{kinds['shared']} +b"), key=mixer_of
-    )
-    return {kind: [networks.moved(each, c=factors) for each in shared] for kind, factors in kinds.items()}
+    axes, width = list(table.facts["data"]["shape"]), table.declared.width
+    shared = sorted(sharing(networks, axes, width), key=mixer_of)
+    return {kind: [networks.moved(each, c=factors) for each in shared] for kind, factors in channels(width).items()}
 
 
 def trained(data: str, name: str) -> Table:
@@ -161,14 +158,12 @@ def lines(narrow: Table, wide: Table, faster: Table) -> Iterator[str]:
     means = ({kind: losses.mean(1) for kind, losses in each.losses.items()} for each in (one, two))
     yield told(f"width {one.declared.width} and {two.declared.width}, means of two seeds", *means)
     yield "\n**What weights of their own gain over shared ones**\n"
-    yield "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+    yield HEAD
     asked = [(each, kind) for each in (one, three, two) for kind in [*one.patterns][1:]]
     error = ERROR / len(asked)
     for each, kind in asked:
         found = difference(each.networks, list(zip(each.patterns[kind], each.patterns["shared"], strict=True)))
-        low, high = (f"{100 * end:+.1f}" for end in found.interval(error))
-        figures = f"{n} | {100 * found.estimate:+.1f} | {low} to {high} | {found.verdict(error)}"
-        yield f"| {each.label}: {kind} | {figures} |"
+        yield row(f"{each.label}: {kind}", n, found, error)
     rates = three.declared.rates
     yield "\n**Networks by their own rate**\n"
     yield f"| | {' | '.join(f'{lr:g}' for lr in rates)} |\n|{'---|' * (len(rates) + 1)}"

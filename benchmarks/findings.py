@@ -106,12 +106,17 @@ def difference(networks: Networks, pairs: Sequence[Pair]) -> Contrast:
     return found
 
 
+def sharing(networks: Networks, axes: list[str], width: int) -> list[Architecture]:
+    """Those that mix along all axes, with weights that all channels share."""
+    mixing = [n for n in networks.by_mixer.values() if all("m" in roles(n.mixers[0], axis) for axis in axes)]
+    return [n for n in mixing if answers(mixer_of(n))["c"] == f"s{width}"]
+
+
 def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
     """Sharing over channels, grouping, weights of every channel's own: at equal positions and multiply-accumulates."""
-    mixing = [n for n in networks.by_mixer.values() if all("m" in roles(n.mixers[0], axis) for axis in axes)]
     shared, own = f"s{width}", f"g{width}"
     groups = [f"g{n}.s{width // n}" for n in (2**k for k in range(1, 12)) if n < width and width % n == 0]
-    start = [n for n in mixing if mixer_of(n).split(" c=")[1] == f"{shared} +b"]
+    start = sharing(networks, axes, width)
     question = "Weights shared over channels, or groups' and channels' own? (equal positions and MACs)"
     for channel in (*groups, own):
         yield question, f"{channel} against {shared}", [(networks.moved(n, c=channel), n) for n in start]
@@ -189,16 +194,23 @@ def statements(table: Table) -> list[Statement]:
     return [Statement(question, words, len(pairs), difference(networks, pairs)) for question, words, pairs in asked]
 
 
+HEAD = "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+
+
+def row(words: str, pairs: int, found: Contrast, error: float) -> str:
+    """A difference in points, its interval, and what may be said."""
+    low, high = (f"{100 * end:+.1f}" for end in found.interval(error))
+    return f"| {words} | {pairs} | {100 * found.estimate:+.1f} | {low} to {high} | {found.verdict(error)} |"
+
+
 def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
     error = ERROR / len(found)
     yield f"### {table.facts['table']['name']}: {len(found)} statements\n"
     for question in dict.fromkeys(each.question for each in found):
         yield f"**{question}**\n"
-        yield "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+        yield HEAD
         for each in (each for each in found if each.question == question):
-            low, high = (f"{100 * end:+.1f}" for end in each.found.interval(error))
-            estimate, verdict = f"{100 * each.found.estimate:+.1f}", each.found.verdict(error)
-            yield f"| {each.words} | {each.pairs} | {estimate} | {low} to {high} | {verdict} |"
+            yield row(each.words, each.pairs, each.found, error)
         yield ""
 
 

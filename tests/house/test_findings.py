@@ -42,6 +42,20 @@ def test_what_holds_beyond_is_what_records_give():
         assert [fault for fault in table.faults() if not fault.endswith(some)] == []
 
 
+def test_own_rates_are_those_of_least_loss():
+    """Of the shared ones at width 32 and four rates, from the rows of both files alone."""
+    ends: dict[str, dict[float, list[float]]] = {}
+    for path in ("tables/digits.parquet", "records/digits-rate-0.135.parquet"):
+        for row in Table.read(ROOT / "runs" / path).rows.to_pylist():
+            h, w, c, _ = row["mixer"].split()
+            if "m" in h and "m" in w and c == "c=s32":
+                ends.setdefault(row["id"], {}).setdefault(row["lr"], []).append(row["loss_validation"][-1])
+    own = [min(by_rate, key=lambda lr: sum(by_rate[lr]) / 3) for by_rate in ends.values()]
+    assert {len(losses) for by_rate in ends.values() for losses in by_rate.values()} == {3}
+    cells = " | ".join(f"{own.count(lr)}" for lr in (0.005, 0.015, 0.045, 0.135))
+    assert f"| width 32, rates to 0.135: shared | {cells} |" in told("Beyond")
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_correlations_of_many_rows_are_scipys(seed: int):
     drawn = np.random.default_rng(seed)
