@@ -37,7 +37,7 @@ from nas.loop.status import Status
 from nas.loop.trainings import trainings_in
 from nas.runs.folder import RunFolder
 from nas.runs.job import Key
-from nas.tabular.declared import declared
+from nas.tabular.declared import Declared, declared
 from nas.tabular.table import Table, mixer_of, packed_table
 from nas.training.recipe import Recipe
 from nas.training.worker import MakeTrainer
@@ -106,8 +106,12 @@ class Studied:
 
     def __init__(self, table: Table):
         self.networks = Networks(table)
-        self.patterns, self.declared = wanted(self.networks), table.declared
+        self.patterns = wanted(self.networks)
         self.losses = {kind: np.array([self._ends(each) for each in found]) for kind, found in self.patterns.items()}
+
+    @property
+    def declared(self) -> Declared:
+        return self.networks.table.declared
 
     @property
     def label(self) -> str:

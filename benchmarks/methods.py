@@ -11,8 +11,8 @@ from nas.strategies import make_strategy
 from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace, Budget
 
-LATE = 25, 50
-"""The rungs that `nas search` had before, in percent of all epochs."""
+EARLY, LATE = (15, 40), (25, 50)
+"""Other rungs, in percent of all epochs: those that `nas search` has had before, late ones first."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ METHODS = {
     "evolution": Method("evolution"),
     "random": Method("random"),
     "surrogate, by accuracy": Method("surrogate", order="accuracy"),
+    "surrogate, early rungs": Method("surrogate", EARLY),
     "surrogate, late rungs": Method("surrogate", LATE, 2.0, 4),
     "tpe, late rungs": Method("tpe", LATE, 2.0, 4),
     BEFORE: Method("tpe", LATE, 2.0, 4, "accuracy"),
     "surrogate, no rungs": Method("surrogate", ()),
     "random, no rungs": Method("random", ()),
 }
-"""Those through the search's own loop: rungs early and by loss where nothing else is said."""
+"""Those through the search's own loop: its default rung, and by loss, where nothing else is said."""

@@ -23,8 +23,8 @@ from search_spaces.zoo import Inputs, member
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
 
-RUNGS = 15, 40
-"""Rungs, in percent of all epochs."""
+RUNGS = (40,)
+"""Rungs, in percent of all epochs: earlier ones stop what is best on some data (docs/log.md)."""
 
 CPU_IMAGES = 10_000
 """Training images that a search on the CPU takes of a larger data set."""

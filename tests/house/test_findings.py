@@ -79,9 +79,10 @@ def test_the_picture_is_of_the_table_as_it_is(path: Path):
         assert x == pytest.approx(float(zero) + per * points, abs=0.05)
 
 
-def test_pairs_are_alike_in_all_else():
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_pairs_are_alike_in_all_else(path: Path):
     """Of the same MACs where a question says so; of parameters within 5% where it says that."""
-    table = Table.read(TABLES[0])
+    table = Table.read(path)
     networks, axes = findings.Networks(table), list(table.facts["data"]["shape"])
     for ask in (findings.channels, findings.positions):
         for question, words, pairs in ask(networks, axes, table.declared.width):
