@@ -55,7 +55,7 @@ WAYS: dict[str, tuple[tuple[int, ...], float, int]] = {
     "none": ((), 2.0, 1),
     "25, 50%, best half, 4 first": (LATE, 2.0, 4),
     "25, 50%, best half": (LATE, 2.0, 1),
-    "40%, best third": (RUNGS, 3.0, 1),
+    "50%, best third": (RUNGS, 3.0, 1),
     "15, 40%, best third": (EARLY, 3.0, 1),
     "10, 30%, best third": ((10, 30), 3.0, 1),
     "5, 10, 25, 50%, best quarter": ((5, 10, 25, 50), 4.0, 1),

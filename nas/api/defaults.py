@@ -23,7 +23,7 @@ from search_spaces.zoo import Inputs, member
 BAND = 2
 """Candidates have from 1 / BAND of the largest parameter count to all of it: patterns are compared, not sizes."""
 
-RUNGS = (40,)
+RUNGS = (50,)
 """Rungs, in percent of all epochs: earlier ones stop what is best on some data (docs/log.md)."""
 
 CPU_IMAGES = 10_000

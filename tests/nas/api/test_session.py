@@ -84,7 +84,7 @@ ASKED: list[tuple[str, Any, dict[str, Any]]] = [
     ("order", "accuracy", {"plan.order": "accuracy"}),
     ("objective", "macs,accuracy", {"objectives": ["macs", "accuracy"]}),
     ("objective", "accuracy,latency", {"objectives": ["accuracy", "latency"], "plan.rungs": ()}),
-    ("epochs", 7, {"recipe.epochs": 7, "plan.rungs": (2,)}),
+    ("epochs", 7, {"recipe.epochs": 7, "plan.rungs": (3,)}),
     ("lr", 0.02, {"recipe.lr": 0.02}),
     ("batch", 32, {"recipe.batch": 32}),
     ("weight_decay", 0.2, {"recipe.weight_decay": 0.2}),
