@@ -132,7 +132,7 @@ def _introduce(session: Session, as_json: bool) -> None:
     say(
         f"data {dataset.name}: {parts_in_words(len(dataset.train), len(dataset.validation), judge)} {dataset.noun}; "
         f"{counted(plan.trials, 'candidate')} of up to {counted(plan.epochs, 'epoch')}"
-        + (f" (rungs at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
+        + (f" (rung{'s' * (len(plan.rungs) > 1)} at {', '.join(map(str, plan.rungs))})" if plan.rungs else "")
         + f", then {up_to}{plan.top} and their references over {_seeds(plan)}"
     )
     if plan.lr is None:

@@ -52,7 +52,9 @@ class Search(Options):
     scaling: str | None = option(None, "Learning rates by layer: fan-in, or none.", run="recipe")
     images: int | None = option(None, "Training images to use (default on a CPU: 10,000).", least=1, run="data")
     prune: bool = option(True, "Stop weak candidates at early rungs.", run="rungs")
-    rungs: tuple[int, ...] = option((), "Epochs after which the best third goes on (default: half of all).", run="rungs")
+    rungs: tuple[int, ...] = option(
+        (), "Epochs after which the best third goes on (default: half of all).", run="rungs"
+    )
     eta: float = option(3.0, Option(above=1, run="rungs"))
     grace: int = option(1, Option(least=0, run="rungs"))
     order: Literal["loss", "accuracy"] = option(

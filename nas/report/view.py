@@ -249,7 +249,8 @@ def facts(run: RunFacts) -> list[tuple[str, str]]:
         told.append(("space", f"{space.get('name')}: {in_words(sizes_of)}"))
     if budget:
         told.append(("limits", in_words(budget)))
-    rungs = f"rungs at epochs {', '.join(map(str, found.rungs))}" if found.rungs else "no rungs"
+    many = "s" * (len(found.rungs) > 1)
+    rungs = f"rung{many} at epoch{many} {', '.join(map(str, found.rungs))}" if found.rungs else "no rungs"
     how = f"{settings.get('strategy')}, {counted(found.trials, 'candidate')}, {rungs}, seed {settings.get('seed')}"
     told.append(("search", f"{how}; objective {settings.get('objective')}"))
     kinds = {(each.extra.get("device"), each.extra.get("precision")) for each in run.audit.results}

@@ -333,7 +333,7 @@ def test_a_search_prints_its_ranking_and_what_to_do_next(nas, stubbed, tmp_path)
     done = nas(SEARCH)
     assert done.status == 0
     assert re.search(r"^space local: \d+ architectures of .* parameters; about [0-9.]+% of them have", done.out)
-    data = "data digits: 920 training, 230 validation and 288 judge images; 5 candidates of up to 3 epochs (rungs at 1)"
+    data = "data digits: 920 training, 230 validation and 288 judge images; 5 candidates of up to 3 epochs (rung at 1)"
     assert data in done.out
     assert re.search(r"^ +1  +[0-9a-f]{10} +[0-9.]+% ", done.out, re.M)
     assert re.search(r"Next: nas export x --top 1 .*\n +nas train x [0-9a-f]{10} .*\n +nas top x -n 100", done.out)
@@ -603,8 +603,8 @@ def test_the_finals_of_a_front_are_said(nas, stubbed):
 
 def test_several_objectives(nas, stubbed):
     assert nas(f"{SEARCH} --objective accuracy,macs").status == 0
-    assert "(rungs at" in nas(f"{SEARCH} --objective accuracy,macs").out
-    assert "(rungs at" not in nas(f"{SEARCH} --objective accuracy,latency --dry-run").out
+    assert "(rung at" in nas(f"{SEARCH} --objective accuracy,macs").out
+    assert "(rung at" not in nas(f"{SEARCH} --objective accuracy,latency --dry-run").out
 
 
 @pytest.fixture
