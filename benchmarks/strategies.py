@@ -1,7 +1,7 @@
 """What searches cost on tables of record, by strategy and rungs, and how early an order is known.
 
-    python benchmarks/strategies.py              # 10 searcher seeds
-    python benchmarks/strategies.py --quick      # 3 searcher seeds of the searches that the README names: minutes
+    python benchmarks/strategies.py              # 10 searcher seeds, a section a table: half an hour of two cores
+    python benchmarks/strategies.py --quick      # 3 searcher seeds of the best known searches: 4 minutes of two cores
     python benchmarks/strategies.py --half tuning --parts searches --searches surrogate "ray asha"
 
 Tables are those of `runs/tables/`; the half of their networks on which nothing was tuned reports. All parts are
@@ -120,10 +120,10 @@ def cost(name: str, path: Path, lr: float, half: Half, seed: int) -> tuple[float
     return seconds_to(steps, top(recorded, SHARE)) / unit, recording(path, lr, half).regret(steps[-1].id)
 
 
-def correlations(tables: Sequence[Table], half: Half) -> dict[str, np.ndarray]:
-    """By budget, for every table, rate, seed and draw: the early order's correlation, and the one that noise allows."""
+def correlations(table: Table, half: Half) -> dict[str, np.ndarray]:
+    """By budget, for every rate, seed and draw: the early order's correlation, and the one that noise allows."""
     found: dict[str, list[tuple[float, float]]] = {budget: [] for budget in ORDERS}
-    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
+    for lr in table.declared.rates:
         mixers, seeds = {*Recorded(table, lr, half).mixers.values()}, table.declared.seeds
         networks = [network for network in table.networks.values() if mixer_of(network) in mixers]
         curves = np.array([[losses(table, Key(network.id, lr, seed, 0)) for seed in seeds] for network in networks])
@@ -140,10 +140,10 @@ def correlations(tables: Sequence[Table], half: Half) -> dict[str, np.ndarray]:
     return {budget: np.array(pairs) for budget, pairs in found.items()}
 
 
-def curves(tables: Sequence[Table], half: Half) -> np.ndarray:
+def curves(table: Table, half: Half) -> np.ndarray:
     """By epoch of `EPOCHS` the mean correlations of the orders by validation loss, training loss, and sums of that."""
     found = []
-    for table, lr in ((each, lr) for each in tables for lr in each.declared.rates):
+    for lr in table.declared.rates:
         mixers, seeds = {*Recorded(table, lr, half).mixers.values()}, table.declared.seeds
         ids = [network.id for network in table.networks.values() if mixer_of(network) in mixers]
         cells = [[table.cells[Key(id, lr, seed, table.declared.epochs)] for seed in seeds] for id in ids]
@@ -178,32 +178,40 @@ def main() -> None:
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, metavar="NAME", help=f"of {'; '.join(SEARCHES)}")
     parser.add_argument("--quick", action="store_true", help=f"3 searcher seeds of {'; '.join(QUICK)}")
     asked = parser.parse_args()
-    tables, seeds = [Table.read(path) for path in asked.tables], 3 if asked.quick else asked.seeds
-    print(f"{', '.join(path.stem for path in asked.tables)}; half: {asked.half}; {seeds} searcher seeds a rate\n")
-    if "curves" in asked.parts:
+    if not asked.searches:
+        asked.searches = QUICK if asked.quick else [name for name in SEARCHES if may_run(name)]
+    for path in asked.tables:
+        told(path, asked.half, 3 if asked.quick else asked.seeds, asked.parts, asked.searches, asked.jobs)
+
+
+def told(path: Path, half: Half, seeds: int, parts: Sequence[str], names: Sequence[str], jobs: int) -> None:
+    """Prints what is asked of a table."""
+    table = Table.read(path)
+    print(f"## {path.stem}\n\nhalf: {half}; {seeds} searcher seeds at each of {len(table.declared.rates)} rates\n")
+    if "curves" in parts:
         print("| epochs | validation loss | training loss | sum of training losses |\n|---|---|---|---|")
-        for epochs, row in zip(EPOCHS, curves(tables, asked.half), strict=True):
+        for epochs, row in zip(EPOCHS, curves(table, half), strict=True):
             print(f"| {epochs} | {' | '.join(f'{value:.3f}' for value in row)} |")
         print(flush=True)
-    if "orders" in asked.parts:
+    if "orders" in parts:
         print("| cost | share of networks | epochs | Spearman | allowed by noise | of what noise allows |")
         print("|---|---|---|---|---|---|")
-        for budget, pairs in correlations(tables, asked.half).items():
+        for budget, pairs in correlations(table, half).items():
             (early, allowed), (share, epochs) = pairs.mean(axis=0), ORDERS[budget]
-            print(f"| {budget} | {share:.0%} | {epochs} | {early:.3f} | {allowed:.3f} | {early / allowed:.3f} |")
+            print(f"| {budget} | {share:.1%} | {epochs} | {early:.3f} | {allowed:.3f} | {early / allowed:.3f} |")
         print(flush=True)
-    if "searches" in asked.parts:
+    if "searches" in parts:
         print("| search | full trainings to the best 1% | quartiles | got there | regret at the end | n |")
         print("|---|---|---|---|---|---|")
-        names = asked.searches or (QUICK if asked.quick else [name for name in SEARCHES if may_run(name)])
-        rates = [(path, lr) for path, table in zip(asked.tables, tables, strict=True) for lr in table.declared.rates]
-        each = [(name, *rate, asked.half, seed) for name in names for rate in rates for seed in range(seeds)]
-        with ProcessPoolExecutor(asked.jobs) as pool:
+        each = [(name, path, lr, half, seed) for name in names for lr in table.declared.rates for seed in range(seeds)]
+        n = len(each) // len(names)
+        with ProcessPoolExecutor(jobs) as pool:
             found = pool.map(cost, *zip(*each, strict=True))
             for name in names:
-                reached, regrets = zip(*islice(found, seeds * len(rates)), strict=True)
+                reached, regrets = zip(*islice(found, n), strict=True)
                 there, lost = f"{np.isfinite(reached).mean():.0%}", f"{fmean(regrets):.4f}"
-                print(f"| {name} | {quartiles(reached)} | {there} | {lost} | {len(reached)} |", flush=True)
+                print(f"| {name} | {quartiles(reached)} | {there} | {lost} | {n} |", flush=True)
+        print()
 
 
 if __name__ == "__main__":
