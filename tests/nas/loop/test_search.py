@@ -680,6 +680,11 @@ def test_a_network_to_start_with_may_win_though_it_is_not_in_the_space(tmp_path)
     [(1, ()), (2, (1,)), (4, (1,)), (5, (1, 2)), (8, (1, 3)), (20, (3, 8)), (30, (4, 12))],
 )
 def test_rungs_are_shares_of_all_epochs(epochs, expected):
+    assert rungs_of(epochs, (15, 40)) == expected
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(1, ()), (2, (1,)), (3, (1,)), (8, (4,)), (20, (10,))])
+def test_by_default_there_is_one_at_half(epochs, expected):
     assert rungs_of(epochs) == expected
 
 
@@ -700,7 +705,7 @@ def test_candidates_meet_all_of_their_rungs_and_finals_none(tmp_path):
         search.finals(Quiet())
     tried, finals = ([job for job in given if job.phase == phase] for phase in ("search", "final"))
     assert len(tried) == 3 and len(finals) == 2 * len({job.id for job in finals})
-    assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((1, 3), 5, 8, False)}
+    assert {(job.rungs, job.seed, job.epochs, job.weights) for job in tried} == {((4,), 5, 8, False)}
     assert {(job.rungs, job.epochs, job.weights) for job in finals} == {((), 8, True)}
     assert {job.seed for job in finals} == {6, 7}
     assert {job.lr for job in tried + finals} == {search.lr} and session.recipe.lr is None
