@@ -19,7 +19,7 @@ class Replay(Options):
     order: Literal["loss", "accuracy"] = option("loss", "Validation figure by which networks are compared.")
     half: Literal["whole", "tuning", "reporting"] = option("whole", "All networks, or one half of them.")
     lr: float = option(0.015, "One of the table's learning rates.", above=0)
-    prune: bool = option(True, "Stop weak candidates at early rungs.")
+    prune: bool = option(True, "Stop weak candidates at rungs.")
     workers: int = option(1, "Simulated workers.", least=1)
     repeats: int = option(20, "Searches, each with a seed of its own.", least=1)
     seed: int = option(0, "The first seed.", least=0, most=2**31 - 1)

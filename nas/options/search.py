@@ -51,7 +51,7 @@ class Search(Options):
     augment: str | None = option(None, "none, shift or shift+flip.", run="recipe")
     scaling: str | None = option(None, "Learning rates by layer: fan-in, or none.", run="recipe")
     images: int | None = option(None, "Training images to use (default on a CPU: 10,000).", least=1, run="data")
-    prune: bool = option(True, "Stop weak candidates at early rungs.", run="rungs")
+    prune: bool = option(True, "Stop weak candidates at rungs.", run="rungs")
     rungs: tuple[int, ...] = option(
         (), "Epochs after which the best third goes on (default: half of all).", run="rungs"
     )
