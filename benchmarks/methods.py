@@ -12,7 +12,7 @@ from nas.strategies.strategy import Strategy
 from search_spaces import BoundSpace, Budget
 
 EARLY, LATE = (15, 40), (25, 50)
-"""Other rungs, in percent of all epochs: those that `nas search` has had before, late ones first."""
+"""Other rungs, in percent of all epochs: the defaults of `nas search` before, `LATE` until there were tables."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 `runs/` holds a search of six candidates with its finals, a training of 6 epochs and a comparison; then the search was
 asked for more, and stopped in the middle of its ninth training, which is kept in `unfinished/`. What commands said of
-it then is in `golden/run.json`, written by that code too, but for intervals (its finals were judged on what chose them)
-and for lines of modules: small layers, which compilers now take with any batch, and headers.
+it then is in `golden/run.json`, written by that code too, but for intervals (its finals were judged on what chose
+them), for lines of modules (small layers, which compilers now take with any batch, and headers), and for default rungs.
 """
 
 from __future__ import annotations

@@ -604,7 +604,12 @@ def test_the_finals_of_a_front_are_said(nas, stubbed):
 def test_several_objectives(nas, stubbed):
     assert nas(f"{SEARCH} --objective accuracy,macs").status == 0
     assert "(rung at" in nas(f"{SEARCH} --objective accuracy,macs").out
-    assert "(rung at" not in nas(f"{SEARCH} --objective accuracy,latency --dry-run").out
+    assert "(rung" not in nas(f"{SEARCH} --objective accuracy,latency --dry-run").out
+
+
+@pytest.mark.parametrize(("rungs", "told"), [("1", "(rung at 1)"), ("2,1", "(rungs at 1, 2)")])
+def test_rungs_are_told(nas, rungs, told):
+    assert told in nas(f"{SEARCH} --rungs {rungs} --dry-run").out
 
 
 @pytest.fixture
