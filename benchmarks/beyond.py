@@ -5,7 +5,8 @@
 On the data of a table of record all patterns that mix along all axes, with channels that share their weights, have them
 in eight groups, or have their own, are trained anew: alike in all else, but wider (at the table's rates, with two
 seeds), or at a higher rate. That is 450 trainings at width 128 on digits (three quarters of an hour of two cores) and
-225 at the rate, in the run `runs/DATA-NAME`: the same command goes on. Then, each network at its own rate:
+225 at the rate, in the run `runs/DATA-NAME`: the same command goes on. Then, each network at its own rate
+(`benchmarks/differences.py`):
 
 - Spearman's correlation of the orders at two widths by validation loss, over all and as a mean within each kind of
   channels; intervals are percentiles of 2,000 resamples of the patterns of positions. Two seeds at one width say what
@@ -24,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from findings import HEAD, Networks, difference, row, sharing
+from differences import Networks, claims, difference
+from findings import HEAD, row
 from scipy.stats import rankdata
 
 from einmix import Architecture
@@ -36,9 +38,8 @@ from nas.loop.progress import shown
 from nas.loop.status import Status
 from nas.loop.trainings import trainings_in
 from nas.runs.folder import RunFolder
-from nas.runs.job import Key
 from nas.tabular.declared import Declared, declared
-from nas.tabular.table import Table, mixer_of, packed_table
+from nas.tabular.table import Table, packed_table
 from nas.training.recipe import Recipe
 from nas.training.worker import MakeTrainer
 
@@ -57,10 +58,8 @@ def channels(width: int) -> dict[str, str]:
 
 def wanted(networks: Networks) -> dict[str, list[Architecture]]:
     """By kind of channels all patterns that mix along all axes, in one order."""
-    table = networks.table
-    axes, width = list(table.facts["data"]["shape"]), table.declared.width
-    shared = sorted(sharing(networks, axes, width), key=mixer_of)
-    return {kind: [networks.moved(each, c=factors) for each in shared] for kind, factors in channels(width).items()}
+    every = channels(networks.table.declared.width)
+    return {kind: networks.of_channels(factors) for kind, factors in every.items()}
 
 
 def trained(data: str, name: str) -> Table:
@@ -118,9 +117,8 @@ class Studied:
         return f"width {self.declared.width}, rates to {max(self.declared.rates):g}"
 
     def _ends(self, network: Architecture) -> list[float]:
-        lr = self.networks.own_rate(network)
-        keys = (Key(network.id, lr, seed, self.declared.epochs) for seed in (0, 1))
-        return [float(np.log(self.networks.table.cells[key].losses["validation"][-1])) for key in keys]
+        cells = (self.networks.cell(network, self.networks.own_rate(network, seed), seed) for seed in (0, 1))
+        return [float(np.log(cell.losses["validation"][-1])) for cell in cells]
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -156,18 +154,20 @@ def lines(narrow: Table, wide: Table, faster: Table) -> Iterator[str]:
     n = len(one.patterns["own"])
     yield f"**Do orders agree? (Spearman by validation loss, 3 x {n} networks)**\n"
     yield "| | all | within a kind of channels |\n|---|---|---|"
-    for each in (one, two):
-        seeds = ({kind: losses[:, seed] for kind, losses in each.losses.items()} for seed in (0, 1))
-        yield told(f"width {each.declared.width}, two seeds", *seeds)
+    seeds = [{kind: losses[:, n] for kind, losses in each.losses.items()} for each in (one, two) for n in (0, 1)]
+    widths = [each.declared.width for each in (one, two)]
+    yield told(f"width {widths[0]}, two seeds", *seeds[:2])
+    yield told(f"width {widths[1]}, two seeds", *seeds[2:])
+    yield told(f"width {widths[0]} and {widths[1]}, a seed each", seeds[0], seeds[3])
     means = ({kind: losses.mean(1) for kind, losses in each.losses.items()} for each in (one, two))
-    yield told(f"width {one.declared.width} and {two.declared.width}, means of two seeds", *means)
+    yield told(f"width {widths[0]} and {widths[1]}, means of two seeds", *means)
     yield "\n**What weights of their own gain over shared ones**\n"
     yield HEAD
     asked = [(each, kind) for each in (one, three, two) for kind in [*one.patterns][1:]]
-    error = ERROR / len(asked)
-    for each, kind in asked:
-        found = difference(each.networks, list(zip(each.patterns[kind], each.patterns["shared"], strict=True)))
-        yield row(f"{each.label}: {kind}", n, found, error)
+    pairs = (list(zip(each.patterns[kind], each.patterns["shared"], strict=True)) for each, kind in asked)
+    gains = [difference(each.networks, of) for (each, _), of in zip(asked, pairs, strict=True)]
+    for (each, kind), found, said in zip(asked, gains, claims(gains, 2), strict=True):
+        yield row(f"{each.label}: {kind}", found, said, ERROR / len(asked))
     rates = three.declared.rates
     yield "\n**Networks by their own rate**\n"
     yield f"| | {' | '.join(f'{lr:g}' for lr in rates)} |\n|{'---|' * (len(rates) + 1)}"

@@ -3,10 +3,8 @@
     python benchmarks/findings.py              # of every table in runs/tables/, as Markdown
     python benchmarks/findings.py --pictures   # docs/pictures/findings-TABLE.svg anew, of what each says
 
-A statement is a difference of mean test accuracies of two sets of networks that are alike in all else, in points. Every
-network is taken at its own learning rate: of the table's the one with the least validation loss (mean over seeds).
-Accuracies are those on what neither trained nor chose (the parts `judge` and `test`), over the table's seeds. Intervals
-are those of `nas.claims`, over seeds and examples, of 95% for all statements about a table together (Bonferroni).
+A statement is a difference of mean accuracies of two sets of networks that are alike in all else, in points, as
+`benchmarks/differences.py` has it. Intervals are of 95% for all statements about a table together (Bonferroni).
 """
 
 from __future__ import annotations
@@ -19,123 +17,77 @@ from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
+from differences import Difference, Networks, Pair, claims, difference, together
 from table_peers import answers
 
-from einmix import Architecture, Mixer
+from einmix import Architecture
 from einmix.algebra.factors import divisors
-from nas.claims.contrasts import ERROR, Contrast, Judged, contrast
+from nas.claims.contrasts import ERROR, Contrast, Judged
 from nas.report.plots.paths import Axis
 from nas.report.plots.rows import Row, Rows, at, interval
 from nas.report.plots.svg import linear, linear_ticks, tag
-from nas.runs.job import Key
 from nas.tabular.table import Table, mixer_of
 
 TABLES, PICTURES = Path("runs/tables"), Path("docs/pictures")
-PARTS = "judge", "test"
-NEAR = 0.05
-"""Networks within this share of parameters have as many."""
-
-Pair = tuple[Architecture, Architecture]
+NEAR = 0.25
+"""Networks whose mixers are within this share of each other's parameters have as many."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A question, what is held against what, and the difference in accuracy of so many pairs of networks."""
+    """A question, what is held against what, their difference, and what may be said of it."""
 
     question: str
     words: str
-    pairs: int
+    of: Difference
     found: Contrast
 
     @property
     def label(self) -> str:
         """Its words where there is little room.
 
-        >>> Statement("", "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", 6, Contrast(0, 1, 1, 0)).label
+        >>> found = Contrast(0, 1, 1, 0)
+        >>> Statement("", "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", Difference(found), found).label
         'subgrids – patches'
         """
         return re.sub(r" \(.*?\)", "", self.words).replace(" against ", " – ")
 
 
-class Networks:
-    """The networks of a table by their one mixer, each at its own learning rate."""
+def channels(networks: Networks) -> Iterator[tuple[str, str, list[Pair]]]:
+    """Sharing over channels, grouping, weights of every channel's own: at equal positions, and at equal parameters."""
+    shared, *groups, own = kinds(networks)
+    middle = groups[len(groups) // 2]
 
-    def __init__(self, table: Table):
-        self.table = table
-        self.by_mixer = {mixer_of(network): network for network in table.networks.values()}
-        self._judged: dict[str, Judged] = {}
+    def held(one: str, other: str, of: Sequence[Architecture]) -> list[Pair]:
+        return [(networks.moved(n, c=one), networks.moved(n, c=other)) for n in of]
 
-    def judged(self, network: Architecture) -> Judged:
-        if network.id not in self._judged:
-            cells = self._cells(network, self.own_rate(network))
-            bits = [np.concatenate([cell.bits[part][: self.table.sizes[part]] for part in PARTS]) for cell in cells]
-            self._judged[network.id] = Judged.of(np.array(bits))
-        return self._judged[network.id]
-
-    def own_rate(self, network: Architecture) -> float:
-        def loss(lr: float) -> float:
-            return fmean(float(cell.losses["validation"][-1]) for cell in self._cells(network, lr))
-
-        return min(self.table.declared.rates, key=loss)
-
-    def _cells(self, network: Architecture, lr: float):  # type: ignore[no-untyped-def]
-        declared = self.table.declared
-        return [self.table.cells[Key(network.id, lr, seed, declared.epochs)] for seed in declared.seeds]
-
-    def moved(self, network: Architecture, **axes: str) -> Architecture:
-        """The network whose mixer has these factors along these axes, and is alike in all else."""
-        factors = answers(mixer_of(network)) | axes
-        return self.by_mixer[" ".join(f"{axis}={text}" for axis, text in factors.items()) + " +b"]
-
-
-def roles(mixer: Mixer, axis: str) -> str:
-    return "".join(factor.role for factor in dict(mixer.axes)[axis])
-
-
-def difference(networks: Networks, pairs: Sequence[Pair]) -> Contrast:
-    """The mean accuracy of the first ones less that of the second ones."""
-    weights: dict[str, float] = {}
-    every = {each.id: each for pair in pairs for each in pair}
-    for one, other in pairs:
-        weights[one.id] = weights.get(one.id, 0.0) + 1 / len(pairs)
-        weights[other.id] = weights.get(other.id, 0.0) - 1 / len(pairs)
-    judged = {id: networks.judged(each) for id, each in every.items()}
-    found = contrast([(weight, judged[id]) for id, weight in weights.items()], list(judged.values()))
-    assert found is not None, "three seeds of two networks are enough"
-    return found
-
-
-def sharing(networks: Networks, axes: list[str], width: int) -> list[Architecture]:
-    """Those that mix along all axes, with weights that all channels share."""
-    mixing = [n for n in networks.by_mixer.values() if all("m" in roles(n.mixers[0], axis) for axis in axes)]
-    return [n for n in mixing if answers(mixer_of(n))["c"] == f"s{width}"]
-
-
-def channels(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
-    """Sharing over channels, grouping, weights of every channel's own: at equal positions and multiply-accumulates."""
-    shared, own = f"s{width}", f"g{width}"
-    groups = [f"g{n}.s{width // n}" for n in (2**k for k in range(1, 12)) if n < width and width % n == 0]
-    start = sharing(networks, axes, width)
+    start = networks.of_channels(shared)
     question = "Weights shared over channels, or groups' and channels' own? (equal positions and MACs)"
-    for channel in (*groups, own):
-        yield question, f"{channel} against {shared}", [(networks.moved(n, c=channel), n) for n in start]
-    for channel in groups:
-        yield (
-            question,
-            f"{channel} against {own}",
-            [(networks.moved(n, c=channel), networks.moved(n, c=own)) for n in start],
-        )
-    question = f"The same at equal parameters (within {NEAR:.0%}), whatever the positions"
-    for one, other in ((own, shared), (groups[len(groups) // 2], shared), (groups[len(groups) // 2], own)):
-        mine, theirs = ([networks.moved(n, c=c) for n in start] for c in (one, other))
-        near = [(a, b) for a, b in product(mine, theirs) if abs(a.params - b.params) <= NEAR * b.params]
+    for one, other in [*((each, shared) for each in (*groups, own)), *((each, own) for each in groups)]:
+        yield question, f"{one} against {other}", held(one, other, start)
+    question = f"The same at equal parameters of the mixers (within {NEAR:.0%}), whatever the positions"
+    for one, other in ((own, shared), (middle, shared), (middle, own)):
+        every = product(networks.of_channels(one), networks.of_channels(other))
+        near = [(a, b) for a, b in every if abs(weights(a) - weights(b)) <= NEAR * min(weights(a), weights(b))]
         if near:
-            yield question, f"{one} against {other}", near
+            yield question, f"as many parameters: {one} against {other}", near
 
 
-def positions(networks: Networks, axes: list[str], width: int) -> Iterator[tuple[str, str, list[Pair]]]:
+def kinds(networks: Networks) -> list[str]:
+    """Factors of the channels from all sharing to each its own."""
+    width = networks.table.declared.width
+    sizes = [2**k for k in range(1, width.bit_length()) if 2**k < width]
+    return [f"s{width}", *(f"g{n}.s{width // n}" for n in sizes), f"g{width}"]
+
+
+def weights(network: Architecture) -> int:
+    """The parameters of its mixers."""
+    return sum(mixer.params for mixer in network.mixers)
+
+
+def positions(networks: Networks) -> Iterator[tuple[str, str, list[Pair]]]:
     """Patches, subgrids, both, one axis or two, weights by position: over all groupings of the channels."""
+    axes = list(networks.table.facts["data"]["shape"])
     places = sorted({tuple(answers(mixer)[axis] for axis in axes) for mixer in networks.by_mixer})
     every = {
         place: [n for mixer, n in networks.by_mixer.items() if tuple(answers(mixer)[a] for a in axes) == place]
@@ -161,26 +113,33 @@ def along_line(held: Callable[..., list[Pair]], n: int) -> Iterator[tuple[str, s
         yield question, words, held(((f"m{k}.s{n // k}",), (f"s{n // k}.m{k}",)))
     question = "More positions (so many times the MACs of mixing)"
     for other, one in pairwise([*sizes, n]):
-        mine = f"m{one}" if one == n else f"m{one}.s{n // one}"
-        yield question, f"{mine} against m{other}.s{n // other}", held(((mine,), (f"m{other}.s{n // other}",)))
+        for mine, theirs in zip(of_size(one, n), of_size(other, n), strict=False):
+            yield question, f"{mine} against {theirs}", held(((mine,), (theirs,)))
     question = "Weights by position, or shared by them? (equal MACs)"
     for name, by, shared in (("subgrids", "m{}.g{}", "m{}.s{}"), ("patches", "g{1}.m{0}", "s{1}.m{0}")):
         pairs = [((by.format(k, n // k),), (shared.format(k, n // k),)) for k in sizes]
         yield question, f"{name} of {', '.join(map(str, sizes))}: g against s", held(*pairs)
 
 
+def of_size(k: int, n: int) -> list[str]:
+    """So many of a line's positions in steps, and as neighbours; all of them are both."""
+    return [f"m{k}.s{n // k}", f"s{n // k}.m{k}"] if k < n else [f"m{n}"] * 2
+
+
 def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list[Pair]]]:
     """Of two axes with 4 positions each."""
     local, subgrid, full = ("s2.m2", "s2.m2"), ("m2.s2", "m2.s2"), ("m4", "m4")
-    both, one = [("s2.m2", "m2.s2"), ("m2.s2", "s2.m2")], [("m4", "s4"), ("s4", "m4")]
+    both = [("s2.m2", "m2.s2"), ("m2.s2", "s2.m2")]
+    down, across = ("m4", "s4"), ("s4", "m4")
     question = "Patches, subgrids, or both? (equal MACs, all groupings of the channels)"
     yield question, "subgrids (m2.s2, m2.s2) against patches (s2.m2, s2.m2)", held((subgrid, local))
     words = "one of each (s2.m2, m2.s2) against patches"
     yield question, words, held(*((each, local) for each in both))
     yield question, "one of each against subgrids", held(*((each, subgrid) for each in both))
     question = "Along one axis or two? (equal MACs)"
-    yield question, "all of one axis (m4, s4) against subgrids", held(*((each, subgrid) for each in one))
-    yield question, "all of one axis against patches", held(*((each, local) for each in one))
+    for name, axis in (("all of the height (m4, s4)", down), ("all of the width (s4, m4)", across)):
+        yield question, f"{name} against subgrids", held((axis, subgrid))
+    yield question, "all of the height against the width", held((down, across))
     question = "All positions against a quarter of them (four times the MACs of mixing)"
     yield question, "full (m4, m4) against subgrids", held((full, subgrid))
     question = "Weights by position, or shared by them? (equal MACs)"
@@ -189,28 +148,54 @@ def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list
 
 
 def statements(table: Table) -> list[Statement]:
-    networks, shape = Networks(table), list(table.facts["data"]["shape"])
-    asked = [each for ask in (channels, positions) for each in ask(networks, shape, table.declared.width)]
-    return [Statement(question, words, len(pairs), difference(networks, pairs)) for question, words, pairs in asked]
+    networks = Networks(table)
+    asked = [each for ask in (channels, positions) for each in ask(networks)]
+    found = [difference(networks, pairs) for *_, pairs in asked]
+    return [
+        Statement(question, words, each, said)
+        for (question, words, _), each, said in zip(asked, found, claims(found, len(table.declared.seeds)), strict=True)
+    ]
 
 
-HEAD = "| | pairs | points | 95%, of all together | |\n|---|---|---|---|---|"
+HEAD = "| | pairs ahead | points | 95%, of all together | |\n|---|---|---|---|---|"
 
 
-def row(words: str, pairs: int, found: Contrast, error: float) -> str:
+def row(words: str, of: Difference, found: Contrast, error: float) -> str:
     """A difference in points, its interval, and what may be said."""
     low, high = (f"{100 * end:+.1f}" for end in found.interval(error))
-    return f"| {words} | {pairs} | {100 * found.estimate:+.1f} | {low} to {high} | {found.verdict(error)} |"
+    estimate = f"{100 * found.estimate:+.1f}"
+    return f"| {words} | {of.ahead} of {of.pairs} | {estimate} | {low} to {high} | {found.verdict(error)} |"
+
+
+def levels(networks: Networks) -> Iterator[str]:
+    """How accurate networks are at all, and how much seeds move them, by the channels of those that mix all axes."""
+    yield "| channels | accuracy | most by | seeds' standard deviation |\n|---|---|---|---|"
+    for kind in kinds(networks):
+        of = networks.of_channels(kind)
+        judged = [Judged.of(networks.right(network)) for network in of]
+        first = max(range(len(of)), key=lambda at: judged[at].accuracy)
+        spread = max(0.0, fmean(each.seeds for each in judged)) ** 0.5
+        mean, most = (f"{100 * value:.1f}%" for value in (fmean(x.accuracy for x in judged), judged[first].accuracy))
+        positions = mixer_of(of[first]).split(" c=")[0]
+        yield f"| {kind} | {mean} | {most}, `{positions}` | {100 * spread:.1f} |"
 
 
 def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
     error = ERROR / len(found)
-    yield f"### {table.facts['table']['name']}: {len(found)} statements\n"
+    more, df = together([each.of for each in found], len(table.declared.seeds))
+    seeds = (
+        f"seeds move them {more:.1f} times as much as independent ones would (variance, {df:.0f} degrees of freedom)"
+    )
+    yield f"### {table.facts['table']['name']}: {len(found)} statements; {seeds}\n"
+    networks = Networks(table)
+    yield f"**The {len(networks.mixing())} networks that mix along all axes**\n"
+    yield from levels(networks)
+    yield ""
     for question in dict.fromkeys(each.question for each in found):
         yield f"**{question}**\n"
         yield HEAD
         for each in (each for each in found if each.question == question):
-            yield row(each.words, each.pairs, each.found, error)
+            yield row(each.words, each.of, each.found, error)
         yield ""
 
 

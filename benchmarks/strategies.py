@@ -52,8 +52,8 @@ PARTS = ["curves", "orders", "searches"]
 ORDERS = {"1%": (0.05, 4), "5%": (0.1, 10), "10%": (0.125, 16)}
 """By the share of the cost of training all: which share of the networks is trained, and for how many of 20 epochs."""
 
-FEW = {name for name, way in METHODS.items() if way.rungs} - {"random"}
-"""Searches that get there with so few as `TRIALS`; the others, and those of other projects, may try all twice."""
+FEW = {name for name, way in METHODS.items() if way.rungs} - {"random"} | {"optuna gp"}
+"""Searches that try so few as `TRIALS`, since they get there or take hours; the others may try all twice."""
 
 
 def one_epoch_then_best(recorded: Recorded, seed: int, trials: int) -> list[Step]:

@@ -120,7 +120,7 @@ def contrast(terms: Sequence[tuple[float, Judged]], pool: Sequence[Judged]) -> C
     images = float(difference.var(ddof=1)) / m if m > 1 else 0.0
     seeds = sum(weight**2 * max(0.0, typical, each.seeds) / each.n for weight, each in terms)
     chance = sum(weight**2 * (each.chance if each.n > 1 else typical_chance) / (m * each.n) for weight, each in terms)
-    least = 1 / m**2  # one example
+    least = max(abs(weight) for weight, _ in terms) ** 2 / m**2  # one example of one network
     variance, few = max(images + seeds, least), seeds + chance
     df = max(1.0, free * (variance / few) ** 2) if few > 0 else inf
     return Contrast(float(difference.mean()), variance, df, max(images - chance, least))

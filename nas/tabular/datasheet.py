@@ -20,6 +20,7 @@ CONTEXT = {
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
+    "isLiveDataset": "cr:isLiveDataset",
     "md5": "cr:md5",
     "recordSet": "cr:recordSet",
     "repeated": "cr:repeated",
@@ -28,20 +29,29 @@ CONTEXT = {
 
 COLUMNS = {
     "id": ("sc:Text", "the network's id: the same network has it wherever it is made"),
-    "mixer": ("sc:Text", "the mixer of all its blocks, in the role algebra"),
+    "mixer": (
+        "sc:Text",
+        "the mixer of all its blocks: factors of each axis, outer to inner: m mixes, s shares weights, g has its own",
+    ),
     "lr": ("sc:Float", "peak learning rate"),
     "seed": ("sc:Integer", "seed of first weights, order and augmentation"),
     "params": ("sc:Integer", "parameters"),
     "macs": ("sc:Integer", "multiply-accumulates an example"),
-    "latency": ("sc:Float", "milliseconds of the network's forward pass over a batch, as `latency` of the facts says"),
+    "latency": (
+        "sc:Float",
+        "milliseconds of the network's forward pass over a batch, on the machine that made the table",
+    ),
     "seconds": ("sc:Float", "processor seconds of the training on one thread, without evaluations"),
     "reason": ("sc:Text", "why it failed; empty where it came to its end"),
-    "training": ("sc:Float", "mean training loss of every epoch, as trained (with label smoothing)"),
+    "training": ("sc:Float", "mean cross-entropy of every epoch, as trained (nats, with label smoothing)"),
 }
 CURVES = {
-    "loss": ("sc:Float", "mean cross-entropy after every epoch"),
+    "loss": ("sc:Float", "mean cross-entropy (nats) after every epoch"),
     "right": ("sc:Integer", "right examples after every epoch"),
-    "bits": ("sc:Text", "which examples are right at the end, a bit each"),
+    "bits": (
+        "sc:Text",
+        "which examples are right at the end, a bit each, the first one highest in the first byte (numpy.packbits)",
+    ),
 }
 WORDS = {
     "train": "what it was trained on",
@@ -55,7 +65,9 @@ def croissant(table: Table, path: Path) -> dict[str, Any]:
     """The metadata of a table in a file: its columns, its digest, how it was made and what it must not be used for."""
     data = table.facts["data"]
     columns = COLUMNS | {
-        f"{name}_{part}": (kind, f"{told}, of {WORDS[part]}") for name, (kind, told) in CURVES.items() for part in PARTS
+        f"{name}_{part}": (kind, f"{told}, of {WORDS[part]} ({table.sizes[part]} examples)")
+        for name, (kind, told) in CURVES.items()
+        for part in PARTS
     }
     name = str(table.facts["table"]["name"])
     return {
@@ -69,7 +81,7 @@ def croissant(table: Table, path: Path) -> dict[str, Any]:
         "version": "1.0.0",
         "isLiveDataset": False,
         "creator": {"@type": "sc:Organization", "name": "EinMix NAS"},
-        "measurementTechnique": f"nas bench make --table {name}; {table.facts['made']}; {table.facts['recipe']}",
+        "measurementTechnique": f"nas bench make --table {name}; {_how(table)}",
         "isBasedOn": f"{data['name']}, fingerprint {data['fingerprint']}",
         "distribution": [
             {
@@ -78,7 +90,7 @@ def croissant(table: Table, path: Path) -> dict[str, Any]:
                 "name": path.name,
                 "contentUrl": path.name,
                 "contentSize": f"{path.stat().st_size} B",
-                "encodingFormat": "application/vnd.apache.parquet",
+                "encodingFormat": "application/x-parquet",
                 "sha256": sha256(path.read_bytes()).hexdigest(),
             }
         ],
@@ -100,10 +112,23 @@ def _words(table: Table) -> str:
     failed = sum(bool(cell.reason) for cell in cells.values())
     return (
         f"Every mixing pattern of a small space, trained on {declared.data}: {len(table.networks)} networks (all "
-        "factorisations of the axes of positions in shared, grouped and mixed factors, by all groupings of "
-        f"{declared.width} channels; {declared.depth} blocks alike, patch {declared.patch}), at learning rates of "
-        f"{rates} over {len(declared.seeds)} seeds, {declared.epochs} epochs: {len(cells)} trainings, of which "
-        f"{failed} failed. Data and networks are small: ranks among 10 small classes are no ranks on ImageNet."
+        "factorisations of the axes of positions in shared, grouped and mixed factors, by all numbers of groups of "
+        f"{declared.width} channels, which are not mixed; {declared.depth} blocks alike, patch {declared.patch}), at "
+        f"learning rates of {rates} over {len(declared.seeds)} seeds, {declared.epochs} epochs: "
+        f"{len(cells)} trainings, of which {failed} failed. Data and networks are small: ranks among 10 small "
+        "classes are no ranks on ImageNet."
+    )
+
+
+def _how(table: Table) -> str:
+    """The recipe, and what trained by it."""
+    recipe, latency = table.facts["recipe"], table.facts["latency"]
+    made = ", ".join(f"{name} {value}" for name, value in table.facts["made"].items())
+    return (
+        f"AdamW with weight decay {recipe['weight_decay']:g}, the rate by `lr`: linear warm-up over "
+        f"{recipe['warmup']:.0%} of the steps, cosine decay to zero; batches of {recipe['batch']}, label smoothing "
+        f"{recipe['label_smoothing']:g}, augmentation: {recipe['augment']}; made on {made}; latencies: batches of "
+        f"{latency['batch']}, the networks in turns"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.tabular.datasheet import croissant
 from nas.tabular.declared import declared
 from nas.tabular.table import Table
 
@@ -35,16 +36,26 @@ def test_nothing_is_missing_or_twice_or_another_networks(path: Path):
     assert table.rows.num_rows == len(table.networks) * len(table.declared.rates) * len(table.declared.seeds)
 
 
+def test_metadata_are_what_is_made_of_it_today(path: Path):
+    assert json.loads(path.with_suffix(".json").read_text()) == croissant(Table.read(path), path)
+
+
+def test_sizes_are_those_that_are_told(path: Path):
+    sizes = Table.read(path).sizes
+    told = " | ".join(f"{sizes[part]:,}" for part in ("train", "validation", "judge", "test"))
+    assert f"\n| `{path.stem}` | {told} |" in PAGE
+
+
 def test_digests_are_those_that_are_told(path: Path):
     digest = sha256(path.read_bytes()).hexdigest()
     (file,) = json.loads(path.with_suffix(".json").read_text())["distribution"]
     assert digest == file["sha256"] and f"{path.stat().st_size} B" == file["contentSize"]
-    (row,) = re.findall(rf"^\| `{path.stem}` .*$", PAGE, re.M)
-    assert f"`{digest}`" in row and path.stat().st_size < MEGABYTES * 1e6
+    assert re.search(rf"^\| `{path.stem}` .*`{digest}`", PAGE, re.M) and path.stat().st_size < MEGABYTES * 1e6
 
 
-def test_what_the_page_computes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    (code,) = re.findall(r"```python\n# table.py\n(.*?)```", PAGE, re.S)
+@pytest.mark.parametrize("name", ["table", "bits"])
+def test_what_the_page_computes(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    (code,) = re.findall(rf"```python\n# {name}.py\n(.*?)```", PAGE, re.S)
     monkeypatch.chdir(ROOT)
-    exec(compile(code, "table.py", "exec"), {})
+    exec(compile(code, f"{name}.py", "exec"), {})
     assert capsys.readouterr().out.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
