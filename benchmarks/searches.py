@@ -7,8 +7,9 @@
 Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; it is looked at what they would choose after
 16 and 32 as well. The best three are trained again with three other seeds (alike for all): their figures are mean
 validation losses. *Regret* is how far that is above the least of this space in any search: of the first, and of the
-best of the three, which is what finals could choose. The cost is in epochs, in units of a full training. Every search
-is a run in `runs/searches/`, trained once: the same command goes on.
+best of the three, which is what finals could choose; the latter is also compared search by search, with a standard
+error. The cost is in epochs, in units of a full training. Every search is a run in `runs/searches/`, trained once: the
+same command goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
 import numpy as np
 import torch
@@ -150,6 +151,23 @@ def table(found: list[Found], methods: list[str]) -> str:
     return "\n".join(lines)
 
 
+def paired(found: list[Found], methods: list[str]) -> str:
+    """By how much the first method's best of three differ from the others', by space and searcher seed."""
+    first, *others = methods
+    by = {(each.method, each.candidates, each.space, each.seed): each.least for each in found}
+    lines = [f"| {first}, after | against | after | of the best of three | less in |", "|---|---|---|---|---|"]
+    asked = [(n, other, n) for n, other in product(LOOKS, others)]
+    asked += [(LOOKS[1], other, LOOKS[2]) for other in methods]
+    for n, other, its in asked:
+        searches = {(space, seed) for _, _, space, seed in by}
+        keys = (((first, n, *each), (other, its, *each)) for each in searches)
+        gaps = [by[mine] - by[theirs] for mine, theirs in keys if mine in by and theirs in by]
+        if len(gaps) > 1:
+            told = f"{fmean(gaps):+.4f} ± {stdev(gaps) / len(gaps) ** 0.5:.4f}"
+            lines.append(f"| {n} | {other} | {its} | {told} | {sum(gap < 0 for gap in gaps)} of {len(gaps)} |")
+    return "\n".join(lines)
+
+
 def quartiles(values: list[float]) -> str:
     low, middle, high = np.percentile(values, [25, 50, 75])
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
@@ -167,7 +185,8 @@ def main() -> None:
     methods, seeds = asked.methods, asked.seeds
     if asked.quick:
         methods, seeds = ["surrogate", BEFORE, "random"], 2
-    print(table(list(every(asked.data, methods, seeds, asked.trials, asked.jobs)), methods))
+    found = list(every(asked.data, methods, seeds, asked.trials, asked.jobs))
+    print(table(found, methods), paired(found, methods), sep="\n\n")
 
 
 if __name__ == "__main__":
