@@ -96,7 +96,7 @@ class Difference:
 
     def shared(self, other: Difference) -> float:
         """The covariance of both over seeds that are independent between networks; with itself the variance."""
-        both = self.weights.keys() & other.weights.keys()
+        both = (id for id in self.weights if id in other.weights)
         return sum(self.weights[id] * other.weights[id] * self.variances[id] for id in both)
 
 

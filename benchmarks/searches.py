@@ -5,21 +5,23 @@
     python benchmarks/searches.py --quick                        # 2 seeds of 3 methods: minutes
 
 Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; it is looked at what they would choose after
-16 and 32 as well. The best three are trained again with three other seeds (alike for all): their figures are mean
-validation losses. *Regret* is how far that is above the least of this space in any search: of the first, and of the
-best of the three, which is what finals could choose; the latter is also compared search by search, with a standard
-error. The cost is in epochs, in units of a full training. Every search is a run in `runs/searches/`, trained once: the
-same command goes on.
+16 and 32 as well. The best three by validation are trained again with three other seeds (alike for all); their figures
+are mean losses on the part that judges, on which nothing was chosen: of the first, and of the one of the three that has
+the least validation loss then, as finals would have it. *Regret* is how far that is above the least that any search
+with the same seed, which splits the data alike, has come to; the latter is also compared search by search, with a
+standard error. The cost is in epochs, in units of a full training. Every search is a run in `runs/searches/`, trained
+once: the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -37,7 +39,7 @@ from nas.loop.trainings import Trainings
 from nas.options.search import Search
 from nas.ranking.objectives import Quality, merit
 from nas.runs.folder import RunFolder
-from nas.runs.job import FIRST_SEEDS, Score
+from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
 from nas.training.worker import MakeTrainer
 
@@ -51,7 +53,7 @@ LR = 0.015
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has after so many candidates: full trainings spent, and mean losses: of its first, of its best."""
+    """What a search has after so many candidates: full trainings spent, and losses that judge what it chose."""
 
     space: str
     method: str
@@ -59,7 +61,7 @@ class Found:
     candidates: int
     spent: float
     loss: float
-    least: float
+    chosen: float
     accuracy: float
 
 
@@ -87,12 +89,13 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
         jobs = [
             (make_job(each, LR, first + n, epochs, "final"), each) for each in wanted.values() for n in range(SEEDS)
         ]
-        finals: dict[str, list[Score]] = defaultdict(list)
+        finals: dict[str, list[Result]] = defaultdict(list)
         trainings = Trainings(executor, run, run.results())
         for key, result in trainings.completed(jobs, Quiet(), Status("final", 0)).items():
-            if result.score:
-                finals[key.id].append(result.score)
-    losses = {id: fmean(score.loss for score in scores) for id, scores in finals.items()}
+            if result.score and result.judge:
+                finals[key.id].append(result)
+    validated = {id: fmean(each.score.loss for each in of if each.score) for id, of in finals.items()}
+    judged = {id: fmean(each.judge.loss for each in of if each.judge) for id, of in finals.items()}
     return [
         Found(
             space,
@@ -100,9 +103,9 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
             seed,
             n,
             sum(each.score.epoch for each in results[:n] if each.score) / epochs,
-            losses[look[0].id],
-            min(losses[each.id] for each in look),
-            fmean(score.accuracy for score in finals[look[0].id]),
+            judged[look[0].id],
+            judged[min((each.id for each in look), key=validated.__getitem__)],
+            fmean(each.judge.accuracy for each in finals[look[0].id] if each.judge),
         )
         for n, look in looks.items()
     ]
@@ -122,7 +125,7 @@ def every(data: str, methods: list[str], seeds: int, trials: int, jobs: int) -> 
             for each in found:
                 print(
                     f"{each.space:8} {each.method:30} seed {each.seed} at {each.candidates}: "
-                    f"{each.spent:5.1f} trainings, loss {each.loss:.4f}, of three {each.least:.4f}, "
+                    f"{each.spent:5.1f} trainings, loss {each.loss:.4f}, of three {each.chosen:.4f}, "
                     f"accuracy {100 * each.accuracy:.2f}%",
                     flush=True,
                 )
@@ -131,9 +134,9 @@ def every(data: str, methods: list[str], seeds: int, trials: int, jobs: int) -> 
 
 def table(found: list[Found], methods: list[str]) -> str:
     """Medians and quartiles by space, candidates and method."""
-    least: Mapping[str, float] = {
-        space: min(each.least for each in found if each.space == space) for space in {each.space for each in found}
-    }
+    least: dict[tuple[str, int], float] = defaultdict(lambda: inf)
+    for each in found:
+        least[each.space, each.seed] = min(least[each.space, each.seed], each.loss, each.chosen)
     lines = [
         "| space | candidates | method | n | full trainings | regret | of the best of three | accuracy |",
         "|---|---|---|---|---|---|---|---|",
@@ -143,8 +146,8 @@ def table(found: list[Found], methods: list[str]) -> str:
         if mine:
             spent = quartiles([each.spent for each in mine])
             first, three = (
-                quartiles([value - least[space] for value in values])
-                for values in ([each.loss for each in mine], [each.least for each in mine])
+                quartiles([value(each) - least[space, each.seed] for each in mine])
+                for value in (lambda each: each.loss, lambda each: each.chosen)
             )
             accuracy = 100 * fmean(each.accuracy for each in mine)
             lines.append(f"| {space} | {n} | {method} | {len(mine)} | {spent} | {first} | {three} | {accuracy:.2f}% |")
@@ -154,7 +157,7 @@ def table(found: list[Found], methods: list[str]) -> str:
 def paired(found: list[Found], methods: list[str]) -> str:
     """By how much the first method's best of three differ from the others', by space and searcher seed."""
     first, *others = methods
-    by = {(each.method, each.candidates, each.space, each.seed): each.least for each in found}
+    by = {(each.method, each.candidates, each.space, each.seed): each.chosen for each in found}
     lines = [f"| {first}, after | against | after | of the best of three | less in |", "|---|---|---|---|---|"]
     asked = [(n, other, n) for n, other in product(LOOKS, others)]
     asked += [(LOOKS[1], other, LOOKS[2]) for other in methods]

@@ -1,6 +1,6 @@
 """What searches cost on tables of record, by strategy and rungs, and how early an order is known.
 
-    python benchmarks/strategies.py              # 10 searcher seeds, a section a table: half an hour of two cores
+    python benchmarks/strategies.py              # 10 searcher seeds of all searches, a section a table
     python benchmarks/strategies.py --quick      # 3 searcher seeds of the best known searches: 4 minutes of two cores
     python benchmarks/strategies.py --half tuning --parts searches --searches surrogate "ray asha"
 
@@ -10,7 +10,8 @@ about validation losses.
 - *Searches* are replayed (`nas.tabular.replay`) at each learning rate of a table, with one worker, until they have
   tried 100 networks, or all. The cost is what it takes to choose one of the best 1% by the training seed that the
   search sees, in units of the mean full training: median and quartiles over rates and searcher seeds; infinite where it
-  does not get there. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
+  does not get there. A searcher seed draws the same at every rate, so that three rates tell less than three times as
+  much as one. The *regret at the end* is by the mean over all seeds: it holds what noise makes of a choice.
   `benchmarks/table_peers.py` has the searches of other projects, run the same way where they are installed.
 - *Curves*: Spearman's correlation of a half's order after some epochs with the mean end of the other seeds: by
   validation loss, by training loss, by the sum of training losses so far.
@@ -26,6 +27,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from itertools import islice, product
+from math import ceil, inf
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
@@ -117,7 +119,9 @@ def cost(name: str, path: Path, lr: float, half: Half, seed: int) -> tuple[float
     recorded = recording(path, lr, half, seeds[seed % len(seeds)])
     unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
     steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
-    return seconds_to(steps, top(recorded, SHARE)) / unit, recording(path, lr, half).regret(steps[-1].id)
+    return seconds_to(steps, top(recorded, SHARE)) / unit, recording(path, lr, half).regret(
+        steps[-1].id
+    ) if steps else inf
 
 
 def correlations(table: Table, half: Half) -> dict[str, np.ndarray]:
@@ -184,6 +188,15 @@ def main() -> None:
         told(path, asked.half, 3 if asked.quick else asked.seeds, asked.parts, asked.searches, asked.jobs)
 
 
+def at_random(of: int, best: int) -> int:
+    """After how many draws of so many networks one of the best is there in half of all orders."""
+    none, draws = 1.0, 0
+    while none > 0.5:
+        none *= (of - best - draws) / (of - draws)
+        draws += 1
+    return draws
+
+
 def told(path: Path, half: Half, seeds: int, parts: Sequence[str], names: Sequence[str], jobs: int) -> None:
     """Prints what is asked of a table."""
     table = Table.read(path)
@@ -201,6 +214,12 @@ def told(path: Path, half: Half, seeds: int, parts: Sequence[str], names: Sequen
             print(f"| {budget} | {share:.1%} | {epochs} | {early:.3f} | {allowed:.3f} | {early / allowed:.3f} |")
         print(flush=True)
     if "searches" in parts:
+        networks = len(Recorded(table, table.declared.rates[0], half).mixers)
+        best = max(1, ceil(SHARE * networks))
+        draws = at_random(networks, best)
+        print(
+            f"best 1%: {best} of {networks}; uniform draws, all trained, have one of them after {draws} in the median\n"
+        )
         print("| search | full trainings to the best 1% | quartiles | got there | regret at the end | n |")
         print("|---|---|---|---|---|---|")
         each = [(name, path, lr, half, seed) for name in names for lr in table.declared.rates for seed in range(seeds)]

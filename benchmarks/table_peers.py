@@ -60,7 +60,7 @@ class Search:
         if len(self.jobs) < len(factors):
             raise NasError("networks of this table differ in more than the factors of their axes")
         self._trained: dict[str, int] = defaultdict(int)
-        self._least = min(recorded.score(job, self.epochs).loss for job in self.jobs.values())
+        self._least = min(self._score(job, self.epochs).loss for job in self.jobs.values())
 
     @property
     def is_over(self) -> bool:
@@ -76,7 +76,7 @@ class Search:
     def train(self, job: Job, until: int | None = None) -> Iterator[Score]:
         """The scores of a network from its first epoch on, each paid for when it is taken and was not yet."""
         for epoch in range(1, (until or self.epochs) + 1):
-            score = self._recorded.score(job, epoch)
+            score = self._score(job, epoch)
             if epoch > self._trained[job.id]:
                 self._trained[job.id] = epoch
                 self._seconds += self._recorded.seconds(job) / self.epochs
@@ -84,6 +84,10 @@ class Search:
                     self._best = score.loss
                     self.steps.append(Step(self._seconds, self._recorded.regret(job.id), job.id))
             yield score
+
+    def _score(self, job: Job, epoch: int) -> Score:
+        """As recorded; of what failed the worst there can be, as not every library has a word for that."""
+        return self._recorded.score(job, epoch) or Score(epoch, 1e6, 0.0)
 
 
 def answers(mixer: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -60,6 +61,8 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         return local_executor(MakeTrainer(dataset, recipe, device, devices, curves=True), asked.workers)
 
     settings = settings_of(asked.table, table, dataset.facts(), recipe)
+    if device != "cpu":
+        settings["made"] = {**made_on(), "device": device}
     kind, name = kind_on(device, "auto"), asked.run or f"table-{asked.table}"
     with (
         RunFolder.create_or_open(asked.runs_dir, name, settings, may_differ=("versions", "made")) as run,
@@ -87,6 +90,14 @@ def pack(run: RunFolder, to: Path) -> Table:
     return packed
 
 
+def faults(path: Path) -> list[str]:
+    """What is wrong with a table as it is, and with its digest where its metadata lie beside it."""
+    told, beside = Table.read(path).faults(), path.with_suffix(".json")
+    if beside.exists() and sha256(path.read_bytes()).hexdigest() not in beside.read_text(errors="replace"):
+        told.append(f"its SHA-256 is another one than in {beside.name}")
+    return told
+
+
 def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("data")) -> Iterator[Verified]:
     """Trains random cells of a table again, one after the other, and compares them.
 
@@ -94,13 +105,15 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
     accuracy is to be within four standard deviations between seeds. Raises NasError where the data has changed.
     """
     table = Table.read(path)
-    dataset = load_data(table.declared.data, data_dir, 0, None, "cpu")
+    device = table.facts["made"].get("device", "cpu")  # by which there are fewer images or all
+    dataset = load_data(table.declared.data, data_dir, 0, None, device)
     if dataset.fingerprint != table.facts["data"]["fingerprint"]:
         raise NasError(f"the data of {path} is another one: its fingerprint differs")
     recipe = Recipe.from_json(dict(table.facts["recipe"]))
     train = MakeTrainer(dataset, recipe, "cpu", curves=True)(0)
     exact = made_on() == table.facts["made"]
-    for key in Random(seed).sample(sorted(table.cells), min(cells, len(table.cells))):
+    known = sorted(key for key in table.cells if key.id in table.networks)
+    for key in Random(seed).sample(known, min(cells, len(known))):
         job = make_job(table.networks[key.id], key.lr, key.seed, key.epochs, "train")
         try:
             outcome = train(job, lambda score: True)

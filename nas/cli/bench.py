@@ -36,6 +36,8 @@ def make(asked: Bench) -> None:
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, SHA-256 {sha256(path.read_bytes()).hexdigest()}")
     for fault in faults[:10]:
         print(f"  {fault}")
+    if [fault for fault in faults if asked.parts == 1 or not fault.endswith("cells are empty")]:
+        raise typer.Exit(UNFINISHED)
 
 
 @app.command()
@@ -50,9 +52,8 @@ def verify(
     Example: nas bench verify runs/tables/digits.parquet -k 5
     """
     from nas.api import bench
-    from nas.tabular.table import Table
 
-    faults = Table.read(table).faults()
+    faults = bench.faults(table)
     for fault in faults[:10]:
         print(f"not passed  {fault}")
     failed = len(faults)

@@ -22,6 +22,7 @@ def replay(
 
     Example: nas replay --table runs/tables/digits.parquet --strategy random
     """
+    from math import inf
     from statistics import median, quantiles
 
     from nas.api.bench import replayed
@@ -32,12 +33,18 @@ def replay(
     rows = []
     for seed, steps in enumerate(searches, asked.seed):
         reached = seconds_to(steps, best)
-        rows.append({"seed": seed, "regret": steps[-1].regret, "seconds": reached if reached < float("inf") else None})
+        regret = steps[-1].regret if steps else inf
+        known = {"regret": regret, "seconds": reached}
+        rows.append({"seed": seed, **{name: value if value < inf else None for name, value in known.items()}})
         if as_json:
             print_json(rows[-1])
     if as_json:
         return
-    regrets = [float(str(row["regret"])) for row in rows]
+    regrets = [float(str(row["regret"])) for row in rows if row["regret"] is not None]
+    if len(regrets) < len(rows):
+        print(f"{len(rows) - len(regrets)} of {len(rows)} searches chose nothing that came to its end with all seeds")
+    if not regrets:
+        return
     low, middle, high = quantiles(regrets, n=4, method="inclusive") if len(regrets) > 1 else regrets * 3
     found = [float(str(row["seconds"])) for row in rows if row["seconds"] is not None]
     print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses)} networks:")

@@ -8,7 +8,7 @@ from nas.runs.result import Result
 
 
 class Strategy(Protocol):
-    """Proposes architectures, each once; all state can be had again by telling the results anew."""
+    """Proposes architectures, each once. Told its results anew it knows them again; random draws begin anew."""
 
     ahead: bool
     """Whether proposals can be asked for before earlier results are in, at no loss."""

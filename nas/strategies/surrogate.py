@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from math import log
+from math import asinh, log
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from einmix import Architecture
-from nas.ranking.objectives import Objective, undominated
+from nas.ranking.objectives import Objective, quality, undominated
 from nas.runs.result import Result
 from nas.strategies.random_search import RandomSearch
 from search_spaces import BoundSpace, Budget, SpaceError
@@ -51,7 +51,9 @@ class Surrogate:
     growth = 1.1  # times as many results as before have the processes' scales found anew
 
     def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
-        self.space, self.budget, self.objectives = space, budget, objectives
+        self.space, self.budget = space, budget
+        first = quality(objectives)  # what decides where one order is needed, wherever it was named
+        self.objectives = sorted(objectives, key=lambda each: each.name != first)
         self.uniform, self.rng = RandomSearch(space, budget, seed), Random(seed)
         self._told: dict[str, _Known] = {}
         self._open: dict[str, _Known] = {}
@@ -151,7 +153,11 @@ class Surrogate:
             described = [*places, *(known.features for known in pool)]
             self._processes = [Process(described) for _ in self.objectives]
         bounds, kept = [], None
-        for number, process in enumerate(self._processes):
+        for number, (objective, process) in enumerate(zip(self.objectives, self._processes, strict=True)):
+            if objective.name in ("params", "macs"):  # known of all of them, whatever failed
+                costs = [getattr(known.architecture, objective.name) for known in pool]
+                bounds.append(np.log(np.maximum(costs, 1e-9)))
+                continue
             ends, deviations = expected_ends([known.curves[number] for known in told if known.curves])
             y, errors = np.full(len(told), ends.max()), np.zeros(len(told))
             y[informed], errors[informed] = ends, deviations
@@ -180,17 +186,17 @@ def _curve(objective: Objective, result: Result) -> Curve:
     """The figures at the rungs and at the end, as logarithms (of odds, for accuracy), the less the better.
 
     A metric of somebody's own is taken for an error where less of it is better, else for a share, as most are; what is
-    beyond 1 counts as it is.
+    beyond 0 or 1 counts as it is.
     What is known without training is the same at every epoch, as are the seconds an epoch.
     """
     assert result.score is not None
     if objective.name == "loss":
         return {score.epoch: log(max(score.loss, 1e-9)) for score in result.scores}
     if objective.name == "accuracy" and objective.metric.better == "lower":
-        return {score.epoch: log(max(objective.metric.figure(score.accuracy), 1e-9)) for score in result.scores}
+        return {score.epoch: asinh(1e3 * objective.metric.figure(score.accuracy)) for score in result.scores}
     if objective.name == "accuracy":
         shares = {score.epoch: min(max(score.accuracy, 1e-3), 1 - 1e-3) for score in result.scores}
-        beyond = {score.epoch: max(score.accuracy - 1, 0) for score in result.scores}
+        beyond = {score.epoch: max(score.accuracy - 1, 0) + min(score.accuracy, 0) for score in result.scores}
         return {epoch: log((1 - share) / share) - beyond[epoch] for epoch, share in shares.items()}
     figure = objective.of(result, result.score)
     return {1: log(max(figure / (result.score.epoch if objective.name == "seconds" else 1), 1e-9))}

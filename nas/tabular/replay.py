@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
-
-import numpy as np
 
 from nas.errors import NasError
 from nas.loop.loop import Loop
@@ -20,7 +18,7 @@ from nas.loop.plan import Plan
 from nas.loop.status import Quiet, Status
 from nas.ranking.objectives import merit
 from nas.runs.folder import RunFolder
-from nas.runs.job import Job, Score
+from nas.runs.job import Job, Key, Score
 from nas.strategies.strategy import Strategy
 from nas.tabular.simulated import Cluster, Simulated
 from nas.tabular.table import Cell, Table, mixer_of
@@ -52,10 +50,15 @@ class Recorded:
         if lr not in table.declared.rates:
             rates = ", ".join(f"{each:g}" for each in table.declared.rates)
             raise NasError(f"--lr is {lr:g}, the table has {rates}")
+        wanted = {Key(id, lr, each, table.declared.epochs) for id in table.networks for each in table.declared.seeds}
+        if missing := wanted - table.cells.keys():
+            raise NasError(
+                f"{len(missing)} of {len(wanted)} trainings at {lr:g} are missing: a replay takes all of them"
+            )
         self.table, self.lr, self.half, self.seed = table, lr, half, seed
         self._by_mixer: dict[str, list[Cell]] = {}
         for key, cell in sorted(table.cells.items()):
-            if key.lr == lr:
+            if key in wanted:
                 self._by_mixer.setdefault(cell.mixer, []).append(cell)
 
     @cached_property
@@ -77,10 +80,11 @@ class Recorded:
     def seconds(self, job: Job) -> float:
         return self.cell(job).seconds
 
-    def score(self, job: Job, epoch: int) -> Score:
+    def score(self, job: Job, epoch: int) -> Score | None:
+        """After so many epochs; None of what failed."""
         cell = self.cell(job)
-        if cell.reason:  # it came to nothing: the worst there can be
-            return Score(epoch, 1e6, 0.0)
+        if cell.reason:
+            return None
         right = int(cell.right["validation"][epoch - 1])
         return Score(epoch, float(cell.losses["validation"][epoch - 1]), right / self.table.sizes["validation"])
 
@@ -103,7 +107,8 @@ class Recorded:
 
     def regret(self, id: str) -> float:
         """How far a network's true loss is above the least."""
-        return self.true_losses[id] - min(self.true_losses.values())
+        loss = self.true_losses[id]
+        return loss - min(self.true_losses.values()) if loss < inf else inf
 
 
 class Recording(Protocol):
@@ -114,7 +119,7 @@ class Recording(Protocol):
 
     def seconds(self, job: Job) -> float: ...
 
-    def score(self, job: Job, epoch: int) -> Score: ...
+    def score(self, job: Job, epoch: int) -> Score | None: ...
 
     def losses(self, job: Job) -> Sequence[float]: ...
 
@@ -162,6 +167,7 @@ def seconds_to(steps: Sequence[Step], regret: float) -> float:
 
 
 def top(recorded: Recorded, share: float) -> float:
-    """The regret of the last network within the best share of the table."""
-    losses = np.sort(list(recorded.true_losses.values()))
-    return float(losses[max(0, int(np.ceil(share * len(losses))) - 1)] - losses[0])
+    """The regret of the last network within the best share of the table; infinite where that failed."""
+    losses = sorted(recorded.true_losses.values())
+    last = losses[max(0, ceil(share * len(losses)) - 1)]
+    return last - losses[0] if last < inf else inf

@@ -53,8 +53,8 @@ class _Worker:
 class Simulated:
     """The executor of a simulated cluster; like that of local workers it serves whatever has happened meanwhile.
 
-    `seconds` says how long a job takes on a worker that is no straggler, `score` what it comes to after so many epochs,
-    `losses` its training losses. `clock` counts the seconds that the driver
+    `seconds` says how long a job takes on a worker that is no straggler, `score` what it comes to after so many epochs
+    (None where it fails), `losses` its training losses. `clock` counts the seconds that the driver
     has been at work: they pass on the virtual clock too, and workers that have come to a rung or to their end wait
     for it. Without it the driver takes no time.
 
@@ -66,7 +66,7 @@ class Simulated:
         self,
         cluster: Cluster,
         seconds: Callable[[Job], float],
-        score: Callable[[Job, int], Score],
+        score: Callable[[Job, int], Score | None],
         clock: Callable[[], float] = lambda: 0.0,
         losses: Callable[[Job], Sequence[float]] = lambda job: (),
     ):
@@ -154,10 +154,14 @@ class Simulated:
         """At a rung or at the end; the outcome, where that is the end of the job."""
         epochs = task.job.epochs
         task.epoch = epoch = self._next_stop(task)
-        task.scores.append(self._score(task.job, epoch))
+        score = self._score(task.job, epoch)
+        if score is None:
+            self._free(worker)
+            return Outcome("failed", reason=f"failed when it was recorded: {task.job.id}", seconds=task.seconds)
+        task.scores.append(score)
         if epoch < epochs:
             if epoch not in task.answers:
-                task.answers[epoch] = on_rung(task.number, task.scores[-1])
+                task.answers[epoch] = on_rung(task.number, score)
                 self._charge()
             if task.answers[epoch]:
                 self._go_on(worker, task)

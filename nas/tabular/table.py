@@ -70,8 +70,10 @@ class Table:
             table = cls(facts, rows)
             if rows.schema.remove_metadata() != schema():
                 raise ValueError("its columns are others")
-            take(facts, "table", "an object")
-        except (OSError, ValueError) as error:
+            for name in ("table", "data", "recipe", "made"):
+                take(facts, name, "an object")
+            table.declared, table.sizes  # noqa: B018 - what they read has to be there
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise NasError(f"{path} is no table of record: {error}") from None
         return table
 
@@ -130,6 +132,8 @@ class Table:
         return told
 
     def _faults(self, cell: Cell) -> list[str]:
+        import numpy as np
+
         network, told = self.networks.get(cell.key.id), []
         if network is None:
             return []
@@ -137,6 +141,8 @@ class Table:
             told.append("its mixer or costs are another network's")
         if not 0 < cell.latency < inf:
             told.append("it has no latency")
+        if not 0 <= cell.seconds < inf:
+            told.append("its seconds are none")
         if cell.reason:
             return [*told, "it failed, but has curves"] if len(cell.training) else told
         epochs, at_end = self.declared.epochs, {part: cell.bits[part][: self.sizes[part]] for part in self.sizes}
@@ -147,6 +153,8 @@ class Table:
         }
         if lengths != {epochs}:
             return [*told, f"its curves are not of {epochs} epochs"]
+        if not all(np.isfinite(each).all() for each in (cell.training, *cell.losses.values())):
+            told.append("some of its losses are no numbers")
         for part, size in self.sizes.items():
             if not ((cell.right[part] >= 0) & (cell.right[part] <= size)).all():
                 told.append(f"more than {size} of {part} are right")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from nas.api.bench import replayed
+from nas.cli.main import main
 from nas.errors import NasError
 from nas.options.replay import Replay
 from nas.tabular.replay import Recorded, Step, regret_at, seconds_to, top
@@ -26,6 +30,47 @@ def test_who_tries_all_finds_what_the_table_has(strategy: str, path: Path):
         assert steps[-1].regret == pytest.approx(true[best.mixer] - min(true.values()))
         assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
         assert steps[-1].seconds <= sum(cell.seconds for cell in cells) + 1e-6
+
+
+def failing(path: Path, ids: int) -> Table:
+    """The table with every seed of so many networks failed."""
+    table = Table.read(path)
+    rows = table.rows.to_pylist()
+    gone = {*sorted({row["id"] for row in rows})[:ids]}
+    for row in rows:
+        if row["id"] in gone:
+            curves = {name: b"" if name.startswith("bits") else [] for name in row if name.split("_")[0] in EMPTY}
+            row.update({"reason": f"FloatingPointError: of {row['id']}", **curves})
+    return replace(table, rows=pa.Table.from_pylist(rows, table.rows.schema))
+
+
+EMPTY = "training", "loss", "right", "bits"
+
+
+@pytest.mark.parametrize("strategy", ["random", "surrogate"])
+def test_what_failed_fails_again(strategy: str, path: Path, tmp_path: Path):
+    """It is never chosen, whatever the strategy, and takes no part in a rung."""
+    failing(path, 27).write(tmp_path / "x.parquet")
+    recorded, searches = replayed(tmp_path / "x.parquet", Replay(strategy=strategy, trials=54, lr=0.01, repeats=2))
+    assert sum(loss == inf for loss in recorded.true_losses.values()) == 27
+    for steps in searches:
+        assert steps and all(recorded.true_losses[step.id] < inf for step in steps)
+
+
+def test_where_all_failed_nothing_is_chosen(path, tmp_path, monkeypatch, capsys):
+    failing(path, 54).write(tmp_path / "x.parquet")
+    asked = ["replay", "--table", str(tmp_path / "x.parquet"), "--lr", "0.01", "--trials", "4", "--repeats", "2"]
+    for more, told in (([], "2 of 2 searches chose nothing"), (["--json"], '"regret": null')):
+        monkeypatch.setattr(sys, "argv", ["nas", *asked, *more])
+        main()
+        assert told in capsys.readouterr().out
+
+
+def test_a_part_of_a_table_is_not_replayed(path: Path, tmp_path: Path):
+    table = Table.read(path)
+    replace(table, rows=table.rows.slice(0, 50)).write(tmp_path / "x.parquet")
+    with pytest.raises(NasError, match=r"of 108 trainings at 0.01 are missing|a replay takes all"):
+        replayed(tmp_path / "x.parquet", Replay(lr=0.01))
 
 
 def test_more_workers_take_less_time(path: Path):

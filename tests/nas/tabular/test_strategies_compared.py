@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from statistics import fmean
 
 import pytest
-from strategies import QUICK, SEARCHES, cost, may_run
+from strategies import QUICK, SEARCHES, at_random, cost, may_run
 from table_peers import Search
 
 from nas.tabular.replay import Half, Recorded
@@ -29,6 +30,13 @@ def test_the_largest_first_costs_what_comes_before_the_best(half: Half, seed: in
     reached, regret = cost("largest first", path, 0.01, half, seed)
     assert reached == pytest.approx(spent / fmean(map(recorded.seconds, jobs)))
     assert regret == recorded.regret(order[losses.index(min(losses))].id)
+
+
+@pytest.mark.parametrize(("of", "best"), [(1, 1), (6, 1), (6, 2), (7, 3), (7, 7)])
+def test_uniform_draws_are_counted(of: int, best: int):
+    """By all orders."""
+    first = sorted(min(order.index(each) for each in range(best)) + 1 for order in permutations(range(of)))
+    assert at_random(of, best) == first[(len(first) - 1) // 2]
 
 
 @pytest.mark.parametrize("name", ["surrogate", "random, no rungs", "one epoch of all, then the best"])

@@ -91,6 +91,9 @@ def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0
         ({"bits_judge": b""}, "its bits of judge are not those of its accuracy"),
         ({"bits_judge": b"\xff" * 36}, "its bits of judge are not those of its accuracy"),
         ({"reason": "ValueError: no"}, "it failed, but has curves"),
+        ({"loss_validation": [0.5, float("nan")]}, "some of its losses are no numbers"),
+        ({"training": [float("inf"), 0.5]}, "some of its losses are no numbers"),
+        ({"seconds": float("nan")}, "its seconds are none"),
         ({"seed": 7}, "1 of 108 cells are empty"),
         ({"id": "0000000000"}, "1 cells are none of the table's"),
     ],
@@ -117,6 +120,21 @@ def test_what_differs_does_not_pass(path: Path, tmp_path: Path):
     assert not found.passed and found.told == "differs in losses of train"
 
 
+def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path):
+    """Two seeds' rows, each as whole as before, in each other's place."""
+    table, other = Table.read(path), tmp_path / "small.parquet"
+    other.write_bytes(path.read_bytes())
+    other.with_suffix(".json").write_bytes(path.with_suffix(".json").read_bytes())
+    assert bench.faults(other) == []
+    rows = table.rows.to_pylist()
+    (first, second), kept = [n for n, row in enumerate(rows) if row["id"] == rows[0]["id"]][:2], ("id", "lr", "seed")
+    swapped = {name: value for name, value in rows[second].items() if name not in kept}
+    rows[second].update({name: rows[first][name] for name in swapped})
+    rows[first].update(swapped)
+    replace(table, rows=pa.Table.from_pylist(rows, table.rows.schema)).write(other)
+    assert bench.faults(other) == ["its SHA-256 is another one than in small.json"]
+
+
 def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
     results = made.results()
     results[0] = replace(
@@ -128,10 +146,15 @@ def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
     assert seed_deviation(table) > 0
 
 
-def test_what_is_no_table_is_refused(tmp_path: Path):
+def test_what_is_no_table_is_refused(path: Path, tmp_path: Path):
     (tmp_path / "x").write_bytes(b"PAR1 no")
     with pytest.raises(NasError, match="is no table of record"):
         Table.read(tmp_path / "x")
+    whole = Table.read(path)
+    for facts in ({**whole.facts, "data": 3}, {**whole.facts, "table": {**whole.facts["table"], "more": 1}}):
+        replace(whole, facts=facts).write(tmp_path / "z")
+        with pytest.raises(NasError, match="is no table of record"):
+            Table.read(tmp_path / "z")
     pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "y")
     with pytest.raises(NasError, match="is no table of record"):
         Table.read(tmp_path / "y")
