@@ -166,7 +166,7 @@ def lines(narrow: Table, wide: Table, faster: Table) -> Iterator[str]:
     asked = [(each, kind) for each in (one, three, two) for kind in [*one.patterns][1:]]
     pairs = (list(zip(each.patterns[kind], each.patterns["shared"], strict=True)) for each, kind in asked)
     gains = [difference(each.networks, of) for (each, _), of in zip(asked, pairs, strict=True)]
-    for (each, kind), found, said in zip(asked, gains, claims(gains, 2), strict=True):
+    for (each, kind), found, said in zip(asked, gains, claims(gains), strict=True):
         yield row(f"{each.label}: {kind}", found, said, ERROR / len(asked))
     rates = three.declared.rates
     yield "\n**Networks by their own rate**\n"

@@ -81,13 +81,14 @@ class Networks:
 
 @dataclass(frozen=True)
 class Difference:
-    """What some networks are more accurate by than others, in the mean, and in how many of their pairs.
+    """What some networks are more accurate by than others, in the mean over seeds, and in how many of their pairs.
 
     `moved` is the variance of this mean as it differs from seed to seed; by network its `weights` in the difference,
     and the variance over seeds that its mean has.
     """
 
     found: Contrast
+    seeds: int = 3
     pairs: int = 1
     ahead: int = 0
     moved: float = 0.0
@@ -117,10 +118,10 @@ def difference(networks: Networks, pairs: Sequence[Pair]) -> Difference:
     n = len(networks.table.declared.seeds)
     moved = np.sum([weight * by_seed[id] for id, weight in weights.items()], axis=0).var(ddof=1) / n
     variances = {id: float(each.var(ddof=1)) / n for id, each in by_seed.items()}
-    return Difference(found, len(pairs), ahead, float(moved), weights, variances)
+    return Difference(found, n, len(pairs), ahead, float(moved), weights, variances)
 
 
-def together(asked: Sequence[Difference], seeds: int) -> tuple[float, float]:
+def together(asked: Sequence[Difference]) -> tuple[float, float]:
     """How much more differences move from seed to seed than independent seeds allow, and its degrees of freedom.
 
     A mean in which each counts by its networks; those that share networks tell less than as many that do not.
@@ -129,12 +130,13 @@ def together(asked: Sequence[Difference], seeds: int) -> tuple[float, float]:
     alone = np.array([each.shared(each) for each in asked])
     shared = np.array([[one.shared(other) for other in asked] for one in asked])
     more = float(weights @ (np.array([each.moved for each in asked]) / alone))
+    seeds = min(each.seeds for each in asked)
     return more, float((seeds - 1) / (weights @ (shared**2 / np.outer(alone, alone)) @ weights))
 
 
-def claims(asked: Sequence[Difference], seeds: int) -> list[Contrast]:
+def claims(asked: Sequence[Difference]) -> list[Contrast]:
     """What may be said of each, as seeds are seen to move all of them."""
-    (more, free), said = together(asked, seeds), []
+    (more, free), said = together(asked), []
     for each in asked:
         few, moved = each.found.variance - each.found.variance_all_seeds, more * each.shared(each)
         if more <= 1 or moved <= few:

@@ -147,13 +147,12 @@ def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list
     yield question, "patches g2.m2 against s2.m2", held((("g2.m2", "g2.m2"), local))
 
 
-def statements(table: Table) -> list[Statement]:
-    networks = Networks(table)
+def statements(networks: Networks) -> list[Statement]:
     asked = [each for ask in (channels, positions) for each in ask(networks)]
     found = [difference(networks, pairs) for *_, pairs in asked]
     return [
         Statement(question, words, each, said)
-        for (question, words, _), each, said in zip(asked, found, claims(found, len(table.declared.seeds)), strict=True)
+        for (question, words, _), each, said in zip(asked, found, claims(found), strict=True)
     ]
 
 
@@ -180,14 +179,13 @@ def levels(networks: Networks) -> Iterator[str]:
         yield f"| {kind} | {mean} | {most}, `{positions}` | {100 * spread:.1f} |"
 
 
-def lines(table: Table, found: Sequence[Statement]) -> Iterator[str]:
+def lines(networks: Networks, found: Sequence[Statement]) -> Iterator[str]:
     error = ERROR / len(found)
-    more, df = together([each.of for each in found], len(table.declared.seeds))
+    more, df = together([each.of for each in found])
     seeds = (
         f"seeds move them {more:.1f} times as much as independent ones would (variance, {df:.0f} degrees of freedom)"
     )
-    yield f"### {table.facts['table']['name']}: {len(found)} statements; {seeds}\n"
-    networks = Networks(table)
+    yield f"### {networks.table.facts['table']['name']}: {len(found)} statements; {seeds}\n"
     yield f"**The {len(networks.mixing())} networks that mix along all axes**\n"
     yield from levels(networks)
     yield ""
@@ -226,12 +224,13 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="draw them, in place of Markdown")
     asked = parser.parse_args()
     for path in asked.tables:
-        table = Table.read(path)
+        networks = Networks(Table.read(path))
+        found = statements(networks)
         if asked.pictures:
             to = PICTURES / f"findings-{path.stem}.svg"
-            to.write_text(picture(path.stem, statements(table)).file(), encoding="utf-8")
+            to.write_text(picture(path.stem, found).file(), encoding="utf-8")
         else:
-            print(*lines(table, statements(table)), sep="\n")
+            print(*lines(networks, found), sep="\n")
 
 
 if __name__ == "__main__":

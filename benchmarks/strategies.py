@@ -34,7 +34,7 @@ from typing import get_args
 
 import numpy as np
 from methods import BEFORE, METHODS
-from scipy.stats import spearmanr
+from scipy.stats import nhypergeom, spearmanr
 from table_peers import PEERS, Search, is_installed
 
 from nas.runs.job import Key
@@ -190,11 +190,7 @@ def main() -> None:
 
 def at_random(of: int, best: int) -> int:
     """After how many draws of so many networks one of the best is there in half of all orders."""
-    none, draws = 1.0, 0
-    while none > 0.5:
-        none *= (of - best - draws) / (of - draws)
-        draws += 1
-    return draws
+    return int(nhypergeom(of, of - best, 1).median()) + 1
 
 
 def told(path: Path, half: Half, seeds: int, parts: Sequence[str], names: Sequence[str], jobs: int) -> None:

@@ -32,21 +32,17 @@ def replay(
     best = top(recorded, 0.01)
     rows = []
     for seed, steps in enumerate(searches, asked.seed):
-        reached = seconds_to(steps, best)
-        regret = steps[-1].regret if steps else inf
-        known = {"regret": regret, "seconds": reached}
-        rows.append({"seed": seed, **{name: value if value < inf else None for name, value in known.items()}})
+        rows.append({"regret": steps[-1].regret if steps else inf, "seconds": seconds_to(steps, best)})
         if as_json:
-            print_json(rows[-1])
+            print_json({"seed": seed, **{name: value if value < inf else None for name, value in rows[-1].items()}})
     if as_json:
         return
-    regrets = [float(str(row["regret"])) for row in rows if row["regret"] is not None]
+    regrets, found = ([row[name] for row in rows if row[name] < inf] for name in ("regret", "seconds"))
     if len(regrets) < len(rows):
         print(f"{len(rows) - len(regrets)} of {len(rows)} searches chose nothing that came to its end with all seeds")
     if not regrets:
         return
     low, middle, high = quantiles(regrets, n=4, method="inclusive") if len(regrets) > 1 else regrets * 3
-    found = [float(str(row["seconds"])) for row in rows if row["seconds"] is not None]
     print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses)} networks:")
     print(f"  regret of what is chosen (validation loss): median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
     when = f", after {median(found):.0f} s in the median of those" if found else ""

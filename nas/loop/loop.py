@@ -218,7 +218,7 @@ class Loop:
 
     def _costs(self, of: Architecture | Result) -> list[float]:
         """The objectives beside accuracy or loss that are known before a training's end."""
-        return [getattr(of, each.name) for each in self.plan.objectives if each.name in ("params", "macs")]
+        return [getattr(of, each.name) for each in self.plan.objectives if each.is_cost]
 
     def _status(self, phase: Phase, total: int = 0, **more: Any) -> Status:
         return Status(phase, total, kind=self.plan.kind, metric=self.plan.metric, names=self.plan.start, **more)

@@ -37,6 +37,11 @@ class Objective:
         """What makes the larger figure the better one, as a factor."""
         return 1 if self.direction == "maximize" else -1
 
+    @property
+    def is_cost(self) -> bool:
+        """Whether a network has the figure without any training."""
+        return self.name in ("params", "macs")
+
     def of(self, result: Result, score: Score) -> float:
         """The figure of a result at one of its scores."""
         return float(getattr(score if self.name in get_args(Quality) else result, self.name))

@@ -154,7 +154,7 @@ class Surrogate:
             self._processes = [Process(described) for _ in self.objectives]
         bounds, kept = [], None
         for number, (objective, process) in enumerate(zip(self.objectives, self._processes, strict=True)):
-            if objective.name in ("params", "macs"):  # known of all of them, whatever failed
+            if objective.is_cost:  # known of all of them, whatever failed
                 costs = [getattr(known.architecture, objective.name) for known in pool]
                 bounds.append(np.log(np.maximum(costs, 1e-9)))
                 continue

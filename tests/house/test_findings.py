@@ -29,8 +29,8 @@ def told(section: str) -> list[str]:
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_every_row_is_what_the_table_gives(path: Path):
-    table = Table.read(path)
-    _, *rows = findings.lines(table, findings.statements(table))
+    networks = differences.Networks(Table.read(path))
+    _, *rows = findings.lines(networks, findings.statements(networks))
     assert told(path.stem) == [line for row in rows for line in row.splitlines() if line]
 
 
@@ -70,7 +70,7 @@ def test_correlations_of_many_rows_are_scipys(seed: int):
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_picture_is_of_the_table_as_it_is(path: Path):
     """If not: python benchmarks/findings.py --pictures."""
-    found = findings.statements(Table.read(path))
+    found = findings.statements(differences.Networks(Table.read(path)))
     text = (ROOT / "docs" / "pictures" / f"findings-{path.stem}.svg").read_text(encoding="utf-8")
     assert text == findings.picture(path.stem, found).file()
     assert f"(pictures/findings-{path.stem}.svg)" in PAGE
@@ -150,7 +150,7 @@ def test_intervals_hold_where_seeds_move_networks_together(alike: float):
         made = MadeUp(seed, alike)
         first, *others = made.kinds
         found = [differences.difference(made, list(zip(first, other, strict=True))) for other in others]  # type: ignore[arg-type]
-        said.append(all(each.verdict(0.01) == "not told apart" for each in differences.claims(found, 3)))
+        said.append(all(each.verdict(0.01) == "not told apart" for each in differences.claims(found)))
         plain.append(all(each.found.verdict(0.01) == "not told apart" for each in found))
     assert np.mean(said) >= 0.95 - 3 * (0.05 * 0.95 / 100) ** 0.5
     if alike:
