@@ -68,6 +68,12 @@ def test_equal_seeds_do_not_make_a_claim_narrower_than_one_example():
     assert found.variance == 1 / 20**2 and found.df == float("inf") and found.verdict() == "not told apart"
 
 
+def test_of_a_mean_over_pairs_one_example_counts_by_its_weight():
+    same = [judged(set(), set(), set()) for _ in range(8)]
+    found = contrast([((-1) ** n / 4, each) for n, each in enumerate(same)], same)
+    assert found.variance == found.variance_all_seeds == (1 / 4 / 20) ** 2
+
+
 def test_a_network_of_one_seed_varies_as_the_others_do():
     lone, often = judged({18, 19}), judged({18, 19}, {18, 19}, {18, 19})
     found, whole = gain(lone, R, [A, B, lone]), gain(often, R, [A, B, lone])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ import pytest
 from small_table import SMALL
 
 from nas.api import bench
+from nas.cli.main import main
+from nas.cli.terminal import UNFINISHED
 from nas.errors import NasError
 from nas.options.bench import Bench
 from nas.runs.folder import RunFolder
@@ -73,6 +77,13 @@ def test_on_another_machine_it_is_within_the_noise_of_seeds(path: Path, monkeypa
     assert all(each.passed and not each.exact and "+0.0 points" in each.told for each in found)
 
 
+def test_what_a_gpu_made_is_not_held_to_every_bit(path: Path, tmp_path: Path):
+    table = Table.read(path)
+    replace(table, facts={**table.facts, "made": {**table.facts["made"], "device": "cuda"}}).write(tmp_path / "x")
+    (found,) = bench.verify(tmp_path / "x", cells=1)
+    assert found.passed and not found.exact
+
+
 def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0) -> Table:
     """The same with a row changed."""
     rows = table.rows.to_pylist()
@@ -120,7 +131,7 @@ def test_what_differs_does_not_pass(path: Path, tmp_path: Path):
     assert not found.passed and found.told == "differs in losses of train"
 
 
-def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path):
+def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path, monkeypatch, capsys):
     """Two seeds' rows, each as whole as before, in each other's place."""
     table, other = Table.read(path), tmp_path / "small.parquet"
     other.write_bytes(path.read_bytes())
@@ -133,6 +144,26 @@ def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path):
     rows[first].update(swapped)
     replace(table, rows=pa.Table.from_pylist(rows, table.rows.schema)).write(other)
     assert bench.faults(other) == ["its SHA-256 is another one than in small.json"]
+    monkeypatch.setattr(sys, "argv", ["nas", "bench", "verify", str(other), "-k", "1"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == UNFINISHED
+    assert "not passed  its SHA-256 is another one than in small.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("part", "status"), [([], UNFINISHED), (["--part", "1", "--parts", "2"], 0)])
+def test_a_table_that_lacks_cells_is_not_made(part, status, path: Path, tmp_path, monkeypatch):
+    """But a part of it may be."""
+    short = replace(Table.read(path), rows=Table.read(path).rows.slice(0, 54))
+    monkeypatch.setattr(bench, "make", lambda asked: SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(bench, "pack", lambda run, to: to.write_bytes(b"") is not None and short)
+    monkeypatch.setattr(sys, "argv", ["nas", "bench", "make", "--table", "digits", *part])
+    try:
+        main()
+        left = 0
+    except SystemExit as end:
+        left = end.code or 0
+    assert left == status
 
 
 def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
