@@ -71,7 +71,7 @@ def test_equal_seeds_do_not_make_a_claim_narrower_than_one_example():
 def test_of_a_mean_over_pairs_one_example_counts_by_its_weight():
     same = [judged(set(), set(), set()) for _ in range(8)]
     found = contrast([((-1) ** n / 4, each) for n, each in enumerate(same)], same)
-    assert found.variance == found.variance_all_seeds == (1 / 4 / 20) ** 2
+    assert found.variance == found.variance_all_seeds == pytest.approx((1 / 4 / 20) ** 2)
 
 
 def test_a_network_of_one_seed_varies_as_the_others_do():
