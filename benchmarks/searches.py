@@ -5,12 +5,13 @@
     python benchmarks/searches.py --quick                        # 2 seeds of 3 methods: minutes
 
 Searches of `subgrid` and `mixed` at one learning rate, 64 candidates each; it is looked at what they would choose after
-16 and 32 as well. The best three by validation are trained again with three other seeds (alike for all); their figures
-are mean losses on the part that judges, on which nothing was chosen: of the first, and of the one of the three that has
-the least validation loss then, as finals would have it. *Regret* is how far that is above the least that any search
-with the same seed, which splits the data alike, has come to; the latter is also compared search by search, with a
-standard error. The cost is in epochs, in units of a full training. Every search is a run in `runs/searches/`, trained
-once: the same command goes on.
+16 and 32 as well. Two methods draw 320 networks and train the first 32 of an order of them: of their losses after one
+epoch, which costs as much as 16 trainings, or of their parameters. The best three by validation are trained again with
+three other seeds (alike for all); their figures are mean losses on the part that judges, on which nothing was chosen:
+of the first, and of the one of the three that has the least validation loss then, as finals would have it. *Regret* is
+how far that is above the least that any search with the same seed, which splits the data alike, has come to; the latter
+is also compared search by search, with a standard error. The cost is in epochs, in units of a full training. Every
+search is a run in `runs/searches/`, trained once: the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import inf
 from pathlib import Path
@@ -41,6 +42,7 @@ from nas.ranking.objectives import Quality, merit
 from nas.runs.folder import RunFolder
 from nas.runs.job import FIRST_SEEDS
 from nas.runs.result import Result
+from nas.strategies.strategy import Started
 from nas.training.worker import MakeTrainer
 
 RUNS = Path("runs/searches")
@@ -49,6 +51,8 @@ LOOKS = (16, 32, 64)
 """Candidates after which it is looked at what a search would choose."""
 SEEDS = FINALISTS = 3
 LR = 0.015
+DRAWS = 320
+ORDERED = ONE_EPOCH, _ = "one epoch of all, then the best", "largest first"
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,27 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
     session = Session(
         Search(space=space, data=data, lr=LR, trials=trials, seed=seed, device="cpu", workers=0, patch=(2,))
     )
-    way, epochs = METHODS[method], session.recipe.epochs
+    ordered, epochs = method in ORDERED, session.recipe.epochs
+    way = METHODS["random, no rungs" if ordered else method]
+    trials = min(trials, LOOKS[1]) if ordered else trials
     plan = way.plan(trials, epochs, LR, seed)
-    slug = method.replace(", ", "_").replace(" ", "-")
+    name = f"{data}-{space}-{method.replace(', ', '_').replace(' ', '-')}-{seed}"
     settings = {"data": data, "space": space, "method": vars(way) | {"rungs": list(way.rungs)}, "seed": seed, "lr": LR}
     make = MakeTrainer(session.dataset, session.recipe, "cpu")
-    with (
-        RunFolder.create_or_open(RUNS, f"{data}-{space}-{slug}-{seed}", settings) as run,
-        Serial(make) as executor,
-    ):
-        loop = Loop(session.space, way.make(session.space, session.budget, seed), executor, run, plan)
+    strategy = way.make(session.space, session.budget, seed)
+    if ordered:
+        settings |= {"order": method, "draws": DRAWS}
+        draws = [drawn for _ in range(DRAWS) if (drawn := strategy.ask())]
+        by = {network.id: -float(network.params) for network in draws}
+        if method == ONE_EPOCH:
+            one = replace(plan, trials=DRAWS, rungs=(1,), eta=inf, grace=0)  # all are stopped there
+            with RunFolder.create_or_open(RUNS, f"{name}-all", settings) as run, Serial(make) as executor:
+                again = way.make(session.space, session.budget, seed)
+                stopped = Loop(session.space, again, executor, run, one).explore(Quiet())
+            by = {result.id: result.score.loss for result in stopped if result.score}
+        strategy = Started(strategy, sorted(draws, key=lambda network: by.get(network.id, inf)))
+    with RunFolder.create_or_open(RUNS, name, settings) as run, Serial(make) as executor:
+        loop = Loop(session.space, strategy, executor, run, plan)
         results = sorted(loop.explore(Quiet()), key=lambda result: result.number)
         looks = {n: best(results[:n], way.order) for n in LOOKS if n <= trials}
         chosen = [each for look in looks.values() for each in look]
@@ -102,7 +117,7 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
             method,
             seed,
             n,
-            sum(each.score.epoch for each in results[:n] if each.score) / epochs,
+            (sum(each.score.epoch for each in results[:n] if each.score) + DRAWS * (method == ONE_EPOCH)) / epochs,
             judged[look[0].id],
             judged[min((each.id for each in look), key=validated.__getitem__)],
             fmean(each.judge.accuracy for each in finals[look[0].id] if each.judge),
@@ -161,6 +176,7 @@ def paired(found: list[Found], methods: list[str]) -> str:
     lines = [f"| {first}, after | against | after | of the best of three | less in |", "|---|---|---|---|---|"]
     asked = [(n, other, n) for n, other in product(LOOKS, others)]
     asked += [(LOOKS[1], other, LOOKS[2]) for other in methods]
+    asked += [(LOOKS[2], other, LOOKS[1]) for other in ORDERED]
     for n, other, its in asked:
         searches = {(space, seed) for _, _, space, seed in by}
         keys = (((first, n, *each), (other, its, *each)) for each in searches)
@@ -178,11 +194,12 @@ def quartiles(values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [*METHODS, *ORDERED]
     parser.add_argument("--data", default="digits")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=max(LOOKS))
     parser.add_argument("--jobs", type=int, default=2, help="searches at once, each on one core")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=names, default=names)
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     methods, seeds = asked.methods, asked.seeds

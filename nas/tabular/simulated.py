@@ -142,7 +142,10 @@ class Simulated:
 
     def _go_on(self, worker: _Worker, task: _Task) -> None:
         """The worker trains from now to the next rung or to the end, if it isn't lost before."""
-        share = (self._next_stop(task) - task.epoch) / task.job.epochs
+        stop = self._next_stop(task)
+        if self._score(task.job, stop) is None:  # all its seconds led to the failure
+            stop = task.job.epochs
+        share = (stop - task.epoch) / task.job.epochs
         arrival = self.now + share * task.seconds * worker.slowness
         worker.began = self.now
         heapq.heappush(self._coming, (min(arrival, worker.lost_at), worker.index, worker.lost_at < arrival))
@@ -157,7 +160,8 @@ class Simulated:
         score = self._score(task.job, epoch)
         if score is None:
             self._free(worker)
-            return Outcome("failed", reason=f"failed when it was recorded: {task.job.id}", seconds=task.seconds)
+            seconds = task.seconds * worker.slowness
+            return Outcome("failed", reason=f"failed when it was recorded: {task.job.id}", seconds=seconds)
         task.scores.append(score)
         if epoch < epochs:
             if epoch not in task.answers:

@@ -121,6 +121,17 @@ def test_a_frame_has_a_flat_row_a_network(run: nas.Run) -> None:
     assert (reference["rank"] != reference["rank"]) and reference["gain"] != reference["gain"]  # NaN
 
 
+def test_with_one_worker_a_search_repeats_bit_for_bit(tmp_path: Path) -> None:
+    """Beyond the first eight, which are drawn, what is proposed depends on results."""
+    asked = SMALL | {"trials": 10, "epochs": 3, "images": 100}
+    lines = []
+    for folder in ("a", "b"):
+        again = nas.search(**asked, runs_dir=tmp_path / folder)
+        kept = map(json.loads, (Path(again.path) / "results.jsonl").read_text().splitlines())
+        lines.append([{key: each for key, each in line.items() if key not in ("seconds", "extra")} for line in kept])
+    assert lines[0] == lines[1] and len(lines[0]) > 10
+
+
 def test_the_same_rows_as_csv(run: nas.Run) -> None:
     found = [*csv.DictReader(StringIO(csv_text(rows(run.saved.standings))))]
     assert [row["id"] for row in found] == [*run.frame()["id"]]

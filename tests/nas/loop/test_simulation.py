@@ -98,6 +98,14 @@ def test_a_job_lost_too_often_fails():
     assert ended[0].outcome.reason == "lost with its worker 3 times"
 
 
+def test_a_job_that_failed_takes_all_the_seconds_that_it_took():
+    """Though it has rungs, none of which it came to."""
+    executor = Simulated(Cluster(1, stragglers=1, slowdown=5.0), lambda job: 30.0, lambda job, epoch: None)
+    ended = run_all(executor, [stub_job("a", rungs=(1, 2))])
+    assert [(done.outcome.state, done.outcome.seconds) for done in ended] == [("failed", 150.0)]
+    assert executor.now == 150.0
+
+
 def test_a_job_that_begins_anew_is_not_asked_about_again():
     executor, asked = Simulated(Cluster(2, loss=30.0), lambda job: 30.0, grown), Counter[tuple[int, int]]()
 
