@@ -41,6 +41,9 @@ from nas.training.recipe import Recipe, kind_on
 from nas.training.worker import MakeTrainer
 from search_spaces import BoundSpace, Budget
 
+MAKERS = "makers"
+"""The notes of a table's run (`RunFolder.note`) of what went on with it that is not of the class that began it."""
+
 
 def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -> RunFolder:
     """Trains all of a table, or what of it a run lacks yet; with `part` (from 1 on) of so many parts this one alone.
@@ -60,15 +63,18 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
     def executor(storage: Storage) -> Executor:
         return local_executor(MakeTrainer(dataset, recipe, device, devices, curves=True), asked.workers)
 
-    settings = settings_of(asked.table, table, dataset.facts(), recipe)
-    if device != "cpu":
-        settings["made"] = {**made_on(), "device": device}
+    made = made_on() | ({} if device == "cpu" else {"device": device})
+    settings = settings_of(asked.table, table, dataset.facts(), recipe) | {"made": made}
+    may_differ = {"versions", *(f"made.{each}" for each in made if each != "device")}
     kind, name = kind_on(device, "auto"), asked.run or f"table-{asked.table}"
     with (
-        RunFolder.create_or_open(asked.runs_dir, name, settings, may_differ=("versions", "made")) as run,
+        RunFolder.create_or_open(asked.runs_dir, name, settings, may_differ=may_differ) as run,
         shown(watcher, quiet) as watching,
         trainings_in(run, executor, watching) as trainings,
     ):
+        done = {result.key for result in run.results() if result.state == "complete"}
+        if made not in makers(run) and not done.issuperset(job.key for job, _ in jobs[first:last]):
+            run.note(MAKERS, made)
         names = {network.id: str(network.mixers[0]) for network in networks if network.mixers}
         status = Status("train", 0, kind=kind, names=names, title=f"table {asked.table}")
         trainings.completed(jobs[first:last], watching, status, tries=2)
@@ -78,16 +84,24 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
 def pack(run: RunFolder, to: Path) -> Table:
     """The table of what a run holds so far, written as Parquet, its metadata beside it.
 
-    Latencies (on the CPU) are those that the run keeps, or are measured of all its networks side by side.
+    Latencies (on the CPU) are those that the run keeps, or are measured of all its networks side by side. A run that
+    went on elsewhere names all that it was made on, so that no machine is held to its bits.
     """
     results = run.results()
     networks = {result.id: Architecture.from_json(result.architecture) for result in results}
     conditions = Conditions("cpu")
     found = latencies(run, list(networks.values()), conditions)
-    packed = packed_table({**run.settings, "latency": asdict(conditions)}, results, found)
+    every = makers(run)
+    made = {name: " and ".join(dict.fromkeys(each[name] for each in every if name in each)) for name in every[0]}
+    packed = packed_table({**run.settings, "made": made, "latency": asdict(conditions)}, results, found)
     packed.write(to)
     write_whole(to.with_suffix(".json"), json.dumps(croissant(packed, to), indent=1).encode() + b"\n")
     return packed
+
+
+def makers(run: RunFolder) -> list[dict[str, str]]:
+    """What a run's trainings were made on (`made_on`, and the device where that is no CPU), what began it first."""
+    return [run.settings["made"], *run.notes(MAKERS)]
 
 
 def faults(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +83,30 @@ def test_what_a_gpu_made_is_not_held_to_every_bit(path: Path, tmp_path: Path):
     replace(table, facts={**table.facts, "made": {**table.facts["made"], "device": "cuda"}}).write(tmp_path / "x")
     (found,) = bench.verify(tmp_path / "x", cells=1)
     assert found.passed and not found.exact
+
+
+def test_what_went_on_elsewhere_names_both_and_is_not_held_to_every_bit(
+    made: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here = made.settings["made"]
+    patched = {"cpu": "another", "instructions": here["instructions"], "torch": here["torch"]}
+    copytree(made.path, tmp_path / "runs" / made.path.name)
+    lines = (made.path / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "runs" / made.path.name / "results.jsonl").write_bytes(b"".join(lines[:-1]))
+    monkeypatch.setitem(TABLES, "small", SMALL)
+    monkeypatch.setattr(bench, "made_on", lambda: patched)
+    asked = Bench(table="small", device="cpu", workers=0, runs_dir=tmp_path / "runs")
+    for _ in range(2):  # the second time there is nothing left to train
+        run = bench.make(asked, quiet=True)
+        packed = bench.pack(run, tmp_path / "x.parquet")
+        assert packed.facts["made"] == here | {"cpu": f"{here['cpu']} and another"} and len(run.notes("makers")) == 1
+    assert f"made on cpu {here['cpu']} and another, " in (tmp_path / "x.json").read_text()
+    for maker in (patched, here):
+        monkeypatch.setattr(bench, "made_on", lambda maker=maker: maker)
+        (found,) = bench.verify(tmp_path / "x.parquet", cells=1)
+        assert found.passed and not found.exact
+    monkeypatch.setattr(bench, "made_on", lambda: here)
+    assert len(bench.make(asked, quiet=True).notes("makers")) == 1
 
 
 def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0) -> Table:
