@@ -30,9 +30,9 @@ from findings import HEAD, row
 from scipy.stats import rankdata
 
 from einmix import Architecture
-from nas.api.bench import settings_of
+from nas.api.bench import makers, note_maker, settings_of
 from nas.api.defaults import load_data
-from nas.api.resources import local_executor
+from nas.api.resources import local_executor, made_on
 from nas.claims.contrasts import ERROR
 from nas.loop.progress import shown
 from nas.loop.status import Status
@@ -84,8 +84,9 @@ def train(data: str, name: str, record: Path) -> None:
         trainings_in(run, lambda storage: local_executor(make, None), watching) as trainings,
     ):
         jobs = list(other.jobs(networks))
+        note_maker(run, jobs, made_on())
         trainings.completed(jobs, watching, Status("train", 0, title=name), tries=2)
-    found = packed_table(settings, run.results(), {each.id: nan for each in networks})
+    found = packed_table(settings | {"made": makers(run)}, run.results(), {each.id: nan for each in networks})
     assert len(found.cells) == len(jobs), "some trainings are missing: the same command goes on"
     found.write(record)
 

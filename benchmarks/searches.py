@@ -52,7 +52,8 @@ LOOKS = (16, 32, 64)
 SEEDS = FINALISTS = 3
 LR = 0.015
 DRAWS = 320
-ORDERED = ONE_EPOCH, _ = "one epoch of all, then the best", "largest first"
+ONE_EPOCH = "one epoch of all, then the best"
+ORDERED = ONE_EPOCH, "largest first"
 
 
 @dataclass(frozen=True)

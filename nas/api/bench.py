@@ -19,7 +19,7 @@ from nas.loop.past import make_job
 from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Status, Watcher
-from nas.loop.trainings import trainings_in
+from nas.loop.trainings import Work, trainings_in
 from nas.options.bench import Bench
 from nas.options.replay import Replay
 from nas.ranking.objectives import Objective
@@ -42,7 +42,7 @@ from nas.training.worker import MakeTrainer
 from search_spaces import BoundSpace, Budget
 
 MAKERS = "makers"
-"""The notes of a table's run (`RunFolder.note`) of what went on with it that is not of the class that began it."""
+"""A table's run has notes (`RunFolder.note`) by this name of what went on with it and is not what began it."""
 
 
 def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -> RunFolder:
@@ -72,9 +72,7 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         shown(watcher, quiet) as watching,
         trainings_in(run, executor, watching) as trainings,
     ):
-        done = {result.key for result in run.results() if result.state == "complete"}
-        if made not in makers(run) and not done.issuperset(job.key for job, _ in jobs[first:last]):
-            run.note(MAKERS, made)
+        note_maker(run, jobs[first:last], made)
         names = {network.id: str(network.mixers[0]) for network in networks if network.mixers}
         status = Status("train", 0, kind=kind, names=names, title=f"table {asked.table}")
         trainings.completed(jobs[first:last], watching, status, tries=2)
@@ -91,17 +89,23 @@ def pack(run: RunFolder, to: Path) -> Table:
     networks = {result.id: Architecture.from_json(result.architecture) for result in results}
     conditions = Conditions("cpu")
     found = latencies(run, list(networks.values()), conditions)
-    every = makers(run)
-    made = {name: " and ".join(dict.fromkeys(each[name] for each in every if name in each)) for name in every[0]}
-    packed = packed_table({**run.settings, "made": made, "latency": asdict(conditions)}, results, found)
+    packed = packed_table({**run.settings, "made": makers(run), "latency": asdict(conditions)}, results, found)
     packed.write(to)
     write_whole(to.with_suffix(".json"), json.dumps(croissant(packed, to), indent=1).encode() + b"\n")
     return packed
 
 
-def makers(run: RunFolder) -> list[dict[str, str]]:
-    """What a run's trainings were made on (`made_on`, and the device where that is no CPU), what began it first."""
-    return [run.settings["made"], *run.notes(MAKERS)]
+def note_maker(run: RunFolder, jobs: Work, made: dict[str, str]) -> None:
+    """Notes what goes on with a run, where there is anything left of these jobs."""
+    done = {result.key for result in run.results() if result.state == "complete"}
+    if made not in [run.settings["made"], *run.notes(MAKERS)] and any(job.key not in done for job, _ in jobs):
+        run.note(MAKERS, made)
+
+
+def makers(run: RunFolder) -> dict[str, str]:
+    """What a run's trainings were made on: `made_on`, and the device where that is no CPU; of several, all."""
+    every = [run.settings["made"], *run.notes(MAKERS)]
+    return {name: " and ".join(dict.fromkeys(each[name] for each in every)) for name in every[0]}
 
 
 def faults(path: Path) -> list[str]:
