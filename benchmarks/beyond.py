@@ -34,6 +34,7 @@ from nas.api.bench import makers, note_maker, settings_of
 from nas.api.defaults import load_data
 from nas.api.resources import local_executor, made_on
 from nas.claims.contrasts import ERROR
+from nas.loop.past import TRIES
 from nas.loop.progress import shown
 from nas.loop.status import Status
 from nas.loop.trainings import trainings_in
@@ -74,7 +75,8 @@ def train(data: str, name: str, record: Path) -> None:
     other = replace(declared(data), **EXTRA[name])
     dataset = load_data(data, Path("data"), 0, None, "cpu")
     recipe = Recipe.for_dataset(dataset, epochs=other.epochs)
-    settings = settings_of(f"{data}-{name}", other, dataset.facts(), recipe)
+    made = made_on()
+    settings = settings_of(f"{data}-{name}", other, dataset.facts(), recipe, made)
     empty = Networks(packed_table(settings, [], {}))
     networks = [each for kind in wanted(empty).values() for each in kind]
     make = MakeTrainer(dataset, recipe, "cpu", curves=True)
@@ -84,8 +86,8 @@ def train(data: str, name: str, record: Path) -> None:
         trainings_in(run, lambda storage: local_executor(make, None), watching) as trainings,
     ):
         jobs = list(other.jobs(networks))
-        note_maker(run, jobs, made_on())
-        trainings.completed(jobs, watching, Status("train", 0, title=name), tries=2)
+        note_maker(run, jobs, made)
+        trainings.completed(jobs, watching, Status("train", 0, title=name), tries=TRIES)
     found = packed_table(settings | {"made": makers(run)}, run.results(), {each.id: nan for each in networks})
     assert len(found.cells) == len(jobs), "some trainings are missing: the same command goes on"
     found.write(record)

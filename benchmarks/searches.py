@@ -52,8 +52,7 @@ LOOKS = (16, 32, 64)
 SEEDS = FINALISTS = 3
 LR = 0.015
 DRAWS = 320
-ONE_EPOCH = "one epoch of all, then the best"
-ORDERED = ONE_EPOCH, "largest first"
+ORDERED = ONE_EPOCH, LARGEST = "one epoch of all, then the best", "largest first"
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,15 @@ def search(data: str, space: str, method: str, seed: int, trials: int) -> list[F
     strategy = way.make(session.space, session.budget, seed)
     if ordered:
         settings |= {"order": method, "draws": DRAWS}
+    if method == LARGEST:
         draws = [drawn for _ in range(DRAWS) if (drawn := strategy.ask())]
-        by = {network.id: -float(network.params) for network in draws}
-        if method == ONE_EPOCH:
-            one = replace(plan, trials=DRAWS, rungs=(1,), eta=inf, grace=0)  # all are stopped there
-            with RunFolder.create_or_open(RUNS, f"{name}-all", settings) as run, Serial(make) as executor:
-                again = way.make(session.space, session.budget, seed)
-                stopped = Loop(session.space, again, executor, run, one).explore(Quiet())
-            by = {result.id: result.score.loss for result in stopped if result.score}
-        strategy = Started(strategy, sorted(draws, key=lambda network: by.get(network.id, inf)))
+        strategy = Started(strategy, sorted(draws, key=lambda network: -network.params))
+    elif method == ONE_EPOCH:
+        one = replace(plan, trials=DRAWS, rungs=(1,), eta=inf, grace=0)  # all are stopped there
+        with RunFolder.create_or_open(RUNS, f"{name}-all", settings) as run, Serial(make) as executor:
+            stopped = Loop(session.space, strategy, executor, run, one).explore(Quiet())
+        stopped.sort(key=lambda result: result.score.loss if result.score else inf)
+        strategy = Started(strategy, [Architecture.from_json(result.architecture) for result in stopped])
     with RunFolder.create_or_open(RUNS, name, settings) as run, Serial(make) as executor:
         loop = Loop(session.space, strategy, executor, run, plan)
         results = sorted(loop.explore(Quiet()), key=lambda result: result.number)

@@ -119,9 +119,8 @@ def cost(name: str, path: Path, lr: float, half: Half, seed: int) -> tuple[float
     recorded = recording(path, lr, half, seeds[seed % len(seeds)])
     unit = fmean(recorded.seconds(job) for job in Search(recorded, seed, 0).jobs.values())
     steps = SEARCHES[name](recorded, seed, TRIALS if name in FEW else 2 * len(recorded.mixers))
-    return seconds_to(steps, top(recorded, SHARE)) / unit, recording(path, lr, half).regret(
-        steps[-1].id
-    ) if steps else inf
+    regret = recording(path, lr, half).regret(steps[-1].id) if steps else inf
+    return seconds_to(steps, top(recorded, SHARE)) / unit, regret
 
 
 def correlations(table: Table, half: Half) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from nas.api.defaults import load_data, rungs
 from nas.api.resources import find_device, local_executor, made_on
 from nas.errors import NasError
 from nas.executors.executor import Executor
-from nas.loop.past import make_job
+from nas.loop.past import TRIES, make_job, settled
 from nas.loop.plan import Plan
 from nas.loop.progress import shown
 from nas.loop.status import Status, Watcher
@@ -64,7 +64,7 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         return local_executor(MakeTrainer(dataset, recipe, device, devices, curves=True), asked.workers)
 
     made = made_on() | ({} if device == "cpu" else {"device": device})
-    settings = settings_of(asked.table, table, dataset.facts(), recipe) | {"made": made}
+    settings = settings_of(asked.table, table, dataset.facts(), recipe, made)
     may_differ = {"versions", *(f"made.{each}" for each in made if each != "device")}
     kind, name = kind_on(device, "auto"), asked.run or f"table-{asked.table}"
     with (
@@ -75,7 +75,7 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         note_maker(run, jobs[first:last], made)
         names = {network.id: str(network.mixers[0]) for network in networks if network.mixers}
         status = Status("train", 0, kind=kind, names=names, title=f"table {asked.table}")
-        trainings.completed(jobs[first:last], watching, status, tries=2)
+        trainings.completed(jobs[first:last], watching, status, tries=TRIES)
     return run
 
 
@@ -96,8 +96,8 @@ def pack(run: RunFolder, to: Path) -> Table:
 
 
 def note_maker(run: RunFolder, jobs: Work, made: dict[str, str]) -> None:
-    """Notes what goes on with a run, where there is anything left of these jobs."""
-    done = {result.key for result in run.results() if result.state == "complete"}
+    """Notes what goes on with a run, where any of these jobs is left to train."""
+    done = {result.key for result in settled(run.results(), TRIES)}
     if made not in [run.settings["made"], *run.notes(MAKERS)] and any(job.key not in done for job, _ in jobs):
         run.note(MAKERS, made)
 
@@ -165,13 +165,15 @@ def replayed(path: Path, asked: Replay) -> tuple[Recorded, list[list[Step]]]:
     return recorded, searches
 
 
-def settings_of(name: str, table: Declared, data: dict[str, object], recipe: Recipe) -> dict[str, object]:
-    """What the run of a table keeps: all that is needed to make it again."""
+def settings_of(
+    name: str, table: Declared, data: dict[str, object], recipe: Recipe, made: dict[str, str]
+) -> dict[str, object]:
+    """What the run of a table keeps: all that is needed to make it again, and what it was `made` on."""
     return {
         "table": {"name": name, **vars(table)},
         "data": data,
         "data_path": None,
         "recipe": recipe.to_json(),
         "versions": versions(),
-        "made": made_on(),
+        "made": made,
     }

@@ -37,8 +37,8 @@ class Surrogate:
     What was stopped at a rung counts with the end that it is expected to come to. Among a pool (all of a small space,
     else uniform draws and neighbours of the best) the one is proposed whose lower confidence bound is the best
     (Srinivas et al., "Gaussian process optimization in the bandit setting", 2010); what is under way counts as if it
-    had come to what was predicted. Of several objectives each has its process, and the proposal is any one of those
-    whose bounds are not dominated.
+    had come to what was predicted. Of several objectives each that takes a training has its process, and the proposal
+    is any one of those whose bounds are not dominated.
     """
 
     ahead = False
@@ -53,7 +53,8 @@ class Surrogate:
     def __init__(self, space: BoundSpace, budget: Budget, seed: int, objectives: tuple[Objective, ...]):
         self.space, self.budget = space, budget
         first = quality(objectives)  # what decides where one order is needed, wherever it was named
-        self.objectives = sorted(objectives, key=lambda each: each.name != first)
+        self.learned = sorted((each for each in objectives if not each.is_cost), key=lambda each: each.name != first)
+        self.costs = [each.name for each in objectives if each.is_cost]
         self.uniform, self.rng = RandomSearch(space, budget, seed), Random(seed)
         self._told: dict[str, _Known] = {}
         self._open: dict[str, _Known] = {}
@@ -82,8 +83,8 @@ class Surrogate:
         known = self._open.pop(architecture.id, None) or self._known(architecture)
         if result.state == "failed":
             self._told[architecture.id] = known
-        elif result.score is not None and all(objective.known(result) for objective in self.objectives):
-            curves = tuple(_curve(objective, result) for objective in self.objectives)
+        elif result.score is not None and all(objective.known(result) for objective in self.learned):
+            curves = tuple(_curve(objective, result) for objective in self.learned)
             self._told[architecture.id] = known._replace(curves=curves)
             self._informed += 1
 
@@ -106,7 +107,7 @@ class Surrogate:
         if not self._whole:
             for at in order[self.most :]:
                 del self._pool[pool[at].architecture.id]
-        if len(self.objectives) == 1:
+        if bounds.shape[1] == 1:
             return pool[order[0]].architecture
         points = [tuple(-row) for row in bounds]
         front = undominated(points)
@@ -151,13 +152,9 @@ class Surrogate:
         if anew:
             self._fitted = self._informed
             described = [*places, *(known.features for known in pool)]
-            self._processes = [Process(described) for _ in self.objectives]
+            self._processes = [Process(described) for _ in self.learned]
         bounds, kept = [], None
-        for number, (objective, process) in enumerate(zip(self.objectives, self._processes, strict=True)):
-            if objective.is_cost:  # known of all of them, whatever failed
-                costs = [getattr(known.architecture, objective.name) for known in pool]
-                bounds.append(np.log(np.maximum(costs, 1e-9)))
-                continue
+        for number, process in enumerate(self._processes):
             ends, deviations = expected_ends([known.curves[number] for known in told if known.curves])
             y, errors = np.full(len(told), ends.max()), np.zeros(len(told))
             y[informed], errors[informed] = ends, deviations
@@ -172,7 +169,8 @@ class Surrogate:
                 process.condition(np.vstack([x, under_way]), np.append(y, expected), np.append(errors, more))
             mean, deviation = process.predict(process.place([known.features for known in pool]))
             bounds.append(mean - self.kappa * deviation)
-        return bounds
+        costs = ([getattr(known.architecture, name) for known in pool] for name in self.costs)
+        return [*bounds, *(np.log(np.maximum(each, 1e-9)) for each in costs)]
 
     def _kept(self, y: Array) -> list[int]:
         """The results that the processes are made of: the best in the first objective, and the latest."""
@@ -187,7 +185,7 @@ def _curve(objective: Objective, result: Result) -> Curve:
 
     A metric of somebody's own is taken for an error where less of it is better, else for a share, as most are; what is
     beyond 0 or 1 counts as it is.
-    What is known without training is the same at every epoch, as are the seconds an epoch.
+    Seconds an epoch, and latencies, are the same at every epoch.
     """
     assert result.score is not None
     if objective.name == "loss":

@@ -38,6 +38,8 @@ class _Task:
     answers: dict[int, bool] = field(default_factory=dict)
     scores: list[Score] = field(default_factory=list)
     epoch: int = 0
+    stop: int = 0  # the rung or end that it is on its way to
+    coming: Score | None = None  # what it comes to there; None where it fails before
     losses: int = 0
 
 
@@ -142,22 +144,19 @@ class Simulated:
 
     def _go_on(self, worker: _Worker, task: _Task) -> None:
         """The worker trains from now to the next rung or to the end, if it isn't lost before."""
-        stop = self._next_stop(task)
-        if self._score(task.job, stop) is None:  # all its seconds led to the failure
-            stop = task.job.epochs
-        share = (stop - task.epoch) / task.job.epochs
+        epochs = task.job.epochs
+        task.stop = next(epoch for epoch in (*task.job.rungs, epochs) if epoch > task.epoch)
+        task.coming = self._score(task.job, task.stop)
+        until = epochs if task.coming is None else task.stop  # all the seconds of a failed one led to its failure
+        share = (until - task.epoch) / epochs
         arrival = self.now + share * task.seconds * worker.slowness
         worker.began = self.now
         heapq.heappush(self._coming, (min(arrival, worker.lost_at), worker.index, worker.lost_at < arrival))
 
-    def _next_stop(self, task: _Task) -> int:
-        return next(epoch for epoch in (*task.job.rungs, task.job.epochs) if epoch > task.epoch)
-
     def _advance(self, worker: _Worker, task: _Task, on_rung: OnRung) -> Outcome | None:
         """At a rung or at the end; the outcome, where that is the end of the job."""
-        epochs = task.job.epochs
-        task.epoch = epoch = self._next_stop(task)
-        score = self._score(task.job, epoch)
+        epochs, score = task.job.epochs, task.coming
+        task.epoch = epoch = task.stop
         if score is None:
             self._free(worker)
             seconds = task.seconds * worker.slowness

@@ -109,6 +109,18 @@ def test_what_went_on_elsewhere_names_both_and_is_not_held_to_every_bit(
     assert len(bench.make(asked, quiet=True).notes("makers")) == 1
 
 
+def test_what_failed_for_good_is_not_gone_on_with(made: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    copytree(made.path, tmp_path / "runs" / made.path.name)
+    *lines, last = (made.path / "results.jsonl").read_text().splitlines()
+    gone = {"state": "failed", "reason": "ValueError: no", "scores": [], "train_loss": [], "extra": {}, "right": ""}
+    failed = json.dumps(json.loads(last) | gone | {"test": None})
+    (tmp_path / "runs" / made.path.name / "results.jsonl").write_text("\n".join([*lines, failed, failed, ""]))
+    monkeypatch.setitem(TABLES, "small", SMALL)
+    monkeypatch.setattr(bench, "made_on", lambda: made.settings["made"] | {"cpu": "another"})
+    run = bench.make(Bench(table="small", device="cpu", workers=0, runs_dir=tmp_path / "runs"), quiet=True)
+    assert len(run.results()) == len(lines) + 2 and bench.makers(run) == made.settings["made"]
+
+
 def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0) -> Table:
     """The same with a row changed."""
     rows = table.rows.to_pylist()
