@@ -55,25 +55,7 @@ class Mixer:
         """
         if not isinstance(text, str):
             raise PatternError(f"a mixer is written as a text, not {text!r}", hint="as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
-        axes: dict[str, Factors] = {}
-        bias = False
-        for token in re.finditer(r"\S+", text):
-            if bias:
-                raise wrong(text, token.span(), "nothing can follow +b", "put +b last")
-            if token[0] == "+b":
-                bias = True
-                continue
-            name, equals, factors = token[0].partition("=")
-            start = token.start()
-            if not equals:
-                raise wrong(text, token.span(), f"{token[0]!r} is no axis", "write AXIS=FACTORS, as in h=m8.s4")
-            check_axis(name, text, (start, start + len(name)))
-            if name in axes:
-                raise wrong(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
-            axes[name] = parse_factors(factors, text, start + len(name) + 1)
-        if not axes:
-            raise wrong(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
-        return cls(tuple(axes.items()), bias)
+        return cls(*_parsed(text))
 
     @classmethod
     def from_einmix(
@@ -233,3 +215,27 @@ def _axis(name: str, factors: Factors) -> tuple[str, Factors]:
     """An axis in canonical form. Raises PatternError for a name or factors that it cannot have."""
     check_axis(name, shown(name), (0, len(shown(name))))
     return name, canonical(factors)
+
+
+@lru_cache(maxsize=65536)  # the same few texts are read again and again
+def _parsed(text: str) -> tuple[Axes, bool]:
+    """The axes of a mixer's text, and whether it has a bias. Raises PatternError."""
+    axes: dict[str, Factors] = {}
+    bias = False
+    for token in re.finditer(r"\S+", text):
+        if bias:
+            raise wrong(text, token.span(), "nothing can follow +b", "put +b last")
+        if token[0] == "+b":
+            bias = True
+            continue
+        name, equals, factors = token[0].partition("=")
+        start = token.start()
+        if not equals:
+            raise wrong(text, token.span(), f"{token[0]!r} is no axis", "write AXIS=FACTORS, as in h=m8.s4")
+        check_axis(name, text, (start, start + len(name)))
+        if name in axes:
+            raise wrong(text, (start, start + len(name)), f"axis {name} stands twice", "write every axis once")
+        axes[name] = parse_factors(factors, text, start + len(name) + 1)
+    if not axes:
+        raise wrong(text, (0, len(text)), "a mixer needs at least one axis", "as in 'h=m8.s4 w=m8.s4 c=g64 +b'")
+    return tuple(axes.items()), bias

@@ -10,7 +10,7 @@ from einmix.algebra.factors import Factor
 from einmix.algebra.mixer import Mixer
 from einmix.algebra.reach import Reach
 from einmix.algebra.writing import MAX_NAMES, named_factors, side, sizes_of, write_einmix
-from einmix.errors import PatternError
+from einmix.errors import PatternError, shown
 from einmix.nodes.calls import Call, Size
 from einmix.nodes.fields import Form, one_of
 from einmix.nodes.node import Cost, Leaf, Sizes, Step
@@ -69,6 +69,13 @@ def frozen(mix: nn.Module) -> nn.Module:
 '''
 
 
+def _canonical(value: Any, name: str) -> Mixer:
+    """Without the layout of code that it was read from: of two equal nodes texts, sums and pictures are the same."""
+    if not isinstance(value, Mixer):
+        raise PatternError(f"{name} cannot be {shown(value)}", hint="as in Mixer.parse('h=m8.s4 w=s32 c=g64 +b')")
+    return value.canonical() if value.layout else value
+
+
 @dataclass(frozen=True)
 class Mix(Leaf):
     """A mixer, as one EinMix layer.
@@ -82,7 +89,7 @@ class Mix(Leaf):
     kind = "mix"
     usage = "mix MIXER"
     helpers = (*STARTS, TIED, FOURIER, FROZEN)
-    mixer: Annotated[Mixer, Form(read=Mixer.parse)]
+    mixer: Annotated[Mixer, Form(_canonical, read=Mixer.parse)]
     _: KW_ONLY
     start: Start = ""
     weights: Annotated[str, one_of("weights", ("", "frozen", "circulant", "toeplitz", "cos", "sin", "-sin"))] = ""

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -112,7 +112,7 @@ class Architecture:
         sizes, found = dict(self.inputs), []
 
         def part(role: str, stage: int, sequence: Sequence) -> Sizes:
-            found.append(Part(role, stage, sizes, steps(sequence, sizes)))
+            found.append(Part(role, stage, sizes, _steps(sequence, tuple(sizes.items()))))
             return found[-1].after
 
         for number, stage in enumerate(self.stages):
@@ -276,6 +276,11 @@ class Part:
     @property
     def after(self) -> Sizes:
         return self.steps[-1].after if self.steps else self.before
+
+
+@lru_cache(maxsize=65536)  # networks are made by the million, of few blocks
+def _steps(sequence: Sequence, sizes: tuple[tuple[str, int], ...]) -> tuple[Step, ...]:
+    return steps(sequence, dict(sizes))
 
 
 def _embedding_value(embed: Sequence) -> Any:

@@ -23,6 +23,7 @@ class Assembly:
     def __init__(self, inputs: Inputs, alphabet: Callable[[Place], Alphabet], *, bias: bool, mixes_all: bool = True):
         self.inputs, self._alphabet, self._bias, self._mixes_all = inputs, cache(alphabet), bias, mixes_all
         self._places = cache(lambda skeleton: skeleton.places(inputs.shape))
+        self._embeds = cache(self._embed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what is kept; processes pass spaces to one another."""
@@ -47,16 +48,22 @@ class Assembly:
         return self._network(skeleton, [self._alphabet(place).block(letter, place) for letter, place in pairs])
 
     def _network(self, skeleton: Skeleton, blocks: Sequence[Block]) -> Architecture:
-        inputs, rest, stages = self.inputs, iter(blocks), []
-        shape, channels = dict(inputs.shape), inputs.channels
-        for stage, depth in enumerate(skeleton.depths):
-            patch: Patch = 2 if stage else skeleton.patch
-            place = skeleton.stage(inputs.shape, stage)
-            embed = patches(shape, patch, channels, place.width)
-            stages.append(Stage((embed,), tuple(islice(rest, depth))))
-            shape, channels = place.positions, place.width
+        inputs, rest = self.inputs, iter(blocks)
+        pairs = zip(self._embeds(skeleton), skeleton.depths, strict=True)
+        stages = tuple(Stage(embed, tuple(islice(rest, depth))) for embed, depth in pairs)
         sizes = *inputs.shape.items(), ("c", inputs.channels)
-        return Architecture(sizes, tuple(stages), inputs.classes, place.before)
+        return Architecture(sizes, stages, inputs.classes, self._places(skeleton)[-1].before)
+
+    def _embed(self, skeleton: Skeleton) -> list[Block]:
+        """What embeds the input of each stage."""
+        shape, channels = dict(self.inputs.shape), self.inputs.channels
+        found: list[Block] = []
+        for stage in range(skeleton.stages):
+            patch: Patch = 2 if stage else skeleton.patch
+            place = skeleton.stage(self.inputs.shape, stage)
+            found.append((patches(shape, patch, channels, place.width),))
+            shape, channels = place.positions, place.width
+        return found
 
     def uniform(self, skeleton: Skeleton, term: Callable[[int], str]) -> Architecture:
         """All blocks alike: one mixer, shared by the channels, of this factorisation of every axis."""

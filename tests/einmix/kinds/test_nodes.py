@@ -487,6 +487,21 @@ def test_the_order_of_branches_is_that_of_equal_nodes() -> None:
         assert network((one,)).id == network((same,)).id and source(network((one,))) == source(network((same,)))
 
 
+def test_what_is_equal_is_summed_up_alike() -> None:
+    """Equal blocks are looked at once: a layout that one of them was read in is none of a network's."""
+    plain = Mixer.parse("h=s4 w=s3 c=m4")
+    layout = Mixer.from_einmix("b c h w -> b h w c0", "c c0", c=4, c0=4, h=4, w=3)
+    read, written = (Mix(each) for each in (layout, plain))
+    assert layout.einmix() != plain.einmix() and read == written
+    assert read.mixer.einmix() == plain.einmix()
+
+
+@pytest.mark.parametrize("value", ["h=s4 w=s3 c=m6", None, 4])
+def test_a_mix_is_of_a_mixer(value: Any) -> None:
+    with pytest.raises(PatternError, match="mixer cannot be"):
+        Mix(value)
+
+
 # ------------------------------------------------------------------------------------------ how weights start
 
 
