@@ -117,15 +117,24 @@ class Table:
             found[key] = Cell(key, row["mixer"], **costs, training=training, losses=named, right=right, bits=bits)
         return found
 
+    @cached_property
+    def wanted(self) -> set[Key]:
+        """The trainings of which it was declared to hold each."""
+        return {Key(job.id, job.lr, job.seed, job.epochs) for job, _ in self.declared.jobs([*self.networks.values()])}
+
+    @property
+    def empty(self) -> set[Key]:
+        """What of that it lacks."""
+        return self.wanted - self.cells.keys()
+
     def faults(self) -> list[str]:
-        """What is not as it should be; empty for a table that is whole."""
+        """What is not as it should be; nothing of a table that is whole."""
         cells, told = self.cells, []
-        wanted = {Key(job.id, job.lr, job.seed, job.epochs) for job, _ in self.declared.jobs([*self.networks.values()])}
         if len(cells) != self.rows.num_rows:
             told.append(f"{self.rows.num_rows - len(cells)} rows are there twice")
-        if missing := wanted - cells.keys():
-            told.append(f"{len(missing)} of {len(wanted)} cells are empty")
-        if unknown := cells.keys() - wanted:
+        if self.empty:
+            told.append(f"{len(self.empty)} of {len(self.wanted)} cells are empty")
+        if unknown := cells.keys() - self.wanted:
             told.append(f"{len(unknown)} cells are none of the table's")
         for key, cell in cells.items():
             told += [f"{key.id} at {key.lr:g} with seed {key.seed}: {fault}" for fault in self._faults(cell)]

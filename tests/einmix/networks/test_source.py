@@ -118,6 +118,7 @@ def test_what_is_built_is_what_the_text_says(name: str, tmp_path: Path) -> None:
     assert source(arch) == source(Architecture.from_json(arch.to_json()))
 
 
+@pytest.mark.outside
 def test_the_text_needs_torch_and_einops_alone(tmp_path: Path) -> None:
     """All networks in one clean process, in which the packages of this project cannot be imported."""
     expected = []

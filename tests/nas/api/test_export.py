@@ -264,6 +264,7 @@ print(json.dumps([accuracies, exported.CLASSES]))
 """
 
 
+@pytest.mark.outside
 @pytest.mark.usefixtures("unchecked")
 def test_raw_images_get_the_accuracy_of_the_run_in_a_process_of_their_own(tmp_path):
     one = {"patch": (2,), "width": (32,), "depth": (1,), "ratio": (1,), "device": "cpu", "workers": 0}

@@ -207,6 +207,7 @@ def test_the_direction_of_an_error_has_to_be_said() -> None:
     assert nas.Metric("F1").better == nas.Metric("top-5 accuracy").better == "higher"
 
 
+@pytest.mark.outside
 def test_an_export_says_what_trained_it(run: nas.Run, tmp_path: Path) -> None:
     """Of a trainer nothing is told that it did not do, and what it makes of inputs is its own."""
     text = run.export(1, to=tmp_path / "loss").file.read_text()

@@ -295,6 +295,8 @@ def test_an_audit_has_proxies_of_all_that_came_to_a_score(tmp_path: Path, monkey
         depth=(1, 2, 3),
         min_params=0,
         trials=24,
+        images=300,
+        strategy="random",
         epochs=2,
         lr=0.02,
         prune=False,

@@ -96,6 +96,7 @@ print(json.dumps({name: [list(mix(torch.ones(shapes[name])).shape), sum(p.numel(
 """
 
 
+@pytest.mark.outside
 def test_the_export_runs_where_torch_and_einops_are_alone(run: nas.Run, tmp_path: Path) -> None:
     file, network = run.export(1, to=tmp_path).file, run.best.architecture
     assert isinstance(network, Slotted)

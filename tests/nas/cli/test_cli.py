@@ -1101,7 +1101,7 @@ from nas.runs.folder import RunFolder
 append, lines = RunFolder.append, []
 
 def append_or_wait(run, line):
-    while len(lines) == 8:
+    while len(lines) == 4:
         time.sleep(0.01)
     lines.append(line)
     return append(run, line)
@@ -1113,10 +1113,10 @@ main()
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
-    search = REAL.replace("--trials 3", "--trials 12").replace("--epochs 1", "--epochs 4 --no-prune")
+    search = REAL.replace("--trials 3", "--trials 6").replace("--epochs 1", "--epochs 2 --no-prune")
     first = start(search, tmp_path, ("-c", UNENDING))
     lines = [first.stderr.readline() for _ in range(2)]
-    assert [line.split()[:2] for line in lines] == [["searching", "1/12"], ["searching", "2/12"]]
+    assert [line.split()[:2] for line in lines] == [["searching", "1/6"], ["searching", "2/6"]]
     os.killpg(first.pid, signal.SIGINT)
     rest = first.communicate()[1].split("\n")
     assert first.returncode == 130
@@ -1133,7 +1133,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     trainings = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(trainings) == len(err.splitlines()) - 1 + before.count(b"\n")  # a line is about the finals
     keys = {(training["id"], training["seed"], training["lr"]) for training in trainings}
-    assert len(keys) == len(trainings) == 12 + 2 * 4 + 2 * 2
+    assert len(keys) == len(trainings) == 6 + 2 * 4 + 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_shapes_are_those_asked_for(line, facts, zoo):
     assert (status, err) == (0, "") and all(fact in out for fact in facts), out[:600]
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize(
     ("line", "file"),
     [

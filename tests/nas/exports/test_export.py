@@ -138,6 +138,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.outside
 def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_path):
     modules = []
     for number, text in enumerate([*BROKEN, 'print("0.0")\n' + source(BEST), source(BEST)]):
@@ -149,6 +150,7 @@ def test_a_module_that_does_not_run_by_itself_is_told_and_the_others_run(tmp_pat
     assert max(printing, sound) <= 1e-5  # what a module prints is not taken for an answer
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -215,6 +217,7 @@ def test_inputs_that_are_not_like_the_training_data_are_refused(takes, given, me
         preprocess_of(takes)(given)
 
 
+@pytest.mark.outside
 def test_a_module_whose_preprocessing_is_another_is_told(tmp_path):
     raw = Preprocessing(FULL_RANGE, tuple("0123456789"), (1.5,), (2.0,), "images")
     other = dataclasses.replace(raw, std=(raw.std[0] * 2,))
@@ -223,6 +226,7 @@ def test_a_module_whose_preprocessing_is_another_is_told(tmp_path):
         checked([dataclasses.replace(exported, preprocessing=raw)], FORMAT)
 
 
+@pytest.mark.outside
 def test_no_number_is_no_output_and_what_is_done_in_training_alone_is_not_compared(tmp_path):
     """Dropout and batch norm's own means: both sides are asked as they will be used, with the weights as kept."""
     noisy = (Residual((Norm("batch"), Linear(8), Drop("dropout", 0.5), Drop("droppath", 0.5))),)

@@ -18,12 +18,12 @@ from nas.errors import NasError
 from nas.exports.pretrained import ours, put, theirs
 from search_spaces.zoo import ZOO, Inputs
 
-models = pytest.importorskip("timm.models.mlp_mixer")
 BLOCKS = {
     "mixer": {},
-    "resmlp": {"block_layer": models.ResBlock, "norm_layer": models.Affine, "mlp_ratio": 4},
-    "gmlp": {"block_layer": models.SpatialGatingBlock, "mlp_layer": models.GatedMlp, "mlp_ratio": 6},
+    "resmlp": {"block_layer": "ResBlock", "norm_layer": "Affine", "mlp_ratio": 4},
+    "gmlp": {"block_layer": "SpatialGatingBlock", "mlp_layer": "GatedMlp", "mlp_ratio": 6},
 }
+"""What timm's class is given, its layers by their names."""
 MORE = {"mixer": {"eps": 1e-6}, "gmlp": {"eps": 1e-6}, "convmixer": {"kernel": 7}}
 KNOWN = [name for name, found in ZOO.items() if found.timm]
 
@@ -32,12 +32,13 @@ every_network = pytest.mark.parametrize("name", KNOWN)
 
 def timms(name: str, classes: int = 7) -> nn.Module:
     """A network of timm's with two blocks, each of its weights moved a little from where it starts."""
-    from timm.models.convmixer import ConvMixer
-
+    timm = pytest.importorskip("timm")
     if name == "convmixer":
-        net = ConvMixer(12, 2, kernel_size=7, patch_size=4, num_classes=classes)
+        net = timm.models.convmixer.ConvMixer(12, 2, kernel_size=7, patch_size=4, num_classes=classes)
     else:
-        net = models.MlpMixer(classes, 16, patch_size=4, num_blocks=2, embed_dim=12, **BLOCKS[name])
+        models = timm.models.mlp_mixer
+        given = {name: getattr(models, each) if isinstance(each, str) else each for name, each in BLOCKS[name].items()}
+        net = models.MlpMixer(classes, 16, patch_size=4, num_blocks=2, embed_dim=12, **given)
     chance = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for key, value in net.state_dict().items():
@@ -69,7 +70,7 @@ def test_weights_go_there_and_back_with_the_same_outputs(name: str) -> None:
 @every_network
 def test_published_sizes_have_all_names_of_timms(name: str) -> None:
     """The smallest published size of each: every tensor of timm's has a place, of its size."""
-    import timm
+    timm = pytest.importorskip("timm")
 
     size, model = {
         "mixer": ("s/32", "mixer_s32_224"),
@@ -129,6 +130,7 @@ def zoo(tmp_path, monkeypatch, capsys) -> Callable[[str], tuple[int, str, str]]:
     return run
 
 
+@pytest.mark.outside
 def test_the_command_writes_a_module_with_them(zoo, tmp_path: Path) -> None:
     net, x = timms("resmlp"), torch.randn(2, 3, 16, 16)
     save_file(net.state_dict(), tmp_path / "weights.safetensors")

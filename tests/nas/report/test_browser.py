@@ -24,7 +24,7 @@ WANTED = "NAS_BROWSER_TESTS"
 
 WIDTHS = (320, 390, 768, 1280, 1920)
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.outside]
 
 playwright = (
     pytest.importorskip("playwright.sync_api") if WANTED not in os.environ else __import__("playwright.sync_api")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from small_table import NETWORKS
 
 from nas.api.bench import replayed
 from nas.cli.main import main
@@ -20,8 +21,8 @@ from nas.tabular.table import Table
 
 @pytest.mark.parametrize("strategy", ["random", "surrogate", "tpe", "exhaustive"])
 def test_who_tries_all_finds_what_the_table_has(strategy: str, path: Path):
-    recorded, searches = replayed(path, Replay(strategy=strategy, trials=54, lr=0.01, repeats=2, prune=False))
-    assert len(recorded.true_losses) == 54
+    recorded, searches = replayed(path, Replay(strategy=strategy, trials=NETWORKS, lr=0.01, repeats=2, prune=False))
+    assert len(recorded.true_losses) == NETWORKS
     table = Table.read(path)
     for seed, steps in enumerate(searches):
         true = {recorded.mixers[id]: loss for id, loss in recorded.true_losses.items()}
@@ -50,15 +51,15 @@ EMPTY = "training", "loss", "right", "bits"
 @pytest.mark.parametrize("strategy", ["random", "surrogate"])
 def test_what_failed_fails_again(strategy: str, path: Path, tmp_path: Path):
     """It is never chosen, whatever the strategy, and takes no part in a rung."""
-    failing(path, 27).write(tmp_path / "x.parquet")
-    recorded, searches = replayed(tmp_path / "x.parquet", Replay(strategy=strategy, trials=54, lr=0.01, repeats=2))
-    assert sum(loss == inf for loss in recorded.true_losses.values()) == 27
+    failing(path, 6).write(tmp_path / "x.parquet")
+    recorded, searches = replayed(tmp_path / "x.parquet", Replay(strategy=strategy, trials=NETWORKS, lr=0.01, repeats=2))
+    assert sum(loss == inf for loss in recorded.true_losses.values()) == 6
     for steps in searches:
         assert steps and all(recorded.true_losses[step.id] < inf for step in steps)
 
 
 def test_where_all_failed_nothing_is_chosen(path, tmp_path, monkeypatch, capsys):
-    failing(path, 54).write(tmp_path / "x.parquet")
+    failing(path, NETWORKS).write(tmp_path / "x.parquet")
     asked = ["replay", "--table", str(tmp_path / "x.parquet"), "--lr", "0.01", "--trials", "4", "--repeats", "2"]
     for more, told in (([], "2 of 2 searches chose nothing"), (["--json"], '"regret": null')):
         monkeypatch.setattr(sys, "argv", ["nas", *asked, *more])
@@ -68,8 +69,8 @@ def test_where_all_failed_nothing_is_chosen(path, tmp_path, monkeypatch, capsys)
 
 def test_a_part_of_a_table_is_not_replayed(path: Path, tmp_path: Path):
     table = Table.read(path)
-    replace(table, rows=table.rows.slice(0, 50)).write(tmp_path / "x.parquet")
-    with pytest.raises(NasError, match=r"of 108 trainings at 0.01 are missing|a replay takes all"):
+    replace(table, rows=table.rows.slice(0, NETWORKS + 3)).write(tmp_path / "x.parquet")
+    with pytest.raises(NasError, match=r"of 36 trainings at 0.01 are missing|a replay takes all"):
         replayed(tmp_path / "x.parquet", Replay(lr=0.01))
 
 
@@ -90,7 +91,7 @@ def test_the_best_share(path: Path):
     recorded = Recorded(Table.read(path), 0.01)
     assert top(recorded, 0.01) == 0.0
     losses = sorted(recorded.true_losses.values())
-    assert top(recorded, 0.5) == pytest.approx(losses[26] - losses[0])
+    assert top(recorded, 0.5) == pytest.approx(losses[8] - losses[0])
 
 
 def test_another_rate_is_none_of_the_tables(path: Path):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_table import SMALL
+from small_table import NETWORKS, SMALL
 
 from nas.api import bench
 from nas.cli.main import main
@@ -55,7 +55,7 @@ def test_an_unknown_table_is_named():
 
 def test_what_is_read_back_is_what_was_trained(made: RunFolder, path: Path):
     table = Table.read(path)
-    assert table.faults() == [] and table.declared == SMALL and len(table.cells) == 108
+    assert table.faults() == [] and table.declared == SMALL and len(table.cells) == 2 * NETWORKS
     for result in made.results():
         cell = table.cells[result.key]
         assert result.test and result.score
@@ -142,7 +142,7 @@ def changed(table: Table, change: Callable[[dict[str, Any]], None], row: int = 0
         ({"loss_validation": [0.5, float("nan")]}, "some of its losses are no numbers"),
         ({"training": [float("inf"), 0.5]}, "some of its losses are no numbers"),
         ({"seconds": float("nan")}, "its seconds are none"),
-        ({"seed": 7}, "1 of 108 cells are empty"),
+        ({"seed": 7}, "1 of 36 cells are empty"),
         ({"id": "0000000000"}, "1 cells are none of the table's"),
     ],
 )
@@ -191,7 +191,7 @@ def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(("part", "status"), [([], UNFINISHED), (["--part", "1", "--parts", "2"], 0)])
 def test_a_table_that_lacks_cells_is_not_made(part, status, path: Path, tmp_path, monkeypatch):
     """But a part of it may be."""
-    short = replace(Table.read(path), rows=Table.read(path).rows.slice(0, 54))
+    short = replace(Table.read(path), rows=Table.read(path).rows.slice(0, NETWORKS))
     monkeypatch.setattr(bench, "make", lambda asked: SimpleNamespace(path=tmp_path))
     monkeypatch.setattr(bench, "pack", lambda run, to: to.write_bytes(b"") is not None and short)
     monkeypatch.setattr(sys, "argv", ["nas", "bench", "make", "--table", "digits", *part])
@@ -234,4 +234,4 @@ def test_its_metadata_tell_every_column_and_its_digest(path: Path):
     assert file["sha256"] == sha256(path.read_bytes()).hexdigest()
     assert [field["name"] for field in rows["field"]] == Table.read(path).rows.column_names
     assert all(field["description"] and field["source"]["fileObject"]["@id"] == path.name for field in rows["field"])
-    assert "54 networks" in told["description"] and "108 trainings, of which 0 failed" in told["description"]
+    assert "18 networks" in told["description"] and "36 trainings, of which 0 failed" in told["description"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_table import NETWORKS
 from table_peers import PEERS, Search, is_installed
 
 from nas.errors import NasError
@@ -56,15 +57,15 @@ def test_epochs_are_paid_once(path: Path):
 
 def test_half_a_table_is_seen_as_the_whole_space(path: Path):
     whole, _ = search_of(path)
-    search, recorded = search_of(path, "reporting", trials=54)
+    search, recorded = search_of(path, "reporting", trials=NETWORKS)
     assert search.choices == whole.choices
     begun = [search.begin(dict(zip(search.choices, factors, strict=True))) for factors in whole.jobs]
     assert {job.id for job in begun if job is not None} == recorded.true_losses.keys()
-    assert len(recorded.true_losses) < 54
+    assert len(recorded.true_losses) < NETWORKS
     assert not search.is_over  # what it does not have was no trial
 
 
-@pytest.mark.parametrize(("trials", "trained"), [(54, False), (1000, True)])
+@pytest.mark.parametrize(("trials", "trained"), [(NETWORKS, False), (1000, True)])
 def test_a_search_is_over_with_its_trials_or_with_the_best(trials: int, trained: bool, path: Path):
     search, _ = search_of(path, trials=trials)
     for factors, job in search.jobs.items():
