@@ -28,21 +28,14 @@ import numpy as np
 from differences import Networks, claims, difference
 from findings import HEAD, row
 from scipy.stats import rankdata
+from table_peers import answers
 
 from einmix import Architecture
-from nas.api.bench import makers, note_maker, settings_of
-from nas.api.defaults import load_data
-from nas.api.resources import local_executor, made_on
+from nas.api import bench
 from nas.claims.contrasts import ERROR
-from nas.loop.past import TRIES
-from nas.loop.progress import shown
-from nas.loop.status import Status
-from nas.loop.trainings import trainings_in
-from nas.runs.folder import RunFolder
+from nas.options.bench import Bench
 from nas.tabular.declared import Declared, declared
-from nas.tabular.table import Table, packed_table
-from nas.training.recipe import Recipe
-from nas.training.worker import MakeTrainer
+from nas.tabular.table import Table, mixer_of, packed_table
 
 RECORDS, TABLES = Path("runs/records"), Path("runs/tables")
 EXTRA: dict[str, dict[str, Any]] = {"width-128": {"width": 128, "seeds": (0, 1)}, "rate-0.135": {"rates": (0.135,)}}
@@ -73,24 +66,17 @@ def trained(data: str, name: str) -> Table:
 
 def train(data: str, name: str, record: Path) -> None:
     other = replace(declared(data), **EXTRA[name])
-    dataset = load_data(data, Path("data"), 0, None, "cpu")
-    recipe = Recipe.for_dataset(dataset, epochs=other.epochs)
-    made = made_on()
-    settings = settings_of(f"{data}-{name}", other, dataset.facts(), recipe, made)
-    empty = Networks(packed_table(settings, [], {}))
-    networks = [each for kind in wanted(empty).values() for each in kind]
-    make = MakeTrainer(dataset, recipe, "cpu", curves=True)
-    with (
-        RunFolder.create_or_open(Path("runs"), f"{data}-{name}", settings, may_differ=("versions", "made")) as run,
-        shown(None, False) as watching,
-        trainings_in(run, lambda storage: local_executor(make, None), watching) as trainings,
-    ):
-        jobs = list(other.jobs(networks))
-        note_maker(run, jobs, made)
-        trainings.completed(jobs, watching, Status("train", 0, title=name), tries=TRIES)
-    found = packed_table(settings | {"made": makers(run)}, run.results(), {each.id: nan for each in networks})
-    assert len(found.cells) == len(jobs), "some trainings are missing: the same command goes on"
-    found.write(record)
+
+    def keep(network: Architecture) -> bool:
+        """As `wanted` has it."""
+        factors = answers(mixer_of(network))
+        return factors.pop("c") in channels(other.width).values() and all("m" in text for text in factors.values())
+
+    asked = Bench(table=f"{data}-{name}", run=f"{data}-{name}", device="cpu")
+    run = bench.trained(asked, other, keep=keep)
+    results = run.results()
+    unmeasured = dict.fromkeys((result.id for result in results), nan)
+    packed_table(run.settings | {"made": bench.makers(run)}, results, unmeasured).write(record)
 
 
 def joined(one: Table, other: Table) -> Table:

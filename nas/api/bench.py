@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from hashlib import sha256
@@ -12,9 +12,10 @@ from random import Random
 
 from einmix import Architecture
 from nas.api.defaults import load_data, rungs
-from nas.api.resources import find_device, local_executor, made_on
+from nas.api.resources import bundle_of, find_device, local_executor, made_on
 from nas.errors import NasError
-from nas.executors.executor import Executor
+from nas.executors.executor import Executor, run_job
+from nas.executors.serial import Serial
 from nas.loop.past import TRIES, make_job, settled
 from nas.loop.plan import Plan
 from nas.loop.progress import shown
@@ -34,7 +35,7 @@ from nas.strategies.strategy import Strategy
 from nas.tabular.datasheet import croissant
 from nas.tabular.declared import Declared, declared
 from nas.tabular.replay import Recorded, Step, replay
-from nas.tabular.table import Table, packed_table
+from nas.tabular.table import Table, mixer_of, packed_table
 from nas.tabular.verified import Verified, compared
 from nas.training.latency import Conditions, latencies
 from nas.training.recipe import Recipe, kind_on
@@ -50,21 +51,41 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
 
     What failed is trained once more. Raises NasError for an unknown table.
     """
-    table = declared(asked.table)
+    return trained(asked, declared(asked.table), watcher, quiet=quiet)
+
+
+def trained(
+    asked: Bench,
+    table: Declared,
+    watcher: Watcher | None = None,
+    *,
+    keep: Callable[[Architecture], bool] = lambda network: True,
+    quiet: bool = False,
+) -> RunFolder:
+    """See `make`: of what is declared the networks that are kept, each training with one thread."""
     if asked.part > asked.parts:
         raise NasError(f"--part is {asked.part} of {asked.parts}")
     device, devices = find_device(asked.device)
     dataset = load_data(table.data, asked.data_dir, 0, None, device)
     recipe = Recipe.for_dataset(dataset, epochs=table.epochs)
-    networks = table.networks(dataset.shape, dataset.channels, dataset.classes)
+    networks = [each for each in table.networks(dataset.shape, dataset.channels, dataset.classes) if keep(each)]
     jobs = list(table.jobs(networks))
     first, last = (len(jobs) * n // asked.parts for n in (asked.part - 1, asked.part))
 
     def executor(storage: Storage) -> Executor:
-        return local_executor(MakeTrainer(dataset, recipe, device, devices, curves=True), asked.workers)
+        train = MakeTrainer(dataset, recipe, device, devices, curves=True)
+        # by default this process would train with all its threads: other bits, and seconds of several cores
+        return Serial(train, bundle=bundle_of(train)) if asked.workers == 0 else local_executor(train, asked.workers)
 
     made = made_on() | ({} if device == "cpu" else {"device": device})
-    settings = settings_of(asked.table, table, dataset.facts(), recipe, made)
+    settings = {  # all that is needed to make it again, and what it was made on
+        "table": {"name": asked.table, **vars(table)},
+        "data": dataset.facts(),
+        "data_path": None,
+        "recipe": recipe.to_json(),
+        "versions": versions(),
+        "made": made,
+    }
     may_differ = {"versions", *(f"made.{each}" for each in made if each != "device")}
     kind, name = kind_on(device, "auto"), asked.run or f"table-{asked.table}"
     with (
@@ -73,7 +94,7 @@ def make(asked: Bench, watcher: Watcher | None = None, *, quiet: bool = False) -
         trainings_in(run, executor, watching) as trainings,
     ):
         note_maker(run, jobs[first:last], made)
-        names = {network.id: str(network.mixers[0]) for network in networks if network.mixers}
+        names = {network.id: mixer_of(network) for network in networks}
         status = Status("train", 0, kind=kind, names=names, title=f"table {asked.table}")
         trainings.completed(jobs[first:last], watching, status, tries=TRIES)
     return run
@@ -98,29 +119,39 @@ def pack(run: RunFolder, to: Path) -> Table:
 def note_maker(run: RunFolder, jobs: Work, made: dict[str, str]) -> None:
     """Notes what goes on with a run, where any of these jobs is left to train."""
     done = {result.key for result in settled(run.results(), TRIES)}
-    if made not in [run.settings["made"], *run.notes(MAKERS)] and any(job.key not in done for job, _ in jobs):
+    if made not in _makers(run) and any(job.key not in done for job, _ in jobs):
         run.note(MAKERS, made)
 
 
 def makers(run: RunFolder) -> dict[str, str]:
     """What a run's trainings were made on: `made_on`, and the device where that is no CPU; of several, all."""
-    every = [run.settings["made"], *run.notes(MAKERS)]
+    every = _makers(run)
     return {name: " and ".join(dict.fromkeys(each[name] for each in every)) for name in every[0]}
+
+
+def _makers(run: RunFolder) -> list[dict[str, str]]:
+    """What began a run, then what went on with it; of notes that are none, an unknown one."""
+    first = {name: str(value) for name, value in run.settings["made"].items()}
+    return [first, *({name: str(note.get(name, "unknown")) for name in first} for note in run.notes(MAKERS))]
 
 
 def faults(path: Path) -> list[str]:
     """What is wrong with a table as it is, and with its digest where its metadata lie beside it."""
-    told, beside = Table.read(path).faults(), path.with_suffix(".json")
-    if beside.exists() and sha256(path.read_bytes()).hexdigest() not in beside.read_text(errors="replace"):
-        told.append(f"its SHA-256 is another one than in {beside.name}")
-    return told
+    return Table.read(path).faults() + _digest_faults(path)
+
+
+def _digest_faults(path: Path) -> list[str]:
+    beside = path.with_suffix(".json")
+    if not beside.exists() or sha256(path.read_bytes()).hexdigest() in beside.read_text(errors="replace"):
+        return []
+    return [f"its SHA-256 is another one than in {beside.name}"]
 
 
 def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("data")) -> Iterator[Verified]:
     """Trains random cells of a table again, one after the other, and compares them.
 
-    On the class of CPU and with the torch that made it, all has to be the same, bit for bit; elsewhere the final test
-    accuracy is to be within four standard deviations between seeds. Raises NasError where the data has changed.
+    On the class of CPU and with the torch that made it, all but the seconds has to be the same, bit for bit; elsewhere
+    it is to end within what `nas.tabular.verified` allows. Raises NasError where the data has changed.
     """
     table = Table.read(path)
     device = table.facts["made"].get("device", "cpu")  # by which there are fewer images or all
@@ -133,11 +164,7 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
     known = sorted(key for key in table.cells if key.id in table.networks)
     for key in Random(seed).sample(known, min(cells, len(known))):
         job = make_job(table.networks[key.id], key.lr, key.seed, key.epochs, "train")
-        try:
-            outcome = train(job, lambda score: True)
-        except Exception as error:  # as it may have when it was made
-            outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
-        result = result_of(job, table.networks[key.id], outcome)
+        result = result_of(job, table.networks[key.id], run_job(train, job, lambda score: True))
         again = packed_table(table.facts, [result], {key.id: table.cells[key].latency}).cells[key]
         yield compared(table, table.cells[key], again, exact=exact)
 
@@ -149,6 +176,8 @@ def result_of(job: Job, network: Architecture, outcome: Outcome) -> Result:
 def replayed(path: Path, asked: Replay) -> tuple[Recorded, list[list[Step]]]:
     """What a table has recorded, and the steps of searches on it. Raises NasError for what cannot be."""
     recorded = Recorded(Table.read(path), asked.lr, asked.half)
+    if strange := _digest_faults(path):
+        raise NasError(f"{path}: {strange[0]}")
     objectives, epochs = (Objective(asked.order),), recorded.table.declared.epochs
 
     def plan(seed: int) -> Plan:
@@ -163,17 +192,3 @@ def replayed(path: Path, asked: Replay) -> tuple[Recorded, list[list[Step]]]:
         replay(recorded, partial(strategy, seed), plan(seed), workers=asked.workers, seed=seed) for seed in seeds
     ]
     return recorded, searches
-
-
-def settings_of(
-    name: str, table: Declared, data: dict[str, object], recipe: Recipe, made: dict[str, str]
-) -> dict[str, object]:
-    """What the run of a table keeps: all that is needed to make it again, and what it was `made` on."""
-    return {
-        "table": {"name": name, **vars(table)},
-        "data": data,
-        "data_path": None,
-        "recipe": recipe.to_json(),
-        "versions": versions(),
-        "made": made,
-    }

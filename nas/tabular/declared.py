@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 from einmix import Architecture
 from nas.errors import NasError, nearest
 from nas.loop.past import make_job
 from nas.runs.job import Job
+from nas.runs.result import take
 from search_spaces import BoundSpace, Family, Space
 from search_spaces.blocks.patch import Patch
 
@@ -19,6 +21,14 @@ SPACE = Space(
     (Family("uniform", positions="*", channels="g*.s*"),),
     mixes_all=False,
 )
+
+FIELDS = {
+    "data": "a text",
+    **dict.fromkeys(("width", "depth", "ratio", "epochs"), "a count"),
+    "rates": "a list of finite numbers",
+    "seeds": "a list of counts",
+}
+"""What is declared beside the patch, by name, and what it is."""
 
 RATES = 0.005, 0.015, 0.045
 SEEDS = 0, 1, 2
@@ -37,6 +47,20 @@ class Declared:
     rates: tuple[float, ...] = RATES
     seeds: tuple[int, ...] = SEEDS
     epochs: int = EPOCHS
+
+    @classmethod
+    def read(cls, facts: dict[str, Any]) -> Declared:
+        """What a table says of itself. Raises ValueError for what cannot be declared."""
+        patch = facts.get("patch")
+        take({"patch": [patch]}, "patch", "a list of sizes")
+        found: dict[str, Any] = {name: take(facts, name, kind) for name, kind in FIELDS.items()} | {"patch": patch}
+        if strange := facts.keys() - {*found, "name"}:
+            raise ValueError(f"{min(strange)!r} is nothing that is declared")
+        for name, value in found.items():
+            if not value or (isinstance(value, list) and name != "seeds" and min(value) <= 0):
+                raise ValueError(f"{name!r} is {value!r}")
+        found |= {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+        return cls(**found)
 
     def networks(self, shape: dict[str, int], channels: int, classes: int) -> list[Architecture]:
         """All of its networks on data of such a shape, each with the same mixer in every block."""

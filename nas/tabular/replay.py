@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from math import ceil, inf
+from math import ceil, inf, nan
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -55,6 +55,8 @@ class Recorded:
             raise NasError(
                 f"{len(missing)} of {len(wanted)} trainings at {lr:g} are missing: a replay takes all of them"
             )
+        if table.wrong:
+            raise NasError(f"{table.wrong[0]}: `nas bench verify` says all that is wrong with the table")
         self.table, self.lr, self.half, self.seed = table, lr, half, seed
         self._by_mixer: dict[str, list[Cell]] = {}
         for key, cell in sorted(table.cells.items()):
@@ -167,7 +169,6 @@ def seconds_to(steps: Sequence[Step], regret: float) -> float:
 
 
 def top(recorded: Recorded, share: float) -> float:
-    """The regret of the last network within the best share of the table; infinite where that failed."""
-    losses = sorted(recorded.true_losses.values())
-    last = losses[max(0, ceil(share * len(losses)) - 1)]
-    return last - losses[0] if last < inf else inf
+    """The regret of the last network within the best share of those that came to their end; NaN where none did."""
+    losses = sorted(loss for loss in recorded.true_losses.values() if loss < inf)
+    return losses[max(0, ceil(share * len(losses)) - 1)] - losses[0] if losses else nan

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PARTS = "train", "validation", "test", "judge"
 """Parts of the data on which curves are."""
 
+LONGEST = 1e9
+"""Seconds that no training takes."""
+
 DECLARED = "einmix-nas table"
 """The key of the file's metadata with what the table is, as a JSON object."""
 
@@ -70,8 +73,13 @@ class Table:
             table = cls(facts, rows)
             if rows.schema.remove_metadata() != schema():
                 raise ValueError("its columns are others")
+            if empty := [name for name in rows.column_names if _nulls(rows[name])]:
+                raise ValueError(f"column {empty[0]!r} has fields without a value")
             for name in ("table", "data", "recipe", "made"):
                 take(facts, name, "an object")
+            _check_data(facts["data"])
+            for name in facts["made"]:
+                take(facts["made"], name, "a text")
             table.declared, table.sizes  # noqa: B018 - what they read has to be there
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise NasError(f"{path} is no table of record: {error}") from None
@@ -84,10 +92,7 @@ class Table:
     @cached_property
     def declared(self) -> Declared:
         """What it was declared to hold."""
-        facts = dict(take(dict(self.facts), "table", "an object"))
-        facts.pop("name", None)
-        lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
-        return Declared(**facts | lists)
+        return Declared.read(self.facts["table"])
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -129,11 +134,15 @@ class Table:
 
     def faults(self) -> list[str]:
         """What is not as it should be; nothing of a table that is whole."""
+        empty = self.empty
+        return [f"{len(empty)} of {len(self.wanted)} cells are empty"] * bool(empty) + self.wrong
+
+    @cached_property
+    def wrong(self) -> list[str]:
+        """What is not as it should be in what is there."""
         cells, told = self.cells, []
         if len(cells) != self.rows.num_rows:
             told.append(f"{self.rows.num_rows - len(cells)} rows are there twice")
-        if self.empty:
-            told.append(f"{len(self.empty)} of {len(self.wanted)} cells are empty")
         if unknown := cells.keys() - self.wanted:
             told.append(f"{len(unknown)} cells are none of the table's")
         for key, cell in cells.items():
@@ -150,7 +159,7 @@ class Table:
             told.append("its mixer or costs are another network's")
         if not 0 < cell.latency < inf:
             told.append("it has no latency")
-        if not 0 <= cell.seconds < inf:
+        if not 0 <= cell.seconds < LONGEST:
             told.append("its seconds are none")
         if cell.reason:
             return [*told, "it failed, but has curves"] if len(cell.training) else told
@@ -222,6 +231,26 @@ def schema() -> pa.Schema:
         curves |= {f"loss_{part}": pa.list_(pa.float32()), f"right_{part}": pa.list_(pa.int32())}
         curves[f"bits_{part}"] = pa.binary()
     return pa.schema(list((plain | costs | curves).items()))
+
+
+def _nulls(column: pa.ChunkedArray) -> int:
+    """How many fields of a column, and of the lists in it, have no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    inner = pc.list_flatten(column).null_count if pa.types.is_list(column.type) else 0
+    return int(column.null_count + inner)
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    """Raises ValueError where not all is there that says of what size and shape the data is."""
+    shape = take(data, "shape", "an object")
+    parts = ("channels", "classes", "train", "validation", "test", *(["judge"] if "judge" in data else []))
+    for facts, names in ((shape, shape), (data, parts)):
+        for name in names:
+            if not take(facts, name, "a count"):
+                raise ValueError(f"{name!r} is 0")
+    take(data, "fingerprint", "a text")
 
 
 def mixer_of(network: Architecture) -> str:

@@ -52,7 +52,9 @@ EMPTY = "training", "loss", "right", "bits"
 def test_what_failed_fails_again(strategy: str, path: Path, tmp_path: Path):
     """It is never chosen, whatever the strategy, and takes no part in a rung."""
     failing(path, 6).write(tmp_path / "x.parquet")
-    recorded, searches = replayed(tmp_path / "x.parquet", Replay(strategy=strategy, trials=NETWORKS, lr=0.01, repeats=2))
+    recorded, searches = replayed(
+        tmp_path / "x.parquet", Replay(strategy=strategy, trials=NETWORKS, lr=0.01, repeats=2)
+    )
     assert sum(loss == inf for loss in recorded.true_losses.values()) == 6
     for steps in searches:
         assert steps and all(recorded.true_losses[step.id] < inf for step in steps)
@@ -92,6 +94,17 @@ def test_the_best_share(path: Path):
     assert top(recorded, 0.01) == 0.0
     losses = sorted(recorded.true_losses.values())
     assert top(recorded, 0.5) == pytest.approx(losses[8] - losses[0])
+
+
+def test_what_failed_is_none_of_the_best(path: Path, tmp_path: Path):
+    failing(path, NETWORKS - 4).write(tmp_path / "x.parquet")
+    recorded = Recorded(Table.read(tmp_path / "x.parquet"), 0.01)
+    losses = sorted(recorded.true_losses.values())
+    assert losses[3] < losses[4] == inf
+    assert top(recorded, 0.5) == pytest.approx(losses[1] - losses[0]) and top(recorded, 1.0) < inf
+    failing(path, NETWORKS).write(tmp_path / "x.parquet")
+    none = top(Recorded(Table.read(tmp_path / "x.parquet"), 0.01), 0.01)
+    assert none != none and seconds_to([Step(1.0, inf)], none) == inf
 
 
 def test_another_rate_is_none_of_the_tables(path: Path):

@@ -18,15 +18,18 @@ import pyarrow as pa
 import pytest
 from small_table import NETWORKS, SMALL
 
-from nas.api import bench
+from nas.api import bench, resources
 from nas.cli.main import main
 from nas.cli.terminal import UNFINISHED
 from nas.errors import NasError
+from nas.executors.serial import Serial
 from nas.options.bench import Bench
+from nas.options.replay import Replay
 from nas.runs.folder import RunFolder
 from nas.tabular.declared import TABLES, declared
-from nas.tabular.table import PARTS, Table, packed_table
-from nas.tabular.verified import seed_deviation
+from nas.tabular.table import PARTS, Table, packed_table, schema
+from nas.tabular.verified import compared, limits
+from nas.training.worker import MakeTrainer
 
 
 @pytest.mark.parametrize(("name", "shape", "count"), [("digits", {"h": 8, "w": 8}, 486), ("mnist1d", {"t": 40}, 378)])
@@ -168,6 +171,54 @@ def test_what_differs_does_not_pass(path: Path, tmp_path: Path):
     assert not found.passed and found.told == "differs in losses of train"
 
 
+@pytest.mark.parametrize("part", ["train", "validation", "test", "judge"])
+def test_elsewhere_all_that_it_ended_with_is_compared(part: str, path: Path):
+    """Seeds move the others' ends as little as before: their limits are theirs."""
+    table = Table.read(path)
+    kept = next(iter(table.cells.values()))
+    assert compared(table, kept, kept, exact=False).passed
+    losses, right = kept.losses[part] * np.float32(3), kept.right[part] - table.sizes[part] // 5
+    for again in (
+        replace(kept, losses={**kept.losses, part: losses}),
+        replace(kept, right={**kept.right, part: right}),
+    ):
+        found = compared(table, kept, again, exact=False)
+        assert not found.passed and found.told.startswith(f"{part} ") and "are expected" in found.told
+
+
+def test_the_data_of_a_table_is_trained_on_with_one_thread(
+    made: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By default a process without workers takes all cores, which changes bits and counts the seconds of each."""
+    threads = []
+
+    class Noted(Serial):
+        def __init__(self, make: MakeTrainer, **how: Any) -> None:
+            threads.append(make.threads)
+            super().__init__(make, **how)
+
+    copytree(made.path, tmp_path / "runs" / made.path.name)
+    lines = (made.path / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "runs" / made.path.name / "results.jsonl").write_bytes(b"".join(lines[:-1]))
+    monkeypatch.setitem(TABLES, "small", SMALL)
+    monkeypatch.setattr(resources, "cores", lambda: 2)
+    for module in (bench, resources):
+        monkeypatch.setattr(module, "Serial", Noted)
+    bench.make(Bench(table="small", device="cpu", workers=0, runs_dir=tmp_path / "runs"), quiet=True)
+    assert threads == [1]
+
+
+@pytest.mark.parametrize("line", [b'{"cpu": "x"}', b'{"cpu": 3, "instructions": [], "torch": {}}', b"{}", b"no"])
+def test_notes_of_makers_may_say_anything(line: bytes, made: RunFolder, tmp_path: Path):
+    copytree(made.path, tmp_path / made.path.name)
+    with (tmp_path / made.path.name / "makers.jsonl").open("ab") as notes:
+        notes.write(line + b"\n")
+    run = RunFolder.open(tmp_path, made.path.name)
+    found = bench.makers(run)
+    assert found.keys() == made.settings["made"].keys() and all(isinstance(value, str) for value in found.values())
+    assert (found == made.settings["made"]) == (line == b"no")
+
+
 def test_what_the_digest_alone_tells_is_told(path: Path, tmp_path: Path, monkeypatch, capsys):
     """Two seeds' rows, each as whole as before, in each other's place."""
     table, other = Table.read(path), tmp_path / "small.parquet"
@@ -211,7 +262,7 @@ def test_a_failed_training_stays_in(made: RunFolder, tmp_path: Path):
     packed_table(made.settings, results, defaultdict(lambda: 1.0)).write(tmp_path / "x.parquet")
     table = Table.read(tmp_path / "x.parquet")
     assert table.faults() == [] and table.cells[results[0].key].reason == "FloatingPointError: nan"
-    assert seed_deviation(table) > 0
+    assert min(limits(table).values()) > 0
 
 
 def test_what_is_no_table_is_refused(path: Path, tmp_path: Path):
@@ -226,6 +277,75 @@ def test_what_is_no_table_is_refused(path: Path, tmp_path: Path):
     pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "y")
     with pytest.raises(NasError, match="is no table of record"):
         Table.read(tmp_path / "y")
+
+
+CHANGED_FACTS = [
+    *(("table", name, value) for name in ("width", "depth", "ratio", "epochs") for value in (0, -1, "2", 2.5, None)),
+    *(("table", "patch", value) for value in (0, None, "2", [0, 1], [[2]])),
+    *(("table", "rates", value) for value in ([], ["a"], 0.01, [0.0], [-0.01])),
+    *(("table", "seeds", value) for value in ([], ["0"], 3, [-1])),
+    *(("data", "shape", value) for value in (5, {"h": "8", "w": 8}, {"h": 0, "w": 8}, "hw", None)),
+    *(("data", name, value) for name in ("channels", "classes", "train", "validation", "test") for value in (0, "a")),
+    *(("data", "fingerprint", value) for value in (None, 5)),
+    ("made", "device", 5),
+]
+
+
+@pytest.mark.parametrize(("what", "name", "value"), CHANGED_FACTS)
+def test_a_table_that_says_strange_things_of_itself_is_refused(what: str, name: str, value: Any, path: Path, tmp_path):
+    table = Table.read(path)
+    for changed_to in [value] if value is not None else [value, ...]:  # none at all, last
+        facts = {**table.facts[what], name: changed_to}
+        if changed_to is ...:
+            del facts[name]
+        replace(table, facts={**table.facts, what: facts}).write(tmp_path / "x.parquet")
+        with pytest.raises(NasError, match=f"is no table of record.*{name if name != 'shape' else ''}"):
+            Table.read(tmp_path / "x.parquet")
+
+
+COLUMNS = [*schema().names]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_no_field_of_a_table_is_empty(column: str, path: Path, tmp_path: Path):
+    table = Table.read(path)
+    lists = isinstance(table.rows.to_pylist()[0][column], list)
+    for value in [None, *([[0.5, None]] if lists else [])]:
+        changed(table, lambda row, value=value: row.update({column: value}), row=3).write(tmp_path / "x.parquet")
+        with pytest.raises(NasError, match=f"column '{column}' has fields without a value"):
+            Table.read(tmp_path / "x.parquet")
+
+
+STRANGE = [
+    {"seconds": -5.0},
+    {"seconds": 1e30},
+    {"seconds": float("inf")},
+    {"loss_validation": [0.5, float("nan")]},
+    {"loss_validation": [0.5]},
+    {"right_validation": [1, 10**6]},
+    {"bits_validation": b""},
+    {"reason": "x"},
+    {"mixer": "nonsense"},
+]
+
+
+@pytest.mark.parametrize("change", STRANGE)
+def test_what_is_amiss_is_not_replayed(change: dict[str, Any], path: Path, tmp_path: Path):
+    for row in (None, 5):
+        table = Table.read(path)
+        for at in range(table.rows.num_rows) if row is None else [row]:
+            table = changed(table, lambda row: row.update(change), row=at)
+        table.write(tmp_path / "x.parquet")
+        assert bench.faults(tmp_path / "x.parquet")
+        with pytest.raises(NasError, match="`nas bench verify` says all that is wrong"):
+            bench.replayed(tmp_path / "x.parquet", Replay(lr=0.01, trials=3, repeats=1))
+
+
+def test_a_replay_is_of_what_its_metadata_tell(path: Path, tmp_path: Path):
+    (tmp_path / "small.parquet").write_bytes(path.read_bytes())
+    (tmp_path / "small.json").write_text("{}")
+    with pytest.raises(NasError, match=r"its SHA-256 is another one than in small.json"):
+        bench.replayed(tmp_path / "small.parquet", Replay(lr=0.01, trials=3, repeats=1))
 
 
 def test_its_metadata_tell_every_column_and_its_digest(path: Path):
