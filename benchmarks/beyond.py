@@ -9,8 +9,8 @@ seeds), or at a higher rate. That is 450 trainings at width 128 on digits (three
 (`benchmarks/differences.py`):
 
 - Spearman's correlation of the orders at two widths by validation loss, over all and as a mean within each kind of
-  channels; intervals are percentiles of 2,000 resamples of the patterns of positions. Two seeds at one width say what
-  noise allows.
+  channels; of a seed each, the mean of all four pairings. Intervals are percentiles of 2,000 resamples of the patterns
+  of positions, and not about other seeds. Two seeds at one width say what noise allows.
 - What groups and own weights gain over sharing, as `benchmarks/findings.py` has it, and which rates are whose own.
 """
 
@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -123,16 +124,22 @@ def agreement(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple
     return over_all, np.mean([correlation(one[kind], other[kind]) for kind in one], axis=0)
 
 
-def told(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> str:
-    """A row: both correlations with their intervals."""
-    (patterns,) = {len(each) for each in one.values()}
+Losses = dict[str, np.ndarray]
+
+
+def told(name: str, pairings: Sequence[tuple[Losses, Losses]]) -> str:
+    """A row: both correlations, as means over these pairings, with their intervals."""
+    (patterns,) = {len(each) for pairing in pairings for losses in pairing for each in losses.values()}
     at = np.random.default_rng(0).integers(patterns, size=(RESAMPLES, patterns))
-    samples = agreement(*({kind: each[at] for kind, each in losses.items()} for losses in (one, other)))
+
+    def mean(chosen: Any) -> np.ndarray:
+        """By correlation, over the patterns that are chosen."""
+        parts = ([{kind: each[chosen] for kind, each in losses.items()} for losses in pairing] for pairing in pairings)
+        return np.mean([agreement(*pairing) for pairing in parts], axis=0)
+
     figures = (
         f"{value:.2f} ({low:.2f} to {high:.2f})"
-        for value, (low, high) in zip(
-            agreement(one, other), np.percentile(samples, [2.5, 97.5], axis=-1).T, strict=True
-        )
+        for value, (low, high) in zip(mean(slice(None)), np.percentile(mean(at), [2.5, 97.5], axis=-1).T, strict=True)
     )
     return f"| {name} | {' | '.join(figures)} |"
 
@@ -145,11 +152,11 @@ def lines(narrow: Table, wide: Table, faster: Table) -> Iterator[str]:
     yield "| | all | within a kind of channels |\n|---|---|---|"
     seeds = [{kind: losses[:, n] for kind, losses in each.losses.items()} for each in (one, two) for n in (0, 1)]
     widths = [each.declared.width for each in (one, two)]
-    yield told(f"width {widths[0]}, two seeds", *seeds[:2])
-    yield told(f"width {widths[1]}, two seeds", *seeds[2:])
-    yield told(f"width {widths[0]} and {widths[1]}, a seed each", seeds[0], seeds[3])
-    means = ({kind: losses.mean(1) for kind, losses in each.losses.items()} for each in (one, two))
-    yield told(f"width {widths[0]} and {widths[1]}, means of two seeds", *means)
+    yield told(f"width {widths[0]}, two seeds", [(seeds[0], seeds[1])])
+    yield told(f"width {widths[1]}, two seeds", [(seeds[2], seeds[3])])
+    yield told(f"width {widths[0]} and {widths[1]}, a seed each", list(product(seeds[:2], seeds[2:])))
+    narrow_mean, wide_mean = ({kind: losses.mean(1) for kind, losses in each.losses.items()} for each in (one, two))
+    yield told(f"width {widths[0]} and {widths[1]}, means of two seeds", [(narrow_mean, wide_mean)])
     yield "\n**What weights of their own gain over shared ones**\n"
     yield HEAD
     asked = [(each, kind) for each in (one, three, two) for kind in [*one.patterns][1:]]

@@ -12,7 +12,7 @@ the variance that is the seeds' is so much more, and known from as few seeds as 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -32,24 +32,29 @@ Pair = tuple[Architecture, Architecture]
 
 
 class Networks:
-    """The networks of a table by their one mixer, each at its own learning rate."""
+    """The networks of a table by their one mixer, each at its own learning rate, or all at the one that is given."""
 
-    def __init__(self, table: Table):
-        self.table = table
+    def __init__(self, table: Table, lr: float | None = None):
+        self.table, self.lr = table, lr
         self.by_mixer = {mixer_of(network): network for network in table.networks.values()}
         self._right: dict[str, np.ndarray] = {}
 
     def right(self, network: Architecture) -> np.ndarray:
-        """Which examples each training was right on, `seeds examples`."""
+        """Which examples each training was right on, `seeds examples`: of one that failed, none."""
         if network.id not in self._right:
-            sizes = self.table.sizes
+            sizes = [self.table.sizes[part] for part in PARTS]
             cells = [self.cell(network, self.own_rate(network, seed), seed) for seed in self.table.declared.seeds]
-            bits = [np.concatenate([cell.bits[part][: sizes[part]] for part in PARTS]) for cell in cells]
-            self._right[network.id] = np.array(bits)
+            right = np.zeros((len(cells), sum(sizes)), dtype=bool)
+            for row, cell in zip(right, cells, strict=True):
+                if not cell.reason:
+                    row[:] = np.concatenate([cell.bits[part][:n] for part, n in zip(PARTS, sizes, strict=True)])
+            self._right[network.id] = right
         return self._right[network.id]
 
     def own_rate(self, network: Architecture, seed: int | None = None) -> float:
         """The learning rate of the least validation loss over all seeds but this one."""
+        if self.lr is not None:
+            return self.lr
         others = [each for each in self.table.declared.seeds if each != seed]
 
         def loss(lr: float) -> float:
@@ -102,13 +107,11 @@ class Difference:
 
 
 def difference(networks: Networks, pairs: Sequence[Pair]) -> Difference:
-    """The mean over the first ones of their accuracy less that of their partners, of which several share a weight."""
-    partners = Counter(one.id for one, _ in pairs)
+    """The mean over pairs of what the first is more accurate by."""
     weights: dict[str, float] = defaultdict(float)
     for one, other in pairs:
-        share = 1 / len(partners) / partners[one.id]
-        weights[one.id] += share
-        weights[other.id] -= share
+        weights[one.id] += 1 / len(pairs)
+        weights[other.id] -= 1 / len(pairs)
     right = {each.id: networks.right(each) for pair in pairs for each in pair}
     judged = {id: Judged.of(each) for id, each in right.items()}
     found = contrast([(weight, judged[id]) for id, weight in weights.items()], [*judged.values()])

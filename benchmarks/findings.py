@@ -17,6 +17,7 @@ from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 from differences import Difference, Networks, Pair, claims, difference, together
 from table_peers import answers
 
@@ -56,7 +57,7 @@ class Statement:
 def channels(networks: Networks) -> Iterator[tuple[str, str, list[Pair]]]:
     """Sharing over channels, grouping, weights of every channel's own: at equal positions, and at equal parameters."""
     shared, *groups, own = kinds(networks)
-    middle = groups[len(groups) // 2]
+    middle = groups[len(groups) // 2] if groups else own
 
     def held(one: str, other: str, of: Sequence[Architecture]) -> list[Pair]:
         return [(networks.moved(n, c=one), networks.moved(n, c=other)) for n in of]
@@ -66,18 +67,28 @@ def channels(networks: Networks) -> Iterator[tuple[str, str, list[Pair]]]:
     for one, other in [*((each, shared) for each in (*groups, own)), *((each, own) for each in groups)]:
         yield question, f"{one} against {other}", held(one, other, start)
     question = f"The same at equal parameters of the mixers (within {NEAR:.0%}), whatever the positions"
-    for one, other in ((own, shared), (middle, shared), (middle, own)):
+    for one, other in dict.fromkeys(((own, shared), (middle, shared), (middle, own))):
         every = product(networks.of_channels(one), networks.of_channels(other))
         near = [(a, b) for a, b in every if abs(weights(a) - weights(b)) <= NEAR * min(weights(a), weights(b))]
         if near:
-            yield question, f"as many parameters: {one} against {other}", near
+            low, high = (f"{100 * end:+.1f}" for end in without_one(networks, near))
+            words = f"as many parameters: {one} against {other} ({low} to {high} without any one network)"
+            yield question, words, near
+
+
+def without_one(networks: Networks, pairs: Sequence[Pair]) -> tuple[float, float]:
+    """The least and the most that the mean over pairs is where any one network is left out, with all of its pairs."""
+    accuracy = {each.id: float(networks.right(each).mean()) for pair in pairs for each in pair}
+    gains = np.array([accuracy[one.id] - accuracy[other.id] for one, other in pairs])
+    kept = (np.array([id not in (one.id, other.id) for one, other in pairs]) for id in accuracy)
+    means = [float(gains[each].mean()) for each in kept if each.any()]
+    return min(means), max(means)
 
 
 def kinds(networks: Networks) -> list[str]:
     """Factors of the channels from all sharing to each its own."""
     width = networks.table.declared.width
-    sizes = [2**k for k in range(1, width.bit_length()) if 2**k < width]
-    return [f"s{width}", *(f"g{n}.s{width // n}" for n in sizes), f"g{width}"]
+    return [f"s{width}", *(f"g{n}.s{width // n}" for n in divisors(width)[1:-1]), f"g{width}"]
 
 
 def weights(network: Architecture) -> int:
@@ -111,6 +122,10 @@ def along_line(held: Callable[..., list[Pair]], n: int) -> Iterator[tuple[str, s
     for k in sizes:
         words = f"m{k}.s{n // k} (steps of {n // k}) against s{n // k}.m{k} (neighbours)"
         yield question, words, held(((f"m{k}.s{n // k}",), (f"s{n // k}.m{k}",)))
+    if n % 4 == 0:
+        both = f"m2.s{n // 4}.m2"
+        for other, what in ((f"s{n // 4}.m4", "neighbours"), (f"m4.s{n // 4}", "steps")):
+            yield question, f"{both} (neighbours and steps) against {other} ({what})", held(((both,), (other,)))
     question = "More positions (so many times the MACs of mixing)"
     for other, one in pairwise([*sizes, n]):
         for mine, theirs in zip(of_size(one, n), of_size(other, n), strict=False):
@@ -140,6 +155,8 @@ def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list
     for name, axis in (("all of the height (m4, s4)", down), ("all of the width (s4, m4)", across)):
         yield question, f"{name} against subgrids", held((axis, subgrid))
     yield question, "all of the height against the width", held((down, across))
+    words = "the same with weights by position along the other axis (m4, g4)"
+    yield question, words, held((("m4", "g4"), ("g4", "m4")))
     question = "All positions against a quarter of them (four times the MACs of mixing)"
     yield question, "full (m4, m4) against subgrids", held((full, subgrid))
     question = "Weights by position, or shared by them? (equal MACs)"
@@ -221,10 +238,11 @@ def picture(name: str, found: Sequence[Statement]) -> Rows:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", type=Path, default=sorted(TABLES.glob("*.parquet")))
+    parser.add_argument("--lr", type=float, help="all networks at this rate, in place of each at its own")
     parser.add_argument("--pictures", action="store_true", help="draw them, in place of Markdown")
     asked = parser.parse_args()
     for path in asked.tables:
-        networks = Networks(Table.read(path))
+        networks = Networks(Table.read(path), asked.lr)
         found = statements(networks)
         if asked.pictures:
             to = PICTURES / f"findings-{path.stem}.svg"
