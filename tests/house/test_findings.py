@@ -157,11 +157,41 @@ def test_intervals_hold_where_seeds_move_networks_together(alike: float):
         assert np.mean(plain) < 0.8, "the test would not notice what it is about"
 
 
-def test_partners_share_a_weight():
+def test_pairs_count_alike_whichever_comes_first():
     made = MadeUp(0, 0.0)
     (a, b, *_), (c, d, e, *_), *_ = made.kinds
-    found = differences.difference(made, [(a, c), (a, d), (b, e)])  # type: ignore[arg-type]
+    pairs = [(a, c), (a, d), (b, e)]
+    found = differences.difference(made, pairs)  # type: ignore[arg-type]
     mean = {each.id: made.right(each).mean() for each in (a, b, c, d, e)}
-    wanted = (mean[a.id] - (mean[c.id] + mean[d.id]) / 2 + mean[b.id] - mean[e.id]) / 2
-    assert found.found.estimate == pytest.approx(wanted)
+    gains = [mean[one.id] - mean[other.id] for one, other in pairs]
+    assert found.found.estimate == pytest.approx(sum(gains) / 3)
     assert (found.pairs, len(found.weights)) == (3, 5)
+    turned = differences.difference(made, [(other, one) for one, other in pairs])  # type: ignore[arg-type]
+    assert turned.found.estimate == pytest.approx(-found.found.estimate)
+    assert turned.found.variance == pytest.approx(found.found.variance)
+    left = [gains[2], (gains[1] + gains[2]) / 2, (gains[0] + gains[2]) / 2, (gains[0] + gains[1]) / 2]
+    assert findings.without_one(made, pairs) == pytest.approx((min(left), max(left)))  # type: ignore[arg-type]
+
+
+def test_what_failed_is_right_on_nothing():
+    table = Table.read(TABLES[0])
+    networks = differences.Networks(table)
+    network = next(iter(table.networks.values()))
+    lr = networks.own_rate(network, 1)
+    key = next(key for key in table.cells if key[:3] == (network.id, lr, 1))
+    whole, at = networks.right(network), table.declared.seeds.index(1)
+    empty = dict.fromkeys(differences.PARTS, np.zeros(0, dtype=bool))
+    failed = replace(table.cells[key], reason="FloatingPointError: nan", bits=empty)
+    other = Table(table.facts, table.rows)
+    other.__dict__["cells"] = {**table.cells, key: failed}
+    again = differences.Networks(other)
+    right = again.right(network)
+    assert not right[at].any() and whole[at].any() and right.shape == whole.shape
+    assert all(right[at].any() for at, seed in enumerate(table.declared.seeds) if seed != 1)
+    assert all(again.own_rate(network, seed) != lr for seed in table.declared.seeds if seed != 1)  # it failed there
+
+
+@pytest.mark.parametrize(("width", "groups"), [(32, [2, 4, 8, 16]), (24, [2, 3, 4, 6, 8, 12]), (7, []), (2, [])])
+def test_groups_are_those_that_there_are(width: int, groups: list[int]):
+    kinds = findings.kinds(SimpleNamespace(table=SimpleNamespace(declared=SimpleNamespace(width=width))))  # type: ignore[arg-type]
+    assert kinds == [f"s{width}", *(f"g{n}.s{width // n}" for n in groups), f"g{width}"]
