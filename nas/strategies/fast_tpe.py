@@ -104,12 +104,14 @@ class FastTpe:
     def _rank(self, new: _Ranked) -> None:
         """Puts a result among the best, if it is one of them.
 
-        What falls out beats nothing that stays, since whatever it beats is beaten by more: the order stays exact.
+        Of one objective the order stays exact: what falls out beats nothing that stays. Of several it is that among
+        those that are held, and of equals, which a front is full of, the newer come first, so that it goes on to learn.
         """
         for other in self._best:
             other.beaten += self._beats(new, other)
             new.beaten += self._beats(other, new)
-        self._best = sorted((*self._best, new), key=lambda each: each.beaten)[: self.most]
+        ranked = (*self._best, new) if len(self.objectives) == 1 else (new, *self._best)
+        self._best = sorted(ranked, key=lambda each: each.beaten)[: self.most]
 
     def _beats(self, one: _Ranked, other: _Ranked) -> bool:
         if len(self.objectives) == 1:

@@ -34,11 +34,9 @@ class Started:
     def ask(self) -> Architecture | None:
         for id, architecture in self._first.items():
             if id not in self._known:
-                self._known.add(id)
+                self.expect(architecture)
                 return architecture
-        while (proposed := self.strategy.ask()) and proposed.id in self._first:
-            pass
-        return proposed
+        return self.strategy.ask()
 
     def expect(self, architecture: Architecture) -> None:
         self._known.add(architecture.id)

@@ -75,7 +75,9 @@ class Tpe:
             self._failed += 1
         else:
             self._informed += 1
-            self._best = self._leaders([*self._best, learnt])
+            # of several objectives, a front of which is full of equals, the newer come first
+            single = len(self.objectives) == 1
+            self._best = self._leaders([*self._best, learnt] if single else [learnt, *self._best])
         self._study.add_trial(learnt)
         self._latest.append(learnt)
 
@@ -112,13 +114,13 @@ class Tpe:
         return [trials[place] for place in best_first([figures(trial) for trial in trials])[: self.best]]
 
     def _new_study(self) -> Study:
-        """A study of what is held; proposals under way are not in it until they come back."""
+        """A study of what is held, the latest last, as to Optuna they count most; what is under way is not in it."""
         import optuna
 
         directions = [objective.direction for objective in self.objectives]
         study = optuna.create_study(sampler=self._sampler, directions=directions)
-        held = {id(trial): trial for trial in (*self._best, *self._latest)}
-        study.add_trials(held.values())
+        latest = {id(trial) for trial in self._latest}
+        study.add_trials([*(trial for trial in self._best if id(trial) not in latest), *self._latest])
         self._open.clear()
         return study
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from random import Random
+from statistics import fmean
 from typing import Any
 
 from einmix import Architecture
@@ -36,10 +37,21 @@ class Part(BoundSpace):
         return Bounds(min(params), max(params), min(macs), max(macs))
 
     def sample(self, rng: Random, budget: Budget | None = None, *, weighted: bool = True) -> Architecture:
-        within = [each for each in self.enumerate() if budget is None or budget.admits(each.params, each.macs)]
-        if not within:
+        self.check(budget)
+        return rng.choice(
+            [each for each in self.enumerate() if budget is None or budget.admits(each.params, each.macs)]
+        )
+
+    def check(self, budget: Budget | None) -> None:
+        if budget is not None and not any(budget.admits(each.params, each.macs) for each in self.enumerate()):
             raise SpaceError(f"no architecture of space {self.name!r} has {budget}")
-        return rng.choice(within)
+
+    def share(self, budget: Budget, rng: Random, tries: int = 2000) -> float:
+        """Exact: nothing is drawn."""
+        return fmean(budget.admits(each.params, each.macs) for each in self.enumerate())
+
+    def costs(self, rng: Random, number: int) -> list[tuple[int, int]]:
+        return [(each.params, each.macs) for each in rng.choices([*self.enumerate()], k=number)]
 
     def enumerate(self) -> Iterator[Architecture]:
         return iter(self._members.values())

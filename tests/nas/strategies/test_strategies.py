@@ -355,6 +355,34 @@ def test_fast_tpe_knows_the_best_and_counts_all(by):
     assert [each.beaten for each in strategy._best] == beaten[: strategy.most]
 
 
+@pytest.mark.parametrize("tpe", ["tpe", "fast-tpe"])
+def test_a_front_that_grows_is_gone_on_learning_from(tpe):
+    """Where none of the results beats another, those that are held are the latest, not the first for ever."""
+    space, told = tiny("roles", width=(16,), depth=(2,)), []
+    strategy = make(tpe, space, by="accuracy,loss")
+    for number, architecture in enumerate(islice(space.enumerate(), 40)):
+        strategy.expect(architecture)
+        told.append(architecture)
+        strategy.tell(architecture, result_of(architecture, number / 40, loss=number / 40))
+    latest = [space.encode(architecture) for architecture in told[:14:-1]]
+    assert [each.params if tpe == "tpe" else each.answers for each in strategy._best] == latest
+
+
+@every_strategy
+def test_what_a_search_starts_with_is_under_way_for_its_strategy(name):
+    """And what the strategy proposes is something else, before and after the results come."""
+    space, budget = SMALL["local"]
+    first = list(islice(space.enumerate(), 3))
+    expected: list[str] = []
+    inner = make(name, space, budget)
+    expect = inner.expect
+    inner.expect = lambda architecture: (expected.append(architecture.id), expect(architecture))[1]  # type: ignore
+    strategy = Started(inner, first)
+    begun = [strategy.ask() for _ in first]
+    assert begun == first and expected == ids(first)
+    assert not {strategy.ask().id for _ in range(4)} & set(ids(first))
+
+
 @pytest.mark.parametrize("by", ["accuracy", "accuracy,macs"])
 def test_tpe_keeps_no_more_than_the_best_and_the_latest(by, monkeypatch):
     monkeypatch.setattr(Tpe, "best", 3)

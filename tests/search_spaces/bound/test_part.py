@@ -34,6 +34,20 @@ def test_draws_are_of_those_within_the_budget():
         part.sample(rng, Budget(max_params=1))
 
 
+def test_budgets_are_checked_and_costs_drawn_among_what_is_kept():
+    part, rng = Part(WHOLE, sorted(WHOLE.enumerate(), key=lambda each: each.params)[:20]), Random(0)
+    most, least = part.bounds().max_params, part.bounds().min_params
+    outside = Budget(min_params=most + 1)
+    WHOLE.check(outside)
+    with pytest.raises(SpaceError, match="no architecture of space 'local' has"):
+        part.check(outside)
+    part.check(Budget(max_params=least))
+    assert part.share(outside, rng) == 0 and part.share(Budget(), rng) == 1
+    half = Budget(max_params=sorted(each.params for each in part.enumerate())[9])
+    assert part.share(half, rng) == sum(each.params <= half.max_params for each in part.enumerate()) / 20
+    assert set(part.costs(rng, 400)) == {(each.params, each.macs) for each in part.enumerate()}
+
+
 def test_nothing_is_no_space_and_what_is_strange_no_part():
     with pytest.raises(SpaceError, match="a part of space 'local' needs networks"):
         Part(WHOLE, [])
