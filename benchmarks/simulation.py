@@ -185,7 +185,7 @@ def main() -> None:
         f"median {median(seconds):.1f}, mean {fmean(seconds):.1f}"
     )
     ended = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items()))
-    print(f"{ended}; workers lost {executor.losses:,} times")
+    print(f"{ended}; workers lost {executor.lost:,} times")
     print(f"workers busy {used.busy:.2%} of the time until the last candidate is handed out")
     print(
         f"makespan {used.makespan:,.1f} virtual seconds, {used.makespan / used.bound:.2%} of "

@@ -49,7 +49,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Which cells.", min=0)] = 0,
     data_dir: Annotated[Path, typer.Option(help=DATA_DIR.help)] = Path("data"),
 ) -> None:
-    """Train random cells of a table again, and compare: every bit on the CPU that made it, seed noise elsewhere.
+    """Train random cells of a table again, and compare: every bit on the CPU that made it, within noise elsewhere.
 
     Example: nas bench verify runs/tables/digits.parquet -k 5
     """

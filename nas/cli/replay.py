@@ -26,6 +26,7 @@ def replay(
     from statistics import median, quantiles
 
     from nas.api.bench import replayed
+    from nas.errors import counted
     from nas.tabular.replay import seconds_to, top
 
     recorded, searches = replayed(table, asked)
@@ -43,7 +44,8 @@ def replay(
     if not regrets:
         return
     low, middle, high = quantiles(regrets, n=4, method="inclusive") if len(regrets) > 1 else regrets * 3
-    print(f"{asked.strategy}, {asked.trials} trials, {len(rows)} searches on {len(recorded.true_losses)} networks:")
+    told = [counted(asked.trials, "trial"), f"{len(rows)} search{'es' * (len(rows) > 1)}"]
+    print(f"{asked.strategy}, {', '.join(told)} on {counted(len(recorded.true_losses), 'network')}:")
     print(f"  regret of what is chosen (validation loss): median {middle:.4f}, quartiles {low:.4f} to {high:.4f}")
     when = f", after {median(found):.0f} s in the median of those" if found else ""
     print(f"  {len(found)} of {len(rows)} chose one of the best 1% (regret at most {best:.4f}){when}")

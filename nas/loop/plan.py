@@ -63,7 +63,8 @@ class Plan:
 class Rungs:
     """Asynchronous successive halving: at a rung a candidate goes on if it is among the best 1/eta seen there.
 
-    Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020. The first few at a rung always go on.
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, as it is done by stopping: who is asked
+    first is never called back. The first few at a rung always go on.
     With `costs`, figures of candidates that are known without training (the less the better), those are better that
     dominate it: what is on the front goes on.
     """

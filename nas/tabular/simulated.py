@@ -40,7 +40,7 @@ class _Task:
     epoch: int = 0
     stop: int = 0  # the rung or end that it is on its way to
     coming: Score | None = None  # what it comes to there; None where it fails before
-    losses: int = 0
+    lost: int = 0
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Simulated:
         self.capacity = cluster.workers
         self.now = self.handed_out = 0.0
         self.spans: list[tuple[float, float, int]] = []
-        self.losses = 0
+        self.lost = 0
         self._cluster, self._seconds, self._clock, self._rng = cluster, seconds, clock, Random(cluster.seed)
         self._score, self._losses = score, losses
         self._charged = clock()
@@ -136,7 +136,7 @@ class Simulated:
             worker, task = self._idle.popleft(), self._queue.popleft()
             worker.task, task.epoch = task, 0
             task.scores.clear()
-            if not task.losses:
+            if not task.lost:
                 self.handed_out = self.now
             while worker.lost_at <= self.now:  # it was lost while it had nothing to do
                 worker.lost_at += self._next_loss()
@@ -176,12 +176,12 @@ class Simulated:
 
     def _lose(self, worker: _Worker, task: _Task) -> Outcome | None:
         """The worker's end; that of its job too, where it has happened to it too often."""
-        self.losses += 1
+        self.lost += 1
         worker.lost_at += self._next_loss()
         self._free(worker)
-        task.losses += 1
-        if task.losses > RETRIES:
-            return Outcome("failed", reason=f"lost with its worker {task.losses} times")
+        task.lost += 1
+        if task.lost > RETRIES:
+            return Outcome("failed", reason=f"lost with its worker {task.lost} times")
         self._queue.appendleft(task)
         return None
 

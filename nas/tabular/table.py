@@ -67,6 +67,8 @@ class Table:
     def read(cls, path: Path | str) -> Table:
         """Raises NasError for what is no table, or has another form."""
         pq = parquet()
+        if not Path(path).is_file():
+            raise NasError(f"there is no file {path}")
         try:
             rows = pq.read_table(path)
             facts = read_object((rows.schema.metadata or {}).get(DECLARED.encode(), b""))

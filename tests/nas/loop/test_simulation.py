@@ -61,7 +61,7 @@ def test_workers_are_busy_and_every_candidate_ends_once(name, tmp_path):
     assert len(results) == len({result.id for result in results}) == 600
     states = Counter(result.state for result in results)
     assert states["pruned"] > 200 and states["complete"] > 50
-    assert (executor.losses > 20) == ("losses" in name)
+    assert (executor.lost > 20) == ("losses" in name)
 
 
 @pytest.mark.parametrize("strategy", ["surrogate", "tpe", "fast-tpe"])
@@ -94,7 +94,7 @@ def test_a_job_lost_too_often_fails():
     executor = Simulated(Cluster(2, loss=1.0), lambda job: 1000.0, grown)
     ended = run_all(executor, [stub_job("a"), stub_job("b")])
     assert [done.outcome.state for done in ended] == ["failed"] * 2
-    assert executor.losses == 2 * (RETRIES + 1)
+    assert executor.lost == 2 * (RETRIES + 1)
     assert ended[0].outcome.reason == "lost with its worker 3 times"
 
 
@@ -115,7 +115,7 @@ def test_a_job_that_begins_anew_is_not_asked_about_again():
 
     ended = run_all(executor, [stub_job(str(number), rungs=(1, 2)) for number in range(40)], on_rung)
     complete = [done.outcome for done in ended if done.outcome.state == "complete"]
-    assert executor.losses > 10 and len(complete) > 10
+    assert executor.lost > 10 and len(complete) > 10
     assert all([score.epoch for score in outcome.scores] == [1, 2, 3] for outcome in complete)
     assert set(asked.values()) == {1}
 
