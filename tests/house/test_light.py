@@ -71,6 +71,7 @@ print(*sorted({"torch._dynamo", "sympy", "sklearn", "scipy", "optuna"} & set(sys
 """
 
 
+@pytest.mark.outside
 def test_the_first_training_waits_for_nothing_that_it_does_not_need() -> None:
     """Each of these takes half a second to two seconds to import: torch's compiler, and what reads digits."""
     done = subprocess.run([sys.executable, "-c", TRAINING], cwd=ROOT, capture_output=True, text=True, check=True)

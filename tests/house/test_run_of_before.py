@@ -96,6 +96,7 @@ def test_it_goes_on_in_the_middle_of_a_training_with_the_proposals_that_were_nex
     assert command(f"top {RUN}")[0] == f"{RUN}: 11 candidates"
 
 
+@pytest.mark.outside
 def test_it_is_exported_with_the_weights_that_it_has(command):
     command(f"export {RUN} fb51")
     (module,) = Path("exported").glob("*.py")

@@ -22,6 +22,7 @@ def looked(about: str, **asked: object) -> list[Finding]:
     return [finding for finding in found if finding.about == about]
 
 
+@pytest.mark.outside
 def test_the_self_test_is_a_search_with_an_export():
     *_, last = examine(Doctor(device="cpu"))
     assert (last.about, last.state) == ("self-test", "good")

@@ -1029,6 +1029,7 @@ POINTS = r"(?:[-+][0-9.]+|0\.0)"
 RANGE = rf"\({POINTS} to {POINTS}\)"
 
 
+@pytest.mark.outside
 def test_a_real_comparison_from_end_to_end(nas, tmp_path):
     nas(REAL.replace("--trials 3", "--trials 1"))
     done = nas(COMPARE)
@@ -1112,6 +1113,7 @@ main()
 """The command, which cannot end before Ctrl-C, however long that takes to come on a busy machine."""
 
 
+@pytest.mark.outside
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     search = REAL.replace("--trials 3", "--trials 6").replace("--epochs 1", "--epochs 2 --no-prune")
     first = start(search, tmp_path, ("-c", UNENDING))

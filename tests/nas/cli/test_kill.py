@@ -102,6 +102,7 @@ class Killer:
         )
 
 
+@pytest.mark.outside
 @needs_proc
 @pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_search_survives_kills_at_random_moments(kills, tmp_path):

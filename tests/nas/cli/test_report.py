@@ -99,6 +99,7 @@ def test_a_search_is_not_lost_with_its_page(nas, monkeypatch):
     assert "nas: no report.html was written: ZeroDivisionError: division by zero: `nas report x` tries again\n" in err
 
 
+@pytest.mark.outside
 def test_it_serves_until_ctrl_c(nas, tmp_path):
     command = [sys.executable, "-m", "nas", "report", "first", "--serve"]
     environment = importing() | {"PYTHONUNBUFFERED": "1"}

@@ -193,6 +193,7 @@ assert opened == ["open"], "the hook sees nothing"
 """
 
 
+@pytest.mark.outside
 @pytest.mark.usefixtures("once")
 def test_another_process_makes_the_same_and_touches_no_disk_no_network_no_global_seed(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[3])

@@ -157,6 +157,7 @@ with RunFolder.create_or_open(Path(sys.argv[1]), "x", {}) as run, Serial(make_st
 """
 
 
+@pytest.mark.outside
 def test_a_writer_killed_at_random_moments_goes_on_and_repeats_nothing(tmp_path):
     chance, kills = random.Random(0), 0
     path = tmp_path / "x" / "results.jsonl"

@@ -142,6 +142,7 @@ def run_job(trainer: ArchitectureTrainer) -> Outcome:
     return trainer(job(), go_on)
 
 
+@pytest.mark.outside
 def test_another_process_gives_the_same_metrics(digits: Dataset) -> None:
     trainer = ArchitectureTrainer(digits, Recipe(augment="shift+flip"), build=build)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
