@@ -67,7 +67,6 @@ def limits(table: Table) -> dict[str, float]:
 
     Two trainings with other seeds are within those in 98% of all cases (docs/log.md, 2026-11-28).
     """
-    most = inf if "device" in table.facts["made"] else MOST
     import numpy as np
 
     by_way: dict[tuple[str, float], list[list[float]]] = defaultdict(list)
@@ -81,8 +80,9 @@ def limits(table: Table) -> dict[str, float]:
     freedom = sum(len(each) - 1 for each in several)
     squares = sum((((each - each.mean(0)) ** 2).sum(0) for each in several), np.zeros(len(names)))
     deviations = np.sqrt(squares / max(freedom, 1))
-    limits = (min(max(DEVIATIONS * sqrt(2) * float(each), LEAST), most) for each in deviations)
-    return dict(zip(names, limits, strict=True))
+    most = inf if "device" in table.facts["made"] else MOST
+    allowed = (min(max(DEVIATIONS * sqrt(2) * float(each), LEAST), most) for each in deviations)
+    return dict(zip(names, allowed, strict=True))
 
 
 def _curves(kept: Cell, again: Cell) -> dict[str, tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -337,6 +338,8 @@ def test_what_is_amiss_is_not_replayed(change: dict[str, Any], path: Path, tmp_p
             table = changed(table, lambda row: row.update(change), row=at)
         table.write(tmp_path / "x.parquet")
         assert bench.faults(tmp_path / "x.parquet")
+        with pytest.raises(NasError, match=re.escape(table.wrong[0])):
+            next(bench.verify(tmp_path / "x.parquet", cells=1))
         with pytest.raises(NasError, match="`nas bench verify` says all that is wrong"):
             bench.replayed(tmp_path / "x.parquet", Replay(lr=0.01, trials=3, repeats=1))
 
