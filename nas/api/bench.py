@@ -151,8 +151,8 @@ def verify(path: Path, *, cells: int = 5, seed: int = 0, data_dir: Path = Path("
     """Trains random cells of a table again, one after the other, and compares them.
 
     On the class of CPU and with the torch that made it, all but the seconds has to be the same, bit for bit; elsewhere
-    it is to end within what `nas.tabular.verified` allows. Raises NasError where the data has changed, and where what the
-    table holds is no table's.
+    it is to end within what `nas.tabular.verified` allows. Raises NasError where the data has changed, and where the
+    table holds what no training gives.
     """
     table = Table.read(path)
     if table.wrong:
