@@ -112,7 +112,7 @@ class Architecture:
         sizes, found = dict(self.inputs), []
 
         def part(role: str, stage: int, sequence: Sequence) -> Sizes:
-            found.append(Part(role, stage, sizes, _steps(sequence, tuple(sizes.items()))))
+            found.append(Part(role, stage, sizes, _steps(tuple(sequence), tuple(sizes.items()))))
             return found[-1].after
 
         for number, stage in enumerate(self.stages):
@@ -278,7 +278,7 @@ class Part:
         return self.steps[-1].after if self.steps else self.before
 
 
-@lru_cache(maxsize=65536)  # networks are made by the million, of few blocks
+@lru_cache(maxsize=4096)  # networks are made by the million, of few blocks
 def _steps(sequence: Sequence, sizes: tuple[tuple[str, int], ...]) -> tuple[Step, ...]:
     return steps(sequence, dict(sizes))
 
