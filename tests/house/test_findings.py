@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,16 @@ PAGE = (ROOT / "docs" / "findings.md").read_text()
 TABLES = sorted((ROOT / "runs" / "tables").glob("*.parquet"))
 
 
+@cache
+def networks_of(path: Path) -> differences.Networks:
+    return differences.Networks(Table.read(path))
+
+
+@cache
+def statements_of(path: Path) -> list[findings.Statement]:
+    return findings.statements(networks_of(path))
+
+
 def told(section: str) -> list[str]:
     """The questions and rows of a section of the page."""
     text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
@@ -29,8 +40,7 @@ def told(section: str) -> list[str]:
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_every_row_is_what_the_table_gives(path: Path):
-    networks = differences.Networks(Table.read(path))
-    _, *rows = findings.lines(networks, findings.statements(networks))
+    _, *rows = findings.lines(networks_of(path), statements_of(path))
     assert told(path.stem) == [line for row in rows for line in row.splitlines() if line]
 
 
@@ -70,7 +80,7 @@ def test_correlations_of_many_rows_are_scipys(seed: int):
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_picture_is_of_the_table_as_it_is(path: Path):
     """If not: python benchmarks/findings.py --pictures."""
-    found = findings.statements(differences.Networks(Table.read(path)))
+    found = statements_of(path)
     text = (ROOT / "docs" / "pictures" / f"findings-{path.stem}.svg").read_text(encoding="utf-8")
     assert text == findings.picture(path.stem, found).file()
     assert f"(pictures/findings-{path.stem}.svg)" in PAGE
@@ -84,7 +94,7 @@ def test_the_picture_is_of_the_table_as_it_is(path: Path):
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_pairs_are_alike_in_all_else(path: Path):
     """Of the same MACs where a question says so; of parameters of the mixers within 25% where it says that."""
-    networks = differences.Networks(Table.read(path))
+    networks = networks_of(path)
     for ask in (findings.channels, findings.positions):
         for question, words, pairs in ask(networks):
             assert pairs, words

@@ -78,6 +78,7 @@ def test_the_first_training_waits_for_nothing_that_it_does_not_need() -> None:
     assert done.stdout == "."
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize("name", [name for name in HEAVY if importlib.util.find_spec(name)])
 def test_the_check_finds_what_is_loaded(name: str, tmp_path: Path) -> None:
     """A module that imports a heavy package somewhere inside is caught."""

@@ -86,6 +86,7 @@ def test_python_prints_what_its_comments_say(folder: Path) -> None:
     assert printed.splitlines()[-1].startswith("best of 4:")
 
 
+@pytest.mark.outside
 def test_own_data_is_read(folder: Path) -> None:
     python("my_data.py", cwd=folder)
     data = next(folder.glob("*.npz")).name
@@ -93,6 +94,7 @@ def test_own_data_is_read(folder: Path) -> None:
     assert "subgrid" in python("-m", "nas", "spaces", "--data", data, cwd=folder)
 
 
+@pytest.mark.outside
 def test_own_space_is_searched(folder: Path) -> None:
     proposed = python("-m", "nas", "search", "--space", "my_space.py", "--trials", "3", "--dry-run", cwd=folder)
     assert proposed.count("Mix(") >= 6
