@@ -155,7 +155,7 @@ def along_grid(held: Callable[..., list[Pair]]) -> Iterator[tuple[str, str, list
     for name, axis in (("all of the height (m4, s4)", down), ("all of the width (s4, m4)", across)):
         yield question, f"{name} against subgrids", held((axis, subgrid))
     yield question, "all of the height against the width", held((down, across))
-    words = "the same with weights by position along the other axis (m4, g4)"
+    words = "the same by position (g4 along the other axis in place of s4)"
     yield question, words, held((("m4", "g4"), ("g4", "m4")))
     question = "All positions against a quarter of them (four times the MACs of mixing)"
     yield question, "full (m4, m4) against subgrids", held((full, subgrid))

@@ -84,6 +84,7 @@ def test_the_picture_is_of_the_table_as_it_is(path: Path):
     text = (ROOT / "docs" / "pictures" / f"findings-{path.stem}.svg").read_text(encoding="utf-8")
     assert text == findings.picture(path.stem, found).file()
     assert f"(pictures/findings-{path.stem}.svg)" in PAGE
+    assert max(len(each.label) for each in found) <= 32, "there is no more room at the left"
     dots = [float(x) for x in re.findall(r'<circle[^>]* cx="([\d.]+)%"', text)]
     (zero,) = re.findall(r'<line class="ink2" x1="([\d.]+)%"', text)
     points = [100 * each.found.estimate for each in found]
