@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, log, sqrt
+from math import expm1, inf, log, sqrt
 
 from nas.runs.job import Key
 from nas.tabular.table import Cell, Table
@@ -19,8 +19,6 @@ LEAST, MOST = 0.005, 0.1
 Half a point and ten, or percent of a loss: of 96 trainings of the committed tables that were done again with other
 instructions or on another maker's CPU none was farther off than 2.5 points and 3.4% (docs/log.md, 2026-11-28).
 """
-
-UNITS = {"accuracy": "points", "loss": "percent"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ def compared(table: Table, kept: Cell, again: Cell, *, exact: bool) -> Verified:
     mine, theirs, allowed = ends(table, kept), ends(table, again), limits(table)
     worst = max(mine, key=lambda name: abs(theirs[name] - mine[name]) / allowed[name])
     change, limit = theirs[worst] - mine[worst], allowed[worst]
-    told = f"{worst} {100 * change:+.1f} {UNITS[worst.rpartition(' ')[2]]}, within {100 * limit:.1f} are expected"
+    unit, share = ("percent", expm1) if worst.endswith("loss") else ("points", float)
+    told = f"{worst} {100 * share(change):+.1f} {unit}, within {100 * share(limit):.1f} are expected"
     return Verified(kept.key, kept.mixer, abs(change) <= limit, False, told)
 
 
