@@ -18,7 +18,7 @@ from nas.loop.plan import Plan
 from nas.loop.status import Quiet, Status
 from nas.ranking.objectives import merit
 from nas.runs.folder import RunFolder
-from nas.runs.job import Job, Key, Score
+from nas.runs.job import Job, Score
 from nas.strategies.strategy import Strategy
 from nas.tabular.simulated import Cluster, Simulated
 from nas.tabular.table import Cell, Table, mixer_of
@@ -50,8 +50,8 @@ class Recorded:
         if lr not in table.declared.rates:
             rates = ", ".join(f"{each:g}" for each in table.declared.rates)
             raise NasError(f"--lr is {lr:g}, the table has {rates}")
-        wanted = {Key(id, lr, each, table.declared.epochs) for id in table.networks for each in table.declared.seeds}
-        if missing := wanted - table.cells.keys():
+        wanted = {key for key in table.wanted if key.lr == lr}
+        if missing := wanted & table.empty:
             raise NasError(
                 f"{len(missing)} of {len(wanted)} trainings at {lr:g} are missing: a replay takes all of them"
             )
