@@ -114,13 +114,18 @@ class Tpe:
         return [trials[place] for place in best_first([figures(trial) for trial in trials])[: self.best]]
 
     def _new_study(self) -> Study:
-        """A study of what is held, the latest last, as to Optuna they count most; what is under way is not in it."""
+        """A study of what is held; proposals under way are not in it until they come back.
+
+        The best come first and the latest last; what is both is among the best of one objective, as it was measured
+        (docs/log.md), and of several among the latest, since the newest are the first on a front.
+        """
         import optuna
 
         directions = [objective.direction for objective in self.objectives]
         study = optuna.create_study(sampler=self._sampler, directions=directions)
-        latest = {id(trial) for trial in self._latest}
-        study.add_trials([*(trial for trial in self._best if id(trial) not in latest), *self._latest])
+        latest = {id(trial) for trial in self._latest} if len(self.objectives) > 1 else set[int]()
+        best = [trial for trial in self._best if id(trial) not in latest]
+        study.add_trials({id(trial): trial for trial in (*best, *self._latest)}.values())
         self._open.clear()
         return study
 
