@@ -212,7 +212,7 @@ class Space:
 
     def alphabet(self, place: Place) -> Alphabet:
         """What a block may hold that stands there."""
-        return FilledForms(place, self.forms) if self.forms else self._mixers(place.sizes, self.bias)
+        return _filled_forms(place, self.forms) if self.forms else self._mixers(place.sizes, self.bias)
 
     def _facts(self, axes: Sequence[str]) -> dict[str, Any]:
         return {
@@ -234,9 +234,15 @@ def _mixers(
     bias: bool,
     times: int,
 ) -> Mixers:
-    """Places that differ in other things share their mixers."""
+    """Places that differ in other things share their mixers, and so do spaces."""
     sets = {axis: _factor_set(*each) for axis, each in patterns}
     return Mixers(dict(sizes), sets, names, bias=bias, times=times)
+
+
+@lru_cache(maxsize=1024)
+def _filled_forms(place: Place, forms: Sequence[str]) -> FilledForms:
+    """Spaces that differ in other things share their blocks."""
+    return FilledForms(place, forms)
 
 
 @lru_cache(maxsize=1024)

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of torch and BLAS, also in what a test starts; the other cores have other tests
 
 import pytest
 import torch
+import typer.main
 from hypothesis import settings
 
 # Workers import what a test gives them, by the name that pytest has for its module; what is installed comes first.
@@ -29,4 +31,12 @@ def one_core() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_command_line() -> Iterator[None]:
+    """A process makes the parser of its command line once; here hundreds of command lines are run in one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         yield

@@ -209,7 +209,7 @@ class Step:
     after: Sizes
     branches: tuple[tuple[Step, ...], ...] = ()
 
-    @property
+    @cached_property
     def cost(self) -> Cost:
         """With all that stands in it."""
         own = self.node.cost(self.after if isinstance(self.node, Tree) else self.before)

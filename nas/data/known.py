@@ -93,9 +93,10 @@ def _digits(data_dir: Path) -> Source:
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise NasError("digits come with scikit-learn, which is not installed: pip install scikit-learn")
-    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     images, labels = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
-    return Source("digits", ("h", "w"), Arrays(compact(images.astype(np.uint8)), labels), white=16)
+    return Source("digits", ("h", "w"), Arrays(compact(images), labels), white=16)
 
 
 def _generated(data_dir: Path, *, name: str) -> Source:

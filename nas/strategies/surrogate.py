@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from math import asinh, log
@@ -17,7 +17,7 @@ from search_spaces import BoundSpace, Budget, SpaceError
 
 if TYPE_CHECKING:
     from nas.surrogate.ends import Curve
-    from nas.surrogate.process import Array, Process
+    from nas.surrogate.process import Array, Places, Process
 
 
 class _Known(NamedTuple):
@@ -62,6 +62,8 @@ class Surrogate:
         self._whole = space.count() <= self.small
         self._listed = False
         self._steps: dict[str, Iterator[Architecture]] = {}  # of the best, by id
+        self._places: Places | None = None
+        self._placed: dict[str, Array] = {}  # by id
         self._processes: list[Process] = []
         self._informed = self._fitted = 0  # results with figures: all, and those by which the scales were found
 
@@ -143,16 +145,15 @@ class Surrogate:
         import numpy as np
 
         from nas.surrogate.ends import expected_ends
-        from nas.surrogate.process import Process
+        from nas.surrogate.process import Places, Process
 
         told = list(self._told.values())
         informed = np.array([bool(known.curves) for known in told])
-        places = [known.features for known in told]
         anew = self._informed >= self.growth * self._fitted
         if anew:
             self._fitted = self._informed
-            described = [*places, *(known.features for known in pool)]
-            self._processes = [Process(described) for _ in self.learned]
+            self._places, self._placed = Places([known.features for known in (*told, *pool)]), {}
+            self._processes = [Process() for _ in self.learned]
         bounds, kept = [], None
         for number, process in enumerate(self._processes):
             ends, deviations = expected_ends([known.curves[number] for known in told if known.curves])
@@ -160,17 +161,27 @@ class Surrogate:
             y[informed], errors[informed] = ends, deviations
             if kept is None:
                 kept = self._kept(y)
-            x, y, errors = process.place([places[at] for at in kept]), y[kept], errors[kept]
+            x, y, errors = self._rows([told[at] for at in kept]), y[kept], errors[kept]
             (process.fit if anew else process.condition)(x, y, errors)
             if self._open:
-                under_way = process.place([known.features for known in self._open.values()][-self.latest :])
+                under_way = self._rows([*self._open.values()][-self.latest :])
                 expected, _ = process.predict(under_way)
                 more = np.zeros(len(expected))
                 process.condition(np.vstack([x, under_way]), np.append(y, expected), np.append(errors, more))
-            mean, deviation = process.predict(process.place([known.features for known in pool]))
+            mean, deviation = process.predict(self._rows(pool))
             bounds.append(mean - self.kappa * deviation)
         costs = ([getattr(known.architecture, name) for known in pool] for name in self.costs)
         return [*bounds, *(np.log(np.maximum(each, 1e-9)) for each in costs)]
+
+    def _rows(self, every: Sequence[_Known]) -> Array:
+        """Where these networks stand: a row for each, which is found once as long as the places last."""
+        import numpy as np
+
+        assert self._places is not None
+        for known in every:
+            if known.architecture.id not in self._placed:
+                self._placed[known.architecture.id] = self._places.of(known.features)
+        return np.stack([self._placed[known.architecture.id] for known in every])
 
     def _kept(self, y: Array) -> list[int]:
         """The results that the processes are made of: the best in the first objective, and the latest."""

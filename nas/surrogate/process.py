@@ -12,27 +12,38 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-class Process:
-    """Predicts a figure of networks from their features, with its standard deviation.
+class Places:
+    """Where networks stand by their features, scaled by how far those that it is made for spread.
 
-    Rasmussen and Williams, "Gaussian processes for machine learning", 2006: a Matern kernel and a linear one, their
-    scales by marginal likelihood. Features are scaled by how far those that it is made for spread; one that is alike
-    in all of them says nothing.
+    A feature that is alike in all of these says nothing.
     """
 
     def __init__(self, every: Sequence[Mapping[str, float]]):
         names = sorted({name for each in every for name in each})
-        table = _table(every, names)
+        table = np.array([_row(each, names) for each in every], dtype=np.float64)
         spread = table.std(axis=0)
         kept = spread > 1e-9
         self._names = [name for name, keep in zip(names, kept, strict=True) if keep]
         self._mean = table.mean(axis=0)[kept]
         self._scale = spread[kept] * np.sqrt(max(kept.sum(), 1))
-        self._kernel: Any = None
 
-    def place(self, networks: Sequence[Mapping[str, float]]) -> Array:
-        """Where networks stand: a row for each."""
-        return (_table(networks, self._names) - self._mean) / self._scale
+    def of(self, network: Mapping[str, float]) -> Array:
+        """That of one network: a number for each feature that says something."""
+        return (np.array(_row(network, self._names)) - self._mean) / self._scale
+
+
+def _row(network: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    return [network.get(name, 0.0) for name in names]
+
+
+class Process:
+    """Predicts a figure of networks from where they stand, with its standard deviation.
+
+    Rasmussen and Williams, "Gaussian processes for machine learning", 2006: a Matern kernel and a linear one, their
+    scales by marginal likelihood.
+    """
+
+    _kernel: Any = None
 
     def fit(self, x: Array, y: Array, errors: Array) -> None:
         """Finds the kernel's scales by figures at these places, each with its standard error, and takes them in."""
@@ -62,7 +73,3 @@ class Process:
         """The mean and the standard deviation at these places."""
         mean, deviation = self._model.predict(x, return_std=True)
         return self._middle + self._unit * mean, self._unit * deviation
-
-
-def _table(every: Sequence[Mapping[str, float]], names: Sequence[str]) -> Array:
-    return np.array([[each.get(name, 0.0) for name in names] for each in every], dtype=np.float64)

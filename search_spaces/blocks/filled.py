@@ -131,9 +131,9 @@ class FilledForms:
         """The classes of blocks, with what each costs and how many there are of it."""
         found = []
         for name, fillings in self._fillings.items():
-            orders, (params, macs) = len(FORMS[name].orders), self._bases[name]
+            orders, moved, (params, macs) = len(FORMS[name].orders), self._covered(name), self._bases[name]
             for total, number in fillings.totals[-1].items():
-                covered, costs = self._covered(name) | total.covered, (params + total.params, macs + total.macs)
+                covered, costs = moved | total.covered, (params + total.params, macs + total.macs)
                 found.append(CostClass(FilledKey(name, total), orders * number, covered, *costs))
         return found
 
