@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -251,10 +252,14 @@ def _packages(packages: Sequence[str]) -> set[str]:
 def _foreign_modules(own: Set[str]) -> set[str]:
     """Top-level modules of installed packages that are none of these."""
     return {"nas", "einmix", "search_spaces"} | {
-        module
-        for module, packages in packages_distributions().items()
-        if not any(_normal(package) in own for package in packages)
+        module for module, packages in _installed().items() if not any(_normal(package) in own for package in packages)
     }
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """By top-level module the packages that have it, as they are when the first file is checked: it takes a second."""
+    return packages_distributions()
 
 
 def _normal(package: str) -> str:
