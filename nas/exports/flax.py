@@ -41,7 +41,7 @@ def write(wanted: Export, folder: Path) -> Exported:
 
     Raises PatternError where flax has no word for what is in the network, NasError where weights do not fit.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     architecture, inputs = wanted.architecture, wanted.preprocessing
     also = inputs.text(architecture, "numpy") if inputs else ""
@@ -51,7 +51,8 @@ def write(wanted: Export, folder: Path) -> Exported:
     file = folder / f"{wanted.name}.py"
     weights = file.with_suffix(".safetensors")
     shift = _shift(architecture, [type(layer).__name__ for layer in net.children()])
-    save_file({name: value for layer in layers(net) for name, value in _named(layer, shift).items()}, weights)
+    tensors = {name: value for layer in layers(net) for name, value in _named(layer, shift).items()}
+    weights.write_bytes(save(tensors))
     file.write_text(text, encoding="utf-8")
     return Exported(architecture, file, wanted.weights, inputs, beside=weights)
 

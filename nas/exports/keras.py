@@ -40,7 +40,7 @@ def write(wanted: Export, folder: Path) -> Exported:
 
     Raises PatternError where keras has no word for what is in the network, NasError where weights do not fit.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     architecture, inputs = wanted.architecture, wanted.preprocessing
     also = inputs.text(architecture, "numpy") if inputs else ""
@@ -49,7 +49,7 @@ def write(wanted: Export, folder: Path) -> Exported:
     named = _named(loaded(architecture, wanted.weights))
     file = folder / f"{wanted.name}.py"
     weights = file.with_suffix(".safetensors")
-    save_file({f"{number:05} {name}": value for number, (name, value) in enumerate(named)}, weights)
+    weights.write_bytes(save({f"{number:05} {name}": value for number, (name, value) in enumerate(named)}))
     file.write_text(text, encoding="utf-8")
     return Exported(architecture, file, wanted.weights, inputs, beside=weights)
 

@@ -40,7 +40,7 @@ def put(architecture: Architecture, names: Names, file: Path, to: Path) -> Archi
     Raises NasError where the file is none, or does not have its weights.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     try:
         given = load_file(file)
@@ -49,7 +49,7 @@ def put(architecture: Architecture, names: Names, file: Path, to: Path) -> Archi
     (*_, classifier) = names.values()
     classes = given.get(f"{classifier}.bias")
     wanted = architecture if classes is None else replace(architecture, classes=classes.numel())
-    save_file(ours(wanted, names, given), to)
+    to.write_bytes(save(ours(wanted, names, given)))
     return wanted
 
 

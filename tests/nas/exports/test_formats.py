@@ -76,6 +76,10 @@ def drawn(space: str) -> Architecture:
 def test_every_format_says_every_kind_of_node(format, tmp_path):
     (found,) = exported({"kinds": every_kind()}, tmp_path, format)
     assert found.difference <= 1e-5
+    (tmp_path / "plain").touch()  # others may read what was written as they may read anything else
+    written = [found.beside or found.file, *found.file.glob("*"), found.file]
+    modes = {file.stat().st_mode for file in written if file.is_file()}
+    assert modes == {(tmp_path / "plain").stat().st_mode}
 
 
 @pytest.mark.slow
