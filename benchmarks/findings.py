@@ -216,8 +216,9 @@ def lines(networks: Networks, found: Sequence[Statement]) -> Iterator[str]:
 
 def picture(name: str, found: Sequence[Statement]) -> Rows:
     """The intervals of all statements about a table, question by question."""
-    spans = [(each, *(100 * end for end in each.found.interval(ERROR / len(found)))) for each in found]
-    scale = linear([0.0, *(end for _, *ends in spans for end in ends)], 4, 96)
+    intervals = ((each, each.found.interval(ERROR / len(found))) for each in found)
+    spans = [(each, 100 * low, 100 * high) for each, (low, high) in intervals]
+    scale = linear([0.0, *(end for _, low, high in spans for end in (low, high))], 4, 96)
     axis = Axis(scale, linear_ticks(scale, 16), "points of accuracy, with 95% intervals of all together")
 
     def question(words: str) -> Row:

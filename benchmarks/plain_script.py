@@ -96,6 +96,7 @@ def with_optuna(candidates, sets, recipe, options):
     ("Efficient Optimization Algorithms") halves from the first epoch on, as ASHA below.
     """
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -114,7 +115,7 @@ def with_optuna(candidates, sets, recipe, options):
             study.stop()
 
     def journal():  # "JournalStorage": the one that the tutorial has for processes of one machine, each with its own
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend("journal.log"))
+        return optuna.storages.JournalStorage(JournalFileBackend("journal.log"))
 
     def work():
         study = optuna.load_study(study_name="plain", storage=journal(), pruner=pruner)

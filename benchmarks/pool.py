@@ -40,7 +40,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.job import CURVES, Job, Score
 from nas.runs.result import Result
 from nas.surrogate.features import features
-from nas.surrogate.process import Process
+from nas.surrogate.process import Places, Process
 from nas.tabular.replay import Step, regret_at, replay
 from nas.training.worker import MakeTrainer
 from search_spaces import Budget
@@ -127,8 +127,8 @@ def predicted(pool: Pool, seen: int, draws: int = 5) -> tuple[float, float]:
     from sklearn.ensemble import ExtraTreesRegressor
 
     described, ends = [features(each) for each in pool.networks.values()], pool.logs[:, 0, -1]
-    process = Process(described)
-    x, found = process.place(described), []
+    process, found = Process(), []
+    x = np.stack([*map(Places(described).of, described)])
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(ends))
         mine, others = order[:seen], order[seen:]

@@ -40,7 +40,7 @@ from table_peers import PEERS, Search, is_installed
 
 from nas.runs.job import Key
 from nas.surrogate.features import features
-from nas.surrogate.process import Process
+from nas.surrogate.process import Places, Process
 from nas.tabular.replay import Half, Recorded, Step, replay, seconds_to, top
 from nas.tabular.table import Table, mixer_of
 from search_spaces import Budget
@@ -143,8 +143,7 @@ def correlations(table: Table, half: Half) -> dict[str, np.ndarray]:
         networks = [network for network in table.networks.values() if mixer_of(network) in mixers]
         curves = np.array([[losses(table, Key(network.id, lr, seed, 0)) for seed in seeds] for network in networks])
         described = list(map(features, networks))
-        process = Process(described)
-        x = process.place(described)
+        process, x = Process(), np.stack([*map(Places(described).of, described)])
         for seed, draw in product(range(len(seeds)), range(DRAWS)):
             truth = np.delete(curves[:, :, -1], seed, axis=1).mean(axis=1)
             allowed = spearmanr(curves[:, seed, -1], truth).statistic

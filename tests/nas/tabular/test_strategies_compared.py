@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from itertools import permutations
-from math import inf
+from math import inf, log
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 
+import numpy as np
+import pool
 import pytest
-from strategies import QUICK, SEARCHES, at_random, cost, may_run
+import strategies
+from scipy.stats import spearmanr
+from strategies import QUICK, SEARCHES, at_random, correlations, cost, curves, may_run
 from table_peers import Search
 
+from nas.surrogate.features import features
 from nas.tabular.replay import Half, Recorded
 from nas.tabular.table import Table
 
@@ -51,3 +57,38 @@ def test_uniform_draws_are_counted(of: int, best: int):
 def test_every_search_pays_before_it_has_the_best(name: str, path: Path):
     reached, by_others, regret = cost(name, path, 0.01, "tuning", 0)
     assert reached >= 1 and by_others >= 1 and 0 <= regret < 1
+
+
+def ends(path: Path, seed: int, epochs: int = 2) -> list[float]:
+    """The validation losses after so many of the two epochs, network by network."""
+    table = Table.read(path)
+    by_id = {key.id: cell.losses["validation"][epochs - 1] for key, cell in table.cells.items() if key.seed == seed}
+    return [by_id[id] for id in table.networks]
+
+
+def test_orders_are_held_against_those_of_the_other_seeds(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(strategies, "ORDERS", {"half": (0.5, 1), "all": (1, 2)})
+    monkeypatch.setattr(strategies, "DRAWS", 2)
+    table = Table.read(path)
+    found = correlations(table, "whole")
+    between = spearmanr(ends(path, 0), ends(path, 1)).statistic
+    assert found.keys() == {"half", "all"}
+    for pairs in found.values():
+        assert pairs.shape == (2 * 2, 2) and (np.abs(pairs) <= 1).all()  # seeds and draws, at one rate
+        np.testing.assert_allclose(pairs[:, 1], between)  # of two seeds each is the other's truth
+    (one, same, *_) = found["all"][:, 0]
+    assert one == pytest.approx(same)  # nothing is drawn where all are seen
+
+    monkeypatch.setattr(strategies, "EPOCHS", (1, 2))
+    by_epoch = curves(table, "whole")
+    early = [spearmanr(ends(path, seed, epochs=1), ends(path, 1 - seed)).statistic for seed in (0, 1)]
+    assert by_epoch.shape == (2, 3)
+    assert by_epoch[:, 0] == pytest.approx([fmean(early), between])
+
+
+def test_a_pool_is_ordered_by_those_that_were_seen(path: Path):
+    networks = Table.read(path).networks
+    known = [features(each) for each in networks.values()]
+    losses = np.array([log(2 + each["positions mixed"] + each["c grouped"] / 10) for each in known])
+    process, trees = pool.predicted(SimpleNamespace(networks=networks, logs=losses[:, None, None]), 12)
+    assert process > 0.5 and trees > 0.2
