@@ -127,8 +127,7 @@ def predicted(pool: Pool, seen: int, draws: int = 5) -> tuple[float, float]:
     from sklearn.ensemble import ExtraTreesRegressor
 
     described, ends = [features(each) for each in pool.networks.values()], pool.logs[:, 0, -1]
-    process, found = Process(), []
-    x = np.stack([*map(Places(described).of, described)])
+    process, x, found = Process(), Places(described).of(described), []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(ends))
         mine, others = order[:seen], order[seen:]

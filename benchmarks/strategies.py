@@ -143,7 +143,7 @@ def correlations(table: Table, half: Half) -> dict[str, np.ndarray]:
         networks = [network for network in table.networks.values() if mixer_of(network) in mixers]
         curves = np.array([[losses(table, Key(network.id, lr, seed, 0)) for seed in seeds] for network in networks])
         described = list(map(features, networks))
-        process, x = Process(), np.stack([*map(Places(described).of, described)])
+        process, x = Process(), Places(described).of(described)
         for seed, draw in product(range(len(seeds)), range(DRAWS)):
             truth = np.delete(curves[:, :, -1], seed, axis=1).mean(axis=1)
             allowed = spearmanr(curves[:, seed, -1], truth).statistic

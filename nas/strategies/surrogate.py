@@ -178,9 +178,9 @@ class Surrogate:
         import numpy as np
 
         assert self._places is not None
-        for known in every:
-            if known.architecture.id not in self._placed:
-                self._placed[known.architecture.id] = self._places.of(known.features)
+        new = [known for known in every if known.architecture.id not in self._placed]
+        rows = self._places.of([known.features for known in new])
+        self._placed |= {known.architecture.id: row for known, row in zip(new, rows, strict=True)}
         return np.stack([self._placed[known.architecture.id] for known in every])
 
     def _kept(self, y: Array) -> list[int]:

@@ -20,20 +20,21 @@ class Places:
 
     def __init__(self, every: Sequence[Mapping[str, float]]):
         names = sorted({name for each in every for name in each})
-        table = np.array([_row(each, names) for each in every], dtype=np.float64)
+        table = _table(every, names)
         spread = table.std(axis=0)
         kept = spread > 1e-9
         self._names = [name for name, keep in zip(names, kept, strict=True) if keep]
         self._mean = table.mean(axis=0)[kept]
         self._scale = spread[kept] * np.sqrt(max(kept.sum(), 1))
 
-    def of(self, network: Mapping[str, float]) -> Array:
-        """That of one network: a number for each feature that says something."""
-        return (np.array(_row(network, self._names)) - self._mean) / self._scale
+    def of(self, networks: Sequence[Mapping[str, float]]) -> Array:
+        """Those of networks: a row for each, with a number for each feature that says something."""
+        return (_table(networks, self._names) - self._mean) / self._scale
 
 
-def _row(network: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    return [network.get(name, 0.0) for name in names]
+def _table(every: Sequence[Mapping[str, float]], names: Sequence[str]) -> Array:
+    rows = [[each.get(name, 0.0) for name in names] for each in every]
+    return np.array(rows, dtype=np.float64).reshape(len(every), len(names))
 
 
 class Process:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from types import ModuleType
 
 import pytest
 from methods import BEFORE
+from stubs import drawn
 
 from nas.runs.folder import RunFolder
 from nas.runs.job import GoOn, Job, Outcome, Score
@@ -20,11 +20,6 @@ from nas.runs.result import Result
 PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "searches.py"
 METHODS = ("surrogate", BEFORE, "random, no rungs", "one epoch of all, then the best", "largest first")
 TRIALS = 16
-
-
-def drawn(*facts: object) -> float:
-    """A fixed number in [0, 1) for these facts."""
-    return int(sha256(" ".join(map(str, facts)).encode()).hexdigest()[:8], 16) / 2**32
 
 
 class Lotteries:

@@ -12,8 +12,7 @@ def described(rng: np.random.Generator, n: int) -> list[dict[str, float]]:
 
 
 def placed(every: list[dict[str, float]]) -> Array:
-    places = Places(every)
-    return np.stack([places.of(each) for each in every])
+    return Places(every).of(every)
 
 
 def truth(each: dict[str, float]) -> float:
@@ -58,4 +57,4 @@ def test_places_are_as_far_apart_as_features_spread():
 
 def test_what_is_alike_everywhere_says_nothing():
     places = Places([{"alike": 1.0}, {"alike": 1.0}])
-    assert places.of({"alike": 5.0, "unknown": 2.0}).shape == (0,)
+    assert places.of([{"alike": 5.0, "unknown": 2.0}]).shape == (1, 0) and places.of([]).shape == (0, 0)
